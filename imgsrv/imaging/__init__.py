@@ -1,0 +1,1 @@
+"""Pictures in, pictures out: decode, operations, encode.  No HTTP, no process, no socket, no setting."""

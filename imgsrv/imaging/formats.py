@@ -1,0 +1,103 @@
+"""FORMATS: every picture format, what it can hold and how Pillow is asked to write it.
+
+A row is all there is to a format.  `options` turns an Output into the keyword arguments of Pillow's encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imgsrv.imaging.output import Output
+
+EFFORT_STEPS = 9
+"""`effort` is 0 (fastest) to 9 (smallest) for every format; a row maps it onto the encoder's own scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One picture format.
+
+    fields: output parameters this format has a use for, beside format, background and metadata.
+    max_side: most pixels along one side that the container can hold.
+    """
+
+    label: str
+    pillow: str
+    media_type: str
+    suffixes: tuple[str, ...]
+    fields: tuple[str, ...]
+    options: Callable[[Output], Mapping[str, Any]]
+    has_alpha: bool = True
+    has_animation: bool = False
+    has_metadata: bool = True
+    max_side: int = 65_535
+
+
+def _scaled(effort: int, highest: int) -> int:
+    return round(effort * highest / EFFORT_STEPS)
+
+
+def _jpeg(output: Output) -> Mapping[str, Any]:
+    return {"quality": output.quality, "progressive": output.progressive, "optimize": output.progressive}
+
+
+def _png(output: Output) -> Mapping[str, Any]:
+    return {"compress_level": 6 if output.effort is None else output.effort}
+
+
+def _webp(output: Output) -> Mapping[str, Any]:
+    method = 4 if output.effort is None else _scaled(output.effort, 6)
+    # In lossless mode Pillow's quality is the effort of the search; 50 is a fair middle at any method.
+    return {
+        "quality": 50 if output.lossless else output.quality,
+        "lossless": output.lossless,
+        "method": method,
+    }
+
+
+def _avif(output: Output) -> Mapping[str, Any]:
+    speed = 8 if output.effort is None else 10 - output.effort
+    lossless = {"quality": 100, "subsampling": "4:4:4"} if output.lossless else {"quality": output.quality}
+    # One thread: an engine owns one core, and a second picture has more use for the next one.
+    return {"speed": speed, "max_threads": 1, **lossless}
+
+
+def _jp2(output: Output) -> Mapping[str, Any]:
+    if output.lossless:
+        return {"irreversible": False}
+    # Quality 0..100 as a target of 25..50 dB, the range between visibly coded and visually lossless.
+    return {"irreversible": True, "quality_mode": "dB", "quality_layers": [25 + output.quality / 4]}
+
+
+def _tiff(_output: Output) -> Mapping[str, Any]:
+    return {"compression": "tiff_adobe_deflate"}
+
+
+def _plain(_output: Output) -> Mapping[str, Any]:
+    return {}
+
+
+FORMATS: dict[str, Format] = {
+    "jpeg": Format(
+        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive"), _jpeg, has_alpha=False
+    ),
+    "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort",), _png, has_animation=True),
+    "webp": Format(
+        "WebP", "WEBP", "image/webp", (".webp",), ("quality", "lossless", "effort"), _webp,
+        has_animation=True, max_side=16_383,
+    ),
+    "avif": Format(
+        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort"), _avif, has_animation=True
+    ),
+    "gif": Format("GIF", "GIF", "image/gif", (".gif",), (), _plain, has_animation=True, has_metadata=False),
+    "tiff": Format("TIFF", "TIFF", "image/tiff", (".tif", ".tiff"), (), _tiff),
+    "bmp": Format("BMP", "BMP", "image/bmp", (".bmp",), (), _plain, has_alpha=False, has_metadata=False),
+    "jp2": Format(
+        "JPEG 2000", "JPEG2000", "image/jp2", (".jp2", ".j2k"), ("quality", "lossless"), _jp2, has_metadata=False
+    ),
+}  # fmt: skip
+
+SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}

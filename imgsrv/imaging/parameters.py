@@ -1,0 +1,73 @@
+"""Types of parameters that operations and outputs share: text in, typed and bounded value out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from PIL import ImageColor
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+MAX_SIDE = 32_768
+"""Longest side of a result, in pixels; the pixel limit is the tighter bound for most shapes."""
+
+
+class Colour(NamedTuple):
+    """An sRGB colour with alpha, each channel 0 to 255."""
+
+    red: int
+    green: int
+    blue: int
+    alpha: int = 255
+
+    def __str__(self) -> str:
+        return f"{self.red:02x}{self.green:02x}{self.blue:02x}" + (f"{self.alpha:02x}" if self.alpha != OPAQUE else "")
+
+    @property
+    def is_opaque(self) -> bool:
+        """Nothing shines through."""
+        return self.alpha == OPAQUE
+
+
+OPAQUE = 255
+TRANSPARENT = Colour(0, 0, 0, 0)
+WHITE = Colour(255, 255, 255)
+
+
+def parse_colour(text: Any) -> Colour:
+    """A colour from `ff8800`, `#ff8800`, `f80`, `ff880080`, a CSS name, `rgb(255,136,0)` or `transparent`."""
+    if isinstance(text, Colour):
+        return text
+    if not isinstance(text, str):
+        raise ValueError(COLOUR_ALLOWED)  # noqa: TRY004  pydantic turns ValueError into its own message
+    if text.lower() == "transparent":
+        return TRANSPARENT
+    is_hex = bool(text) and all(digit in "0123456789abcdefABCDEF" for digit in text)
+    try:
+        channels = ImageColor.getrgb(f"#{text}" if is_hex else text)
+    except ValueError as error:
+        raise ValueError(COLOUR_ALLOWED) from error
+    return Colour(*channels)
+
+
+COLOUR_ALLOWED = "a colour such as ff8800, ff880080, orange, rgb(255,136,0) or transparent"
+
+ColourParameter = Annotated[
+    Colour,
+    BeforeValidator(parse_colour),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "colour", "examples": ["ff8800", "white", "transparent"]}),
+]
+
+Gravity = Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
+
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+_ALONG = {"west": 0.0, "north": 0.0, "east": 1.0, "south": 1.0}
+
+
+def gravity_point(gravity: Gravity) -> tuple[float, float]:
+    """Where the gravity pulls to, as fractions of the free width and height: northwest (0, 0), center (½, ½)."""
+    x = next((_ALONG[side] for side in ("west", "east") if gravity.endswith(side)), 0.5)
+    y = next((_ALONG[side] for side in ("north", "south") if gravity.startswith(side)), 0.5)
+    return x, y

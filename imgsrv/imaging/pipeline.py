@@ -1,0 +1,106 @@
+"""A pipeline: parsed from one line of text, printed back to it, run on a picture.
+
+    resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale
+
+`parse_pipeline` and `str` are inverses on canonical text, which names only what differs from the defaults.
+A value that holds one of `/ , : = %` is percent-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote
+
+import imgsrv.imaging.operations  # noqa: F401  registers every operation
+from imgsrv.errors import BadPipeline, RepeatedParameter, UnknownOperation
+from imgsrv.imaging.limits import Limits, Size
+from imgsrv.imaging.picture import Picture
+from imgsrv.imaging.registry import OPERATIONS, Arguments, Operation
+from imgsrv.imaging.validation import closest, validate
+
+MAX_STEPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation with its validated arguments."""
+
+    operation: Operation
+    arguments: Arguments
+
+    def __str__(self) -> str:
+        given = self.arguments.model_dump(exclude_defaults=True)
+        values = ",".join(f"{name}={_print_value(value)}" for name, value in given.items())
+        return f"{self.operation.name}:{values}" if values else self.operation.name
+
+    def result_size(self, before: Size) -> Size:
+        """(width, height) after this step.  Raises OperationDoesNotFit."""
+        return self.operation.result_size(before, self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Steps in the order in which they run; none is allowed and only re-encodes."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self.steps))
+
+    def run(self, picture: Picture, limits: Limits) -> Picture:
+        """The picture after every step, frame by frame.  Raises OperationDoesNotFit and ResultTooLarge."""
+        for step in self.steps:
+            size = step.result_size(picture.size)
+            limits.check_result(step.operation.name, size, len(picture.frames))
+            frames = tuple(step.operation.apply(frame, step.arguments, picture.source) for frame in picture.frames)
+            picture = replace(picture, frames=frames, source=None)
+        return picture
+
+
+def parse_pipeline(text: str) -> Pipeline:
+    """The pipeline that `text` spells.  Raises BadRequest's children and UnknownOperation."""
+    if not text:
+        return Pipeline()
+    parts = text.split("/")
+    if len(parts) > MAX_STEPS:
+        raise BadPipeline(_shortened(text), f"it has {len(parts)} steps and {MAX_STEPS} are allowed")
+    return Pipeline(tuple(_parse_step(part, text) for part in parts))
+
+
+def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
+    """The step `name` with parameters as text.  Raises UnknownOperation and BadRequest's children."""
+    if name not in OPERATIONS:
+        raise UnknownOperation(name, closest(name, OPERATIONS))
+    given: dict[str, str] = {}
+    for key, value in values:
+        if key in given:
+            raise RepeatedParameter(name, key)
+        given[key] = value
+    operation = OPERATIONS[name]
+    return Step(operation, validate(operation.parameters, given, owner=name))
+
+
+def _parse_step(part: str, text: str) -> Step:
+    name, _, listed = part.partition(":")
+    if not name:
+        raise BadPipeline(_shortened(text), "there is an empty step between two slashes")
+    values = []
+    for item in listed.split(",") if listed else ():
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise BadPipeline(_shortened(text), f"{item!r} in step {name!r} is not written as parameter=value")
+        values.append((key, unquote(value)))
+    return make_step(name, values)
+
+
+def _print_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return quote(str(value), safe="")
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

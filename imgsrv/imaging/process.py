@@ -1,0 +1,61 @@
+"""The product as one pure function: picture bytes, a pipeline and an output in, picture bytes out."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from imgsrv.imaging.decode import Data, Header, decode, read_header
+from imgsrv.imaging.encode import encode
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.limits import Limits, Size
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import Pipeline
+from imgsrv.imaging.plan import plan_decode
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came out, and the seconds it took."""
+
+    format: str
+    size: Size
+    decode_s: float
+    operations_s: float
+    encode_s: float
+
+
+def process(data: Data, pipeline: Pipeline, output: Output, limits: Limits) -> bytes:
+    """The bytes of the picture after the pipeline.  Raises UnsupportedFormat and BadPicture's children."""
+    file = io.BytesIO()
+    process_into(file, data, pipeline, output, limits)
+    return file.getvalue()
+
+
+def process_into(
+    file: BinaryIO,
+    data: Data,
+    pipeline: Pipeline,
+    output: Output,
+    limits: Limits,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """As `process`, but written into a file, which for a real one saves every copy in memory."""
+    started = clock()
+    header = read_header(data, limits)
+    name = result_format(header, output)
+    plan = plan_decode(pipeline, header.size, is_jpeg=header.format == "jpeg", holds_frames=FORMATS[name].has_animation)
+    picture = decode(header, plan, limits)
+    decoded = clock()
+    result = pipeline.run(picture, limits)
+    done = clock()
+    encode(result, name, output, file)
+    return Report(name, result.size, decoded - started, done - decoded, clock() - done)
+
+
+def result_format(header: Header, output: Output) -> str:
+    """The format that was asked for, or that of the input."""
+    return header.format if output.format in (None, "auto") else output.format

@@ -1,0 +1,98 @@
+"""The registry: `@operation` makes one annotated function a route, a pipeline step, a schema and a page.
+
+The function takes the frame; its parameters are keyword-only, annotated with type, bounds and description,
+and are validated before it is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
+
+from imgsrv.imaging.limits import Size
+from imgsrv.imaging.picture import Frame, Source
+
+Arguments = BaseModel
+"""The validated parameters of one step; a model of the operation's own, made by the decorator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: its function, the model of its parameters, and how it changes the size of a picture."""
+
+    name: str
+    summary: str
+    details: str
+    run: Callable[..., Frame]
+    parameters: type[Arguments]
+    result_size: Callable[[Size, Any], Size]
+    is_reduction: bool
+
+    def apply(self, frame: Frame, arguments: Arguments, source: Source | None) -> Frame:
+        """The frame after the operation.  source: what the frame shows, if that is not itself."""
+        given = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        if self.is_reduction:
+            return self.run(frame, source or Source.of(frame), **given)
+        return self.run(frame, **given)
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    *,
+    size: Callable[[Size, Any], Size] = lambda before, _arguments: before,
+    check: Callable[[Any], None] | None = None,
+    is_reduction: bool = False,
+) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
+    """Register a function as an operation under its own name.
+
+    size: the size of the result from the size before and the arguments; may raise OperationDoesNotFit.
+    check: raises ValueError where arguments that are each right do not go together.
+    is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
+        decoded at a smaller scale, as long as that still covers `size`.
+    """
+
+    def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
+        name = function.__name__
+        summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        OPERATIONS[name] = Operation(
+            name=name,
+            summary=summary,
+            details=details.strip(),
+            run=function,
+            parameters=_parameters_model(function, check),
+            result_size=size,
+            is_reduction=is_reduction,
+        )
+        return function
+
+    return register
+
+
+def _parameters_model(function: Callable[..., Frame], check: Callable[[Any], None] | None) -> type[Arguments]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        parameter.name: (
+            hints[parameter.name],
+            ... if parameter.default is inspect.Parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+    def check_together(arguments: Arguments) -> Arguments:
+        if check is not None:
+            check(arguments)
+        return arguments
+
+    return create_model(
+        function.__name__,
+        __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False),
+        __validators__={"check_together": model_validator(mode="after")(check_together)},  # type: ignore[dict-item]  # pydantic types this as classmethod-like only
+        **fields,
+    )
