@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import mmap
 from typing import IO
 
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, TiffImagePlugin
 
-from imgsrv.errors import TooManyFrames, TooManyPixels, Undecodable
+from imgsrv.errors import TooManyFrames, TooManyPixels
+from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Limits, Size
-from imgsrv.imaging.picture import Frame, Metadata, Picture, Source
+from imgsrv.imaging.metadata import read_metadata, read_orientation
+from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.profiles import to_srgb
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
@@ -30,19 +29,6 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 # An engine owns one core; libavif would start a thread for each core of the machine.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    struct.error,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-)
-"""What Pillow's readers raise on broken files, read from their sources and seen with the hostile corpus."""
 
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,14 +62,22 @@ def read_header(data: Data, limits: Limits) -> Header:
     Raises UnsupportedFormat, Undecodable, TooManyPixels or TooManyFrames.
     """
     name = sniff(bytes(data[:SNIFF_BYTES]))
-    with _broken_is_ours(name):
+    with broken_is_ours(name):
         image = Image.open(_as_file(data), formats=[FORMATS[name].pillow])
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
     limits.check_header(image.size, frames)
-    orientation = _orientation(image)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # libtiff decodes whole tiles, however little of them the picture shows.
+        limits.check_header(_tile_size(image))
+    orientation = read_orientation(image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
     return Header(name, size, frames, orientation, image)
+
+
+def _tile_size(image: TiffImagePlugin.TiffImageFile) -> Size:
+    width, height = (image.tag_v2.get(tag, 1) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
 
 
 def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
@@ -92,13 +86,15 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
     Raises Undecodable, and TooManyFrames or TooManyPixels where only decoding can count the frames.
     """
     image, full_size = header.image, header.image.size
-    with _broken_is_ours(header.format):
-        metadata = Metadata(_exif(image), _xmp(image))
+    with broken_is_ours(header.format):
+        metadata = read_metadata(image)
         if plan.scale > 1:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
         frames, durations = _frames(header, plan, limits)
-    source = _source(header, plan.scale, image.size) if image.size != full_size else None
-    picture = Picture(frames, header.format, durations, image.info.get("loop"), metadata, source)
+    source = _source(header, plan.scale, image.size) if plan.scale > 1 and image.size != full_size else None
+    # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
+    loop = 0 if header.format == "avif" else image.info.get("loop")
+    picture = Picture(frames, header.format, durations, loop, metadata, source)
     for frame in frames:
         # What the file said of itself must not reach the encoder through the back door.
         frame.info = {}
@@ -108,24 +104,42 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
 def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
     image = header.image
     profile = image.info.get("icc_profile")
+    has_many = plan.all_frames and FORMATS[header.format].has_animation and getattr(image, "is_animated", False)
+    # The picture that an animated PNG shows to those who cannot play it is not part of the animation.
+    first = 1 if has_many and image.info.get("default_image") else 0
     frames: list[Frame] = []
     durations: list[int] = []
-    wanted = limits.max_frames + 1 if plan.all_frames and FORMATS[header.format].has_animation else 1
-    for index in range(wanted):
+    for index in range(first, first + limits.max_frames + 1 if has_many else 1):
         try:
             image.seek(index)
         except EOFError:
             break
-        if index == limits.max_frames:
+        if len(frames) == limits.max_frames:
             raise TooManyFrames(limits.max_frames)
-        if image.width * image.height * (index + 1) > limits.max_pixels:
-            raise TooManyPixels(*image.size, index + 1, limits.max_pixels)
+        if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
+            raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
         image.load()
         frame = _upright(to_srgb(image, profile), header.orientation)
+        frames.append(_detached(image, has_more=has_many) if frame is image else frame)
+        durations.append(max(0, round(image.info.get("duration", 0))))
+    return _alike(frames), tuple(durations)
+
+
+def _detached(image: Image.Image, *, has_more: bool) -> Frame:
+    """The pixels of an image file without the file, whose tags and frames the encoders would pick up."""
+    if has_more:
         # Pillow decodes the next frame of an animation into the same image.
-        frames.append(image.copy() if frame is image and wanted > 1 else frame)
-        durations.append(round(image.info.get("duration", 0)))
-    return tuple(frames), tuple(durations)
+        return image.copy()
+    # copy() would double the memory.
+    return image._new(image.im)  # noqa: SLF001
+
+
+def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
+    """The frames in one mode and size: a GIF may have alpha in some only, and frames that stick out of it."""
+    mode = "RGBA" if any(frame.mode == "RGBA" for frame in frames) else frames[0].mode
+    size = frames[0].size
+    cropped = [frame if frame.size == size else frame.crop((0, 0, *size)) for frame in frames]
+    return tuple(frame if frame.mode == mode else frame.convert(mode) for frame in cropped)
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:
@@ -145,44 +159,9 @@ def _source(header: Header, scale: int, decoded: Size) -> Source:
     return Source(header.size, (left, top, width, height))
 
 
-def _orientation(image: Image.Image) -> int:
-    value = _exif(image).get(ExifTags.Base.Orientation, 1)
-    return value if value in _TRANSPOSED else 1
-
-
-def _exif(image: Image.Image) -> Image.Exif:
-    """The EXIF data, empty where there is none that can be read: a broken tag costs the tag, not the picture."""
-    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
-        # Pillow would decode the whole picture to look for the tag behind the pixels.
-        return Image.Exif()
-    try:
-        return image.getexif()
-    except _BROKEN:
-        return Image.Exif()
-
-
-def _xmp(image: Image.Image) -> bytes | None:
-    xmp = image.info.get("xmp")
-    return xmp.encode() if isinstance(xmp, str) else xmp
-
-
 def _as_file(data: Data) -> IO[bytes]:
     """A seekable file over the bytes; a mapping is one already and is not copied."""
     if isinstance(data, mmap):
         data.seek(0)
         return data  # type: ignore[return-value]  # it has the read, seek and tell that Pillow calls
     return io.BytesIO(data)
-
-
-@contextmanager
-def _broken_is_ours(name: str) -> Iterator[None]:
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise Undecodable(name, "its header is broken or of a variant that is not read") from error
-    except (TooManyFrames, TooManyPixels):
-        raise
-    except MemoryError as error:
-        raise Undecodable(name, "there is not enough memory to decode it") from error
-    except _BROKEN as error:
-        raise Undecodable(name, str(error) or type(error).__name__) from error

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from imgsrv.errors import ResultTooLarge
 from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.metadata import written_metadata
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.parameters import Colour
-from imgsrv.imaging.picture import Frame, Metadata, Picture
+from imgsrv.imaging.picture import Frame, Picture
 
-COPYRIGHT_TAGS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
-
-SPENT_TAGS = (ExifTags.Base.Orientation, ExifTags.Base.InterColorProfile)
-"""What decoding has applied to the pixels; kept, it would be applied again."""
+MAX_16_BITS = 65_535
+"""Most repetitions that formats with animation can write down, and most steps of a duration."""
 
 
 def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
@@ -30,7 +29,7 @@ def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
     frames = tuple(_fit_for(form, frame, output.background) for frame in picture.frames)
-    options = {**form.options(output), **_metadata(form, picture.metadata, output)}
+    options = {**form.options(output), **written_metadata(form, picture.metadata, output.metadata)}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))
     frames[0].save(file, form.pillow, **options)
@@ -47,28 +46,23 @@ def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
     options: dict[str, Any] = {
         "save_all": True,
         "append_images": picture.frames[1:],
-        "duration": list(picture.durations),
+        "duration": _durations(form, picture.durations),
     }
     if form.pillow == "GIF":
         options["disposal"] = 2
     # A GIF plays once by leaving the loop out; the other formats say 1.
     if picture.loop is not None or form.pillow != "GIF":
-        options["loop"] = 1 if picture.loop is None else picture.loop
+        options["loop"] = 1 if picture.loop is None else min(picture.loop, MAX_16_BITS)
     return {key: value for key, value in options.items() if not (form.pillow == "AVIF" and key == "loop")}
 
 
-def _metadata(form: Format, metadata: Metadata, output: Output) -> Mapping[str, Any]:
-    if output.metadata == "strip" or not form.has_metadata:
-        return {}
-    exif = Image.Exif()
-    for tag in metadata.exif:
-        is_wanted = output.metadata == "keep" or tag in COPYRIGHT_TAGS
-        if is_wanted and tag not in SPENT_TAGS:
-            exif[tag] = metadata.exif[tag]
-    options: dict[str, Any] = {"exif": exif} if len(exif) else {}
-    if output.metadata == "keep":
-        for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(block).update(metadata.exif.get_ifd(block))
-        if metadata.xmp and form.pillow in ("JPEG", "PNG", "WEBP", "TIFF"):
-            options["xmp"] = metadata.xmp
-    return options
+def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
+    # Pillow adds up the durations of frames that look alike, so that the sum may end in one frame.
+    longest = form.max_duration_ms if sum(durations) <= form.max_duration_ms else form.max_duration_ms // len(durations)
+    return [_roundest(min(duration, longest)) for duration in durations]
+
+
+def _roundest(duration: int) -> int:
+    """The duration in steps of 1, 10 or 1000 ms: a PNG writes a fraction of seconds in 16 bits each."""
+    step = next(step for step in (1, 10, 1000) if duration <= MAX_16_BITS * step)
+    return round(duration / step) * step

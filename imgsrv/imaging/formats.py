@@ -21,7 +21,8 @@ class Format:
     """One picture format.
 
     fields: output parameters this format has a use for, beside format, background and metadata.
-    max_side: most pixels along one side that the container can hold.
+    max_side: most pixels along one side that the encoder writes and this server reads again.
+    max_duration_ms: longest time that one frame of an animation can stand.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Format:
     has_animation: bool = False
     has_metadata: bool = True
     max_side: int = 65_535
+    max_duration_ms: int = 16_777_215
 
 
 def _scaled(effort: int, highest: int) -> int:
@@ -82,7 +84,8 @@ def _plain(_output: Output) -> Mapping[str, Any]:
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format(
-        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive"), _jpeg, has_alpha=False
+        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive"), _jpeg,
+        has_alpha=False, max_side=65_500,
     ),
     "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort",), _png, has_animation=True),
     "webp": Format(
@@ -90,9 +93,13 @@ FORMATS: dict[str, Format] = {
         has_animation=True, max_side=16_383,
     ),
     "avif": Format(
-        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort"), _avif, has_animation=True
+        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort"), _avif,
+        has_animation=True, max_side=32_768,
     ),
-    "gif": Format("GIF", "GIF", "image/gif", (".gif",), (), _plain, has_animation=True, has_metadata=False),
+    "gif": Format(
+        "GIF", "GIF", "image/gif", (".gif",), (), _plain,
+        has_animation=True, has_metadata=False, max_duration_ms=655_350,
+    ),
     "tiff": Format("TIFF", "TIFF", "image/tiff", (".tif", ".tiff"), (), _tiff),
     "bmp": Format("BMP", "BMP", "image/bmp", (".bmp",), (), _plain, has_alpha=False, has_metadata=False),
     "jp2": Format(

@@ -12,6 +12,9 @@ from imgsrv.imaging.picture import Frame
 
 _SRGB = ImageCms.createProfile("sRGB")
 
+MAX_PROFILE_BYTES = 4 << 20
+"""Those of presses have up to 3 MiB; what is larger is no use to anybody and would fill the cache."""
+
 SAME_LEVELS = 1
 """A profile that moves no colour by more levels than this is taken for sRGB."""
 
@@ -23,22 +26,24 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Frame:
     is converted as `(255 − ink) × (255 − black) / 255`.
     """
     image = _plain_mode(image)
-    if profile and image.mode in ("L", "RGB", "RGBA", "CMYK"):
+    if profile and len(profile) <= MAX_PROFILE_BYTES and image.mode in ("L", "RGB", "RGBA", "CMYK"):
         image = _transformed(image, profile)
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
     """One of L, RGB, RGBA, CMYK; 16-bit greys become 8-bit ones by their high byte."""
-    if image.mode in ("L", "RGB", "RGBA", "CMYK"):
+    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
         # A PNG or GIF without an alpha channel can still name one colour as transparent.
-        return image.convert("RGBA") if "transparency" in image.info else image
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB", "RGBA", "CMYK"):
+        return image
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8))
     if image.mode == "F":
-        return Image.fromarray(np.asarray(image).clip(0, 255).round().astype(np.uint8))
+        return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
     has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info
     return image.convert("RGBA" if has_alpha else "RGB")
 
@@ -57,7 +62,7 @@ def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
     return result.getchannel("G") if image.mode == "L" else result
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The way from the profile's colours to sRGB; None where there is nothing to do or nothing that can be done."""
     try:

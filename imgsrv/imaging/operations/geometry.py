@@ -27,6 +27,9 @@ from imgsrv.imaging.resample import Kernel, resample
 
 Fit = Literal["inside", "outside", "cover", "contain", "fill"]
 
+MAX_TURNED_SIDE = 32_766
+"""OpenCV counts the pixels of a side in 16 bits while it turns by any angle."""
+
 QUARTER_TURN, HALF_TURN, FULL_TURN = 90, 180, 360
 
 
@@ -164,7 +167,14 @@ def _rotated_size(before: Size, arguments: Any) -> Size:
         return before[1], before[0]
     sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
     width, height = before
-    return math.ceil(width * cosine + height * sine - 1e-6), math.ceil(width * sine + height * cosine - 1e-6)
+    after = math.ceil(width * cosine + height * sine - 1e-6), math.ceil(width * sine + height * cosine - 1e-6)
+    if max(*before, *after) > MAX_TURNED_SIDE:
+        reason = (
+            f"turning {width}×{height} by {arguments.degrees:g} degrees makes {after[0]}×{after[1]}, and no side may "
+            f"be longer than {MAX_TURNED_SIDE} pixels before or after; only multiples of 90 degrees have no such limit"
+        )
+        raise OperationDoesNotFit("rotate", reason)
+    return after
 
 
 _QUARTERS = {
@@ -193,8 +203,9 @@ def rotate(
     mode = "RGB" if background.is_opaque and frame.mode != "RGBA" else "RGBA"
     size = _rotated_size(frame.size, _Turn(degrees))
     # Negative: OpenCV counts angles counter-clockwise.
-    matrix = cv2.getRotationMatrix2D(((frame.width - 1) / 2, (frame.height - 1) / 2), -degrees, 1.0)
-    matrix[:, 2] += np.subtract(size, frame.size) / 2
+    centre = ((frame.width - 1) / 2, (frame.height - 1) / 2)
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, -degrees, 1.0), np.float64)
+    matrix[:, 2] += np.subtract(size, frame.size, dtype=np.float64) / 2
     weighted = np.array(background, np.float64)
     weighted[:3] *= background.alpha / 255
 

@@ -1,0 +1,41 @@
+"""Broken picture files: what Pillow raises on them, and where that becomes an error of ours."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import UnidentifiedImageError
+
+from imgsrv.errors import Undecodable
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
+"""What Pillow's readers raise on broken files, read from their sources and seen by fuzzing every format.
+
+RuntimeError is libavif's; ZeroDivisionError and OverflowError come from time scales and offsets that nobody checks.
+"""
+
+
+@contextmanager
+def broken_is_ours(name: str) -> Iterator[None]:
+    """Inside it, what Pillow raises on a broken picture of the format `name` becomes Undecodable."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise Undecodable(name, "its header is broken or of a variant that is not read") from error
+    except MemoryError as error:
+        raise Undecodable(name, "there is not enough memory to decode it") from error
+    except BROKEN as error:
+        raise Undecodable(name, str(error) or type(error).__name__) from error
