@@ -8,24 +8,35 @@ are inverses, so that an error raised by an engine is the same error in the fron
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 MEGA = 1_000_000
 
 
-@dataclass(eq=False)
+@dataclass_transform(eq_default=False)
 class ImgsrvError(Exception):
-    """Base of all; raised itself never."""
+    """Base of all; raised itself never.
 
-    code: ClassVar[str] = "internal_error"
+    Each child is a dataclass; unless it says otherwise its code and its title are its name in other spellings,
+    and its status is its parent's.
+    """
+
+    code: ClassVar[str]
+    title: ClassVar[str]
     status_hint: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal error"
+
+    def __init_subclass__(cls) -> None:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__)
+        cls.code = vars(cls).get("code", words.replace(" ", "_").lower())
+        cls.title = vars(cls).get("title", words.capitalize())
+        dataclass(eq=False)(cls)
 
     @property
     def facts(self) -> dict[str, Any]:
         """The fields of this error, JSON-compatible."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # every child is one
 
     def to_wire(self) -> dict[str, Any]:
         """The error as JSON-compatible data."""
@@ -54,21 +65,15 @@ def _suggestion(suggestion: str | None) -> str:
 # ---- 400: what the caller asked for -------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class BadRequest(ImgsrvError):
     """The request itself is wrong; the picture was not looked at."""
 
-    code: ClassVar[str] = "bad_request"
-    status_hint: ClassVar[int] = 400
-    title: ClassVar[str] = "Bad request"
+    status_hint = 400
 
 
-@dataclass(eq=False)
 class UnknownParameter(BadRequest):
     """A parameter that the operation or the route does not take."""
 
-    code: ClassVar[str] = "unknown_parameter"
-    title: ClassVar[str] = "Unknown parameter"
     owner: str
     parameter: str
     allowed: list[str]
@@ -79,12 +84,9 @@ class UnknownParameter(BadRequest):
         return f"{self.owner} has no parameter {self.parameter!r}; {takes}{_suggestion(self.suggestion)}"
 
 
-@dataclass(eq=False)
 class MissingParameter(BadRequest):
     """A parameter that must be given and was not."""
 
-    code: ClassVar[str] = "missing_parameter"
-    title: ClassVar[str] = "Missing parameter"
     owner: str
     parameter: str
     allowed: str
@@ -93,12 +95,9 @@ class MissingParameter(BadRequest):
         return f"{self.owner} needs {self.parameter}: {self.allowed}"
 
 
-@dataclass(eq=False)
 class InvalidParameter(BadRequest):
     """A value of the wrong type or outside its bounds."""
 
-    code: ClassVar[str] = "invalid_parameter"
-    title: ClassVar[str] = "Invalid parameter"
     owner: str
     parameter: str
     value: str
@@ -112,12 +111,9 @@ class InvalidParameter(BadRequest):
         )
 
 
-@dataclass(eq=False)
 class RepeatedParameter(BadRequest):
     """The same parameter twice, so that one of them would be lost."""
 
-    code: ClassVar[str] = "repeated_parameter"
-    title: ClassVar[str] = "Repeated parameter"
     owner: str
     parameter: str
 
@@ -125,12 +121,10 @@ class RepeatedParameter(BadRequest):
         return f"{self.parameter} is given more than once to {self.owner}; give it once"
 
 
-@dataclass(eq=False)
 class UnusableParameters(BadRequest):
     """Parameters that are each right and cannot stand together."""
 
-    code: ClassVar[str] = "unusable_parameters"
-    title: ClassVar[str] = "Parameters that do not go together"
+    title = "Parameters that do not go together"
     owner: str
     reason: str
 
@@ -138,12 +132,9 @@ class UnusableParameters(BadRequest):
         return f"{self.owner}: {self.reason}"
 
 
-@dataclass(eq=False)
 class BadPipeline(BadRequest):
     """A pipeline text that does not follow the grammar."""
 
-    code: ClassVar[str] = "bad_pipeline"
-    title: ClassVar[str] = "Bad pipeline"
     text: str
     reason: str
 
@@ -154,12 +145,10 @@ class BadPipeline(BadRequest):
         )
 
 
-@dataclass(eq=False)
 class BadMultipart(BadRequest):
     """A multipart body that is broken or has no picture in it."""
 
-    code: ClassVar[str] = "bad_multipart"
-    title: ClassVar[str] = "Bad multipart body"
+    title = "Bad multipart body"
     reason: str
 
     def __str__(self) -> str:
@@ -169,23 +158,17 @@ class BadMultipart(BadRequest):
         )
 
 
-@dataclass(eq=False)
 class EmptyBody(BadRequest):
     """A POST without a picture."""
-
-    code: ClassVar[str] = "empty_body"
-    title: ClassVar[str] = "Empty body"
 
     def __str__(self) -> str:
         return "the request has no body; POST the bytes of a picture, for example with curl --data-binary @photo.jpg"
 
 
-@dataclass(eq=False)
 class BadHttp(BadRequest):
     """Bytes on the connection that are no HTTP request."""
 
-    code: ClassVar[str] = "bad_http"
-    title: ClassVar[str] = "Not an HTTP request"
+    title = "Not an HTTP request"
     reason: str
 
     def __str__(self) -> str:
@@ -195,13 +178,10 @@ class BadHttp(BadRequest):
 # ---- 404, 405: where the caller asked ----------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class UnknownOperation(ImgsrvError):
     """An operation that does not exist."""
 
-    code: ClassVar[str] = "unknown_operation"
-    status_hint: ClassVar[int] = 404
-    title: ClassVar[str] = "Unknown operation"
+    status_hint = 404
     name: str
     suggestion: str | None = None
 
@@ -209,30 +189,24 @@ class UnknownOperation(ImgsrvError):
         return f"there is no operation {self.name!r}{_suggestion(self.suggestion) or ';'} see GET /operations"
 
 
-@dataclass(eq=False)
 class UnknownRoute(ImgsrvError):
     """A path that is neither an operation nor a page."""
 
-    code: ClassVar[str] = "unknown_route"
-    status_hint: ClassVar[int] = 404
-    title: ClassVar[str] = "Unknown route"
+    status_hint = 404
     path: str
     suggestion: str | None = None
 
     def __str__(self) -> str:
         return (
-            f"there is nothing at {self.path}{_suggestion(self.suggestion) or ';'} POST a picture to /resize?width=800, "
-            "or see GET /operations"
+            f"there is nothing at {self.path}{_suggestion(self.suggestion) or ';'} "
+            "POST a picture to /resize?width=800, or see GET /operations"
         )
 
 
-@dataclass(eq=False)
 class WrongMethod(ImgsrvError):
     """A route asked with a method it does not answer."""
 
-    code: ClassVar[str] = "wrong_method"
-    status_hint: ClassVar[int] = 405
-    title: ClassVar[str] = "Wrong method"
+    status_hint = 405
     method: str
     path: str
     allowed: list[str]
@@ -244,13 +218,10 @@ class WrongMethod(ImgsrvError):
 # ---- 408, 413, 431: how the request arrived ----------------------------------------------------------
 
 
-@dataclass(eq=False)
 class RequestTimeout(ImgsrvError):
     """Headers or body that did not arrive in time."""
 
-    code: ClassVar[str] = "request_timeout"
-    status_hint: ClassVar[int] = 408
-    title: ClassVar[str] = "Request timeout"
+    status_hint = 408
     part: str
     limit: str
     setting: str
@@ -259,13 +230,10 @@ class RequestTimeout(ImgsrvError):
         return f"the {self.part} did not arrive in time; the limit is {self.limit} ({self.setting})"
 
 
-@dataclass(eq=False)
 class BodyTooLarge(ImgsrvError):
     """A body over the limit, announced or streamed."""
 
-    code: ClassVar[str] = "body_too_large"
-    status_hint: ClassVar[int] = 413
-    title: ClassVar[str] = "Body too large"
+    status_hint = 413
     limit: int
     size: int | None = None
 
@@ -274,13 +242,10 @@ class BodyTooLarge(ImgsrvError):
         return f"{came}; the limit is {self.limit} bytes (--max-body)"
 
 
-@dataclass(eq=False)
 class HeadersTooLarge(ImgsrvError):
     """Request line and headers over the limit."""
 
-    code: ClassVar[str] = "headers_too_large"
-    status_hint: ClassVar[int] = 431
-    title: ClassVar[str] = "Headers too large"
+    status_hint = 431
     limit: int
 
     def __str__(self) -> str:
@@ -290,13 +255,10 @@ class HeadersTooLarge(ImgsrvError):
 # ---- 415, 422: the picture ---------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class UnsupportedFormat(ImgsrvError):
     """Bytes that are no picture this server reads."""
 
-    code: ClassVar[str] = "unsupported_format"
-    status_hint: ClassVar[int] = 415
-    title: ClassVar[str] = "Unsupported format"
+    status_hint = 415
     found: str
     supported: list[str]
 
@@ -304,21 +266,17 @@ class UnsupportedFormat(ImgsrvError):
         return f"the body is {self.found}; this server reads {joined(self.supported)}"
 
 
-@dataclass(eq=False)
 class BadPicture(ImgsrvError):
     """A recognised picture that cannot be processed."""
 
-    code: ClassVar[str] = "bad_picture"
-    status_hint: ClassVar[int] = 422
-    title: ClassVar[str] = "Unusable picture"
+    status_hint = 422
+    title = "Unusable picture"
 
 
-@dataclass(eq=False)
 class Undecodable(BadPicture):
     """A recognised format whose bytes are broken, truncated or of a kind that is not read."""
 
-    code: ClassVar[str] = "undecodable"
-    title: ClassVar[str] = "Broken picture"
+    title = "Broken picture"
     format: str
     reason: str
 
@@ -329,12 +287,9 @@ class Undecodable(BadPicture):
         )
 
 
-@dataclass(eq=False)
 class TooManyPixels(BadPicture):
     """More pixels than the limit, known from the header."""
 
-    code: ClassVar[str] = "too_many_pixels"
-    title: ClassVar[str] = "Too many pixels"
     width: int
     height: int
     frames: int
@@ -349,24 +304,18 @@ class TooManyPixels(BadPicture):
         )
 
 
-@dataclass(eq=False)
 class TooManyFrames(BadPicture):
     """An animation with more frames than the limit."""
 
-    code: ClassVar[str] = "too_many_frames"
-    title: ClassVar[str] = "Too many frames"
     limit: int
 
     def __str__(self) -> str:
         return f"the animation has more than {self.limit} frames (--max-frames)"
 
 
-@dataclass(eq=False)
 class ResultTooLarge(BadPicture):
     """An operation or an output format whose result would pass a limit."""
 
-    code: ClassVar[str] = "result_too_large"
-    title: ClassVar[str] = "Result too large"
     owner: str
     width: int
     height: int
@@ -376,12 +325,10 @@ class ResultTooLarge(BadPicture):
         return f"{self.owner} would make a picture of {self.width}×{self.height}; the limit is {self.limit}"
 
 
-@dataclass(eq=False)
 class OperationDoesNotFit(BadPicture):
     """An operation that this picture cannot take."""
 
-    code: ClassVar[str] = "operation_does_not_fit"
-    title: ClassVar[str] = "Operation does not fit the picture"
+    title = "Operation does not fit the picture"
     operation: str
     reason: str
 
@@ -392,7 +339,6 @@ class OperationDoesNotFit(BadPicture):
 # ---- 500, 503, 504: the server -----------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class InternalError(ImgsrvError):
     """A fault of ours; the log has the details under the request id."""
 
@@ -400,24 +346,17 @@ class InternalError(ImgsrvError):
         return "the server failed on this request; its log has the details under the request id"
 
 
-@dataclass(eq=False)
 class WorkerLost(ImgsrvError):
     """The engine that worked on the job died."""
-
-    code: ClassVar[str] = "worker_lost"
-    title: ClassVar[str] = "Worker lost"
 
     def __str__(self) -> str:
         return "the worker that processed this picture died; it has been replaced, and the picture was not tried again"
 
 
-@dataclass(eq=False)
 class Overloaded(ImgsrvError):
     """No room for another job."""
 
-    code: ClassVar[str] = "overloaded"
-    status_hint: ClassVar[int] = 503
-    title: ClassVar[str] = "Overloaded"
+    status_hint = 503
     reason: str
     retry_after_s: int
 
@@ -425,28 +364,31 @@ class Overloaded(ImgsrvError):
         return f"{self.reason}; try again in {self.retry_after_s} s"
 
 
-@dataclass(eq=False)
 class JobTimeout(ImgsrvError):
     """A job that was not done by its deadline."""
 
-    code: ClassVar[str] = "job_timeout"
-    status_hint: ClassVar[int] = 504
-    title: ClassVar[str] = "Job timeout"
+    status_hint = 504
     limit_s: float
 
     def __str__(self) -> str:
         return f"the picture was not done within {self.limit_s:g} s (--job-timeout-s)"
 
 
+class ClientGone(ImgsrvError):
+    """The client left before its answer; nobody will read this.  499 is nginx's word for it."""
+
+    status_hint = 499
+
+    def __str__(self) -> str:
+        return "the client closed the connection before its answer"
+
+
 # ---- start-up and command line -----------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class BadSetting(ImgsrvError):
     """A setting that is unknown or has a bad value."""
 
-    code: ClassVar[str] = "bad_setting"
-    title: ClassVar[str] = "Bad setting"
     source: str
     setting: str
     reason: str
@@ -455,12 +397,9 @@ class BadSetting(ImgsrvError):
         return f"{self.setting} from {self.source}: {self.reason}"
 
 
-@dataclass(eq=False)
 class CannotListen(ImgsrvError):
     """An address that cannot be listened on."""
 
-    code: ClassVar[str] = "cannot_listen"
-    title: ClassVar[str] = "Cannot listen"
     address: str
     reason: str
 
@@ -468,12 +407,19 @@ class CannotListen(ImgsrvError):
         return f"cannot listen on {self.address}: {self.reason}"
 
 
-@dataclass(eq=False)
+class NoWorkerCanBoot(ImgsrvError):
+    """Every slot of the pool has been given up."""
+
+    title = "No worker can start"
+    reason: str
+
+    def __str__(self) -> str:
+        return f"no worker can start: {self.reason}"
+
+
 class BadArgument(ImgsrvError):
     """A command-line argument that cannot be used."""
 
-    code: ClassVar[str] = "bad_argument"
-    title: ClassVar[str] = "Bad argument"
     reason: str
 
     def __str__(self) -> str:
@@ -487,3 +433,6 @@ def _all_below(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
 _BY_CODE = {
     kind.code: kind for kind in reversed(_all_below(ImgsrvError)) if kind not in (ImgsrvError, BadRequest, BadPicture)
 }
+
+CODES = tuple(sorted(_BY_CODE))
+"""The `code` of every error there is."""

@@ -1,0 +1,167 @@
+"""`imgsrv convert`: the path of a picture through the server, without HTTP, for many files at a time.
+
+Everything that can be wrong with the arguments is found before the first picture is touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from imgsrv.cli.conversion import Conversion, Outcome, Recipe, convert, convert_all
+from imgsrv.cli.targets import STANDARD, is_folder, plan, split_positionals, suffixes
+from imgsrv.describe.parameters import Parameter, default_text, parameters_of
+from imgsrv.errors import BadArgument, joined
+from imgsrv.imaging.formats import FORMATS, SUFFIXES
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.output import OWNER, Output
+from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.validation import validate
+from imgsrv.pool.cpus import usable_cpus
+
+EXIT_SOME_FAILED = 1
+
+EPILOG = """\
+The last argument is OUT if it ends with /, is a folder, is - or has the suffix of a picture format; otherwise it
+is the pipeline.  OUT's suffix says its format.  Several pictures, or a folder, need a folder as OUT.
+
+  imgsrv convert photo.jpg small.webp resize:width=800
+  imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
+  imgsrv convert - - grayscale --format png < photo.jpg > grey.png
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `convert` to the commands."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "convert",
+        help="convert picture files",
+        usage="imgsrv convert IN [IN …] OUT [PIPELINE] [options]",
+        description="Run a pipeline of operations on picture files; `imgsrv operations` lists them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", nargs="+", metavar="IN … OUT [PIPELINE]", help="pictures, target and pipeline")
+    for parameter in parameters_of(Output):
+        _add_option(parser, parameter)
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="processes at work (default: all usable cores)")
+    limits = Limits()
+    for name, meaning in (
+        ("max_pixels", "most pixels of a picture, width × height × frames"),
+        ("max_frames", "most frames of an animation"),
+    ):
+        default = getattr(limits, name)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=_positive, default=default, metavar="N",
+            help=f"{meaning} (default: {default})",
+        )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert the pictures; the exit code.  Raises BadRequest's children, UnknownOperation and BadArgument."""
+    positionals = split_positionals(args.paths)
+    recipe = Recipe(
+        parse_pipeline(positionals.pipeline),
+        _output(args, positionals.out),
+        Limits(args.max_pixels, args.max_frames),
+    )
+    conversions = plan(positionals.inputs, positionals.out, recipe.output)
+    _make_ready(positionals.out)
+    return _convert(conversions, recipe, args.jobs or usable_cpus())
+
+
+def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    flag, meaning = f"--{parameter.name}", _meaning(parameter).replace("%", "%%")
+    if parameter.is_switch:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=meaning)
+    else:
+        parser.add_argument(flag, metavar=parameter.name.upper(), help=meaning)
+
+
+def _meaning(parameter: Parameter) -> str:
+    if parameter.name == "format":
+        return f"One of {joined(list(FORMATS))} (default: by the suffix of OUT; in a folder, that of each picture)"
+    if parameter.is_switch:
+        return parameter.description
+    default = default_text(parameter)
+    return f"{parameter.description}  {parameter.words.capitalize()}" + (f" (default: {default})" if default else "")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def _output(args: argparse.Namespace, out: str) -> Output:
+    given = {name: value for name in Output.model_fields if (value := getattr(args, name)) is not None}
+    if given.get("format") == "auto":
+        raise BadArgument("--format auto follows the Accept header of a request; name a format or leave it out")
+    if out != STANDARD and not is_folder(out) and "format" not in given:
+        if Path(out).suffix.lower() not in SUFFIXES:
+            raise BadArgument(f"{out} says no format; give --format, end it with / or with one of {suffixes()}")
+        given["format"] = SUFFIXES[Path(out).suffix.lower()]
+    return validate(Output, given, owner=OWNER).check()
+
+
+def _make_ready(out: str) -> None:
+    """Make the folder OUT if it is not there; refuse to fill a terminal with bytes."""
+    if out == STANDARD and sys.stdout.isatty():
+        raise BadArgument("standard output is a terminal; send it to a file or to another command")
+    if out.endswith("/"):
+        try:
+            Path(out).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadArgument(f"the folder {out} cannot be made: {error.strerror}") from error
+
+
+def _convert(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> int:
+    started = time.monotonic()
+    outcomes = list(_reported(_outcomes(conversions, recipe, processes), len(conversions)))
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    if any(one.target for one in conversions):
+        print(_summary(outcomes, failed, time.monotonic() - started), file=sys.stderr)
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def _outcomes(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
+    if any(None in (one.source, one.target) for one in conversions):
+        # A forked process has no standard input of its own.
+        return (convert(one, recipe) for one in conversions)
+    return convert_all(conversions, recipe, processes)
+
+
+def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+    """The outcomes, each error said as soon as it is known, with a progress bar for many on a terminal."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    is_shown = console.is_terminal and total > 1
+    # Its own refreshing would be a thread beside the forks.
+    with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not is_shown) as progress:
+        task = progress.add_task("", total=total)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                console.print(f"{_name(outcome.conversion.source)}: {outcome.error}", soft_wrap=True)
+            progress.update(task, advance=1, refresh=True)
+            yield outcome
+
+
+def _name(source: Path | None) -> str:
+    return "standard input" if source is None else str(source)
+
+
+def _summary(outcomes: Sequence[Outcome], failed: int, seconds: float) -> str:
+    done = [outcome for outcome in outcomes if outcome.error is None]
+    if len(outcomes) == 1 and done:
+        (one,) = done
+        return f"{one.conversion.target}: {one.size[0]}×{one.size[1]}, {one.length:,} bytes"
+    size = sum(outcome.length for outcome in done)
+    return f"{len(done)} converted, {failed} failed in {seconds:.1f} s, {size:,} bytes written"

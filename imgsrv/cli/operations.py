@@ -1,0 +1,119 @@
+"""`imgsrv operations`: what can be done with a picture, as a table, as one page, as JSON or as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from imgsrv.describe.catalogue import catalogue
+from imgsrv.describe.examples import example_of
+from imgsrv.describe.markdown import formats_table, operations_table, output_table
+from imgsrv.describe.parameters import Parameter, default_text, parameters_of
+from imgsrv.errors import BadArgument, UnknownOperation
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.validation import closest
+
+SERVER = "http://127.0.0.1:8000"
+"""Where a server with the default settings listens, for the examples."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `operations` to the commands."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "operations",
+        help="list the operations and formats",
+        description="List every operation, format and output parameter, or say everything about one operation.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one operation")
+    view = parser.add_mutually_exclusive_group()
+    view.add_argument("--json", action="store_true", help="as JSON, the same as GET /operations")
+    view.add_argument("--markdown", action="store_true", help="as Markdown tables")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was asked for.  Raises UnknownOperation, and BadArgument for one operation as Markdown."""
+    if args.name is not None and args.name not in OPERATIONS:
+        raise UnknownOperation(args.name, closest(args.name, OPERATIONS))
+    if args.json:
+        print(json.dumps(_json(args.name), indent=2, ensure_ascii=False))
+    elif args.markdown:
+        _print_markdown(args.name)
+    elif args.name:
+        _print_page(Console(), OPERATIONS[args.name])
+    else:
+        _print_overview(Console())
+    return 0
+
+
+def _json(name: str | None) -> Any:
+    everything = catalogue()
+    return everything if name is None else next(row for row in everything["operations"] if row["name"] == name)
+
+
+def _print_markdown(name: str | None) -> None:
+    if name is not None:
+        raise BadArgument(f"--markdown is for all operations at once; leave out {name}")
+    print("\n\n".join((operations_table(), formats_table(), output_table())))
+
+
+def _print_overview(console: Console) -> None:
+    operations = [(row.name, _signature(row), row.summary) for row in OPERATIONS.values()]
+    console.print(_table("Operations", ("operation", "parameters", "what it does"), operations))
+    console.print()
+    formats = [
+        (name, form.media_type, " ".join(form.suffixes), ", ".join(form.fields)) for name, form in FORMATS.items()
+    ]
+    console.print(_table("Formats", ("format", "media type", "suffixes", "output parameters"), formats))
+    console.print()
+    console.print(_parameters("Output parameters", parameters_of(Output)))
+    _say(console, "\nimgsrv operations NAME says everything about one of them.")
+
+
+def _print_page(console: Console, operation: Operation) -> None:
+    parameters, example = parameters_of(operation.parameters), example_of(operation)
+    _say(console, f"{operation.name}: {operation.summary}")
+    if operation.details:
+        _say(console, f"\n{operation.details}")
+    if parameters:
+        console.print()
+        console.print(_parameters(None, parameters))
+    _say(console, "\nExamples")
+    _say(console, f"  curl --data-binary @photo.jpg '{SERVER}{example.url}' -o out.jpg")
+    _say(console, f"  imgsrv convert photo.jpg out.jpg '{example.pipeline}'")
+
+
+def _signature(operation: Operation) -> str:
+    """The names of the parameters, those that may be left out in brackets."""
+    return " ".join(one.name if one.is_required else f"[{one.name}]" for one in parameters_of(operation.parameters))
+
+
+def _parameters(title: str | None, parameters: Iterable[Parameter]) -> Table:
+    rows = [
+        (one.name, one.words, "required" if one.is_required else default_text(one), one.description)
+        for one in parameters
+    ]
+    return _table(title, ("parameter", "values", "default", "meaning"), rows)
+
+
+def _table(title: str | None, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        # Text, because a string in brackets would be read as markup.
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a line that is not broken, so that a command in it can be copied."""
+    console.print(Text(text), soft_wrap=True)

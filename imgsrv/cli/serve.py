@@ -1,0 +1,113 @@
+"""`imgsrv serve`: the composition of settings, imaging, web and pool into a running server."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import os
+import resource
+import sys
+from functools import partial
+from typing import Any
+
+from PIL import Image
+
+from imgsrv import __version__
+from imgsrv.cli.settings import add_settings, read_settings
+from imgsrv.config import Settings
+from imgsrv.errors import NoWorkerCanBoot
+from imgsrv.imaging.job import perform
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.process import process
+from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.pool.cpus import worker_count
+from imgsrv.pool.master import Master
+from imgsrv.pool.sockets import Listener
+from imgsrv.pool.worker import Work
+from imgsrv.web.app import make_front
+
+EXIT_FAILED = 1
+
+
+def add_parser(commands: Any) -> None:
+    """Add `serve` to the commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Serve until SIGTERM or Ctrl-C; a second one stops at once.",
+    )
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Serve; returns when everything in flight is done.  Raises BadSetting and CannotListen."""
+    settings = read_settings(parsed).settings
+    configure_logs(settings.log_format, settings.log_level)
+    _raise_descriptor_limit()
+    workers = worker_count(settings.workers)
+    with Listener(settings.host, settings.port, settings.backlog) as listener:
+        work = _work(settings, f"{settings.host}:{listener.port}")
+        # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
+        gc.collect()
+        gc.freeze()
+        master = Master(listener, work, workers, partial(_announce, settings, listener, workers))
+        try:
+            return master.run()
+        except NoWorkerCanBoot as error:
+            print(f"imgsrv: {error}", file=sys.stderr)
+            return EXIT_FAILED
+
+
+def _work(settings: Settings, title: str) -> Work:
+    limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
+    return Work(
+        make_front=partial(make_front, settings),
+        perform=partial(perform, limits=limits),
+        self_test=partial(_self_test, limits),
+        drain_s=settings.drain_s,
+        shutdown_delay_s=settings.shutdown_delay_s,
+        title=title,
+    )
+
+
+def _self_test(limits: Limits) -> None:
+    """Process a picture, so that a worker with a broken codec never says that it is ready."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (64, 48), "orange").save(drawn, "JPEG")
+    result = process(drawn.getvalue(), parse_pipeline("resize:width=16/blur:sigma=1"), Output(), limits)
+    with Image.open(io.BytesIO(result)) as picture:
+        if picture.size != (16, 12):
+            raise RuntimeError(f"the self-test picture came out as {picture.size}")
+
+
+def _raise_descriptor_limit() -> None:
+    """Every waiting job holds descriptors; the soft limit of 1024 dates from a time without them."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _announce(settings: Settings, listener: Listener, workers: int) -> None:
+    """Say to a person where the server is and what to try; to a machine the same as one event."""
+    get_logger().info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
+    if settings.log_format == "json":
+        return
+    url = listener.url
+    print(
+        f"""
+  imgsrv {__version__} serves on {url}
+  {workers} workers · bodies up to {settings.max_body.human_readable(decimal=True)} \
+· pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
+
+  Try:
+    curl --data-binary @photo.jpg '{url}/resize?width=800' -o small.jpg
+    curl --data-binary @photo.jpg '{url}/pipeline?ops=resize:width=800/sharpen&format=webp' -o small.webp
+    curl {url}/operations
+
+  Ctrl-C finishes what is in flight and stops.
+""",
+        flush=True,
+    )

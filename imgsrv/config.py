@@ -1,0 +1,160 @@
+"""Settings: every setting declared once, with its bounds, its meaning and where its value came from.
+
+A flag beats the environment, the environment beats the file, the file beats the default.  Nobody else reads
+`os.environ` or a configuration file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from imgsrv.errors import BadSetting
+
+ENVIRONMENT_PREFIX = "IMGSRV_"
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the server, in the order in which `imgsrv config` prints them."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
+
+    host: Annotated[str, Field(description="Address to listen on; 0.0.0.0 or :: for every interface.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
+    workers: Annotated[
+        Workers,
+        Field(
+            description="Worker processes: `max` is one for each usable core (affinity, cpuset and cgroup quota), "
+            "`auto` the same but at least two, so that one is always there to serve; or a number."
+        ),
+    ] = "auto"
+    backlog: Annotated[int, Field(ge=1, le=65_535, description="Connections a worker's accept queue holds.")] = 1024
+
+    max_body: Annotated[ByteSize, Field(ge=1, description="Largest request body, such as 64MB.")] = ByteSize(64_000_000)
+    max_header: Annotated[ByteSize, Field(ge=1024, le=1_048_576, description="Largest request line with headers.")] = (
+        ByteSize(32_768)
+    )
+    max_pixels: Annotated[
+        int, Field(ge=1, description="Most pixels of a picture, width × height × frames, known from its header.")
+    ] = 100_000_000
+    max_frames: Annotated[int, Field(ge=1, le=100_000, description="Most frames of an animation.")] = 256
+
+    header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
+    body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0
+    body_rate: Annotated[
+        int, Field(ge=0, description="Least bytes a second of a body, over any 5 s; 0 asks for none.")
+    ] = 1000
+    keepalive_s: Annotated[
+        PositiveSeconds,
+        Field(description="How long an idle connection is kept; longer than a load balancer's 60 s."),
+    ] = 75.0
+    job_timeout_s: Annotated[
+        PositiveSeconds, Field(description="Longest time from a complete request to its answer.")
+    ] = 30.0
+    drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
+        30.0
+    )
+    shutdown_delay_s: Annotated[
+        Seconds,
+        Field(description="How long /readyz says 503 before the server stops listening, for a load balancer to see."),
+    ] = 0.0
+
+    auto_formats: Annotated[
+        str,
+        Field(
+            pattern=r"^(jpeg|png|webp|avif|gif)(,(jpeg|png|webp|avif|gif))*$",
+            description="What `format=auto` may choose, best first, where the client accepts several equally.",
+        ),
+    ] = "webp,avif"
+
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        Field(description="`auto` is text on a terminal and JSON lines elsewhere."),
+    ] = "auto"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")] = (
+        "info"
+    )
+    access_log: Annotated[bool, Field(description="One line for each request.")] = True
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The settings and, for each, the source of its value: `default`, a file, a variable or a flag."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Configuration:
+    """The configuration from flags, environment, file and defaults.
+
+    flags: only those that were given.  file: TOML with the settings as top-level keys.
+    Raises BadSetting naming the setting, where it came from and what is allowed.
+    """
+    from_file = _read_file(file) if file else {}
+    _refuse_unknown_variables()
+    from_environment = EnvSettingsSource(Settings)()
+    values = {**from_file, **from_environment, **flags}
+    sources = {
+        **dict.fromkeys(Settings.model_fields, "default"),
+        **dict.fromkeys(from_file, f"file {file}"),
+        **{name: f"environment {environment_name(name)}" for name in from_environment},
+        **{name: f"flag {flag_name(name)}" for name in flags},
+    }
+    try:
+        # model_validate, not the constructor: that would read the environment a second time.
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        name = str(fault["loc"][0])
+        raise BadSetting(sources[name], name, f"{values[name]!r}: {fault['msg']}") from error
+    return Configuration(settings, sources)
+
+
+def flag_name(setting: str) -> str:
+    """`max_body` → `--max-body`."""
+    return "--" + setting.replace("_", "-")
+
+
+def environment_name(setting: str) -> str:
+    """`max_body` → `IMGSRV_MAX_BODY`."""
+    return ENVIRONMENT_PREFIX + setting.upper()
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSetting("flag --config", str(file), error.strerror or str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSetting(f"file {file}", "the file", f"it is not valid TOML: {error}") from error
+    for name in values:
+        if name not in Settings.model_fields:
+            raise BadSetting(f"file {file}", name, _no_such_setting(name, list(Settings.model_fields)))
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would otherwise be a setting without effect."""
+    known = [environment_name(name) for name in Settings.model_fields]
+    for name in os.environ:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            raise BadSetting("the environment", name, _no_such_setting(name, known))
+
+
+def _no_such_setting(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "see `imgsrv config` for all of them"
+    return f"there is no such setting; {hint}"

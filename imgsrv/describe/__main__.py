@@ -1,0 +1,57 @@
+"""`python -m imgsrv.describe FILE… [--check]`: write the generated sections of Markdown files, or check them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from imgsrv.config import Settings
+from imgsrv.describe.markdown import errors_table, formats_table, operations_table, output_table, settings_table
+from imgsrv.describe.readme import render, stale_sections
+from imgsrv.errors import BadArgument
+
+STALE, UNUSABLE = 1, 2
+"""Exit codes: a section is not as it should be; the arguments or the files cannot be used."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check the sections of the files; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m imgsrv.describe", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
+    parser.add_argument("--check", action="store_true", help="change nothing and name the stale sections")
+    args = parser.parse_args(arguments)
+    try:
+        return _check(args.files) if args.check else _write(args.files)
+    except (BadArgument, OSError) as error:
+        sys.stderr.write(f"imgsrv.describe: {error}\n")
+        return UNUSABLE
+
+
+def sections() -> dict[str, str]:
+    """Every section that a file may ask for, by name."""
+    return {
+        "operations": operations_table(),
+        "formats": formats_table(),
+        "output": output_table(),
+        "errors": errors_table(),
+        "settings": settings_table(Settings),
+    }
+
+
+def _write(files: Sequence[Path]) -> int:
+    for file in files:
+        file.write_text(render(file.read_text(encoding="utf-8"), sections()), encoding="utf-8")
+    return 0
+
+
+def _check(files: Sequence[Path]) -> int:
+    stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), sections())]
+    for file, name in stale:
+        sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.describe {file}\n")
+    return STALE if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

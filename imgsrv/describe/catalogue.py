@@ -1,0 +1,71 @@
+"""The catalogue, as `GET /operations` and `imgsrv operations --json` give it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from imgsrv.describe.examples import example_of
+from imgsrv.describe.parameters import Parameter, parameters_of
+from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.output import FormatName, Output
+from imgsrv.imaging.pipeline import MAX_STEPS
+from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.sniff import readable_names
+
+BOUNDS = {
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+    "enum": "choices",
+}
+"""Keys of a JSON schema, and what the catalogue calls them."""
+
+
+def catalogue() -> dict[str, Any]:
+    """Every operation, format and output parameter, JSON-compatible."""
+    return {
+        "operations": [_operation(row) for row in OPERATIONS.values()],
+        "formats": [_format(name, form) for name, form in FORMATS.items()],
+        "output": [_parameter(parameter) for parameter in parameters_of(Output)],
+        "max_steps": MAX_STEPS,
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    example = example_of(operation)
+    return {
+        "name": operation.name,
+        "summary": operation.summary,
+        "details": operation.details,
+        "parameters": [_parameter(parameter) for parameter in parameters_of(operation.parameters)],
+        "example": {"url": example.url, "pipeline": example.pipeline},
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    bounds = {word: parameter.schema[key] for key, word in BOUNDS.items() if key in parameter.schema}
+    return {
+        "name": parameter.name,
+        "type": parameter.words,
+        "required": parameter.is_required,
+        "default": parameter.default,
+        "description": parameter.description,
+        **bounds,
+    }
+
+
+def _format(name: str, form: Format) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": form.label,
+        "media_type": form.media_type,
+        "suffixes": list(form.suffixes),
+        "fields": list(form.fields),
+        "reads": form.label in readable_names(),
+        "writes": name in get_args(FormatName),
+        "alpha": form.has_alpha,
+        "animation": form.has_animation,
+        "metadata": form.has_metadata,
+        "max_side": form.max_side,
+    }

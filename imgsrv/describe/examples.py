@@ -1,0 +1,60 @@
+"""An example of every operation that really works, found by asking its own validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from imgsrv.describe.parameters import Parameter, parameters_of
+from imgsrv.errors import UnusableParameters
+from imgsrv.imaging.pipeline import make_step
+from imgsrv.imaging.registry import Operation
+
+TYPICAL = {"integer": 800, "number": 1.5}
+"""What a number is shown as where its Field names no `examples`; moved inside its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The same call as the path and query of a URL, and as a pipeline."""
+
+    url: str
+    pipeline: str
+
+
+def example_of(operation: Operation) -> Example:
+    """The shortest valid call: what is required, and as many more parameters as the operation insists on."""
+    parameters = parameters_of(operation.parameters)
+    given = {one.name: _value(one) for one in parameters if one.is_required}
+    for optional in (one for one in parameters if not one.is_required):
+        if _is_valid(operation, given):
+            break
+        given[optional.name] = _value(optional)
+    query = f"?{urlencode(given)}" if given else ""
+    return Example(f"/{operation.name}{query}", str(make_step(operation.name, given.items())))
+
+
+def _is_valid(operation: Operation, given: dict[str, str]) -> bool:
+    try:
+        make_step(operation.name, given.items())
+    except UnusableParameters:
+        return False
+    return True
+
+
+def _value(parameter: Parameter) -> str:
+    """A value within the bounds: an example that the parameter names, its default, its first choice or a number."""
+    schema = parameter.schema
+    if "examples" in schema:
+        return str(schema["examples"][0])
+    if parameter.default is not None:
+        return str(parameter.default)
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    return _number(schema)
+
+
+def _number(schema: Any) -> str:
+    typical = TYPICAL[schema["type"]]
+    return f"{min(schema.get('maximum', typical), max(schema.get('minimum', typical), typical)):g}"

@@ -1,0 +1,88 @@
+"""The reference tables of the README, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel
+
+from imgsrv.config import environment_name, flag_name
+from imgsrv.describe.parameters import Parameter, default_text, parameters_of
+from imgsrv.describe.problems import meaning, problems
+from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.registry import OPERATIONS, Operation
+
+YES, NO = "yes", "–"
+
+
+def operations_table() -> str:
+    """Every operation with its parameters."""
+    rows = [(f"`{row.name}`", _parameters_cell(row), row.summary) for row in OPERATIONS.values()]
+    return table(("operation", "parameters", "what it does"), rows)
+
+
+def formats_table() -> str:
+    """Every format and what it can hold."""
+    heads = ("format", "name", "media type", "suffixes", "output parameters", "transparency", "animation", "metadata")
+    return table(heads, [_format_row(name, form) for name, form in FORMATS.items()])
+
+
+def output_table() -> str:
+    """The output parameters."""
+    rows = [(f"`{one.name}`", one.words, _code(default_text(one)), one.description) for one in parameters_of(Output)]
+    return table(("parameter", "values", "default", "meaning"), rows)
+
+
+def errors_table() -> str:
+    """Every error that a client can meet."""
+    return table(
+        ("status", "code", "when"),
+        [(str(kind.status_hint), f"`{kind.code}`", meaning(kind)) for kind in problems()],
+    )
+
+
+def settings_table(settings: type[BaseModel]) -> str:
+    """Every field of a model of settings, with its flag and its environment variable."""
+    rows = [
+        (f"`{flag_name(one.name)}`", f"`{environment_name(one.name)}`", _code(default_text(one)), one.description)
+        for one in parameters_of(settings)
+    ]
+    return table(("flag", "environment variable", "default", "meaning"), rows)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar or a line break inside a cell does not end it."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _parameters_cell(operation: Operation) -> str:
+    return "<br>".join(map(_parameter_line, parameters_of(operation.parameters))) or NO
+
+
+def _parameter_line(parameter: Parameter) -> str:
+    default = default_text(parameter)
+    standing = "required" if parameter.is_required else f"default {default}" if default else "optional"
+    return f"`{parameter.name}`: {parameter.words} ({standing}).  {parameter.description}"
+
+
+def _format_row(name: str, form: Format) -> tuple[str, ...]:
+    return (
+        form.label,
+        f"`{name}`",
+        f"`{form.media_type}`",
+        " ".join(f"`{suffix}`" for suffix in form.suffixes),
+        ", ".join(f"`{field}`" for field in form.fields) or NO,
+        YES if form.has_alpha else NO,
+        YES if form.has_animation else NO,
+        YES if form.has_metadata else NO,
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else NO
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", "<br>")

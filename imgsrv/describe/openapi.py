@@ -1,0 +1,227 @@
+"""The OpenAPI 3.1 description of every route, as `GET /openapi.json` gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imgsrv.describe.examples import example_of
+from imgsrv.describe.parameters import Parameter, parameters_of
+from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
+from imgsrv.errors import ImgsrvError
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import MAX_STEPS
+from imgsrv.imaging.registry import OPERATIONS, Operation
+
+Json = dict[str, Any]
+
+PROBLEM_TYPE = "application/problem+json"
+
+PART = "file"
+"""The part of a multipart body that holds the picture."""
+
+PROBLEM: Mapping[str, tuple[str, Json]] = {
+    "type": ("A URI reference for the kind of problem.", {"type": "string", "format": "uri-reference"}),
+    "title": ("The kind of problem in words.", {"type": "string"}),
+    "status": ("The status of the answer.", {"type": "integer", "minimum": 400, "maximum": 599}),
+    "detail": ("What came, what is allowed, and what to change.", {"type": "string"}),
+    "code": ("The kind of problem, stable.", {"type": "string"}),
+    "request_id": ("Names the request in the server's log.", {"type": "string"}),
+}
+
+HEADERS: Mapping[str, tuple[str, str]] = {
+    "Image-Width": ("integer", "Width of the result in pixels."),
+    "Image-Height": ("integer", "Height of the result in pixels."),
+    "Server-Timing": ("string", "Milliseconds of receive, queue, decode, operations and encode."),
+    "X-Request-Id": ("string", "Names the request in the server's log."),
+}
+
+INFO: Mapping[str, Json] = {
+    "format": {"type": "string", "enum": list(FORMATS)},
+    "media_type": {"type": "string"},
+    "width": {"type": "integer", "description": "Pixels of the upright picture."},
+    "height": {"type": "integer", "description": "Pixels of the upright picture."},
+    "mode": {"type": "string", "description": "Channels of the pixels, as Pillow names them: L, RGB, CMYK."},
+    "has_alpha": {"type": "boolean"},
+    "frames": {"type": ["integer", "null"], "description": "Null where only decoding could count them."},
+    "orientation": {"type": "integer", "minimum": 1, "maximum": 8, "description": "Of EXIF; 1 is upright."},
+    "profile": {"type": ["string", "null"], "description": "Name of the colour profile."},
+    "exif": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+"""What `describe_picture` gives; a test compares the two."""
+
+
+def openapi(version: str) -> Json:
+    """The whole description.  version: that of the server."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "imgsrv",
+            "version": version,
+            "summary": "POST a picture, get it back processed.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": {
+            **{f"/{row.name}": {"post": _operation_route(row)} for row in OPERATIONS.values()},
+            "/pipeline": {"post": _pipeline_route()},
+            "/info": {"post": _info_route()},
+            **{path: {"get": route} for path, route in _pages().items()},
+        },
+        "components": {
+            "schemas": {"Problem": _problem_schema(), "Info": _object(INFO)}
+            | {kind.__name__: _kind_schema(kind) for kind in problems()},
+            "responses": {f"Problem{status}": _problem(kinds) for status, kinds in problems_by_status().items()},
+            "headers": {
+                name: {"description": text, "schema": {"type": kind}} for name, (kind, text) in HEADERS.items()
+            },
+        },
+    }
+
+
+# ---- routes ------------------------------------------------------------------------------------------
+
+
+def _operation_route(operation: Operation) -> Json:
+    example = example_of(operation)
+    text = "\n\n".join(filter(None, (operation.details, f"For example `POST {example.url}`.")))
+    own = parameters_of(operation.parameters)
+    return _picture_route(operation.name, operation.summary, text, _merged(own, parameters_of(Output)))
+
+
+def _pipeline_route() -> Json:
+    examples = {row.name: {"value": example_of(row).pipeline} for row in OPERATIONS.values()}
+    steps = {
+        "name": "ops",
+        "in": "query",
+        "required": False,
+        "description": f"Up to {MAX_STEPS} steps: `operation:parameter=value,parameter=value/operation`.  A value that "
+        "holds one of `/ , : = %` is percent-encoded.  It may be left out where an output parameter is given: the "
+        "picture is then only re-encoded.",
+        "schema": {"type": "string"},
+        "examples": {"several": {"value": "resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale"}}
+        | examples,
+    }
+    output = [_query(parameter) for parameter in parameters_of(Output)]
+    return _picture_route(
+        "pipeline", "Several operations, decoded once and encoded once.", "", [steps, *output], tag="pipeline"
+    )
+
+
+def _info_route() -> Json:
+    answer = {
+        "description": "What the picture is.",
+        "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Info"}}},
+    }
+    return {
+        "operationId": "info",
+        "tags": ["pictures"],
+        "summary": "Say what a picture is, from its header, without decoding a pixel.",
+        "requestBody": _body(),
+        "responses": {"200": answer, **_refusals()},
+    }
+
+
+def _pages() -> Mapping[str, Json]:
+    status = {"application/json": {"schema": _object({"status": {"type": "string"}})}}
+    document = {"application/json": {"schema": {"type": "object"}}}
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    stopping = {"503": {"description": "The server stops; send work elsewhere.", "content": status}}
+    return {
+        "/operations": _page("operations", "The catalogue of operations, formats and output parameters.", document),
+        "/openapi.json": _page("openapi", "This description.", document),
+        "/healthz": _page("healthz", "Alive.", status),
+        "/readyz": _page("readyz", "Ready to take work.", status, stopping),
+        "/metrics": _page("metrics", "Metrics of the whole pool, as Prometheus text.", text),
+    }
+
+
+def _picture_route(name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations") -> Json:
+    picture = {
+        "description": "The picture after the operations.",
+        "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in HEADERS},
+        "content": {form.media_type: {} for form in FORMATS.values()},
+    }
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "description": text,
+        "parameters": list(query),
+        "requestBody": _body(),
+        "responses": {"200": picture, **_refusals()},
+    }
+
+
+def _page(name: str, summary: str, content: Json, more: Mapping[str, Json] | None = None) -> Json:
+    answer = {"description": summary, "content": content}
+    return {"operationId": name, "tags": ["server"], "summary": summary, "responses": {"200": answer, **(more or {})}}
+
+
+# ---- parts of routes ---------------------------------------------------------------------------------
+
+
+def _merged(own: Iterable[Parameter], output: Iterable[Parameter]) -> list[Json]:
+    """The query of an operation; a name that both know is listed once, with what it means to each."""
+    queries = {parameter.name: _query(parameter) for parameter in own}
+    for parameter in output:
+        query = _query(parameter)
+        if parameter.name in queries:
+            query = queries[parameter.name]
+            query["description"] += f"  For the output: {parameter.description}"
+        queries[parameter.name] = query
+    return list(queries.values())
+
+
+def _query(parameter: Parameter) -> Json:
+    default = {} if parameter.default is None else {"default": parameter.default}
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.is_required,
+        "description": parameter.description,
+        "schema": {**parameter.schema, **default},
+    }
+
+
+def _body() -> Json:
+    part = _object({PART: {"description": "The picture.", "contentMediaType": "application/octet-stream"}})
+    return {
+        "required": True,
+        "description": "The bytes of a picture.  Its format is read from the bytes, whatever the Content-Type says.",
+        "content": {"*/*": {}, "multipart/form-data": {"schema": part}},
+    }
+
+
+def _refusals() -> Json:
+    return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in problems_by_status()}
+
+
+# ---- problems ----------------------------------------------------------------------------------------
+
+
+def _problem(kinds: Iterable[type[ImgsrvError]]) -> Json:
+    listed = list(kinds)
+    return {
+        "description": "\n".join(f"- `{kind.code}`: {meaning(kind)}" for kind in listed),
+        "content": {
+            PROBLEM_TYPE: {"schema": {"oneOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in listed]}}
+        },
+    }
+
+
+def _problem_schema() -> Json:
+    return _object({name: {**schema, "description": text} for name, (text, schema) in PROBLEM.items()})
+
+
+def _kind_schema(kind: type[ImgsrvError]) -> Json:
+    fixed: Json = {"code": {"const": kind.code}, "status": {"const": kind.status_hint}, "title": {"const": kind.title}}
+    return {
+        "description": meaning(kind),
+        "allOf": [{"$ref": "#/components/schemas/Problem"}, _object({**fixed, **facts_schema(kind)})],
+    }
+
+
+def _object(properties: Mapping[str, Json]) -> Json:
+    return {"type": "object", "required": list(properties), "properties": dict(properties)}

@@ -1,0 +1,75 @@
+"""Parameters as every view needs them: read once from the JSON schema of their pydantic model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from imgsrv.imaging.parameters import Colour
+from imgsrv.imaging.validation import describe_allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.  schema: its JSON schema without null, title, description and default.
+
+    default: JSON-compatible; None where the parameter may be left out and then stands for nothing.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    is_required: bool
+    default: Any = None
+
+    @property
+    def words(self) -> str:
+        """The type and bounds: `a whole number from 1 to 100`."""
+        return describe_allowed(self.schema)
+
+    @property
+    def is_switch(self) -> bool:
+        """Takes true or false."""
+        return self.schema.get("type") == "boolean"
+
+
+def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
+    """The parameters of an operation, of the output or of the settings, in the order of their declaration."""
+    properties = model.model_json_schema().get("properties", {})
+    return tuple(_parameter(name, field, properties[name]) for name, field in model.model_fields.items())
+
+
+def default_text(parameter: Parameter) -> str:
+    """The default as a caller would write it; empty where there is none."""
+    if parameter.default is None:
+        return ""
+    if parameter.is_switch:
+        return str(parameter.default).lower()
+    return f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+
+
+def _parameter(name: str, field: FieldInfo, schema: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        name=name,
+        description=field.description or "",
+        schema=_bare(schema),
+        is_required=field.is_required(),
+        default=None if field.is_required() else _default(field),
+    )
+
+
+def _default(field: FieldInfo) -> Any:
+    # The schema of a model that is parsed shows a colour's default as the tuple it is inside.
+    return str(field.default) if isinstance(field.default, Colour) else field.default
+
+
+def _bare(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
+    bare = {key: value for key, value in schema.items() if key not in ("title", "description", "default", "anyOf")}
+    if len(options) == 1:
+        return {**options[0], **bare}
+    return {"anyOf": options, **bare} if options else bare

@@ -1,0 +1,102 @@
+"""A job: what a front asks of an engine in plain bytes, and what the engine answers.
+
+The two may be different processes, so everything is spelled out: the pipeline as its canonical text, the output
+as its parameters, errors by their code and facts.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imgsrv.errors import ImgsrvError, from_wire
+from imgsrv.imaging.decode import Data
+from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
+from imgsrv.imaging.process import Report, process_into
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """start, size: where the picture lies in the body.  pipeline None asks for a description instead."""
+
+    start: int
+    size: int
+    pipeline: Pipeline | None
+    output: Output
+
+    def to_bytes(self) -> bytes:
+        """The job as the engine reads it."""
+        wire = {
+            "start": self.start,
+            "size": self.size,
+            "pipeline": None if self.pipeline is None else str(self.pipeline),
+            "output": self.output.model_dump(mode="json", exclude_defaults=True),
+        }
+        return json.dumps(wire).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Job:
+        """The job that `to_bytes` wrote."""
+        wire = json.loads(data)
+        pipeline = None if wire["pipeline"] is None else parse_pipeline(wire["pipeline"])
+        return cls(wire["start"], wire["size"], pipeline, Output.model_validate(wire["output"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine says: a report beside the result, or the description that was asked for."""
+
+    report: Report | None = None
+    info: dict[str, Any] | None = None
+
+
+def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, int | None]:
+    """Do the job that `plan` describes on the file `body`: the message for the front, and the result's memfd.
+
+    Raises OSError where there is no memory or no descriptor left for the result.
+    """
+    job = Job.from_bytes(plan)
+    # Only as far as the picture goes: behind it lies the plan, which a decoder must not take for pixels.
+    with mmap.mmap(body, job.start + job.size, prot=mmap.PROT_READ) as mapping:
+        try:
+            data = _picture_bytes(mapping, job)
+            if job.pipeline is None:
+                return _message({"info": describe_picture(data, limits)}), None
+            return _processed(data, job.pipeline, job.output, limits)
+        except ImgsrvError as error:
+            return _message({"error": error.to_wire()}), None
+
+
+def read_answer(message: bytes) -> Answer:
+    """What `perform` said.  Raises the error that it met."""
+    wire = json.loads(message)
+    if "error" in wire:
+        raise from_wire(wire["error"])
+    report = wire.get("report")
+    return Answer(Report(**{**report, "size": tuple(report["size"])}) if report else None, wire.get("info"))
+
+
+def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
+    """The mapping itself where the picture begins it, which spares a copy; else the picture's bytes."""
+    return mapping if job.start == 0 else mapping[job.start :]
+
+
+def _processed(data: Data, pipeline: Pipeline, output: Output, limits: Limits) -> tuple[bytes, int]:
+    result = os.memfd_create("imgsrv-result")
+    try:
+        with os.fdopen(result, "wb", closefd=False) as file:
+            report = process_into(file, data, pipeline, output, limits)
+        return _message({"report": asdict(report)}), result
+    except BaseException:
+        os.close(result)
+        raise
+
+
+def _message(wire: dict[str, Any]) -> bytes:
+    return json.dumps(wire).encode()

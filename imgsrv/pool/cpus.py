@@ -1,0 +1,70 @@
+"""How many workers this machine, or the part of it that this process may use, can keep busy."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+LEAST_AUTO = 2
+
+
+def worker_count(wish: Literal["max", "auto"] | int, root: Path = Path("/")) -> int:
+    """The number of workers for a wish.  root: where /proc and /sys are, for fixture trees."""
+    if wish == "auto":
+        return max(LEAST_AUTO, usable_cpus(root))
+    return usable_cpus(root) if wish == "max" else wish
+
+
+def usable_cpus(root: Path = Path("/")) -> int:
+    """The smaller of affinity (which a cpuset narrows) and the cgroup's CPU quota, rounded up, at least 1."""
+    affinity = len(os.sched_getaffinity(0))
+    quota = cgroup_quota(root)
+    return max(1, affinity if quota is None else min(affinity, math.ceil(quota)))
+
+
+def cgroup_quota(root: Path = Path("/")) -> float | None:
+    """CPUs' worth of time that the tightest cgroup above this process grants; None without a quota."""
+    quotas = [
+        quota
+        for line in _lines(root / "proc/self/cgroup")
+        for directory in _own_and_above(root, line)
+        if (quota := _quota_v2(directory) or _quota_v1(directory)) is not None
+    ]
+    return min(quotas, default=None)
+
+
+def _own_and_above(root: Path, line: str) -> list[Path]:
+    """The directories of one line of /proc/self/cgroup: v2 is `0::/path`, v1 is `4:cpu,cpuacct:/path`."""
+    _number, controllers, path = line.split(":", 2)
+    mounts = [root / "sys/fs/cgroup"]
+    if controllers:
+        if "cpu" not in controllers.split(","):
+            return []
+        mounts = [root / "sys/fs/cgroup" / name for name in ("cpu", controllers, "cpu,cpuacct")]
+    own = Path(path.lstrip("/"))
+    return [mount / directory for mount in mounts for directory in (own, *own.parents)]
+
+
+def _quota_v2(directory: Path) -> float | None:
+    for line in _lines(directory / "cpu.max"):
+        limit, period = line.split()
+        return None if limit == "max" else int(limit) / int(period)
+    return None
+
+
+def _quota_v1(directory: Path) -> float | None:
+    limits = _lines(directory / "cpu.cfs_quota_us")
+    periods = _lines(directory / "cpu.cfs_period_us")
+    if not limits or not periods or int(limits[0]) <= 0:
+        return None
+    return int(limits[0]) / int(periods[0])
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").splitlines()
+    except OSError:
+        # No such controller here: that is an answer, not a fault.
+        return []

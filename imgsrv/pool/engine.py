@@ -1,0 +1,81 @@
+"""The engine: the one thread of a worker that works on pictures, a job at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from imgsrv.errors import ImgsrvError, InternalError, Overloaded
+from imgsrv.observe.board import Row, now_us
+from imgsrv.observe.logs import Logger
+from imgsrv.pool.exchange import Exchange, Parcel, Reply
+
+Perform = Callable[[int, bytes], Reply]
+"""Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
+
+
+class Engine(threading.Thread):
+    """Takes jobs from the exchange until it is stopped; the job at hand is always finished."""
+
+    def __init__(self, exchange: Exchange, perform: Perform, row: Row, log: Logger) -> None:
+        super().__init__(name="engine", daemon=True)
+        self._exchange, self._perform, self._row, self._log = exchange, perform, row, log
+        self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
+
+    def stop(self) -> None:
+        """Take no further job."""
+        os.eventfd_write(self._stop_signal, 1)
+
+    def run(self) -> None:
+        """The loop of the thread."""
+        poll = self._exchange.watch(self._stop_signal)
+        while not any(descriptor == self._stop_signal for descriptor, _events in poll.poll()):
+            # Without going back to sleep in between: a queue that is not empty needs no wake-up.
+            while (parcel := self._receive()) is not None:
+                self._serve(parcel)
+
+    def _receive(self) -> Parcel | None:
+        try:
+            return self._exchange.receive()
+        except (ValueError, OSError) as error:
+            self._log.error("job_unreadable", reason=str(error))
+            return None
+
+    def _serve(self, parcel: Parcel) -> None:
+        late_s = time.monotonic() - parcel.deadline
+        if parcel.is_abandoned():
+            self._row.add("jobs_skipped")
+            parcel.close()
+        elif late_s > 0:
+            self._row.add("jobs_skipped")
+            parcel.answer(_wire(Overloaded("the picture waited in the queue past its deadline", 1)), None)
+        else:
+            self._work(parcel)
+
+    def _work(self, parcel: Parcel) -> None:
+        began = now_us()
+        self._row.set("job_deadline_us", round(parcel.deadline * 1e6))
+        self._row.set("job_began_us", began)
+        self._row.add("jobs_begun")
+        message, result = self._performed(parcel)
+        self._row.set("job_began_us", 0)
+        self._row.add("job_busy_us", now_us() - began)
+        self._row.add("jobs_done")
+        parcel.answer(message, result)
+        if result is not None:
+            os.close(result)
+
+    def _performed(self, parcel: Parcel) -> Reply:
+        try:
+            return self._perform(parcel.body, parcel.plan)
+        # A picture must not end the engine, whatever it makes a codec raise: its client gets a 500 and the log all.
+        except Exception as error:  # noqa: BLE001
+            self._log.exception("job_failed", plan=parcel.plan.decode(errors="replace"))
+            return _wire(error if isinstance(error, ImgsrvError) else InternalError()), None
+
+
+def _wire(error: ImgsrvError) -> bytes:
+    return json.dumps({"error": error.to_wire()}).encode()

@@ -1,0 +1,202 @@
+"""The master: decides, never serves.  One selector loop; nothing here may block longer than TICK_S.
+
+Each turn of the loop makes the pool match the wish: reap who died, fork who is due, end who is not wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import setproctitle
+
+from imgsrv.errors import NoWorkerCanBoot
+from imgsrv.observe.board import Board
+from imgsrv.observe.logs import get_logger
+from imgsrv.pool.exchange import Exchange
+from imgsrv.pool.signals import blocked_signals, wake_on_signals
+from imgsrv.pool.slot import Action, Slot, State
+from imgsrv.pool.sockets import Listener
+from imgsrv.pool.worker import EXIT_BOOT_FAILED, READY, Surroundings, Work, run_worker
+
+TICK_S = 1.0
+
+KILL_GRACE_S = 2.0
+"""After the drain limit a worker should end by itself; this much later it is killed."""
+
+EXIT_OK, EXIT_ALL_FAILED, EXIT_NOT_DRAINED = 0, 1, 1
+
+
+@dataclass
+class _Child:
+    slot: Slot
+    line: socket.socket
+
+
+@dataclass
+class Master:
+    """The pool of workers on one listener.
+
+    on_ready: called once, when the first worker serves, with the number of slots.
+    """
+
+    listener: Listener
+    work: Work
+    size: int
+    on_ready: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
+    _slots: list[Slot] = field(init=False)
+    _children: dict[int, _Child] = field(init=False, default_factory=dict)
+    _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
+    _stop_at: float | None = field(init=False, default=None)
+    _has_served: bool = field(init=False, default=False)
+    _was_forced: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._slots = [Slot(index) for index in range(self.size)]
+        self._board = Board(self.size)
+        self._exchange = Exchange()
+        self._log = get_logger()
+
+    def run(self) -> int:
+        """Keep the pool alive until a signal ends it; returns the exit status."""
+        setproctitle.setproctitle(f"imgsrv: master {self.work.title}")
+        for slot in self._slots:
+            self.listener.for_slot(slot.index)
+        with wake_on_signals(self._selector) as pending:
+            while not self._is_over():
+                self._match_wish()
+                for key, _events in self._selector.select(self._until_next()):
+                    if key.data is not None:
+                        self._hear(key.data)
+                for signum in pending():
+                    self._obey(signum)
+                self._reap()
+        self.listener.close()
+        return self._status()
+
+    # ---- the loop's verbs, in the order in which they run ---------------------------------------------
+
+    def _match_wish(self) -> None:
+        for slot in self._slots:
+            if slot.tick(self.clock()) is Action.FORK and self._stop_at is None:
+                self._fork(slot)
+        if self._stop_at is not None and self.clock() > self._stop_at:
+            self._kill_all()
+
+    def _until_next(self) -> float:
+        due = [slot.due - self.clock() for slot in self._slots if slot.state is State.BACKOFF]
+        return max(0.0, min([TICK_S, *due]))
+
+    def _hear(self, child: _Child) -> None:
+        """A worker says that it is ready, or why it cannot be."""
+        message = b""
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            message = child.line.recv(4096)
+        if not message:
+            # Its exit is reaped when SIGCHLD tells; until then there is nothing more to hear.
+            self._selector.unregister(child.line)
+        elif message == READY:
+            child.slot.became_ready(self.clock())
+            self._log.info("worker_ready", slot=child.slot.index, pid=child.slot.pid)
+            if not self._has_served and all(slot.state is not State.STARTING for slot in self._slots):
+                self._has_served = True
+                self.on_ready()
+        else:
+            child.slot.boot_failed(message.decode(errors="replace").removeprefix("failed "))
+
+    def _obey(self, signum: int) -> None:
+        if signum not in (signal.SIGTERM, signal.SIGINT):
+            return
+        if self._stop_at is not None:
+            self._was_forced = True
+            self._kill_all()
+            return
+        self._log.info("stopping", signal=signal.Signals(signum).name, drain_s=self.work.drain_s)
+        self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
+        for slot in self._slots:
+            if slot.stop() is Action.TERMINATE and slot.pid is not None:
+                os.kill(slot.pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        """Every child that is gone, not one for each SIGCHLD: the kernel folds several into one."""
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            # As process 1 of a container the master is also handed strangers' children.
+            if (child := self._children.pop(pid, None)) is not None:
+                self._bury(child, pid, os.waitstatus_to_exitcode(status))
+
+    # ---- what the verbs are made of -------------------------------------------------------------------
+
+    def _fork(self, slot: Slot) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        master_pid = os.getpid()
+        with blocked_signals():
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(slot, theirs, master_pid)
+        theirs.close()
+        slot.forked(pid)
+        self._board.row(slot.index).add("starts")
+        child = _Child(slot, ours)
+        self._children[pid] = child
+        self._selector.register(ours, selectors.EVENT_READ, child)
+
+    def _become_worker(self, slot: Slot, line: socket.socket, master_pid: int) -> None:
+        """Drop what is the master's, live as a worker, and leave by the one exit there is."""
+        status = EXIT_BOOT_FAILED
+        try:
+            signal.set_wakeup_fd(-1)  # or the child's signals would wake the master
+            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+                signal.signal(signum, signal.SIG_DFL)  # the master's handlers; blocked until the worker has its own
+            self._selector.close()  # its epoll is shared with the master
+            for sibling in self._children.values():
+                sibling.line.close()  # or a sibling would not see the master die while this one lives
+            self.listener.keep_only(slot.index)  # or the port would outlive the master in this process
+            random.seed()  # or every worker would draw the same numbers
+            given = Surroundings(
+                slot.index, self.listener.for_slot(slot.index), self._exchange, self._board, line, master_pid
+            )
+            status = run_worker(self.work, given)
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _bury(self, child: _Child, pid: int, exit_code: int) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.line)
+        child.line.close()
+        slot = child.slot
+        reason = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit status {exit_code}"
+        was_wanted = slot.state is not State.DRAINING
+        slot.exited(self.clock(), reason)
+        if was_wanted:
+            self._board.row(slot.index).add("deaths")
+        level = self._log.warning if was_wanted else self._log.info
+        level("worker_exit", slot=slot.index, pid=pid, reason=reason, next=slot.state.value)
+        if exit_code not in (0, -signal.SIGTERM) and not was_wanted:
+            self._was_forced = True
+
+    def _kill_all(self) -> None:
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+
+    def _is_over(self) -> bool:
+        over = (State.GONE, State.FAILED) if self._stop_at is not None else (State.FAILED,)
+        return all(slot.state in over for slot in self._slots)
+
+    def _status(self) -> int:
+        if self._stop_at is None:
+            raise NoWorkerCanBoot(next(slot.reason for slot in self._slots if slot.reason))
+        return EXIT_NOT_DRAINED if self._was_forced else EXIT_OK

@@ -1,0 +1,48 @@
+"""Signals for a selector loop: a handler only wakes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+from collections.abc import Callable, Iterator
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def wake_on_signals(selector: selectors.BaseSelector) -> Iterator[Callable[[], bytes]]:
+    """While the block runs, signals wake the selector; the function it is given returns those that came."""
+    read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    previous = {signum: signal.signal(signum, lambda *_: None) for signum in HANDLED}
+    previous_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    selector.register(read_end, selectors.EVENT_READ)
+
+    def pending() -> bytes:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(read_end, 4096)
+        return b""
+
+    try:
+        yield pending
+    finally:
+        signal.set_wakeup_fd(previous_wakeup)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+        selector.unregister(read_end)
+        os.close(read_end)
+        os.close(write_end)
+
+
+@contextlib.contextmanager
+def blocked_signals() -> Iterator[None]:
+    """No signal is delivered while the block runs: between a fork and the child's own handlers none may be lost.
+
+    The child leaves the block with the signals still blocked and unblocks them itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

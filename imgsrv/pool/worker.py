@@ -1,0 +1,192 @@
+"""The worker: a front on the main thread, an engine beside it, from the fork to the one exit.
+
+It tells the master over its line when it is ready or why it cannot be, and reads end-of-file from it when the
+master is gone, however that died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import setproctitle
+import uvloop
+
+from imgsrv.errors import ImgsrvError
+from imgsrv.observe.board import Board, Row, WorkerState, now_us
+from imgsrv.observe.logs import get_logger
+from imgsrv.pool.engine import Engine, Perform
+from imgsrv.pool.exchange import Exchange
+from imgsrv.pool.sockets import refuse_new, waiting_connections
+
+PR_SET_PDEATHSIG = 1
+
+READY = b"ready"
+
+ACCEPT_POLL_S = 0.005
+
+EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
+
+
+class Front(Protocol):
+    """What a worker serves with; made outside, because the pool knows nothing of HTTP."""
+
+    async def start(self, listening: socket.socket) -> None:
+        """Accept connections from the socket."""
+        ...
+
+    def begin_drain(self) -> None:
+        """Tell every client that this was its last answer here."""
+        ...
+
+    def stop_accepting(self) -> None:
+        """Let go of the listening socket."""
+        ...
+
+    async def finished(self) -> None:
+        """Return when no client is left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the pool's workers do: handed in by whoever starts the pool.
+
+    make_front: called in each worker with the exchange, the board and the worker's own row.
+    self_test: raises where a worker could not do its work; the reason is shown to the operator.
+    """
+
+    make_front: Callable[[Exchange, Board, Row], Front]
+    perform: Perform
+    self_test: Callable[[], None]
+    drain_s: float
+    shutdown_delay_s: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker inherits over the fork, and nothing else."""
+
+    slot: int
+    listening: socket.socket
+    exchange: Exchange
+    board: Board
+    line: socket.socket
+    master_pid: int
+
+
+def run_worker(work: Work, given: Surroundings) -> int:
+    """Live as a worker; returns the exit status."""
+    _die_with_master(given.master_pid)
+    setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
+    try:
+        return uvloop.run(_live(work, given))
+    # The last resort of a fault of ours: nothing above this frame could tell anybody.
+    except Exception:  # noqa: BLE001
+        get_logger().exception("worker_crashed", slot=given.slot)
+        return EXIT_CRASHED
+
+
+async def _live(work: Work, given: Surroundings) -> int:
+    log = get_logger().bind(slot=given.slot, pid=os.getpid())
+    row = given.board.row(given.slot)
+    _reset(row)
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+    _listen_for_the_end(given.line, stop, stop_now)
+    engine = Engine(given.exchange, work.perform, row, log)
+    try:
+        work.self_test()
+        front = work.make_front(given.exchange, given.board, row)
+        await front.start(given.listening)
+    # Whatever keeps a worker from booting is the operator's to know, and only this worker's end.
+    except Exception as error:
+        log.exception("worker_boot_failed")
+        reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
+        _tell(given.line, f"failed {reason}"[:4000].encode())
+        return EXIT_BOOT_FAILED
+    engine.start()
+    row.set("ready_us", now_us())
+    row.set("state", WorkerState.READY)
+    _tell(given.line, READY)
+    await stop.wait()
+    row.set("state", WorkerState.DRAINING)
+    status = await _first(_drain(front, engine, given, work), stop_now.wait(), work.drain_s)
+    row.set("state", WorkerState.GONE)
+    row.set("connections", 0)
+    log.debug("worker_done", status=status)
+    return status
+
+
+async def _drain(front: Front, engine: Engine, given: Surroundings, work: Work) -> None:
+    """Finish what is in flight: nobody who was accepted, or waits to be, is dropped.
+
+    The engine goes last: it may be the one that works on the jobs of the others' clients.
+    """
+    front.begin_drain()
+    await asyncio.sleep(work.shutdown_delay_s)
+    refuse_new(given.listening)
+    while waiting_connections(given.listening):
+        await asyncio.sleep(ACCEPT_POLL_S)
+    front.stop_accepting()
+    await front.finished()
+    engine.stop()
+    await asyncio.to_thread(engine.join)
+
+
+async def _first(drain: Awaitable[None], stop_now: Awaitable[object], limit_s: float) -> int:
+    """The exit status: of a drain that ended by itself, or was cut short by a second signal or its limit."""
+    draining, stopping = asyncio.ensure_future(drain), asyncio.ensure_future(stop_now)
+    done, _pending = await asyncio.wait({draining, stopping}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+    if draining in done:
+        draining.result()
+    return EXIT_OK if done else EXIT_DRAIN_TIMEOUT
+
+
+def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
+    """SIGTERM asks for a drain, a second one for an end at once; a closed line says the master is dead."""
+    loop = asyncio.get_running_loop()
+
+    def terminate() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    def read_line() -> None:
+        with contextlib.suppress(BlockingIOError):
+            if line.recv(1):
+                return
+        loop.remove_reader(line)
+        stop.set()
+
+    line.setblocking(False)
+    loop.add_reader(line, read_line)
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    # Ctrl-C reaches the whole process group; the master turns it into an orderly SIGTERM.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+
+
+def _tell(line: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        line.send(message)
+
+
+def _reset(row: Row) -> None:
+    """Clear what a predecessor in the slot left behind; its counters go on."""
+    row.set("pid", os.getpid())
+    row.set("state", WorkerState.STARTING)
+    row.set("connections", 0)
+    row.set("job_began_us", 0)
+
+
+def _die_with_master(master_pid: int) -> None:
+    """Ask the kernel for a SIGTERM when the master dies, a second line behind the closed socket."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != master_pid:
+        os.kill(os.getpid(), signal.SIGTERM)

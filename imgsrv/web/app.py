@@ -1,0 +1,43 @@
+"""The Falcon app: which path is answered by what, and the front that serves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon.asgi
+
+from imgsrv import __version__
+from imgsrv.config import Settings
+from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.observe.board import Board, Row
+from imgsrv.observe.logs import get_logger
+from imgsrv.observe.metrics import render_metrics
+from imgsrv.web.front import Front
+from imgsrv.web.gate import Gate
+from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
+from imgsrv.web.pages import HealthPage, MetricsPage, ReadyPage, documents
+from imgsrv.web.problems import add_handlers
+
+
+def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Front:
+    """The front of one worker, ready to be started.  exchange: an Exchange of imgsrv.pool."""
+    log = get_logger().bind(pid=row["pid"])
+
+    def is_draining() -> bool:
+        return front.is_draining
+
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
+    services = Services(settings, exchange, row, is_draining)
+    for name in OPERATIONS:
+        app.add_route(f"/{name}", OperationRoute(services, name))
+    app.add_route("/pipeline", PipelineRoute(services))
+    app.add_route("/info", InfoRoute(services))
+    for path, page in documents().items():
+        app.add_route(path, page)
+    app.add_route("/healthz", HealthPage())
+    app.add_route("/readyz", ReadyPage(is_draining))
+    app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__)))
+    add_handlers(app)
+    gate = Gate(app, row, log, logs_access=settings.access_log)
+    front = gate.front = Front(gate, settings, row, log)
+    return front

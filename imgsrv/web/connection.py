@@ -1,0 +1,322 @@
+"""A client's connection: its deadlines, the way of its body, and how it ends.
+
+uvicorn's parser reads the heads of requests and writes the answers; this module is the protocol in front of it.
+It adds what uvicorn lacks: deadlines for head and body, a limit for the head, bodies straight into their memfd,
+half-closed clients that still get their answer, and a lingering close that does not destroy an early one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError, RequestTimeout
+from imgsrv.web.body import Body
+from imgsrv.web.problems import raw_answer
+
+if TYPE_CHECKING:
+    from imgsrv.web.front import Front
+
+SCRATCH_BYTES = 262_144
+
+LINGER_S, LINGER_BYTES = 5.0, 128 << 20
+
+IDLE_GRACE_S = 2.0
+"""While draining, how long an idle connection may still bring the request that is already on its way."""
+
+RATE_WINDOW_S = 5.0
+
+PROBE_S = 0.1
+TCP_CLOSE = 7
+
+_scratch = memoryview(bytearray(SCRATCH_BYTES))
+"""Shared by all connections of the process: the loop fills it and hands it on in one step."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One accepted connection, from its first byte to its last."""
+
+    def __init__(self, front: Front) -> None:
+        self._front, self._loop = front, front.loop
+        self._http = _Http(self, front)
+        self._body: Body | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingered = -1
+        self._window_began_with = 0
+        self._body_due = 0.0
+
+    # ---- what the loop calls --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._front.opened(self)
+        self._http.connection_made(cast("asyncio.Transport", _Transport(self, self._transport)))
+        self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.header_timeout_s, self._idle_over)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the loop's guess; the body knows better
+        """Where the next bytes go; of a body never more than is left of it."""
+        direct = self._body.direct_bytes if self._body is not None and self._lingered < 0 else 0
+        return _scratch[:direct] if 0 < direct < SCRATCH_BYTES else _scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come."""
+        if self._lingered >= 0:
+            self._lingered += nbytes
+            if self._lingered > LINGER_BYTES:
+                self._transport.abort()
+        elif self._body is not None and self._body.direct_bytes:
+            self._body.feed(_scratch[:nbytes])
+            if not self._body.direct_bytes:
+                self._http.body_bypassed()
+                self._body.ended()
+        else:
+            self._parse(bytes(_scratch[:nbytes]))
+
+    def eof_received(self) -> bool:
+        """The client sends no more; if it still waits for an answer it shall have it."""
+        if self._lingered >= 0 or not self._http.is_answering() or (self._body and not self._body.is_complete):
+            return False
+        self._http.cycle.keep_alive = False
+        if self._http.scope["http_version"] == "1.1":
+            self._probe()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client reads slowly."""
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._http.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end; a job whose client is gone is abandoned."""
+        self._disarm()
+        self._http.connection_lost(exc)
+        if self._body is not None:
+            self._body.client_gone()
+        self._front.closed(self)
+
+    # ---- what the parser and the body call ------------------------------------------------------------
+
+    def head_complete(self, body: Body) -> None:
+        """A request's head is here; the app takes over."""
+        self._disarm()
+        self._body = body
+
+    def body_wanted(self) -> None:
+        """The app has made room for the body: read on, within its deadlines."""
+        self._http.send_continue()
+        self._http.flow.resume_reading()
+        self._body_due = self._loop.time() + self._front.settings.body_timeout_s
+        self._watch_rate()
+
+    def body_ended(self) -> None:
+        """The body is complete: its deadlines are over."""
+        if self._http.is_answering():
+            self._disarm()
+
+    def answered(self) -> None:
+        """An answer is complete; wait for the next request."""
+        if not self._transport.is_closing() and self._lingered < 0 and not self._http.is_answering():
+            self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.keepalive_s, self._idle_over)
+
+    def begin_drain(self) -> None:
+        """Give an idle client a last moment."""
+        if not self._http.is_answering() and not self._http.is_in_head and self._lingered < 0:
+            self._arm(IDLE_GRACE_S, self._idle_over)
+
+    def close(self) -> None:
+        """Close so that the answer arrives: with input still unread the kernel would reset it on its way."""
+        if self.is_closing():
+            return
+        has_unread = self._http.is_in_head or (self._body is not None and not self._body.is_complete)
+        if not has_unread:
+            self._transport.close()
+            return
+        self._lingered = 0
+        self._http.flow.resume_reading()
+        self._transport.write_eof()
+        self._arm(LINGER_S, self._transport.abort)
+
+    def is_closing(self) -> bool:
+        """No further answer goes out here."""
+        return self._lingered >= 0 or self._transport.is_closing()
+
+    def refuse(self, error: ImgsrvError) -> None:
+        """Answer a request that never became one, and close."""
+        self._transport.write(raw_answer(error))
+        self._front.refused(error)
+        self.close()
+
+    # ---- what these are made of -----------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        was_in_head = self._http.is_in_head
+        self._http.data_received(data)
+        if self.is_closing():
+            return
+        if self._http.is_in_head:
+            self._http.head_bytes += len(data)
+            if self._http.head_bytes > self._front.settings.max_header:
+                self.refuse(HeadersTooLarge(int(self._front.settings.max_header)))
+            elif not was_in_head:
+                self._arm(self._front.settings.header_timeout_s, self._head_late)
+        elif (body := self._body) is not None and self._http.is_answering() and body.is_unwanted:
+            self._http.flow.pause_reading()
+
+    def _watch_rate(self) -> None:
+        """The body's deadlines: its whole time, and the least rate over each window."""
+        body = self._body
+        if body is None or body.is_complete:
+            return
+        left = self._body_due - self._loop.time()
+        if left <= 0:
+            limit = f"{self._front.settings.body_timeout_s:g} s"
+            body.fail(RequestTimeout("body", limit, "--body-timeout-s"))
+            return
+        self._window_began_with = body.received
+        self._arm(min(RATE_WINDOW_S, left), self._rate_due)
+
+    def _rate_due(self) -> None:
+        body, rate = self._body, self._front.settings.body_rate
+        if (
+            body is not None
+            and body.received - self._window_began_with < rate * RATE_WINDOW_S
+            and (self._loop.time() < self._body_due)
+        ):
+            body.fail(RequestTimeout("body", f"at least {rate} bytes a second", "--body-rate"))
+            return
+        self._watch_rate()
+
+    def _head_late(self) -> None:
+        limit = f"{self._front.settings.header_timeout_s:g} s"
+        self.refuse(RequestTimeout("head of the request", limit, "--header-timeout-s"))
+
+    def _idle_over(self) -> None:
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def _probe(self) -> None:
+        """Find out whether a client that sends no more still listens.
+
+        A closed socket and a half-closed one look the same until something is sent: a `100 Continue`, which
+        every HTTP/1.1 client skips, is answered with a reset by the first and with silence by the second.
+        """
+        if not self._http.cycle.response_started:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._loop.call_later(PROBE_S, self._probed)
+
+    def _probed(self) -> None:
+        if self._transport.is_closing() or not self._http.is_answering():
+            return
+        state = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        if struct.unpack("B", state)[0] == TCP_CLOSE:
+            self._transport.abort()
+        else:
+            self._loop.call_later(PROBE_S, self._probed)
+
+    def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, callback)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Http(HttpToolsProtocol):
+    """uvicorn's parser with the body taken out: heads in, answers out."""
+
+    def __init__(self, connection: Connection, front: Front) -> None:
+        super().__init__(front.config, front.server_state, {}, front.loop)
+        self._connection = connection
+        self._max_header, self._files = front.settings.max_header, front.files
+        self._body: Body | None = None
+        self._is_head_too_large = False
+        self.is_in_head = False
+        self.head_bytes = 0
+
+    def is_answering(self) -> bool:
+        """A request is being worked on."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def send_continue(self) -> None:
+        """`100 Continue`, if the client waits for it."""
+        if self.cycle.waiting_for_100_continue and not self.cycle.response_started:
+            self.cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def body_bypassed(self) -> None:
+        """A body went past the parser, which waits for it still: the next request needs a new one."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.cycle.more_body = False
+
+    # ---- the parser's callbacks -----------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.is_in_head, self.head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self.is_in_head = False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._max_header:
+            self._is_head_too_large = True
+            raise ValueError(size)
+        super().on_headers_complete()
+        body = Body(self._connection, self._files, _announced(self.headers))
+        cast("dict[str, Any]", self.scope)["state"]["body"] = body
+        self._body = body
+        self._connection.head_complete(body)
+
+    def on_body(self, body: bytes) -> None:
+        if self._body is not None:
+            self._body.feed(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._body is not None:
+            self._body.ended()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._connection.answered()
+
+    def send_400_response(self, msg: str) -> None:
+        self.is_in_head = True
+        too_large = HeadersTooLarge(int(self._max_header))
+        self._connection.refuse(too_large if self._is_head_too_large else BadHttp(msg.removesuffix(".")))
+
+
+class _Transport:
+    """The transport as uvicorn sees it: `close` lingers where that is needed."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self.write = transport.write
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = connection.is_closing
+        self.close = connection.close
+
+
+def _announced(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The length of the body by its headers, which the parser has checked: None for a chunked one."""
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            return int(value)
+    return 0

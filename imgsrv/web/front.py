@@ -1,0 +1,93 @@
+"""The front of a worker: accepts connections, serves the app on them, and drains without losing one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from imgsrv.config import Settings
+from imgsrv.errors import ImgsrvError
+from imgsrv.observe.board import Row
+from imgsrv.observe.logs import Logger
+from imgsrv.web.body import Files
+from imgsrv.web.connection import Connection
+
+NEVER_S = 86_400
+"""uvicorn's own keep-alive timer; `Connection` has its own, which knows about draining."""
+
+
+class Front:
+    """Every connection of one worker, and the app behind them.  app: an ASGI application."""
+
+    def __init__(self, app: Any, settings: Settings, row: Row, log: Logger) -> None:
+        self.settings = settings
+        self.is_draining = False
+        self.files = Files()
+        self.config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=NEVER_S,
+        )
+        self.config.load()
+        self.server_state = ServerState()
+        self.loop = asyncio.get_running_loop()
+        self._row, self._log = row, log
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._nobody_left = asyncio.Event()
+
+    async def start(self, listening: socket.socket) -> None:
+        """Accept connections from the socket."""
+        self._server = await self.loop.create_server(
+            lambda: Connection(self), sock=listening, backlog=self.settings.backlog
+        )
+
+    def begin_drain(self) -> None:
+        """From now on every answer says `Connection: close`, and idle connections are closed after a moment."""
+        self.is_draining = True
+        for connection in list(self._connections):
+            connection.begin_drain()
+
+    def stop_accepting(self) -> None:
+        """Let go of the listening socket."""
+        if self._server is not None:
+            self._server.close()
+
+    async def finished(self) -> None:
+        """Return when no client is left."""
+        while self._connections:
+            self._nobody_left.clear()
+            await self._nobody_left.wait()
+
+    # ---- what connections call ------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection in."""
+        self._connections.add(connection)
+        self._row.set("connections", len(self._connections))
+
+    def closed(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+        self._row.set("connections", len(self._connections))
+        if not self._connections:
+            self._nobody_left.set()
+
+    def refused(self, error: ImgsrvError) -> None:
+        """Count and log a request that never reached the app."""
+        self._row.add("requests")
+        self._row.add(f"error_{error.code}")
+        if self.settings.access_log:
+            self._log.info("request_refused", status=error.status_hint, code=error.code, reason=str(error))

@@ -1,0 +1,96 @@
+"""The gate around the app: a request's id, its line in the log, its place in the statistics, its last word."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from imgsrv.observe.board import Row
+from imgsrv.observe.logs import Logger
+from imgsrv.web.body import Body
+
+Message = dict[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
+"""What a client's own X-Request-Id may look like to be taken over."""
+
+
+class Drainable(Protocol):
+    """The one thing the gate asks of the front."""
+
+    is_draining: bool
+
+
+class Gate:
+    """ASGI middleware, once around the whole app.  front: set when there is one."""
+
+    def __init__(self, app: App, row: Row, log: Logger, *, logs_access: bool) -> None:
+        self._app, self._row, self._log, self._logs_access = app, row, log, logs_access
+        self.front: Drainable | None = None
+
+    async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        state = scope["state"]
+        state["started"] = time.monotonic()
+        state["request_id"] = _request_id(scope["headers"])
+        body: Body = state["body"]
+        answer = {"status": 0, "bytes": 0}
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer["status"] = message["status"]
+                message["headers"] = [*message["headers"], *self._headers(state["request_id"], body)]
+            else:
+                answer["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, _no_stream, sending)
+        finally:
+            self._record(scope, body, answer)
+
+    def _headers(self, request_id: str, body: Body) -> list[tuple[bytes, bytes]]:
+        headers = [(b"x-request-id", request_id.encode())]
+        if (self.front is not None and self.front.is_draining) or not body.keeps_connection:
+            headers.append((b"connection", b"close"))
+        return headers
+
+    def _record(self, scope: Message, body: Body, answer: dict[str, int]) -> None:
+        state = scope["state"]
+        seconds = time.monotonic() - state["started"]
+        self._row.add("requests")
+        self._row.add("bytes_in", body.received)
+        self._row.add("bytes_out", answer["bytes"])
+        self._row.observe_request(seconds)
+        if code := state.get("code"):
+            self._row.add(f"error_{code}")
+        if self._logs_access:
+            self._log.info(
+                "request",
+                id=state["request_id"],
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"].decode("ascii", "replace"),
+                status=answer["status"],
+                code=code,
+                bytes_in=body.received,
+                bytes_out=answer["bytes"],
+                ms=round(seconds * 1000, 1),
+                **state.get("timings", {}),
+            )
+
+
+async def _no_stream() -> Message:
+    """What the app gets for a request: nothing more to come, because bodies go into their memfd."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else os.urandom(8).hex()

@@ -1,0 +1,197 @@
+"""POST a picture: parameters checked, body received, job queued, answer sent.  A request's way reads downwards."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from falcon.asgi import Request, Response
+
+from imgsrv.config import Settings
+from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.job import Answer, Job, read_answer
+from imgsrv.imaging.output import OWNER, Output
+from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
+from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
+from imgsrv.imaging.validation import closest, validate
+from imgsrv.observe.board import Row
+from imgsrv.web.accept import negotiate
+from imgsrv.web.body import Body
+from imgsrv.web.multipart import BodyText, find_picture
+
+Pairs = list[tuple[str, str]]
+
+OUTPUT_PARAMETERS = tuple(Output.model_fields)
+
+
+class Exchange(Protocol):
+    """Where jobs go; see imgsrv.pool.exchange."""
+
+    def submit(
+        self, body: int, plan_start: int, plan_size: int, deadline: float
+    ) -> asyncio.Future[tuple[bytes, int | None]]:
+        """Queue a job; the future gives the engine's message and the result's descriptor."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes need of the world."""
+
+    settings: Settings
+    exchange: Exchange
+    row: Row
+    is_draining: Callable[[], bool]
+
+
+class OperationRoute:
+    """`POST /{operation}?…`: one operation."""
+
+    def __init__(self, services: Services, operation: str) -> None:
+        self._services, self._operation = services, operation
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Answer with the picture after the operation."""
+        own = OPERATIONS[self._operation].parameters.model_fields
+        pairs = _query(req)
+        # `background` is both the operation's and the output's: whoever names a colour means it for both.
+        given = [(name, value) for name, value in pairs if name in own or name not in OUTPUT_PARAMETERS]
+        step = make_step(self._operation, given)
+        output = _output([(name, value) for name, value in pairs if name in OUTPUT_PARAMETERS])
+        await _answer_picture(self._services, req, resp, Pipeline((step,)), output)
+
+
+class PipelineRoute:
+    """`POST /pipeline?ops=…`: several operations, decoded once and encoded once."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Answer with the picture after every step; without `ops` it is only re-encoded."""
+        pairs = _query(req)
+        texts = [value for name, value in pairs if name == "ops"]
+        if len(texts) > 1:
+            raise RepeatedParameter("pipeline", "ops")
+        if not texts and not any(name in OUTPUT_PARAMETERS for name, _value in pairs):
+            raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
+        output = _output([(name, value) for name, value in pairs if name != "ops"], also=("ops",))
+        pipeline = parse_pipeline(texts[0]) if texts else Pipeline()
+        await _answer_picture(self._services, req, resp, pipeline, output)
+
+
+class InfoRoute:
+    """`POST /info`: what the picture is."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def on_post(self, req: Request, resp: Response) -> None:
+        """Answer with the description as JSON."""
+        if pairs := _query(req):
+            raise UnknownParameter("info", pairs[0][0], [])
+        body: Body = req.scope["state"]["body"]
+        with closing(body):
+            start, size, _name = await _receive_picture(self._services, req, body)
+            answer, _result = await _performed(self._services, req, body, Job(start, size, None, Output()))
+        resp.media = answer.info
+
+
+async def _answer_picture(services: Services, req: Request, resp: Response, pipeline: Pipeline, output: Output) -> None:
+    body: Body = req.scope["state"]["body"]
+    with closing(body):
+        start, size, name = await _receive_picture(services, req, body)
+        if output.format == "auto":
+            preferred = tuple(services.settings.auto_formats.split(","))
+            chosen = negotiate(req.get_header("Accept") or "*/*", name, preferred)
+            output = output.model_copy(update={"format": chosen})
+            resp.set_header("Vary", "Accept")
+        answer, result = await _performed(services, req, body, Job(start, size, pipeline, output))
+    _send_picture(req, resp, answer, result)
+
+
+async def _receive_picture(services: Services, req: Request, body: Body) -> tuple[int, int, str]:
+    """Where the picture lies in the received body, and its format by its first bytes."""
+    if body.expected == 0:
+        raise EmptyBody
+    file = await body.receive(int(services.settings.max_body))
+    state = req.scope["state"]
+    state["received"] = time.monotonic()
+    if not body.received:
+        raise EmptyBody
+    start, size = 0, body.received
+    content_type = req.content_type or ""
+    if content_type.lower().startswith("multipart/form-data"):
+        with BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
+            start, size = find_picture(mapping, content_type)
+    return start, size, sniff(os.pread(file, min(size, SNIFF_BYTES), start))
+
+
+async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, int | None]:
+    """The engine's answer to the job.  Raises the error that it met, WorkerLost, JobTimeout or ClientGone."""
+    plan = job.to_bytes()
+    limit_s = services.settings.job_timeout_s
+    deadline = req.scope["state"]["received"] + limit_s
+    plan_start = body.append(plan)
+    reply = services.exchange.submit(body.file, plan_start, len(plan), deadline)
+    services.row.add("jobs_submitted")
+    body.when_gone(reply.cancel)
+    try:
+        async with asyncio.timeout(limit_s):
+            message, result = await reply
+    except TimeoutError as error:
+        raise JobTimeout(limit_s) from error
+    except asyncio.CancelledError as error:
+        if not body.is_client_gone:
+            raise
+        raise ClientGone from error
+    # The engine has answered and let go of the body: its file can take another.
+    body.is_unused = True
+    return read_answer(message), result
+
+
+def _send_picture(req: Request, resp: Response, answer: Answer, result: int | None) -> None:
+    if answer.report is None or result is None:
+        raise RuntimeError("the engine answered without a picture")
+    with open(result, "rb") as file:  # noqa: PTH123  a descriptor, not a path
+        resp.data = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+    report, state = answer.report, req.scope["state"]
+    resp.content_type = FORMATS[report.format].media_type
+    resp.set_header("Image-Width", str(report.size[0]))
+    resp.set_header("Image-Height", str(report.size[1]))
+    worked_s = report.decode_s + report.operations_s + report.encode_s
+    timings = {
+        "receive": state["received"] - state["started"],
+        "queue": max(0.0, time.monotonic() - state["received"] - worked_s),
+        "decode": report.decode_s,
+        "operations": report.operations_s,
+        "encode": report.encode_s,
+    }
+    state["timings"] = {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in timings.items()}
+    resp.set_header("Server-Timing", ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()))
+
+
+def _query(req: Request) -> Pairs:
+    return parse_qsl(req.query_string, keep_blank_values=True)
+
+
+def _output(pairs: Pairs, also: tuple[str, ...] = ()) -> Output:
+    """The output parameters.  also: what else the route takes, for the message."""
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in OUTPUT_PARAMETERS:
+            allowed = [*also, *OUTPUT_PARAMETERS]
+            raise UnknownParameter("pipeline", name, allowed, closest(name, allowed))
+        if name in given:
+            raise RepeatedParameter(OWNER, name)
+        given[name] = value
+    return validate(Output, given, owner=OWNER).check()

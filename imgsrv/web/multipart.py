@@ -1,0 +1,92 @@
+"""Where the picture lies in a multipart/form-data body; it is found in place and not copied."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from typing import Any, cast
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from imgsrv.errors import BadMultipart
+
+FILE_PART = "file"
+
+
+class BodyText(mmap.mmap):
+    """A mapping that can be searched like bytes, so that the parser's positions are the file's."""
+
+    def startswith(self, prefix: bytes, start: int, end: int) -> bool:
+        """Whether `prefix` stands at `start`, before `end`."""
+        return self[start : min(end, start + len(prefix))] == prefix
+
+
+def find_picture(body: BodyText, content_type: str) -> tuple[int, int]:
+    """(start, size) of the part named `file`.  Raises BadMultipart."""
+    _kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise BadMultipart("its Content-Type has no boundary")
+    parts = _Parts()
+    parser = MultipartParser(boundary, cast("Any", parts.callbacks()))
+    try:
+        parser.write(cast("bytes", body))
+    except FormParserError as error:
+        raise BadMultipart(str(error)) from error
+    if not parts.is_complete:
+        raise BadMultipart("it ends before its closing boundary")
+    unknown = sorted(name for name, _start, _end in parts.found if name != FILE_PART)
+    if unknown:
+        raise BadMultipart(f"part {unknown[0]!r} is not known; parameters go into the query of the URL")
+    if len(parts.found) != 1:
+        raise BadMultipart(f"it has {len(parts.found) or 'no'} parts named 'file' and needs one")
+    _name, start, end = parts.found[0]
+    return start, end - start
+
+
+class _Parts:
+    """Collects name and place of every part while the parser walks over the body."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, int, int]] = []
+        self.is_complete = False
+        self._header, self._value, self._name = b"", b"", ""
+        self._start, self._end = -1, -1
+
+    def callbacks(self) -> Mapping[str, Any]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._part_end,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        self._header, self._value, self._name = b"", b"", ""
+        self._start, self._end = -1, -1
+
+    def _field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _kind, options = parse_options_header(self._value)
+            self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._header, self._value = b"", b""
+
+    def _data(self, _data: bytes, start: int, end: int) -> None:
+        self._start = start if self._start < 0 else self._start
+        self._end = end
+
+    def _part_end(self) -> None:
+        self.found.append((self._name, max(self._start, 0), max(self._end, 0)))
+
+    def _finish(self) -> None:
+        self.is_complete = True

@@ -1,0 +1,69 @@
+"""GET: the catalogue, the API's description, health and metrics.  None of them is ever queued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from falcon.asgi import Request, Response
+
+from imgsrv import __version__
+from imgsrv.describe.catalogue import catalogue
+from imgsrv.describe.openapi import openapi
+from imgsrv.observe.metrics import CONTENT_TYPE
+
+
+class JsonPage:
+    """A document that is the same for everybody, made once."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._text = json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """Answer with the document."""
+        resp.content_type = "application/json"
+        resp.data = self._text
+
+    on_head = on_get
+
+
+class HealthPage:
+    """`GET /healthz`: the process is alive and its loop turns."""
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """Answer 200."""
+        resp.media = {"status": "ok"}
+
+    on_head = on_get
+
+
+class ReadyPage:
+    """`GET /readyz`: whether to send work here."""
+
+    def __init__(self, is_draining: Callable[[], bool]) -> None:
+        self._is_draining = is_draining
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """Answer 200, or 503 while the server stops."""
+        resp.status = 503 if self._is_draining() else 200
+        resp.media = {"status": "draining" if self._is_draining() else "ready"}
+
+    on_head = on_get
+
+
+class MetricsPage:
+    """`GET /metrics`: Prometheus text for the whole pool."""
+
+    def __init__(self, render: Callable[[], bytes]) -> None:
+        self._render = render
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """Answer with the metrics of this moment."""
+        resp.content_type = CONTENT_TYPE
+        resp.data = self._render()
+
+
+def documents() -> dict[str, JsonPage]:
+    """The pages that are generated from the tables of operations and formats, by their path."""
+    return {"/operations": JsonPage(catalogue()), "/openapi.json": JsonPage(openapi(__version__))}

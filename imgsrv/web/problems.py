@@ -1,0 +1,106 @@
+"""Errors as answers: `application/problem+json` (RFC 9457), and which status each one gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from imgsrv.errors import (
+    ClientGone,
+    ImgsrvError,
+    InternalError,
+    Overloaded,
+    UnknownOperation,
+    UnknownRoute,
+    WrongMethod,
+)
+from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.validation import closest
+from imgsrv.observe.logs import get_logger
+
+MEDIA_TYPE = "application/problem+json"
+
+ROUTES = ("pipeline", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
+
+
+def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
+    """The error as RFC 9457 spells it, with its facts beside its sentence."""
+    facts = {name: value for name, value in error.facts.items() if name not in ("title", "status", "detail")}
+    return {
+        "type": f"urn:imgsrv:problem:{error.code}",
+        "title": error.title,
+        "status": error.status_hint,
+        "detail": str(error),
+        "code": error.code,
+        "request_id": request_id,
+        **facts,
+    }
+
+
+def raw_answer(error: ImgsrvError) -> bytes:
+    """A whole HTTP answer, for a connection on which no request was understood."""
+    body = json.dumps(problem(error, "")).encode()
+    status = falcon.code_to_http_status(error.status_hint)
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def add_handlers(app: falcon.asgi.App[Any, Any]) -> None:
+    """Let every error leave the app as a problem."""
+    app.add_error_handler(ImgsrvError, _answer)
+    app.add_error_handler(falcon.HTTPError, _answer_falcon)
+    app.add_error_handler(Exception, _answer_fault)
+
+
+async def _answer(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvError, _params: dict[str, Any]
+) -> None:
+    _set(req, resp, error)
+
+
+async def _answer_falcon(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]
+) -> None:
+    """Falcon raises by itself only where no route or no method fits."""
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        allowed = [name.strip() for name in (error.headers or {})["Allow"].split(",")]  # type: ignore[call-overload]  # falcon types headers as a union
+        resp.set_header("Allow", ", ".join(allowed))
+        _set(req, resp, WrongMethod(req.method, req.path, allowed))
+    elif isinstance(error, falcon.HTTPNotFound):
+        _set(req, resp, _not_found(req.path))
+    else:
+        get_logger().error("unexpected_http_error", error=repr(error), path=req.path)
+        _set(req, resp, InternalError())
+
+
+async def _answer_fault(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
+) -> None:
+    """A fault of ours: the log gets everything, the client the id to ask for it."""
+    get_logger().error("request_failed", request_id=req.scope["state"]["request_id"], path=req.path, exc_info=error)
+    _set(req, resp, InternalError())
+
+
+def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvError) -> None:
+    req.scope["state"]["code"] = error.code
+    resp.status = "499 Client Closed Request" if isinstance(error, ClientGone) else error.status_hint
+    resp.content_type = MEDIA_TYPE
+    resp.data = json.dumps(problem(error, req.scope["state"]["request_id"]), ensure_ascii=False).encode()
+    if isinstance(error, Overloaded):
+        resp.set_header("Retry-After", str(error.retry_after_s))
+
+
+def _not_found(path: str) -> ImgsrvError:
+    name = path.strip("/")
+    if "/" in name or not name:
+        return UnknownRoute(path)
+    if near := closest(name, OPERATIONS):
+        return UnknownOperation(name, near)
+    if near := closest(name, ROUTES):
+        return UnknownRoute(path, f"/{near}")
+    return UnknownOperation(name)
