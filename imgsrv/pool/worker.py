@@ -133,8 +133,8 @@ async def _drain(front: Front, engine: Engine, given: Surroundings, work: Work) 
     front.begin_drain()
     await asyncio.sleep(work.shutdown_delay_s)
     refuse_new(given.listening)
-    while waiting_connections(given.listening):
-        await asyncio.sleep(ACCEPT_POLL_S)
+    while waiting_connections(given.listening):  # noqa: ASYNC110
+        await asyncio.sleep(ACCEPT_POLL_S)  # the kernel has no event for an empty accept queue
     front.stop_accepting()
     await front.finished()
     engine.stop()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError, RequestTimeout
 from imgsrv.web.body import Body
@@ -249,7 +249,8 @@ class _Http(HttpToolsProtocol):
 
     def is_answering(self) -> bool:
         """A request is being worked on."""
-        return self.cycle is not None and not self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def send_continue(self) -> None:
         """`100 Continue`, if the client waits for it."""

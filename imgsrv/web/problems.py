@@ -68,7 +68,7 @@ async def _answer_falcon(
 ) -> None:
     """Falcon raises by itself only where no route or no method fits."""
     if isinstance(error, falcon.HTTPMethodNotAllowed):
-        allowed = [name.strip() for name in (error.headers or {})["Allow"].split(",")]  # type: ignore[call-overload]  # falcon types headers as a union
+        allowed = [name.strip() for name in dict(error.headers or {})["Allow"].split(",")]
         resp.set_header("Allow", ", ".join(allowed))
         _set(req, resp, WrongMethod(req.method, req.path, allowed))
     elif isinstance(error, falcon.HTTPNotFound):

@@ -1,0 +1,129 @@
+"""A real server for tests: started as a user would, on a free port, and gone when the test is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import httpx
+import psutil
+
+DEADLINE_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Return when the condition holds; fail with `what` after the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s} s: {what}")
+        time.sleep(0.01)
+
+
+class Server:
+    """`imgsrv serve` as a child process; its log is read as events."""
+
+    def __init__(
+        self, *flags: str, environment: dict[str, str] | None = None, program: list[str] | None = None
+    ) -> None:
+        command = program or [sys.executable, "-m", "imgsrv"]
+        self.process = subprocess.Popen(
+            [*command, "serve", "--port", "0", "--log-format", "json", *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        self.events: list[dict[str, Any]] = []
+        self.other_lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            try:
+                self.events.append(json.loads(line))
+            except json.JSONDecodeError:
+                self.other_lines.append(line)
+
+    def wait_ready(self) -> Self:
+        """Return when it serves; fail with its log where it does not."""
+        wait_until(lambda: self.named("serving") != [] or self.process.poll() is not None, "the server serves")
+        assert self.process.poll() is None, [*self.other_lines, *self.events]
+        return self
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        """The events of that name so far."""
+        return [found for found in list(self.events) if found["event"] == event]
+
+    @property
+    def port(self) -> int:
+        return int(self.named("serving")[0]["port"])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def workers(self) -> list[int]:
+        """The pids of the workers that live now."""
+        return sorted(child.pid for child in psutil.Process(self.pid).children())
+
+    def client(self, timeout_s: float = 30.0) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=timeout_s)
+
+    def connect(self) -> socket.socket:
+        """A raw connection, for what no well-behaved client does."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
+
+    def signal(self, signum: signal.Signals) -> None:
+        self.process.send_signal(signum)
+
+    def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
+        """The exit status, once it has one and its log is read to the end."""
+        status = self.process.wait(deadline_s)
+        self._reader.join(deadline_s)
+        return status
+
+    def stop(self) -> None:
+        """End it whatever state it is in, and leave no process behind."""
+        children: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.pid).children(recursive=True)
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._reader.join(DEADLINE_S)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@contextlib.contextmanager
+def serving(*flags: str, **options: Any) -> Iterator[Server]:
+    """A server that serves for the length of the block."""
+    server = Server(*flags, **options)
+    try:
+        yield server.wait_ready()
+    finally:
+        server.stop()
