@@ -46,6 +46,9 @@ def parse_colour(text: Any) -> Colour:
         channels = ImageColor.getrgb(f"#{text}" if is_hex else text)
     except ValueError as error:
         raise ValueError(COLOUR_ALLOWED) from error
+    if max(channels) > OPAQUE:
+        # Pillow reads rgb(300,0,0) as it stands.
+        raise ValueError(COLOUR_ALLOWED)
     return Colour(*channels)
 
 

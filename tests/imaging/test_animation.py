@@ -1,0 +1,148 @@
+"""Animations keep their frames, durations and repetitions through a pipeline."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from pictures import animation, corpus, drawn, encoded, levels, opened, picture, psnr, run, sample
+from PIL import Image
+
+FORMS = {"gif": "GIF", "webp": "WEBP", "png": "PNG", "avif": "AVIF"}
+DURATIONS = [50, 120, 300]
+
+
+def three_frames(form: str, **options: object) -> bytes:
+    frames = [sample("chelsea.png").resize((40, 30)).rotate(turn) for turn in (0, 90, 180)]
+    return animation(frames, form, **{"duration": DURATIONS, **options})
+
+
+def durations_of(data: bytes) -> list[float]:
+    image = opened(data)
+    found = []
+    for index in range(getattr(image, "n_frames", 1)):
+        image.seek(index)
+        image.load()
+        found.append(image.info["duration"])
+    return found
+
+
+def frames_of(data: bytes) -> list[Image.Image]:
+    image = opened(data)
+    found = []
+    for index in range(getattr(image, "n_frames", 1)):
+        image.seek(index)
+        found.append(image.convert("RGBA"))
+    return found
+
+
+@pytest.mark.parametrize("after", FORMS)
+@pytest.mark.parametrize("before", FORMS)
+def test_frames_and_durations_survive_a_resize_between_all_formats(before: str, after: str) -> None:
+    data = run(three_frames(FORMS[before]), "resize:width=20", format=after)
+
+    assert opened(data).size == (20, 15)
+    assert durations_of(data) == DURATIONS
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_frame_is_the_resized_frame(name: str) -> None:
+    data = three_frames("PNG")
+    expected = [frame.resize((20, 15), Image.Resampling.LANCZOS) for frame in frames_of(data)]
+
+    got = frames_of(run(data, "resize:width=20", format=name))
+
+    for one, other in zip(got, expected, strict=True):
+        assert psnr(levels(one, "RGB"), levels(other, "RGB")) > 25
+
+
+@pytest.mark.parametrize("loop", [0, 1, 3])
+@pytest.mark.parametrize("after", ["gif", "webp", "png"])
+@pytest.mark.parametrize("before", ["gif", "webp", "png"])
+def test_repetitions_survive(before: str, after: str, loop: int) -> None:
+    data = run(three_frames(FORMS[before], loop=loop), "resize:width=20", format=after)
+    assert opened(data).info["loop"] == loop
+
+
+def test_a_gif_that_plays_once_still_plays_once() -> None:
+    assert "loop" not in opened(run(three_frames("GIF"), "flip")).info
+
+
+def test_an_avif_repeats_for_ever_as_players_do() -> None:
+    assert opened(run(three_frames("AVIF"), format="gif")).info["loop"] == 0
+
+
+def test_more_repetitions_than_a_gif_can_count_become_as_many_as_it_can() -> None:
+    assert opened(run(three_frames("PNG", loop=100_000), format="gif")).info["loop"] == 65_535
+
+
+@pytest.mark.parametrize(
+    ("before", "durations", "after", "expected"),
+    [
+        pytest.param("WEBP", [70_001, 20, 30], "png", [70_000, 20, 30], id="a-png-counts-in-16-bits"),
+        pytest.param("WEBP", [700_001, 20, 30], "webp", [700_000, 20, 30], id="minutes-are-rounded"),
+        pytest.param("WEBP", [900_000, 900_000, 30], "gif", [218_450, 218_450, 30], id="longer-than-a-gif-can-say"),
+    ],
+)
+def test_long_durations_are_written_as_well_as_the_format_can(
+    before: str, durations: list[int], after: str, expected: list[int]
+) -> None:
+    assert durations_of(run(three_frames(before, duration=durations), format=after)) == expected
+
+
+def test_alike_frames_of_a_long_slide_show_can_be_written_as_gif() -> None:
+    data = animation([picture("RG"), picture("RG"), picture("GB")], "PNG", duration=[400_000, 400_010, 50])
+    assert opened(run(data, format="gif")).size == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "tiff", "bmp", "jp2"])
+def test_a_format_without_animation_gets_the_first_frame(name: str) -> None:
+    got = opened(run(three_frames("GIF"), format=name))
+
+    assert getattr(got, "n_frames", 1) == 1
+    assert psnr(levels(got, "RGB"), levels(frames_of(three_frames("GIF"))[0], "RGB")) > 28
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_transparency_of_every_frame_survives(name: str) -> None:
+    data = animation([picture("R./KK", "RGBA"), picture("../..", "RGBA")], "PNG", duration=50)
+    last = frames_of(run(data, "resize:width=8,height=8,fit=fill,enlarge=true,kernel=nearest", format=name))[-1]
+    assert np.asarray(last.getchannel("A")).max() <= 8
+
+
+def test_the_still_picture_beside_an_animated_png_is_not_a_frame() -> None:
+    data = animation([picture("R"), picture("G"), picture("B")], "PNG", default_image=True, duration=50)
+    assert [drawn(frame) for frame in frames_of(run(data))] == ["G", "B"]
+
+
+def test_a_frame_that_sticks_out_of_its_gif_is_cut() -> None:
+    data = animation([picture("RGBY/RGBY"), picture("KBGR/YBGR")], "GIF", duration=50)
+    at = data.rindex(b",\0\0\0\0\x04\0\x02\0")
+    moved = data[:at] + b"," + struct.pack("<HHHH", 3, 1, 4, 2) + data[at + 9 :]
+
+    frames = frames_of(run(moved, format="png"))
+
+    assert [frame.size for frame in frames] == [(4, 2), (4, 2)]
+    assert drawn(frames[1]) == "RGBY/RGBK"
+
+
+def test_every_operation_runs_on_every_frame() -> None:
+    data = animation([picture("RG"), picture("BY")], "PNG", duration=50)
+    assert [drawn(frame) for frame in frames_of(run(data, "flop"))] == ["GR", "YB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "loop"),
+    [("odd/animated.gif", 2, None), ("odd/animated-loop-3.webp", 10, 3), ("odd/SmallFullColourGIF.gif", 20, None)],
+)
+def test_animations_of_the_corpus_keep_their_frames(name: str, frames: int, loop: int | None) -> None:
+    before = opened(corpus(name))
+    after = opened(run(corpus(name), "resize:width=50"))
+
+    assert getattr(after, "n_frames", 1) == frames
+    assert after.info.get("loop") == (before.info.get("loop") if loop is None else loop)
+
+
+def test_a_gif_of_one_frame_stays_one_frame() -> None:
+    assert getattr(opened(run(encoded(picture("RG"), "GIF"))), "n_frames", 1) == 1

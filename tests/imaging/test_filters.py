@@ -1,0 +1,91 @@
+"""Blur and sharpen against a convolution in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pictures import Array, drawn, levels, picture, psnr, result, sample
+from PIL import Image
+
+SIGMAS = [0.3, 1, 3, 7.99, 8, 12.5, 25, 100]
+
+
+def gaussian(pixels: Array, sigma: float) -> Array:
+    """The pixels blurred along both axes, with edges continued, in float64."""
+    radius = int(np.ceil(5 * sigma))
+    weights = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    weights /= weights.sum()
+    for axis in (0, 1):
+        length = pixels.shape[axis]
+        around = [(radius, radius) if at == axis else (0, 0) for at in range(pixels.ndim)]
+        padded = np.pad(pixels, around, mode="edge")
+        parts = (padded.take(range(at, at + length), axis) for at in range(2 * radius + 1))
+        pixels = np.sum([weight * part for weight, part in zip(weights, parts, strict=True)], axis=0)
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def cat() -> Image.Image:
+    return sample("chelsea.png").crop((90, 40, 211, 141))
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_blur_is_the_gaussian(cat: Image.Image, sigma: float) -> None:
+    assert psnr(levels(result(cat, f"blur:sigma={sigma}")), gaussian(levels(cat), sigma)) > 54
+
+
+@pytest.mark.parametrize("sigma", [1, 12])
+def test_blur_of_noise_is_the_gaussian(sigma: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 97), np.uint8))
+    assert psnr(levels(result(noise, f"blur:sigma={sigma}")), gaussian(levels(noise), sigma)) > 54
+
+
+@pytest.mark.parametrize("sigma", [1, 30])
+def test_blur_weighs_colours_by_their_alpha(cat: Image.Image, sigma: float) -> None:
+    image = cat.convert("RGBA")
+    image.paste((0, 255, 0, 0), (0, 0, 60, 101))
+    pixels = levels(image)
+    alpha = gaussian(pixels[..., 3:], sigma)
+    colours = gaussian(pixels[..., :3] * pixels[..., 3:], sigma) / np.maximum(alpha, 1e-9)
+
+    got = levels(result(image, f"blur:sigma={sigma}"))
+
+    assert psnr(got[..., 3], alpha[..., 0]) > 54
+    is_visible = alpha[..., 0] > 64
+    assert psnr(got[..., :3][is_visible], colours[is_visible]) > 45
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (9, 7)])
+@pytest.mark.parametrize("step", ["blur:sigma=0.3", "blur:sigma=100", "sharpen:sigma=100", "sharpen"])
+def test_one_colour_stays_that_colour_at_any_size(size: tuple[int, int], step: str) -> None:
+    image = Image.new("RGBA", size, (200, 120, 40, 255))
+    assert result(image, step).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("amount", [0.5, 1, 2])
+@pytest.mark.parametrize("sigma", [0.7, 1, 5, 20])
+def test_sharpen_adds_back_what_the_blur_removes(cat: Image.Image, amount: float, sigma: float) -> None:
+    pixels = levels(cat)
+    expected = (pixels + amount * (pixels - gaussian(pixels, sigma))).clip(0, 255)
+    assert psnr(levels(result(cat, f"sharpen:amount={amount},sigma={sigma}")), expected) > 48
+
+
+def test_sharpening_by_nothing_changes_nothing(cat: Image.Image) -> None:
+    assert result(cat, "sharpen:amount=0").tobytes() == cat.tobytes()
+
+
+def test_sharpen_keeps_alpha_unchanged(cat: Image.Image) -> None:
+    image = cat.convert("RGBA")
+    image.paste((0, 255, 0, 77), (0, 0, 60, 101))
+    assert result(image, "sharpen:amount=3").getchannel("A").tobytes() == image.getchannel("A").tobytes()
+
+
+def test_sharpen_brings_out_no_hidden_colours() -> None:
+    image = Image.new("RGBA", (20, 20), (0, 255, 0, 0))
+    image.paste((120, 60, 60, 255), (0, 0, 10, 20))
+    got = np.asarray(result(image, "sharpen:amount=2,sigma=2"))
+    assert np.abs(got[:, :10, :3].astype(int) - (120, 60, 60)).max() <= 4
+
+
+def test_a_sharpened_grey_picture_stays_grey() -> None:
+    assert drawn(result(picture("KW", "L"), "sharpen")) == "KW"

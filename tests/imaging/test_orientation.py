@@ -1,0 +1,104 @@
+"""EXIF orientation is applied once, at full and at reduced scale, and is gone afterwards."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from make import oriented
+from pictures import corpus, drawn, encoded, levels, opened, picture, psnr, result, run, sample
+from PIL import ExifTags, Image, ImageCms, ImageOps
+
+ALL = range(1, 9)
+SIDES = {1: "RG/BY", 2: "GR/YB", 3: "YB/GR", 4: "BY/RG", 5: "RB/GY", 6: "BR/YG", 7: "YG/BR", 8: "GY/RB"}
+"""What RG/BY shows once it is upright, for each orientation (EXIF 2.32, 4.6.4)."""
+
+
+def exif_with(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
+def stored(image: Image.Image, form: str, orientation: int) -> bytes:
+    return encoded(image, form, exif=exif_with(orientation).tobytes())
+
+
+@pytest.mark.parametrize("orientation", ALL)
+def test_orientation_moves_the_corners(orientation: int) -> None:
+    data = stored(picture("RG/BY"), "PNG", orientation)
+    assert drawn(result(data)) == SIDES[orientation]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", ALL)
+def test_orientation_is_applied_once_in_every_format(form: str, orientation: int) -> None:
+    image = sample("coffee.jpg").resize((47, 31))
+    upright = opened(encoded(image, form)).convert("RGB")
+    expected = ImageOps.exif_transpose(_tagged(upright, orientation))
+
+    got = result(stored(image, form, orientation))
+
+    assert got.size == expected.size
+    assert psnr(levels(got), levels(expected)) > 34
+
+
+def _tagged(image: Image.Image, orientation: int) -> Image.Image:
+    image = image.copy()
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    return image
+
+
+@pytest.mark.parametrize("orientation", ALL)
+@pytest.mark.parametrize("width", [33, 51, 99, 130])
+@pytest.mark.parametrize("size", [(435, 291), (437, 293)])
+def test_a_jpeg_with_odd_sides_decoded_at_reduced_scale_is_upright_and_in_place(
+    orientation: int, width: int, size: tuple[int, int]
+) -> None:
+    data = stored(sample("coffee.jpg").resize(size), "JPEG", orientation)
+    full = ImageOps.exif_transpose(opened(data))
+    height = max(1, int(full.height * width / full.width + 0.5))
+
+    got = result(data, f"resize:width={width}")
+
+    assert got.size == (width, height)
+    assert psnr(levels(got), levels(full.resize((width, height), Image.Resampling.LANCZOS))) > 35
+
+
+@pytest.mark.parametrize("metadata", ["strip", "copyright", "keep"])
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif", "tiff"])
+def test_the_result_has_no_orientation_left(name: str, metadata: str) -> None:
+    data = run(stored(picture("RG/BY"), "PNG", 6), format=name, metadata=metadata)
+    assert opened(data).getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+@pytest.mark.parametrize("value", [0, 9, 255])
+def test_an_orientation_that_does_not_exist_changes_nothing(value: int) -> None:
+    assert drawn(result(stored(picture("RG/BY"), "PNG", value))) == "RG/BY"
+
+
+def test_orientation_is_applied_before_a_crop() -> None:
+    data = stored(picture("RG/BY"), "PNG", 6)
+    assert drawn(result(data, "crop:width=1,height=1,left=1,top=0")) == "R"
+
+
+def test_an_orientation_in_xmp_is_applied_and_leaves_no_trace() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description xmlns:tiff="x" tiff:Orientation="6" tiff:Make="a"/></x:xmpmeta>'
+    data = run(encoded(picture("RG/BY"), "WEBP", lossless=True, xmp=xmp), metadata="keep", lossless=True)
+
+    assert drawn(opened(data)) == SIDES[6]
+    assert opened(data).info["xmp"] == xmp.replace(b' tiff:Orientation="6"', b"")
+
+
+@pytest.mark.parametrize("orientation", ALL)
+def test_the_oriented_samples_all_look_the_same(orientation: int) -> None:
+    assert psnr(levels(result(oriented(orientation))), levels(sample("coffee.jpg"))) > 36
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_the_oriented_pictures_of_the_corpus_are_upright(orientation: int) -> None:
+    image = opened(corpus(f"odd/orientation-{orientation}.jpg"))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+    expected = ImageCms.profileToProfile(ImageOps.exif_transpose(image), profile, ImageCms.createProfile("sRGB"))
+    assert expected is not None
+    assert psnr(levels(result(corpus(f"odd/orientation-{orientation}.jpg"))), levels(expected)) > 50
