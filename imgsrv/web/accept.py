@@ -14,6 +14,7 @@ def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
     A preferred format needs to be named by the client: a bare `*/*` says nothing about what it can show.  Among
     the ones it names, the highest q wins, then the server's order; without any it is the input's own.
     """
+    accept = accept.lower()
     named = {name: _named_quality(accept, FORMATS[name].media_type) for name in preferred}
     best = max(named, key=lambda name: named[name], default=own)
     own_quality = _quality(FORMATS[own].media_type, accept)
@@ -22,7 +23,7 @@ def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
 
 def _named_quality(accept: str, media_type: str) -> float:
     """The q of a media type that the header names in full, 0 where it does not."""
-    return _quality(media_type, accept) if media_type in accept.lower() else 0.0
+    return _quality(media_type, accept) if media_type in accept else 0.0
 
 
 def _quality(media_type: str, accept: str) -> float:

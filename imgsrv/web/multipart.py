@@ -13,6 +13,9 @@ from imgsrv.errors import BadMultipart
 
 FILE_PART = "file"
 
+MAX_PARTS = 16
+"""One is wanted; a few more are named in the refusal, and millions would keep the parser busy for many seconds."""
+
 
 class BodyText(mmap.mmap):
     """A mapping that can be searched like bytes, so that the parser's positions are the file's."""
@@ -66,6 +69,8 @@ class _Parts:
         }
 
     def _begin(self) -> None:
+        if len(self.found) == MAX_PARTS:
+            raise BadMultipart(f"it has more than {MAX_PARTS} parts and needs one")
         self._header, self._value, self._name = b"", b"", ""
         self._start, self._end = -1, -1
 

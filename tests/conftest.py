@@ -1,0 +1,23 @@
+"""Fixtures of every test folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from serving import Server, serving
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server with two workers, for every test that neither kills nor changes it."""
+    with serving("--workers", "2") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """A client of the shared server."""
+    with server.client() as found:
+        yield found
