@@ -1,0 +1,47 @@
+"""The report of a bench run: every row that a bench adds is printed as one table and written as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+from report import PHOTOS, RESULTS, Report, machine
+
+_REPORT = Report()
+
+
+@pytest.fixture(scope="session")
+def report() -> Report:
+    """Where a bench puts its figures."""
+    return _REPORT
+
+
+@pytest.fixture(scope="session")
+def street() -> bytes:
+    """The 6-megapixel photograph that sharp's published benchmark uses; skips where it is missing."""
+    file = PHOTOS / "street-6mp.jpg"
+    if not file.exists():
+        pytest.skip(f"{file.name} is not part of the project; put it into ../shared/corpus/photos")
+    return file.read_bytes()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table and write the lines."""
+    if not _REPORT.rows:
+        return
+    facts = machine()
+    terminalreporter.section("imgsrv bench")
+    terminalreporter.write_line(", ".join(f"{name} {value}" for name, value in facts.items()))
+    width = max(len(row.question) for row in _REPORT.rows)
+    for row in _REPORT.rows:
+        low, high = row.spread
+        mark = "reached" if row.is_reached else "MISSED"
+        terminalreporter.write_line(
+            f"{row.question:<{width}}  {row.value:8.3f} {row.unit:<6} "
+            f"({low:.3f} to {high:.3f})  {row.wanted:<18} {mark}"
+        )
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / "latest.jsonl").open("w", encoding="utf-8") as lines:
+        for row in _REPORT.rows:
+            lines.write(json.dumps({**asdict(row), "machine": facts}, ensure_ascii=False) + "\n")

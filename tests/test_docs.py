@@ -1,0 +1,86 @@
+"""What README.md says is what happens: its commands are run, its tables compared with their source."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from serving import Server
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) for line in block.strip().splitlines()
+]
+CURLS = [command for command in COMMANDS if command.startswith("curl ")]
+CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/imgsrv convert ")]
+SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
+
+
+def test_every_command_of_the_readme_is_of_a_kind_that_is_tested_here() -> None:
+    assert sorted(COMMANDS) == sorted([*CURLS, *CONVERSIONS, *SET_UPS])
+    assert len(CURLS) >= 3
+
+
+@pytest.mark.parametrize("command", CURLS, ids=lambda command: command.split("8000")[1].split("?")[0].strip("/'"))
+def test_a_curl_command_of_the_readme_works(command: str, server: Server) -> None:
+    _curl, _flag, body, url, *_output = shlex.split(command)
+
+    answer = httpx.post(
+        url.replace("http://127.0.0.1:8000", server.url), content=(ROOT / body.removeprefix("@")).read_bytes()
+    )
+
+    assert answer.status_code == 200, answer.text
+    if answer.headers["content-type"].startswith("image/"):
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            assert picture.size == (int(answer.headers["image-width"]), int(answer.headers["image-height"]))
+
+
+@pytest.mark.parametrize("command", CONVERSIONS)
+def test_a_convert_command_of_the_readme_works(command: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    _program, *arguments = shlex.split(command)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "imgsrv", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / arguments[2]) as picture:
+        assert picture.width == 300
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    test_command = next(command for command in SET_UPS if "pytest" in command)
+
+    assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_generated_tables_of_the_readme_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgsrv.describe", "--check", "README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md"))])
+def test_a_relative_link_leads_to_a_file(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+
+    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
