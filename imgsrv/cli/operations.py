@@ -62,7 +62,7 @@ def _json(name: str | None) -> Any:
 def _print_markdown(name: str | None) -> None:
     if name is not None:
         raise BadArgument(f"--markdown is for all operations at once; leave out {name}")
-    print("\n\n".join((operations_table(), formats_table(), output_table())))
+    print(f"{operations_table()}\n\n{formats_table()}\n\n{output_table()}")
 
 
 def _print_overview(console: Console) -> None:

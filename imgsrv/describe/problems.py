@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from imgsrv.errors import BadArgument, BadSetting, CannotListen, ClientGone, ImgsrvError, NoWorkerCanBoot
 
-NOT_ANSWERED = (BadArgument, BadSetting, CannotListen, NoWorkerCanBoot, ClientGone)
+NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (BadArgument, BadSetting, CannotListen, NoWorkerCanBoot, ClientGone)
 """Raised before there is a server, where there is none, or when nobody is left to read the answer."""
 
 

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from imgsrv.config import Settings
+from imgsrv.describe.markdown import (
+    errors_table,
+    formats_table,
+    operations_table,
+    output_table,
+    settings_table,
+    table,
+)
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.registry import OPERATIONS
+
+
+class Stand(BaseModel):
+    max_body: Annotated[int, Field(description="Largest body.")] = 64
+    label: Annotated[str | None, Field(description="A name.")] = None
+
+
+def test_a_table_has_heads_a_rule_and_rows() -> None:
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_a_bar_or_a_line_break_does_not_end_a_cell() -> None:
+    assert table(("a",), [("1|2\n3",)]).splitlines()[2] == "| 1\\|2<br>3 |"
+
+
+def test_every_operation_has_a_row() -> None:
+    rows = operations_table().splitlines()[2:]
+
+    assert [row.split("`")[1] for row in rows] == list(OPERATIONS)
+
+
+def test_a_row_of_an_operation_has_bounds_default_and_meaning_of_its_parameters() -> None:
+    assert "`amount`: a number from 0 to 10 (default 1).  1 doubles local contrast." in operations_table()
+
+
+def test_a_required_parameter_is_marked() -> None:
+    assert "`sigma`: a number from 0.3 to 100 (required)." in operations_table()
+
+
+def test_every_format_has_a_row() -> None:
+    assert len(formats_table().splitlines()) == len(FORMATS) + 2
+
+
+def test_an_output_parameter_has_its_default() -> None:
+    assert "| `quality` | a whole number from 1 to 100 | `80` |" in output_table()
+
+
+def test_an_error_has_status_code_and_occasion() -> None:
+    assert "| 504 | `job_timeout` | A job that was not done by its deadline. |" in errors_table()
+
+
+def test_a_setting_has_flag_variable_default_and_meaning() -> None:
+    assert settings_table(Stand).splitlines()[2] == "| `--max-body` | `IMGSRV_MAX_BODY` | `64` | Largest body. |"
+
+
+def test_a_setting_without_default_shows_a_dash() -> None:
+    assert settings_table(Stand).splitlines()[3] == "| `--label` | `IMGSRV_LABEL` | – | A name. |"
+
+
+def test_every_setting_of_the_server_has_a_row() -> None:
+    assert len(settings_table(Settings).splitlines()) == len(Settings.model_fields) + 2

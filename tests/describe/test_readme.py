@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgsrv.describe.__main__ import main, sections
+from imgsrv.describe.readme import render, stale_sections
+from imgsrv.errors import BadArgument
+
+STALE = "before\n<!-- generated: a -->\nold\n<!-- end -->\nbetween\n<!-- generated: b -->\n<!-- end -->\nafter\n"
+FRESH = "before\n<!-- generated: a -->\nA\n<!-- end -->\nbetween\n<!-- generated: b -->\nB\\1\n<!-- end -->\nafter\n"
+SECTIONS = {"a": "A", "b": "B\\1"}
+
+
+def test_what_stands_between_the_marks_is_replaced() -> None:
+    assert render(STALE, SECTIONS) == FRESH
+
+
+def test_rendering_again_changes_nothing() -> None:
+    assert render(FRESH, SECTIONS) == FRESH
+
+
+def test_a_text_without_marks_stays() -> None:
+    assert render("plain\n<!-- end -->\n", SECTIONS) == "plain\n<!-- end -->\n"
+
+
+def test_a_stale_section_is_named() -> None:
+    assert stale_sections(STALE.replace("old", "A"), SECTIONS) == ["b"]
+
+
+def test_no_fresh_section_is_stale() -> None:
+    assert stale_sections(FRESH, SECTIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("<!-- generated: a -->\nold\n", "'a' has no <!-- end -->", id="no-end"),
+        pytest.param(
+            "<!-- generated: a -->\n<!-- generated: b -->\n<!-- end -->\n",
+            "'a' has no <!-- end -->",
+            id="end-of-another",
+        ),
+        pytest.param("<!-- generated: c -->\n<!-- end -->\n", "no generated section 'c'", id="unknown"),
+    ],
+)
+def test_marks_that_cannot_be_followed_are_refused(text: str, message: str) -> None:
+    with pytest.raises(BadArgument, match=message):
+        render(text, SECTIONS)
+
+
+@pytest.fixture(name="readme")
+def _readme(tmp_path: Path) -> Path:
+    file = tmp_path / "README.md"
+    file.write_text("".join(f"<!-- generated: {name} -->\n<!-- end -->\n" for name in sections()), encoding="utf-8")
+    return file
+
+
+def test_the_command_writes_every_section(readme: Path) -> None:
+    assert main([str(readme)]) == 0
+
+    assert all(table in readme.read_text(encoding="utf-8") for table in sections().values())
+
+
+def test_the_check_passes_what_the_command_has_written(readme: Path) -> None:
+    main([str(readme)])
+
+    assert main([str(readme), "--check"]) == 0
+
+
+def test_the_check_names_the_stale_section_and_changes_nothing(
+    readme: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(readme)])
+    edited = readme.read_text(encoding="utf-8").replace("job_timeout", "job_timed_out")
+    readme.write_text(edited, encoding="utf-8")
+
+    assert main([str(readme), "--check"]) == 1
+
+    assert "the section 'errors' is stale" in capsys.readouterr().err
+    assert readme.read_text(encoding="utf-8") == edited
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none.md")]) == 2
+
+    assert "none.md" in capsys.readouterr().err
