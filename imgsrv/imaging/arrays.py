@@ -46,6 +46,5 @@ def premultiplied(frame: Frame, function: ArrayFunction) -> Frame:
     weighted = frame.convert("RGBa")
     pixels = function(np.frombuffer(weighted.tobytes(), np.uint8).reshape(frame.height, frame.width, 4))
     height, width = pixels.shape[:2]
-    # A kernel with negative lobes can leave a colour above its alpha, which is no colour.
-    np.minimum(pixels, pixels[..., 3:], out=pixels)
+    # Where a kernel with negative lobes left a colour above its alpha, the way back clips it.
     return Image.frombytes("RGBa", (width, height), pixels.tobytes()).convert("RGBA")

@@ -40,6 +40,12 @@ def test_blur_of_noise_is_the_gaussian(sigma: float) -> None:
     assert psnr(levels(result(noise, f"blur:sigma={sigma}")), gaussian(levels(noise), sigma)) > 54
 
 
+@pytest.mark.parametrize("sigma", [3, 12.5, 25])
+def test_blur_of_edges_is_the_gaussian(sigma: float) -> None:
+    edges = picture("KW/WK", "L").resize((140, 101), Image.Resampling.NEAREST)
+    assert psnr(levels(result(edges, f"blur:sigma={sigma}")), gaussian(levels(edges), sigma)) > 54
+
+
 @pytest.mark.parametrize("sigma", [1, 30])
 def test_blur_weighs_colours_by_their_alpha(cat: Image.Image, sigma: float) -> None:
     image = cat.convert("RGBA")

@@ -125,12 +125,19 @@ def test_a_side_that_the_output_format_cannot_hold_is_refused() -> None:
         run(encoded(Image.new("L", (16_384, 1))), format="webp")
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("webp", 16_383), ("avif", 32_768), ("jpeg", 65_500), ("gif", 65_535), ("jp2", 65_535)]
-)
+LONGEST = [("webp", 16_383), ("avif", 32_768), ("jpeg", 65_500), ("gif", 65_535), ("jp2", 65_535)]
+
+
+@pytest.mark.parametrize(("name", "most"), LONGEST)
 def test_the_longest_side_of_a_format_is_written_and_read_again(name: str, most: int) -> None:
     data = run(encoded(Image.new("L", (most, 1))), format=name)
     assert opened(run(data, format="png")).size == (most, 1)
+
+
+@pytest.mark.parametrize(("name", "most"), LONGEST)
+def test_a_side_one_pixel_longer_is_refused(name: str, most: int) -> None:
+    with pytest.raises(ResultTooLarge):
+        run(encoded(Image.new("L", (most + 1, 1))), format=name)
 
 
 def test_rotating_a_side_longer_than_opencv_takes_is_refused() -> None:
