@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from imgsrv.describe.__main__ import main, sections
+from imgsrv.describe.markdown import operations_table
 from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
+from imgsrv.imaging.registry import OPERATIONS
 
 STALE = "before\n<!-- generated: a -->\nold\n<!-- end -->\nbetween\n<!-- generated: b -->\n<!-- end -->\nafter\n"
 FRESH = "before\n<!-- generated: a -->\nA\n<!-- end -->\nbetween\n<!-- generated: b -->\nB\\1\n<!-- end -->\nafter\n"
@@ -86,3 +90,19 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert main([str(tmp_path / "none.md")]) == 2
 
     assert "none.md" in capsys.readouterr().err
+
+
+def test_a_fresh_process_knows_every_operation(readme: Path) -> None:
+    # In this process other tests have filled the registry.
+    subprocess.run([sys.executable, "-m", "imgsrv.describe", str(readme)], check=True)
+
+    assert operations_table() in readme.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", ["catalogue", "examples", "markdown", "openapi"])
+def test_any_view_alone_fills_the_registry(module: str) -> None:
+    code = f"import imgsrv.describe.{module}; from imgsrv.imaging.registry import OPERATIONS; print(*OPERATIONS)"
+
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert printed.split() == list(OPERATIONS)
