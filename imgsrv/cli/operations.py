@@ -17,8 +17,9 @@ from imgsrv.describe.markdown import formats_table, operations_table, output_tab
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.registry import Operation
 from imgsrv.imaging.validation import closest
 
 SERVER = "http://127.0.0.1:8000"

@@ -7,9 +7,10 @@ from typing import Any, get_args
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import FormatName, Output
 from imgsrv.imaging.pipeline import MAX_STEPS
-from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.registry import Operation
 from imgsrv.imaging.sniff import readable_names
 
 BOUNDS = {

@@ -10,8 +10,9 @@ from imgsrv.config import environment_name, flag_name
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
 from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.registry import Operation
 
 YES, NO = "yes", "–"
 

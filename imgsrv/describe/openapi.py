@@ -10,9 +10,10 @@ from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import MAX_STEPS
-from imgsrv.imaging.registry import OPERATIONS, Operation
+from imgsrv.imaging.registry import Operation
 
 Json = dict[str, Any]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
-import imgsrv.imaging.operations  # noqa: F401  registers every operation
 from imgsrv.errors import BadPipeline, RepeatedParameter, UnknownOperation
 from imgsrv.imaging.limits import Limits, Size
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.picture import Picture
-from imgsrv.imaging.registry import OPERATIONS, Arguments, Operation
+from imgsrv.imaging.registry import Arguments, Operation
 from imgsrv.imaging.validation import closest, validate
 
 MAX_STEPS = 32

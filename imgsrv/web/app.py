@@ -8,7 +8,7 @@ import falcon.asgi
 
 from imgsrv import __version__
 from imgsrv.config import Settings
-from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
 from imgsrv.observe.metrics import render_metrics

@@ -18,9 +18,9 @@ from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.job import Answer, Job, read_answer
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
-from imgsrv.imaging.registry import OPERATIONS
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.observe.board import Row

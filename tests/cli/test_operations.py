@@ -11,8 +11,8 @@ from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import OPERATIONS
 
 Operations = Callable[..., str]
 

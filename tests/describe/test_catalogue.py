@@ -5,8 +5,8 @@ from typing import Any
 
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import OPERATIONS
 
 
 def row(part: str, name: str) -> dict[str, Any]:

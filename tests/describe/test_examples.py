@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from imgsrv.describe.examples import example_of
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipeline import make_step, parse_pipeline
-from imgsrv.imaging.registry import OPERATIONS
 
 NAMES = sorted(OPERATIONS)
 

@@ -14,7 +14,7 @@ from imgsrv.describe.markdown import (
     table,
 )
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.operations import OPERATIONS
 
 
 class Stand(BaseModel):

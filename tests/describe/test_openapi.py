@@ -15,8 +15,8 @@ from imgsrv.errors import InvalidParameter, TooManyPixels
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import OPERATIONS
 from imgsrv.web.problems import ROUTES, problem
 
 

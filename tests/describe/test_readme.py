@@ -10,7 +10,7 @@ from imgsrv.describe.__main__ import main, sections
 from imgsrv.describe.markdown import operations_table
 from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
-from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.operations import OPERATIONS
 
 STALE = "before\n<!-- generated: a -->\nold\n<!-- end -->\nbetween\n<!-- generated: b -->\n<!-- end -->\nafter\n"
 FRESH = "before\n<!-- generated: a -->\nA\n<!-- end -->\nbetween\n<!-- generated: b -->\nB\\1\n<!-- end -->\nafter\n"

@@ -13,10 +13,10 @@ from imgsrv.errors import (
     UnknownParameter,
     UnusableParameters,
 )
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.parameters import Colour, gravity_point, parse_colour
 from imgsrv.imaging.pipeline import make_step, parse_pipeline
-from imgsrv.imaging.registry import OPERATIONS
 from imgsrv.imaging.validation import validate
 
 NEEDED = {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pictures import drawn, picture, result
 
 from imgsrv.errors import BadPipeline, ImgsrvError
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.parameters import Colour
 from imgsrv.imaging.pipeline import MAX_STEPS, Pipeline, Step, parse_pipeline
-from imgsrv.imaging.registry import OPERATIONS
 
 
 @pytest.mark.parametrize(

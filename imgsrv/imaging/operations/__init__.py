@@ -1,6 +1,10 @@
-"""Every operation, one function each.  Importing this package fills the registry, in the order of the catalogue."""
+"""Every operation, one function each.  Importing this package fills OPERATIONS, in the order of the catalogue.
+
+Whoever reads OPERATIONS takes it from here, so that nobody sees it empty.
+"""
 
 from imgsrv.imaging.operations import geometry  # isort: skip  what most people come for stands first
 from imgsrv.imaging.operations import colour, filters
+from imgsrv.imaging.registry import OPERATIONS
 
-__all__ = ["colour", "filters", "geometry"]
+__all__ = ["OPERATIONS", "colour", "filters", "geometry"]
