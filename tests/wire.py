@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pictures import encoded, opened, picture
 from serving import DEADLINE_S, Server
 
 CONTINUE = 100
@@ -138,3 +140,23 @@ def ask(server: Server, request: bytes) -> Answer:
     with Wire(server) as wire:
         wire.send(request)
         return wire.answer()
+
+
+# ---- requests that most tests send -------------------------------------------------------------------
+
+HEALTH = head("/healthz", method="GET")
+
+PNG = encoded(picture("RG/BY"))
+FLIPPED = picture("BY/RG").tobytes()
+
+
+def is_flipped(answer: Answer) -> bool:
+    """Whether it is the right answer to PNG sent to /flip."""
+    return answer.status == 200 and opened(answer.body).tobytes() == FLIPPED
+
+
+def noise(side: int) -> bytes:
+    """A PNG of `side`×`side` that does not compress: three bytes a pixel."""
+    image = picture("R").resize((side, side))
+    image.frombytes(os.urandom(side * side * 3))
+    return encoded(image, compress_level=1)

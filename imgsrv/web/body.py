@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError
+from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, Overloaded
 
 KEPT_FILES, KEPT_BYTES = 4, 2 << 20
 """How many memfds a worker keeps for further bodies, and how large one may be to be kept."""
@@ -40,8 +40,14 @@ class Files:
         self._kept: list[int] = []
 
     def take(self) -> int:
-        """A memfd; what stands in it is an earlier body's and will be overwritten."""
-        return self._kept.pop() if self._kept else os.memfd_create("imgsrv-body")
+        """A memfd; what stands in it is an earlier body's and will be overwritten.
+
+        Raises Overloaded where no descriptor is left.
+        """
+        try:
+            return self._kept.pop() if self._kept else os.memfd_create("imgsrv-body")
+        except OSError as error:
+            raise Overloaded(f"the server is out of descriptors ({error.strerror})", retry_after_s=1) from error
 
     def give_back(self, file: int, *, is_unused: bool) -> None:
         """Let go of a memfd.  is_unused: no engine can still read it."""
@@ -52,12 +58,17 @@ class Files:
 
 
 class Body:
-    """One request's body.  expected: its announced length; 0 for none, None for a chunked one."""
+    """One request's body.
 
-    def __init__(self, wire: Wire, files: Files, expected: int | None) -> None:
+    expected: its announced length; 0 for none, None for a chunked one.  is_held_back: the client waits to be told
+    to continue, and decides by itself what to do if it is not.
+    """
+
+    def __init__(self, wire: Wire, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
         self._wire, self._files, self.expected = wire, files, expected
         self.received = 0
         self.is_complete = expected == 0
+        self._is_held_back = is_held_back
         self.is_wanted = False
         self.is_client_gone = False
         self.is_unused = True
@@ -119,6 +130,8 @@ class Body:
     @property
     def keeps_connection(self) -> bool:
         """What is still to come is little enough to be read and dropped."""
+        if self._is_held_back and self.is_unwanted:
+            return False
         left = UNREAD_KEPT + 1 if self.expected is None else self.expected - self.received - len(self._early)
         return self.is_complete or left <= UNREAD_KEPT
 

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError, RequestTimeout
 from imgsrv.web.body import Body
-from imgsrv.web.problems import raw_answer
+from imgsrv.web.problems import make_request_id, raw_answer
 
 if TYPE_CHECKING:
     from imgsrv.web.front import Front
@@ -47,6 +47,7 @@ class Connection(asyncio.BufferedProtocol):
         self._http = _Http(self, front)
         self._body: Body | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._refusal: ImgsrvError | None = None
         self._lingered = -1
         self._window_began_with = 0
         self._body_due = 0.0
@@ -71,6 +72,8 @@ class Connection(asyncio.BufferedProtocol):
             self._lingered += nbytes
             if self._lingered > LINGER_BYTES:
                 self._transport.abort()
+        elif self._refusal:
+            return
         elif self._body is not None and self._body.direct_bytes:
             self._body.feed(_scratch[:nbytes])
             if not self._body.direct_bytes:
@@ -125,7 +128,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def answered(self) -> None:
         """An answer is complete; wait for the next request."""
-        if not self._transport.is_closing() and self._lingered < 0 and not self._http.is_answering():
+        if self.is_closing() or self._http.is_answering():
+            return
+        if self._refusal:
+            self.refuse(self._refusal)
+        elif self._http.is_in_head:
+            self._arm(self._front.settings.header_timeout_s, self._head_late)
+        else:
             self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.keepalive_s, self._idle_over)
 
     def begin_drain(self) -> None:
@@ -151,23 +160,30 @@ class Connection(asyncio.BufferedProtocol):
         return self._lingered >= 0 or self._transport.is_closing()
 
     def refuse(self, error: ImgsrvError) -> None:
-        """Answer a request that never became one, and close."""
-        self._transport.write(raw_answer(error))
-        self._front.refused(error)
+        """Answer a request that never became one, and close; the answers to those before it go first."""
+        if self._http.is_answering():
+            self._refusal = error
+            if self._body is not None:
+                self._body.fail(error)
+            return
+        request_id = make_request_id()
+        self._transport.write(raw_answer(error, request_id))
+        self._front.refused(error, request_id)
         self.close()
 
     # ---- what these are made of -----------------------------------------------------------------------
 
     def _parse(self, data: bytes) -> None:
-        was_in_head = self._http.is_in_head
+        was_in_head, self._http.has_passed_head = self._http.is_in_head, False
         self._http.data_received(data)
-        if self.is_closing():
+        if self.is_closing() or self._refusal:
             return
         if self._http.is_in_head:
-            self._http.head_bytes += len(data)
+            # Behind another request's end it is not known how many of the bytes are this head's; the next ones are.
+            self._http.head_bytes += 0 if self._http.has_passed_head else len(data)
             if self._http.head_bytes > self._front.settings.max_header:
                 self.refuse(HeadersTooLarge(int(self._front.settings.max_header)))
-            elif not was_in_head:
+            elif not was_in_head or self._http.has_passed_head:
                 self._arm(self._front.settings.header_timeout_s, self._head_late)
         elif (body := self._body) is not None and self._http.is_answering() and body.is_unwanted:
             self._http.flow.pause_reading()
@@ -243,8 +259,8 @@ class _Http(HttpToolsProtocol):
         self._connection = connection
         self._max_header, self._files = front.settings.max_header, front.files
         self._body: Body | None = None
-        self._is_head_too_large = False
-        self.is_in_head = False
+        self._fault: ImgsrvError | None = None
+        self.is_in_head = self.has_passed_head = False
         self.head_bytes = 0
 
     def is_answering(self) -> bool:
@@ -263,20 +279,45 @@ class _Http(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.cycle.more_body = False
 
+    def data_received(self, data: bytes) -> None:
+        """Parse the data; an offer to speak another protocol is not taken up."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                # The parser stops here for good, but what follows is HTTP still.
+                self.parser = httptools.HttpRequestParser(self)
+                data = data[offer.args[0] :]
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+            else:
+                return
+
     # ---- the parser's callbacks -----------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.is_in_head, self.head_bytes = True, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What comes behind a chunked body is no part of the head that was checked.
+        if self.is_in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self.is_in_head = False
+        self.is_in_head, self.has_passed_head = False, True
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        expected = _announced(self.headers)
         if size > self._max_header:
-            self._is_head_too_large = True
-            raise ValueError(size)
+            self._fault = HeadersTooLarge(int(self._max_header))
+        elif self.parser.should_upgrade() and expected != 0:
+            # The parser stops behind such a head and would take the body for the next request.
+            self._fault = BadHttp("no upgrade can be offered with a body; leave out Upgrade (curl: --http1.1)")
+        if self._fault:
+            raise self._fault
         super().on_headers_complete()
-        body = Body(self._connection, self._files, _announced(self.headers))
+        body = Body(self._connection, self._files, expected, is_held_back=self.expect_100_continue)
         cast("dict[str, Any]", self.scope)["state"]["body"] = body
         self._body = body
         self._connection.head_complete(body)
@@ -287,6 +328,7 @@ class _Http(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self.has_passed_head = True
         if self._body is not None:
             self._body.ended()
 
@@ -296,8 +338,7 @@ class _Http(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self.is_in_head = True
-        too_large = HeadersTooLarge(int(self._max_header))
-        self._connection.refuse(too_large if self._is_head_too_large else BadHttp(msg.removesuffix(".")))
+        self._connection.refuse(self._fault or BadHttp(msg.removesuffix(".")))
 
 
 class _Transport:

@@ -85,9 +85,11 @@ class Front:
         if not self._connections:
             self._nobody_left.set()
 
-    def refused(self, error: ImgsrvError) -> None:
+    def refused(self, error: ImgsrvError, request_id: str) -> None:
         """Count and log a request that never reached the app."""
         self._row.add("requests")
         self._row.add(f"error_{error.code}")
         if self.settings.access_log:
-            self._log.info("request_refused", status=error.status_hint, code=error.code, reason=str(error))
+            self._log.info(
+                "request_refused", id=request_id, status=error.status_hint, code=error.code, reason=str(error)
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from imgsrv.observe.board import Row
 from imgsrv.observe.logs import Logger
 from imgsrv.web.body import Body
+from imgsrv.web.problems import make_request_id
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -93,4 +93,4 @@ async def _no_stream() -> Message:
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else make_request_id()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import falcon
@@ -17,7 +18,7 @@ from imgsrv.errors import (
     UnknownRoute,
     WrongMethod,
 )
-from imgsrv.imaging.registry import OPERATIONS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.validation import closest
 from imgsrv.observe.logs import get_logger
 
@@ -40,12 +41,18 @@ def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
     }
 
 
-def raw_answer(error: ImgsrvError) -> bytes:
+def make_request_id() -> str:
+    """A name for a request whose client gave it none."""
+    return os.urandom(8).hex()
+
+
+def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
     """A whole HTTP answer, for a connection on which no request was understood."""
-    body = json.dumps(problem(error, "")).encode()
+    body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
     head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
 
