@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     job_timeout_s: Annotated[
         PositiveSeconds, Field(description="Longest time from a complete request to its answer.")
     ] = 30.0
+    max_queue: Annotated[
+        int, Field(ge=1, le=100_000, description="Most pictures that may wait for an engine; more are answered 503.")
+    ] = 256
+    max_wait_s: Annotated[
+        PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")
+    ] = 10.0
     drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
         30.0
     )

@@ -12,6 +12,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
 from imgsrv.observe.metrics import render_metrics
+from imgsrv.web.admission import Admission
 from imgsrv.web.front import Front
 from imgsrv.web.gate import Gate
 from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
@@ -27,7 +28,8 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
         return front.is_draining
 
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
-    services = Services(settings, exchange, row, is_draining)
+    admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
+    services = Services(settings, exchange, admission, row)
     for name in OPERATIONS:
         app.add_route(f"/{name}", OperationRoute(services, name))
     app.add_route("/pipeline", PipelineRoute(services))
@@ -35,7 +37,7 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     for path, page in documents().items():
         app.add_route(path, page)
     app.add_route("/healthz", HealthPage())
-    app.add_route("/readyz", ReadyPage(is_draining))
+    app.add_route("/readyz", ReadyPage(is_draining, admission.is_saturated))
     app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__)))
     add_handlers(app)
     gate = Gate(app, row, log, logs_access=settings.access_log)

@@ -6,9 +6,9 @@ import asyncio
 import mmap
 import os
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -25,12 +25,16 @@ from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.observe.board import Row
 from imgsrv.web.accept import negotiate
+from imgsrv.web.admission import Admission
 from imgsrv.web.body import Body
 from imgsrv.web.multipart import BodyText, find_picture
 
 Pairs = list[tuple[str, str]]
 
 OUTPUT_PARAMETERS = tuple(Output.model_fields)
+
+KEPT_REQUESTS = 256
+"""Queries whose meaning is remembered: most clients send the same few for every picture."""
 
 
 class Exchange(Protocol):
@@ -49,8 +53,8 @@ class Services:
 
     settings: Settings
     exchange: Exchange
+    admission: Admission
     row: Row
-    is_draining: Callable[[], bool]
 
 
 class OperationRoute:
@@ -61,13 +65,8 @@ class OperationRoute:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the picture after the operation."""
-        own = OPERATIONS[self._operation].parameters.model_fields
-        pairs = _query(req)
-        # `background` is both the operation's and the output's: whoever names a colour means it for both.
-        given = [(name, value) for name, value in pairs if name in own or name not in OUTPUT_PARAMETERS]
-        step = make_step(self._operation, given)
-        output = _output([(name, value) for name, value in pairs if name in OUTPUT_PARAMETERS])
-        await _answer_picture(self._services, req, resp, Pipeline((step,)), output)
+        pipeline, output = _one_operation(self._operation, req.query_string)
+        await _answer_picture(self._services, req, resp, pipeline, output)
 
 
 class PipelineRoute:
@@ -78,14 +77,7 @@ class PipelineRoute:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the picture after every step; without `ops` it is only re-encoded."""
-        pairs = _query(req)
-        texts = [value for name, value in pairs if name == "ops"]
-        if len(texts) > 1:
-            raise RepeatedParameter("pipeline", "ops")
-        if not texts and not any(name in OUTPUT_PARAMETERS for name, _value in pairs):
-            raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
-        output = _output([(name, value) for name, value in pairs if name != "ops"], also=("ops",))
-        pipeline = parse_pipeline(texts[0]) if texts else Pipeline()
+        pipeline, output = _many_operations(req.query_string)
         await _answer_picture(self._services, req, resp, pipeline, output)
 
 
@@ -97,7 +89,7 @@ class InfoRoute:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the description as JSON."""
-        if pairs := _query(req):
+        if pairs := _pairs(req.query_string):
             raise UnknownParameter("info", pairs[0][0], [])
         body: Body = req.scope["state"]["body"]
         with closing(body):
@@ -123,6 +115,7 @@ async def _receive_picture(services: Services, req: Request, body: Body) -> tupl
     """Where the picture lies in the received body, and its format by its first bytes."""
     if body.expected == 0:
         raise EmptyBody
+    services.admission.check()
     file = await body.receive(int(services.settings.max_body))
     state = req.scope["state"]
     state["received"] = time.monotonic()
@@ -141,6 +134,8 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
     plan = job.to_bytes()
     limit_s = services.settings.job_timeout_s
     deadline = req.scope["state"]["received"] + limit_s
+    # Others may have come while the body did.
+    services.admission.check()
     plan_start = body.append(plan)
     reply = services.exchange.submit(body.file, plan_start, len(plan), deadline)
     services.row.add("jobs_submitted")
@@ -180,8 +175,31 @@ def _send_picture(req: Request, resp: Response, answer: Answer, result: int | No
     resp.set_header("Server-Timing", ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()))
 
 
-def _query(req: Request) -> Pairs:
-    return parse_qsl(req.query_string, keep_blank_values=True)
+@lru_cache(maxsize=KEPT_REQUESTS)
+def _one_operation(name: str, query: str) -> tuple[Pipeline, Output]:
+    """What `POST /{name}?{query}` asks for.  Raises BadRequest's children."""
+    own = OPERATIONS[name].parameters.model_fields
+    pairs = _pairs(query)
+    # `background` is both the operation's and the output's: whoever names a colour means it for both.
+    step = make_step(name, [pair for pair in pairs if pair[0] in own or pair[0] not in OUTPUT_PARAMETERS])
+    return Pipeline((step,)), _output([pair for pair in pairs if pair[0] in OUTPUT_PARAMETERS])
+
+
+@lru_cache(maxsize=KEPT_REQUESTS)
+def _many_operations(query: str) -> tuple[Pipeline, Output]:
+    """What `POST /pipeline?{query}` asks for.  Raises BadRequest's children and UnknownOperation."""
+    pairs = _pairs(query)
+    texts = [value for name, value in pairs if name == "ops"]
+    if len(texts) > 1:
+        raise RepeatedParameter("pipeline", "ops")
+    if not texts and not any(name in OUTPUT_PARAMETERS for name, _value in pairs):
+        raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
+    output = _output([(name, value) for name, value in pairs if name != "ops"], also=("ops",))
+    return parse_pipeline(texts[0]) if texts else Pipeline(), output
+
+
+def _pairs(query: str) -> Pairs:
+    return parse_qsl(query, keep_blank_values=True)
 
 
 def _output(pairs: Pairs, also: tuple[str, ...] = ()) -> Output:

@@ -41,13 +41,14 @@ class HealthPage:
 class ReadyPage:
     """`GET /readyz`: whether to send work here."""
 
-    def __init__(self, is_draining: Callable[[], bool]) -> None:
-        self._is_draining = is_draining
+    def __init__(self, is_draining: Callable[[], bool], is_saturated: Callable[[], bool]) -> None:
+        self._is_draining, self._is_saturated = is_draining, is_saturated
 
     async def on_get(self, _req: Request, resp: Response) -> None:
-        """Answer 200, or 503 while the server stops."""
-        resp.status = 503 if self._is_draining() else 200
-        resp.media = {"status": "draining" if self._is_draining() else "ready"}
+        """Answer 200, or 503 while the server stops or has all the work that it can take."""
+        status = "draining" if self._is_draining() else "saturated" if self._is_saturated() else "ready"
+        resp.status = 200 if status == "ready" else 503
+        resp.media = {"status": status}
 
     on_head = on_get
 

@@ -1,0 +1,83 @@
+"""Admission: whether one more job may queue, asked before its body is received and again when it has come."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from imgsrv.errors import Overloaded
+from imgsrv.observe.board import Board, WorkerState
+
+WINDOW_S = 0.5
+"""How often the time that a job takes is estimated anew."""
+
+FIRST_GUESS_S = 0.05
+"""What a job is taken to cost before the first one is done."""
+
+
+class Queue(Protocol):
+    """The one thing admission asks of the exchange."""
+
+    def waiting(self) -> int:
+        """Jobs that no engine has taken yet."""
+        ...
+
+
+class Admission:
+    """Bounds the queue by its length and by the wait that a job at its end has to expect."""
+
+    def __init__(
+        self,
+        board: Board,
+        queue: Queue,
+        *,
+        max_queue: int,
+        max_wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._board, self._queue, self._clock = board, queue, clock
+        self._max_queue, self._max_wait_s = max_queue, max_wait_s
+        self._job_s = FIRST_GUESS_S
+        self._estimated_at = -math.inf
+        self._done = self._busy_us = 0
+
+    def check(self) -> None:
+        """Raise Overloaded, with the time until there should be room, where no further job may queue."""
+        waiting = self._queue.waiting()
+        if not waiting:
+            return
+        wait_s = self.expected_wait_s(waiting)
+        retry_after_s = max(1, math.ceil(wait_s))
+        if waiting >= self._max_queue:
+            raise Overloaded(f"{waiting} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
+        if wait_s > self._max_wait_s:
+            reason = f"the wait would be about {wait_s:.1f} s and may be {self._max_wait_s:g} s (--max-wait-s)"
+            raise Overloaded(reason, retry_after_s)
+
+    def is_saturated(self) -> bool:
+        """A job that came now would be refused."""
+        try:
+            self.check()
+        except Overloaded:
+            return True
+        return False
+
+    def expected_wait_s(self, waiting: int) -> float:
+        """Seconds until a job behind `waiting` others is begun: their work, shared by the engines that live."""
+        engines = sum(row["state"] in (WorkerState.READY, WorkerState.DRAINING) for row in self._board.rows())
+        return waiting * self._estimate_job_s() / max(1, engines)
+
+    def _estimate_job_s(self) -> float:
+        """The mean of the jobs of the last windows, half of it from the newest; at least the age of those at work."""
+        now = self._clock()
+        if now - self._estimated_at >= WINDOW_S:
+            self._estimated_at = now
+            done, busy_us = self._board.total("jobs_done"), self._board.total("job_busy_us")
+            if done > self._done:
+                newest_s = (busy_us - self._busy_us) / (done - self._done) * 1e-6
+                self._job_s = newest_s if not self._done else (self._job_s + newest_s) / 2
+            self._done, self._busy_us = done, busy_us
+        ages_s = [now - began * 1e-6 for row in self._board.rows() if (began := row["job_began_us"])]
+        return max(self._job_s, sum(ages_s) / len(ages_s) if ages_s else 0.0)
