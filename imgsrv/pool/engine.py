@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -18,23 +19,39 @@ Perform = Callable[[int, bytes], Reply]
 
 
 class Engine(threading.Thread):
-    """Takes jobs from the exchange until it is stopped; the job at hand is always finished."""
+    """Takes jobs from the exchange until it is stopped; the job at hand is always finished.
 
-    def __init__(self, exchange: Exchange, perform: Perform, row: Row, log: Logger) -> None:
+    on_crash: called from the thread where it ends without having been stopped.
+    """
+
+    def __init__(
+        self, exchange: Exchange, perform: Perform, row: Row, log: Logger, on_crash: Callable[[], None]
+    ) -> None:
         super().__init__(name="engine", daemon=True)
-        self._exchange, self._perform, self._row, self._log = exchange, perform, row, log
+        self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
+        self._is_stopping = threading.Event()
 
     def stop(self) -> None:
         """Take no further job."""
+        self._is_stopping.set()
         os.eventfd_write(self._stop_signal, 1)
 
     def run(self) -> None:
         """The loop of the thread."""
-        poll = self._exchange.watch(self._stop_signal)
-        while not any(descriptor == self._stop_signal for descriptor, _events in poll.poll()):
+        try:
+            with self._exchange.watch(self._stop_signal) as poll:
+                self._take_jobs(poll)
+        # A thread ends in silence, and a worker without its engine would look alive and do nothing.
+        except Exception:  # noqa: BLE001
+            self._log.exception("engine_crashed")
+            self._on_crash()
+
+    def _take_jobs(self, poll: select.epoll) -> None:
+        while not self._is_stopping.is_set():
+            poll.poll()
             # Without going back to sleep in between: a queue that is not empty needs no wake-up.
-            while (parcel := self._receive()) is not None:
+            while not self._is_stopping.is_set() and (parcel := self._receive()) is not None:
                 self._serve(parcel)
 
     def _receive(self) -> Parcel | None:
@@ -64,9 +81,14 @@ class Engine(threading.Thread):
         self._row.set("job_began_us", 0)
         self._row.add("job_busy_us", now_us() - began)
         self._row.add("jobs_done")
-        parcel.answer(message, result)
-        if result is not None:
-            os.close(result)
+        try:
+            parcel.answer(message, result)
+        except ValueError:
+            self._log.exception("reply_too_long", plan=parcel.plan.decode(errors="replace"))
+            parcel.answer(_wire(InternalError()), None)
+        finally:
+            if result is not None:
+                os.close(result)
 
     def _performed(self, parcel: Parcel) -> Reply:
         try:

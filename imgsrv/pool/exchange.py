@@ -56,7 +56,9 @@ class Parcel:
             return True
 
     def answer(self, message: bytes, result: int | None) -> None:
-        """Send the reply; a front that has gone meanwhile is no fault."""
+        """Send the reply; a front that has gone meanwhile is no fault.  Raises ValueError for a message too long."""
+        if len(message) > REPLY_BYTES:
+            raise ValueError(f"a reply of {len(message)} bytes; the most is {REPLY_BYTES}")
         try:
             socket.send_fds(self.reply, [message], [] if result is None else [result])
         except (BrokenPipeError, ConnectionResetError):
@@ -115,13 +117,14 @@ class Exchange:
             message, descriptors, _flags, _address = socket.recv_fds(self._engines, MESSAGE.size, 2)
         except BlockingIOError:
             return None
-        if len(descriptors) != 2 or len(message) != MESSAGE.size:  # noqa: PLR2004  body and reply
+        try:
+            body, reply = descriptors
+            plan_start, plan_size, deadline = MESSAGE.unpack(message)
+            return Parcel(body, _plan(body, plan_start, plan_size), deadline, socket.socket(fileno=reply))
+        except (ValueError, struct.error, OSError) as error:
             for descriptor in descriptors:
                 os.close(descriptor)
-            raise ValueError(f"{len(message)} bytes with {len(descriptors)} descriptors")
-        body, reply = descriptors
-        plan_start, plan_size, deadline = MESSAGE.unpack(message)
-        return Parcel(body, os.pread(body, plan_size, plan_start), deadline, socket.socket(fileno=reply))
+            raise ValueError(f"{len(message)} bytes with {len(descriptors)} descriptors are no job: {error}") from error
 
     def watch(self, stop: int) -> select.epoll:
         """A poll that wakes for a job, one idle engine each, and for the descriptor `stop`."""
@@ -130,6 +133,12 @@ class Exchange:
         poll.register(self._engines, select.EPOLLIN | select.EPOLLEXCLUSIVE)
         poll.register(stop, select.EPOLLIN)
         return poll
+
+
+def _plan(file: int, start: int, size: int) -> bytes:
+    if start + size > os.fstat(file).st_size:
+        raise ValueError("the plan lies outside its file")
+    return os.pread(file, size, start)
 
 
 def _reply_future(reply: socket.socket) -> asyncio.Future[Reply]:

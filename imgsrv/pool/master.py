@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import setproctitle
 
 from imgsrv.errors import NoWorkerCanBoot
-from imgsrv.observe.board import Board
+from imgsrv.observe.board import Board, WorkerState
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.signals import blocked_signals, wake_on_signals
@@ -45,7 +45,7 @@ class _Child:
 class Master:
     """The pool of workers on one listener.
 
-    on_ready: called once, when the first worker serves, with the number of slots.
+    on_ready: called once, when a worker serves and every other one does too or has failed to.
     """
 
     listener: Listener
@@ -57,7 +57,8 @@ class Master:
     _children: dict[int, _Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
     _stop_at: float | None = field(init=False, default=None)
-    _has_served: bool = field(init=False, default=False)
+    _has_announced: bool = field(init=False, default=False)
+    _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +81,7 @@ class Master:
                 for signum in pending():
                     self._obey(signum)
                 self._reap()
+                self._steer()
         self.listener.close()
         return self._status()
 
@@ -87,8 +89,11 @@ class Master:
 
     def _match_wish(self) -> None:
         for slot in self._slots:
-            if slot.tick(self.clock()) is Action.FORK and self._stop_at is None:
+            action = slot.tick(self.clock())
+            if action is Action.FORK:
                 self._fork(slot)
+            elif action is Action.KILL and slot.pid is not None:
+                os.kill(slot.pid, signal.SIGKILL)
         if self._stop_at is not None and self.clock() > self._stop_at:
             self._kill_all()
 
@@ -98,18 +103,18 @@ class Master:
 
     def _hear(self, child: _Child) -> None:
         """A worker says that it is ready, or why it cannot be."""
-        message = b""
-        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+        try:
             message = child.line.recv(4096)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            message = b""
         if not message:
             # Its exit is reaped when SIGCHLD tells; until then there is nothing more to hear.
-            self._selector.unregister(child.line)
+            self._forget(child.line)
         elif message == READY:
             child.slot.became_ready(self.clock())
             self._log.info("worker_ready", slot=child.slot.index, pid=child.slot.pid)
-            if not self._has_served and all(slot.state is not State.STARTING for slot in self._slots):
-                self._has_served = True
-                self.on_ready()
         else:
             child.slot.boot_failed(message.decode(errors="replace").removeprefix("failed "))
 
@@ -122,6 +127,8 @@ class Master:
             return
         self._log.info("stopping", signal=signal.Signals(signum).name, drain_s=self.work.drain_s)
         self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
+        # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
+        self.listener.leave()
         for slot in self._slots:
             if slot.stop() is Action.TERMINATE and slot.pid is not None:
                 os.kill(slot.pid, signal.SIGTERM)
@@ -136,22 +143,48 @@ class Master:
             if (child := self._children.pop(pid, None)) is not None:
                 self._bury(child, pid, os.waitstatus_to_exitcode(status))
 
+    def _steer(self) -> None:
+        """New connections go to the slots that serve; to all, to wait there, where none does."""
+        if self._stop_at is not None:
+            return
+        ready = [slot.index for slot in self._slots if slot.state is State.READY]
+        chosen = ready or [slot.index for slot in self._slots]
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self.listener.choose(chosen)
+        is_settled = all(slot.state is not State.STARTING or slot.boot_failures for slot in self._slots)
+        if ready and is_settled and not self._has_announced:
+            self._has_announced = True
+            self.on_ready()
+
     # ---- what the verbs are made of -------------------------------------------------------------------
 
     def _fork(self, slot: Slot) -> None:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        master_pid = os.getpid()
-        with blocked_signals():
-            pid = os.fork()
-            if pid == 0:
-                self._become_worker(slot, theirs, master_pid)
-        theirs.close()
-        slot.forked(pid)
+        try:
+            pid, line = self._split(slot)
+        except OSError as error:
+            slot.fork_failed(self.clock(), f"cannot fork: {error.strerror}")
+            self._log.error("fork_failed", slot=slot.index, reason=error.strerror)
+            return
+        slot.forked(pid, self.clock())
         self._board.row(slot.index).add("starts")
-        child = _Child(slot, ours)
+        child = _Child(slot, line)
         self._children[pid] = child
-        self._selector.register(ours, selectors.EVENT_READ, child)
+        self._selector.register(line, selectors.EVENT_READ, child)
+
+    def _split(self, slot: Slot) -> tuple[int, socket.socket]:
+        """The pid of a new worker and the master's end of its line."""
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.enter_context(ours).setblocking(False)
+            master_pid = os.getpid()
+            with theirs, blocked_signals():
+                pid = os.fork()
+                if pid == 0:
+                    ours.close()  # or the worker would hold its own line open and never see the master die
+                    self._become_worker(slot, theirs, master_pid)
+            undo.pop_all()
+        return pid, ours
 
     def _become_worker(self, slot: Slot, line: socket.socket, master_pid: int) -> None:
         """Drop what is the master's, live as a worker, and leave by the one exit there is."""
@@ -174,19 +207,32 @@ class Master:
             os._exit(status)
 
     def _bury(self, child: _Child, pid: int, exit_code: int) -> None:
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(child.line)
+        self._hear(child)  # its last words may have come since the loop last listened
+        self._forget(child.line)
         child.line.close()
         slot = child.slot
-        reason = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit status {exit_code}"
         was_wanted = slot.state is not State.DRAINING
-        slot.exited(self.clock(), reason)
+        slot.exited(self.clock(), _reason(exit_code))
+        self._clear_row(slot)
+        if slot.state is State.FAILED:
+            self.listener.turn_away(slot.index)
         if was_wanted:
             self._board.row(slot.index).add("deaths")
         level = self._log.warning if was_wanted else self._log.info
-        level("worker_exit", slot=slot.index, pid=pid, reason=reason, next=slot.state.value)
+        level("worker_exit", slot=slot.index, pid=pid, reason=_reason(exit_code), next=slot.state.value)
         if exit_code not in (0, -signal.SIGTERM) and not was_wanted:
             self._was_forced = True
+
+    def _forget(self, line: socket.socket) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(line)
+
+    def _clear_row(self, slot: Slot) -> None:
+        """What a dead worker cannot take back: the row has no other writer until the next is forked."""
+        row = self._board.row(slot.index)
+        row.set("state", WorkerState.GONE)
+        row.set("connections", 0)
+        row.set("job_began_us", 0)
 
     def _kill_all(self) -> None:
         for pid in self._children:
@@ -200,3 +246,13 @@ class Master:
         if self._stop_at is None:
             raise NoWorkerCanBoot(next(slot.reason for slot in self._slots if slot.reason))
         return EXIT_NOT_DRAINED if self._was_forced else EXIT_OK
+
+
+def _reason(exit_code: int) -> str:
+    """How a process ended, in words; most real-time signals have no name."""
+    if exit_code >= 0:
+        return f"exit status {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"

@@ -1,14 +1,17 @@
 """Listening sockets: bound and kept by the master, one for each slot, all on one port.
 
 A slot's socket lives as long as the slot, whichever worker accepts from it, so that a connection which waits in
-its accept queue survives the death or replacement of the worker.
+its accept queue survives the death or replacement of the worker.  Two programs in the kernel's classic packet
+filter language steer what arrives: one chooses among the slots that serve, one lets nothing new into a queue.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import struct
+from collections.abc import Iterable, Sequence
 from socket import (
     AF_UNIX,
     AI_PASSIVE,
@@ -25,10 +28,29 @@ from typing import Self
 
 from imgsrv.errors import CannotListen
 
-SO_ATTACH_FILTER = 26
+SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 27, 51
 TCP_INFO_BYTES = 104
 TCP_INFO_UNACKED = 24
 """In `struct tcp_info` of linux/tcp.h; for a listening socket `unacked` is the length of its accept queue."""
+
+Instruction = tuple[int, int, int, int]
+"""Code, jump if true, jump if false, constant: `struct sock_filter` of linux/filter.h."""
+
+LOAD_BYTE, LOAD_WORD, MODULO, AND, JUMP_IF_EQUAL, RETURN = 0x30, 0x20, 0x94, 0x54, 0x15, 0x06
+RANDOM = 0xFFFFF000 + 56
+"""SKF_AD_OFF + SKF_AD_RANDOM: an address at which a load gives a random number."""
+
+TCP_FLAGS_OFFSET, SYN, SYN_OR_ACK = 13, 0x02, 0x12
+WHOLE_PACKET = 0x7FFFFFFF
+
+DROP_FIRST_PACKETS = (
+    (LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
+    (AND, 0, 0, SYN_OR_ACK),
+    (JUMP_IF_EQUAL, 0, 1, SYN),
+    (RETURN, 0, 0, 0),
+    # The packet that completes a handshake must pass: its client counts as connected.
+    (RETURN, 0, 0, WHOLE_PACKET),
+)
 
 
 class Listener:
@@ -41,15 +63,12 @@ class Listener:
         self._host, self._port, self._backlog = host, port, backlog
         self._sockets: list[socket] = []
         self._family, self._address = self._resolve()
-        if port:
-            self._probe()
-        # The kernel drops an abstract name with its last holder: no stale lock file is ever left.
         self._lock = socket(AF_UNIX, SOCK_STREAM)
-        self.for_slot(0)
         try:
-            self._lock.bind(f"\0imgsrv:{self.port}")
-        except OSError as error:
-            raise self._refused("another imgsrv already serves this port") from error
+            self._take()
+        except CannotListen:
+            self.close()
+            raise
 
     @property
     def port(self) -> int:
@@ -60,13 +79,28 @@ class Listener:
     def url(self) -> str:
         """Where a browser on this machine finds it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104  compared, not bound
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+        return f"http://{_bracketed(host)}:{self.port}"
 
     def for_slot(self, slot: int) -> socket:
         """The socket of a slot, bound and listening from the first time it is asked for."""
         while len(self._sockets) <= slot:
             self._sockets.append(self._bound())
         return self._sockets[slot]
+
+    def choose(self, slots: Sequence[int]) -> None:
+        """Give new connections to these slots alone; the queues of the others stay as they are."""
+        _attach(self._sockets[0], SO_ATTACH_REUSEPORT_CBPF, _choose_one_of(slots))
+
+    def turn_away(self, slot: int) -> None:
+        """Close the connections in the queue of a slot that will never have a worker, so that no client waits."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._sockets[slot].accept()[0].close()
+
+    def leave(self) -> None:
+        """Let go of the sockets but not of the lock: the port is free to close with the last worker's copy."""
+        for each in self._sockets:
+            each.close()
 
     def keep_only(self, slot: int) -> None:
         """In a worker: close the lock and every socket but that of its own slot."""
@@ -77,8 +111,8 @@ class Listener:
 
     def close(self) -> None:
         """Free the port."""
-        for each in (*self._sockets, self._lock):
-            each.close()
+        self.leave()
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -96,28 +130,34 @@ class Listener:
         family, _kind, _protocol, _name, address = found[0]
         return family, address
 
+    def _take(self) -> None:
+        if self._port:
+            self._probe()
+        self.for_slot(0)
+        try:
+            # The kernel drops an abstract name with its last holder: no stale lock file is ever left.
+            self._lock.bind(f"\0imgsrv:{self._address[0]}:{self.port}")
+        except OSError as error:
+            raise self._refused("another imgsrv already serves this port") from error
+
     def _probe(self) -> None:
         """Bind once without SO_REUSEPORT, which fails where anything listens already."""
         with socket(self._family, SOCK_STREAM) as probe:
             probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-            self._bind(probe)
-            try:
-                probe.listen(1)
-            except OSError as error:
-                raise self._translated(error) from error
+            self._listen(probe)
 
     def _bound(self) -> socket:
         bound = socket(self._family, SOCK_STREAM)
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         bound.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
-        self._bind(bound)
-        bound.listen(self._backlog)
+        self._listen(bound)
         bound.setblocking(False)
         return bound
 
-    def _bind(self, unbound: socket) -> None:
+    def _listen(self, unbound: socket) -> None:
         try:
             unbound.bind((self._address[0], self.port, *self._address[2:]))
+            unbound.listen(self._backlog)
         except OSError as error:
             unbound.close()
             raise self._translated(error) from error
@@ -131,21 +171,46 @@ class Listener:
         return self._refused(reasons.get(error.errno or 0, str(error)))
 
     def _refused(self, reason: str) -> CannotListen:
-        return CannotListen(f"{self._host}:{self._port}", reason)
+        return CannotListen(f"{_bracketed(self._host)}:{self._port}", reason)
 
 
 def refuse_new(listening: socket) -> None:
     """Let no further connection into the accept queue; those in it can still be accepted.
 
-    Closing a listening socket resets the connections in its queue.  A packet filter that drops everything makes
-    the queue stop growing first, so that it can be emptied and closed without losing one.
+    Closing a listening socket resets the connections in its queue.  A packet filter that drops every first packet
+    of a connection makes the queue stop growing first, so that it can be emptied and closed without losing one.
     """
-    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
-    program = struct.pack("HL", 1, ctypes.addressof(drop_all))
-    listening.setsockopt(SOL_SOCKET, SO_ATTACH_FILTER, program)
+    _attach(listening, SO_ATTACH_FILTER, DROP_FIRST_PACKETS)
+
+
+def accept_new(listening: socket) -> None:
+    """Undo `refuse_new`: a worker that was told to go alone leaves the filter to its successor."""
+    # ENOENT: there was none, as nearly always.
+    with contextlib.suppress(FileNotFoundError):
+        listening.setsockopt(SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def waiting_connections(listening: socket) -> int:
     """Connections in the accept queue."""
     information = listening.getsockopt(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES)
     return int(struct.unpack_from("I", information, TCP_INFO_UNACKED)[0])
+
+
+def _choose_one_of(slots: Sequence[int]) -> Iterable[Instruction]:
+    """A program that returns one of the slots at random; sockets are numbered in the order of their binding."""
+    yield (LOAD_WORD, 0, 0, RANDOM)
+    yield (MODULO, 0, 0, len(slots))
+    for index, slot in enumerate(slots):
+        yield (JUMP_IF_EQUAL, 0, 1, index)
+        yield (RETURN, 0, 0, slot)
+    yield (RETURN, 0, 0, slots[0])
+
+
+def _attach(listening: socket, option: int, program: Iterable[Instruction]) -> None:
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    memory = ctypes.create_string_buffer(code, len(code))
+    listening.setsockopt(SOL_SOCKET, option, struct.pack("HL", len(code) // 8, ctypes.addressof(memory)))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and host[0] != "[" else host

@@ -12,7 +12,7 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,13 +24,14 @@ from imgsrv.observe.board import Board, Row, WorkerState, now_us
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
-from imgsrv.pool.sockets import refuse_new, waiting_connections
+from imgsrv.pool.sockets import accept_new, refuse_new, waiting_connections
 
 PR_SET_PDEATHSIG = 1
 
 READY = b"ready"
 
-ACCEPT_POLL_S = 0.005
+DRAIN_POLL_S = 0.005
+"""For what has no event: an accept queue that is empty, a thread that has ended, a sibling's row."""
 
 EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
 
@@ -99,10 +100,11 @@ async def _live(work: Work, given: Surroundings) -> int:
     log = get_logger().bind(slot=given.slot, pid=os.getpid())
     row = given.board.row(given.slot)
     _reset(row)
-    stop, stop_now = asyncio.Event(), asyncio.Event()
-    _listen_for_the_end(given.line, stop, stop_now)
-    engine = Engine(given.exchange, work.perform, row, log)
+    stop, has_crashed = asyncio.Event(), asyncio.Event()
+    _listen_for_the_end(given.line, stop)
+    engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop))
     try:
+        accept_new(given.listening)
         work.self_test()
         front = work.make_front(given.exchange, given.board, row)
         await front.start(given.listening)
@@ -118,7 +120,12 @@ async def _live(work: Work, given: Surroundings) -> int:
     _tell(given.line, READY)
     await stop.wait()
     row.set("state", WorkerState.DRAINING)
-    status = await _first(_drain(front, engine, given, work), stop_now.wait(), work.drain_s)
+    status = EXIT_CRASHED if has_crashed.is_set() else EXIT_OK
+    try:
+        async with asyncio.timeout(work.shutdown_delay_s + work.drain_s):
+            await _drain(front, engine, given, work)
+    except TimeoutError:
+        status = EXIT_DRAIN_TIMEOUT
     row.set("state", WorkerState.GONE)
     row.set("connections", 0)
     log.debug("worker_done", status=status)
@@ -128,34 +135,45 @@ async def _live(work: Work, given: Surroundings) -> int:
 async def _drain(front: Front, engine: Engine, given: Surroundings, work: Work) -> None:
     """Finish what is in flight: nobody who was accepted, or waits to be, is dropped.
 
-    The engine goes last: it may be the one that works on the jobs of the others' clients.
+    The engine goes last, and helps while a sibling that drains has clients: it may work on the jobs of those.
     """
     front.begin_drain()
     await asyncio.sleep(work.shutdown_delay_s)
     refuse_new(given.listening)
-    while waiting_connections(given.listening):  # noqa: ASYNC110
-        await asyncio.sleep(ACCEPT_POLL_S)  # the kernel has no event for an empty accept queue
+    await _until(lambda: not waiting_connections(given.listening))
     front.stop_accepting()
     await front.finished()
+    await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))
     engine.stop()
-    await asyncio.to_thread(engine.join)
+    await _until(lambda: not engine.is_alive())
 
 
-async def _first(drain: Awaitable[None], stop_now: Awaitable[object], limit_s: float) -> int:
-    """The exit status: of a drain that ended by itself, or was cut short by a second signal or its limit."""
-    draining, stopping = asyncio.ensure_future(drain), asyncio.ensure_future(stop_now)
-    done, _pending = await asyncio.wait({draining, stopping}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-    if draining in done:
-        draining.result()
-    return EXIT_OK if done else EXIT_DRAIN_TIMEOUT
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  there is no event to wait for
+        await asyncio.sleep(DRAIN_POLL_S)
 
 
-def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
-    """SIGTERM asks for a drain, a second one for an end at once; a closed line says the master is dead."""
+def _needs_help(row: Row) -> bool:
+    return row["state"] == WorkerState.DRAINING and row["connections"] > 0
+
+
+def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
+    """A function that sets the events of this loop from another thread."""
     loop = asyncio.get_running_loop()
 
-    def terminate() -> None:
-        (stop_now if stop.is_set() else stop).set()
+    def set_all() -> None:
+        for event in events:
+            loop.call_soon_threadsafe(event.set)
+
+    return set_all
+
+
+def _listen_for_the_end(line: socket.socket, stop: asyncio.Event) -> None:
+    """SIGTERM asks for a drain, and so does a closed line: the master is dead.  Both may come, and several times.
+
+    A second signal to the master, which ends everything at once, arrives here as SIGKILL.
+    """
+    loop = asyncio.get_running_loop()
 
     def read_line() -> None:
         with contextlib.suppress(BlockingIOError):
@@ -166,9 +184,11 @@ def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, stop_now: asyn
 
     line.setblocking(False)
     loop.add_reader(line, read_line)
-    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C reaches the whole process group; the master turns it into an orderly SIGTERM.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
+    # A terminal that closes sends it to the group too; the master does not end for it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
 

@@ -1,0 +1,230 @@
+"""The life of a slot as a table: every event in every state, and the delays between deaths."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from imgsrv.pool.slot import (
+    BOOT_LIMIT_S,
+    FIRST_DELAY_S,
+    LONGEST_DELAY_S,
+    MAX_BOOT_FAILURES,
+    STABLE_S,
+    Action,
+    Slot,
+    State,
+)
+
+NOW = 1000.0
+
+Event = Callable[[Slot], Action | None]
+
+
+class _NoDice(random.Random):
+    """Never cuts a delay."""
+
+    def uniform(self, _a: float, b: float) -> float:
+        return b
+
+
+def slot_in(state: State) -> Slot:
+    """A slot that came to a state by events alone."""
+    slot = Slot(0, dice=_NoDice())
+    if state is State.BACKOFF:
+        return slot
+    if state is State.FAILED:
+        for _ in range(MAX_BOOT_FAILURES):
+            slot.forked(7, NOW)
+            slot.exited(NOW, "exit status 3")
+        return slot
+    slot.forked(7, NOW)
+    if state is not State.STARTING:
+        slot.became_ready(NOW)
+    if state in (State.DRAINING, State.GONE):
+        slot.stop()
+    if state is State.GONE:
+        slot.exited(NOW, "exit status 0")
+    return slot
+
+
+def tick(slot: Slot) -> Action:
+    return slot.tick(NOW)
+
+
+def tick_late(slot: Slot) -> Action:
+    return slot.tick(NOW + BOOT_LIMIT_S + 1)
+
+
+def ready(slot: Slot) -> None:
+    slot.became_ready(NOW)
+
+
+def stop(slot: Slot) -> Action:
+    return slot.stop()
+
+
+def exit_(slot: Slot) -> None:
+    slot.exited(NOW, "killed by SIGKILL")
+
+
+def refuse(slot: Slot) -> None:
+    slot.fork_failed(NOW, "cannot fork")
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "action", "after"),
+    [
+        (State.BACKOFF, tick, Action.FORK, State.BACKOFF),
+        (State.BACKOFF, stop, Action.NONE, State.GONE),
+        (State.BACKOFF, ready, None, State.BACKOFF),
+        (State.BACKOFF, refuse, None, State.BACKOFF),
+        (State.STARTING, tick, Action.NONE, State.STARTING),
+        (State.STARTING, tick_late, Action.KILL, State.STARTING),
+        (State.STARTING, ready, None, State.READY),
+        (State.STARTING, stop, Action.TERMINATE, State.DRAINING),
+        (State.STARTING, exit_, None, State.BACKOFF),
+        (State.READY, tick, Action.NONE, State.READY),
+        (State.READY, tick_late, Action.NONE, State.READY),
+        (State.READY, ready, None, State.READY),
+        (State.READY, stop, Action.TERMINATE, State.DRAINING),
+        (State.READY, exit_, None, State.BACKOFF),
+        (State.DRAINING, tick, Action.NONE, State.DRAINING),
+        (State.DRAINING, tick_late, Action.NONE, State.DRAINING),
+        (State.DRAINING, ready, None, State.DRAINING),
+        (State.DRAINING, stop, Action.TERMINATE, State.DRAINING),
+        (State.DRAINING, exit_, None, State.GONE),
+        (State.FAILED, tick_late, Action.NONE, State.FAILED),
+        (State.FAILED, ready, None, State.FAILED),
+        (State.FAILED, stop, Action.NONE, State.GONE),
+        (State.GONE, tick_late, Action.NONE, State.GONE),
+        (State.GONE, ready, None, State.GONE),
+        (State.GONE, stop, Action.NONE, State.GONE),
+    ],
+    ids=lambda value: getattr(value, "value", None) or getattr(value, "__name__", "nothing"),
+)
+def test_an_event_leads_to_one_state_and_one_action(
+    state: State, event: Event, action: Action | None, after: State
+) -> None:
+    slot = slot_in(state)
+    assert event(slot) is action
+    assert slot.state is after
+
+
+@pytest.mark.parametrize("state", [State.STARTING, State.READY, State.DRAINING], ids=lambda state: state.value)
+def test_an_exit_leaves_no_pid(state: State) -> None:
+    slot = slot_in(state)
+    exit_(slot)
+    assert slot.pid is None
+
+
+def test_a_first_death_is_followed_by_a_fork_at_once() -> None:
+    slot = slot_in(State.READY)
+    slot.exited(NOW, "killed by SIGKILL")
+    assert slot.tick(NOW) is Action.FORK
+
+
+def test_nothing_is_forked_before_the_delay_is_over() -> None:
+    slot = slot_in(State.STARTING)
+    exit_(slot)
+    assert slot.tick(NOW + FIRST_DELAY_S - 0.01) is Action.NONE
+    assert slot.tick(NOW + FIRST_DELAY_S) is Action.FORK
+
+
+def test_deaths_after_being_ready_double_the_delay() -> None:
+    slot, delays = slot_in(State.BACKOFF), []
+    for _ in range(5):
+        slot.forked(7, NOW)
+        slot.became_ready(NOW)
+        slot.exited(NOW, "killed by SIGSEGV")
+        delays.append(slot.due - NOW)
+    assert delays == pytest.approx([0.0, *(FIRST_DELAY_S * 2**doublings for doublings in (1, 2, 3, 4))])
+
+
+def test_failed_boots_double_the_delay_from_the_first() -> None:
+    slot, delays = slot_in(State.BACKOFF), []
+    for _ in range(MAX_BOOT_FAILURES - 1):
+        slot.forked(7, NOW)
+        slot.exited(NOW, "exit status 3")
+        delays.append(slot.due - NOW)
+    assert delays == pytest.approx([FIRST_DELAY_S * 2**doublings for doublings in range(MAX_BOOT_FAILURES - 1)])
+
+
+def test_the_delay_never_passes_the_longest_however_often_a_worker_dies() -> None:
+    slot = slot_in(State.BACKOFF)
+    for _ in range(2000):
+        slot.forked(7, NOW)
+        slot.became_ready(NOW)
+        slot.exited(NOW, "killed by SIGSEGV")
+    assert slot.due - NOW == LONGEST_DELAY_S
+
+
+def test_the_delay_is_cut_by_up_to_half_at_random() -> None:
+    delays = []
+    for seed in range(200):
+        slot = Slot(0, dice=random.Random(seed))  # noqa: S311  no secret
+        slot.forked(7, NOW)
+        exit_(slot)
+        delays.append(slot.due - NOW)
+    assert FIRST_DELAY_S / 2 <= min(delays) < 0.6 * FIRST_DELAY_S
+    assert 0.9 * FIRST_DELAY_S < max(delays) <= FIRST_DELAY_S
+
+
+def test_a_worker_that_served_long_enough_has_its_earlier_deaths_forgotten() -> None:
+    slot, later = slot_in(State.BACKOFF), NOW + STABLE_S + 1
+    for _ in range(5):
+        slot.forked(7, NOW)
+        slot.became_ready(NOW)
+        slot.exited(NOW, "killed by SIGSEGV")
+    slot.forked(7, NOW)
+    slot.became_ready(NOW)
+    slot.exited(later, "killed by SIGKILL")
+    assert slot.tick(later) is Action.FORK
+
+
+def test_a_good_boot_forgets_the_failed_ones() -> None:
+    slot = slot_in(State.BACKOFF)
+    for _ in range(3):
+        for _ in range(MAX_BOOT_FAILURES - 1):
+            slot.forked(7, NOW)
+            slot.exited(NOW, "exit status 3")
+        slot.forked(7, NOW)
+        slot.became_ready(NOW)
+        slot.exited(NOW, "killed by SIGKILL")
+    assert slot.state is State.BACKOFF
+
+
+def test_what_the_worker_said_is_the_reason_of_a_failed_boot() -> None:
+    slot = slot_in(State.STARTING)
+    slot.boot_failed("no codec")
+    slot.exited(NOW, "exit status 3")
+    assert slot.reason == "no codec"
+
+
+@pytest.mark.parametrize("is_ready", [True, False], ids=["after-a-good-boot", "after-a-boot-that-said-nothing"])
+def test_an_old_reason_is_not_given_for_a_new_death(*, is_ready: bool) -> None:
+    slot = slot_in(State.STARTING)
+    slot.boot_failed("no codec")
+    slot.exited(NOW, "exit status 3")
+    slot.forked(8, NOW)
+    if is_ready:
+        slot.became_ready(NOW)
+    slot.exited(NOW, "killed by SIGKILL")
+    assert slot.reason == "killed by SIGKILL"
+
+
+def test_a_boot_that_hangs_says_so_as_its_reason() -> None:
+    slot = slot_in(State.STARTING)
+    slot.tick(NOW + BOOT_LIMIT_S + 1)
+    slot.exited(NOW, "killed by SIGKILL")
+    assert slot.reason == f"not ready within {BOOT_LIMIT_S:g} s"
+
+
+def test_a_machine_that_cannot_fork_never_makes_a_slot_fail() -> None:
+    slot = slot_in(State.BACKOFF)
+    for _ in range(50):
+        slot.fork_failed(NOW, "cannot fork: Cannot allocate memory")
+    assert slot.state is State.BACKOFF
+    assert slot.due - NOW == LONGEST_DELAY_S
