@@ -91,8 +91,8 @@ class Body:
             raise BodyTooLarge(limit, self.expected)
         if self._failure:
             raise self._failure
-        self._limit, self.is_wanted = limit, True
         self._file = self._files.take()
+        self._limit, self.is_wanted = limit, True
         early, self._early = self._early, bytearray()
         self.feed(early)
         if self._failure:
@@ -130,7 +130,7 @@ class Body:
     @property
     def keeps_connection(self) -> bool:
         """What is still to come is little enough to be read and dropped."""
-        if self._is_held_back and self.is_unwanted:
+        if self._failure or (self._is_held_back and self.is_unwanted):
             return False
         left = UNREAD_KEPT + 1 if self.expected is None else self.expected - self.received - len(self._early)
         return self.is_complete or left <= UNREAD_KEPT

@@ -194,23 +194,23 @@ class Connection(asyncio.BufferedProtocol):
         if body is None or body.is_complete:
             return
         left = self._body_due - self._loop.time()
-        if left <= 0:
-            limit = f"{self._front.settings.body_timeout_s:g} s"
-            body.fail(RequestTimeout("body", limit, "--body-timeout-s"))
-            return
-        self._window_began_with = body.received
-        self._arm(min(RATE_WINDOW_S, left), self._rate_due)
+        if left <= RATE_WINDOW_S:
+            self._arm(max(0.0, left), self._body_late)
+        else:
+            self._window_began_with = body.received
+            self._arm(RATE_WINDOW_S, self._rate_due)
 
     def _rate_due(self) -> None:
         body, rate = self._body, self._front.settings.body_rate
-        if (
-            body is not None
-            and body.received - self._window_began_with < rate * RATE_WINDOW_S
-            and (self._loop.time() < self._body_due)
-        ):
+        if body is not None and body.received - self._window_began_with < rate * RATE_WINDOW_S:
             body.fail(RequestTimeout("body", f"at least {rate} bytes a second", "--body-rate"))
-            return
-        self._watch_rate()
+        else:
+            self._watch_rate()
+
+    def _body_late(self) -> None:
+        if self._body is not None:
+            limit = f"{self._front.settings.body_timeout_s:g} s"
+            self._body.fail(RequestTimeout("body", limit, "--body-timeout-s"))
 
     def _head_late(self) -> None:
         limit = f"{self._front.settings.header_timeout_s:g} s"

@@ -64,6 +64,8 @@ class MetricsPage:
         resp.content_type = CONTENT_TYPE
         resp.data = self._render()
 
+    on_head = on_get
+
 
 def documents() -> dict[str, JsonPage]:
     """The pages that are generated from the tables of operations and formats, by their path."""

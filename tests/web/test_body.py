@@ -219,3 +219,17 @@ def test_few_files_are_kept(files: Files) -> None:
 def test_the_file_of_a_body_that_was_not_received_is_nobodys(wire: Wire, files: Files) -> None:
     with pytest.raises(RuntimeError):
         _ = Body(wire, files, 1).file
+
+
+def test_a_body_that_failed_ends_its_connection_however_little_is_left(wire: Wire, files: Files) -> None:
+    body = Body(wire, files, 2)
+    body.feed(b"x")
+    body.fail(RequestTimeout("body", "5 s", "--body-timeout-s"))
+    assert not body.keeps_connection
+
+
+@pytest.mark.parametrize(("is_held_back", "is_kept"), [(True, False), (False, True)], ids=["held-back", "on-its-way"])
+def test_a_connection_is_kept_only_if_the_body_is_sure_to_come(
+    wire: Wire, files: Files, *, is_held_back: bool, is_kept: bool
+) -> None:
+    assert Body(wire, files, 2, is_held_back=is_held_back).keeps_connection is is_kept
