@@ -1,8 +1,8 @@
 """A client's connection: its deadlines, the way of its body, and how it ends.
 
-uvicorn's parser reads the heads of requests and writes the answers; this module is the protocol in front of it.
-It adds what uvicorn lacks: deadlines for head and body, a limit for the head, bodies straight into their memfd,
-half-closed clients that still get their answer, and a lingering close that does not destroy an early one.
+uvicorn's protocol, as `web/parser` has it, reads the heads of requests and writes the answers; this module stands in
+front of it.  It adds what uvicorn lacks: deadlines for head and body, bodies straight into their memfd, half-closed
+clients that still get their answer, and a lingering close that does not destroy an early one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
-from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError, RequestTimeout
+from imgsrv.errors import HeadersTooLarge, ImgsrvError, RequestTimeout
 from imgsrv.web.body import Body
+from imgsrv.web.parser import Parser
 from imgsrv.web.problems import make_request_id, raw_answer
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, front: Front) -> None:
         self._front, self._loop = front, front.loop
-        self._http = _Http(self, front)
+        self._http = Parser(self, front)
         self._body: Body | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: ImgsrvError | None = None
@@ -185,8 +183,18 @@ class Connection(asyncio.BufferedProtocol):
                 self.refuse(HeadersTooLarge(int(self._front.settings.max_header)))
             elif not was_in_head or self._http.has_passed_head:
                 self._arm(self._front.settings.header_timeout_s, self._head_late)
-        elif (body := self._body) is not None and self._http.is_answering() and body.is_unwanted:
-            self._http.flow.pause_reading()
+        elif (body := self._body) is not None and self._http.is_answering() and not body.is_complete:
+            self._check_framing(len(data))
+            if body.is_unwanted:
+                self._http.flow.pause_reading()
+
+    def _check_framing(self, size: int) -> None:
+        """Bound what comes with a chunked body and is none of it: extensions and trailers.  size: of the data."""
+        http, most = self._http, int(self._front.settings.max_header)
+        http.framing_bytes = 0 if http.has_body_bytes else http.framing_bytes + size
+        http.has_body_bytes = False
+        if http.framing_bytes > most:
+            self.refuse(HeadersTooLarge(most))
 
     def _watch_rate(self) -> None:
         """The body's deadlines: its whole time, and the least rate over each window."""
@@ -251,96 +259,6 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = None
 
 
-class _Http(HttpToolsProtocol):
-    """uvicorn's parser with the body taken out: heads in, answers out."""
-
-    def __init__(self, connection: Connection, front: Front) -> None:
-        super().__init__(front.config, front.server_state, {}, front.loop)
-        self._connection = connection
-        self._max_header, self._files = front.settings.max_header, front.files
-        self._body: Body | None = None
-        self._fault: ImgsrvError | None = None
-        self.is_in_head = self.has_passed_head = False
-        self.head_bytes = 0
-
-    def is_answering(self) -> bool:
-        """A request is being worked on."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
-
-    def send_continue(self) -> None:
-        """`100 Continue`, if the client waits for it."""
-        if self.cycle.waiting_for_100_continue and not self.cycle.response_started:
-            self.cycle.waiting_for_100_continue = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def body_bypassed(self) -> None:
-        """A body went past the parser, which waits for it still: the next request needs a new one."""
-        self.parser = httptools.HttpRequestParser(self)
-        self.cycle.more_body = False
-
-    def data_received(self, data: bytes) -> None:
-        """Parse the data; an offer to speak another protocol is not taken up."""
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                # The parser stops here for good, but what follows is HTTP still.
-                self.parser = httptools.HttpRequestParser(self)
-                data = data[offer.args[0] :]
-            except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
-                return
-            else:
-                return
-
-    # ---- the parser's callbacks -----------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.is_in_head, self.head_bytes = True, 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # What comes behind a chunked body is no part of the head that was checked.
-        if self.is_in_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self.is_in_head, self.has_passed_head = False, True
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        expected = _announced(self.headers)
-        if size > self._max_header:
-            self._fault = HeadersTooLarge(int(self._max_header))
-        elif self.parser.should_upgrade() and expected != 0:
-            # The parser stops behind such a head and would take the body for the next request.
-            self._fault = BadHttp("no upgrade can be offered with a body; leave out Upgrade (curl: --http1.1)")
-        if self._fault:
-            raise self._fault
-        super().on_headers_complete()
-        body = Body(self._connection, self._files, expected, is_held_back=self.expect_100_continue)
-        cast("dict[str, Any]", self.scope)["state"]["body"] = body
-        self._body = body
-        self._connection.head_complete(body)
-
-    def on_body(self, body: bytes) -> None:
-        if self._body is not None:
-            self._body.feed(body)
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.has_passed_head = True
-        if self._body is not None:
-            self._body.ended()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._connection.answered()
-
-    def send_400_response(self, msg: str) -> None:
-        self.is_in_head = True
-        self._connection.refuse(self._fault or BadHttp(msg.removesuffix(".")))
-
-
 class _Transport:
     """The transport as uvicorn sees it: `close` lingers where that is needed."""
 
@@ -352,13 +270,3 @@ class _Transport:
         self.get_extra_info = transport.get_extra_info
         self.is_closing = connection.is_closing
         self.close = connection.close
-
-
-def _announced(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """The length of the body by its headers, which the parser has checked: None for a chunked one."""
-    for name, value in headers:
-        if name == b"transfer-encoding":
-            return None
-        if name == b"content-length":
-            return int(value)
-    return 0

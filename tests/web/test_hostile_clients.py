@@ -6,6 +6,8 @@ import pytest
 from serving import Server
 from wire import HEALTH, PNG, Wire, head, post
 
+from imgsrv.web.parser import MOST_WAITING
+
 POST = b"POST /flip HTTP/1.1\r\n"
 
 
@@ -66,6 +68,39 @@ def test_broken_chunks_are_answered_400_and_closed(server: Server, chunks: bytes
         assert (answer.status, answer.code, answer.closes) == (400, "bad_http", True)
         wire.half_close()
         assert wire.ends()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [pytest.param(b"0\r\nX: ", id="trailer"), pytest.param(b"5;", id="extension")],
+)
+def test_what_is_around_chunks_is_bound_as_a_head_is(server: Server, beginning: bytes) -> None:
+    with Wire(server) as wire:
+        wire.send_until_refused(head("/flip", "Transfer-Encoding: chunked") + beginning + b"y" * 1_000_000)
+        answer = wire.answer()
+        assert (answer.status, answer.code, answer.closes) == (431, "headers_too_large", True)
+        wire.half_close()
+        assert wire.ends()
+
+
+def test_no_more_than_so_many_requests_wait_on_a_connection(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(post("/flip", PNG) + HEALTH * 1000)
+        for _ in range(1 + MOST_WAITING):
+            assert wire.answer().status == 200
+        answer = wire.answer()
+        assert (answer.code, answer.closes) == ("bad_http", True)
+        assert str(MOST_WAITING) in answer.problem["detail"]
+        wire.half_close()
+        assert wire.ends()
+
+
+def test_a_client_that_sends_and_never_reads_is_not_listened_to_for_ever(server: Server) -> None:
+    requests = post("/resize?width=300&enlarge=true&format=bmp", PNG, "X: " + "y" * 20_000)
+    with Wire(server) as wire:
+        wire.socket.settimeout(0.5)
+        with pytest.raises((TimeoutError, BrokenPipeError, ConnectionResetError)):
+            wire.send(requests * 10_000)
 
 
 def test_a_request_hidden_in_a_body_is_not_served(server: Server) -> None:
