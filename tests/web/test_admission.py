@@ -1,0 +1,136 @@
+"""Admission: the queue is bounded by its length and by the wait to be expected."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from serving import Server, serving, wait_until
+
+from imgsrv.errors import Overloaded
+from imgsrv.observe.board import Board, WorkerState
+from imgsrv.web.admission import FIRST_GUESS_S, WINDOW_S, Admission
+
+SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
+HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"
+
+
+@dataclass
+class Waiting:
+    """A queue of which only the length is known."""
+
+    length: int
+
+    def waiting(self) -> int:
+        return self.length
+
+
+class Clock:
+    """The one thing that is faked: time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _board(ready: int) -> Board:
+    board = Board(2)
+    for slot in range(ready):
+        board.row(slot).set("state", WorkerState.READY)
+    return board
+
+
+def test_an_empty_queue_admits() -> None:
+    Admission(_board(2), Waiting(0), max_queue=1, max_wait_s=0.001).check()
+
+
+def test_a_full_queue_refuses_and_names_the_setting() -> None:
+    admission = Admission(_board(2), Waiting(3), max_queue=3, max_wait_s=100)
+
+    with pytest.raises(Overloaded, match=r"3 pictures wait already and 3 may \(--max-queue\)"):
+        admission.check()
+
+
+def test_a_long_wait_refuses_and_says_when_to_come_back() -> None:
+    admission = Admission(_board(2), Waiting(200), max_queue=1000, max_wait_s=4)
+
+    with pytest.raises(Overloaded, match=r"about 5\.0 s and may be 4 s \(--max-wait-s\)") as refused:
+        admission.check()
+
+    assert 200 * FIRST_GUESS_S / 2 == 5.0
+    assert refused.value.retry_after_s == 5
+
+
+@pytest.mark.parametrize(
+    ("ready", "expected_s"), [pytest.param(1, 0.5, id="one-engine"), pytest.param(2, 0.25, id="two-engines")]
+)
+def test_the_wait_is_shared_by_the_engines_that_live(ready: int, expected_s: float) -> None:
+    admission = Admission(_board(ready), Waiting(10), max_queue=1000, max_wait_s=100)
+
+    assert admission.expected_wait_s(10) == pytest.approx(10 * FIRST_GUESS_S / ready)
+    assert expected_s == pytest.approx(10 * FIRST_GUESS_S / ready)
+
+
+def test_the_time_of_a_job_is_learned_from_those_that_are_done() -> None:
+    board, clock = _board(1), Clock()
+    admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
+    admission.expected_wait_s(1)
+
+    board.row(0).add("jobs_done", 4)
+    board.row(0).add("job_busy_us", 8_000_000)
+    clock.now += WINDOW_S
+
+    assert admission.expected_wait_s(1) == pytest.approx(2.0)
+
+
+def test_a_job_that_takes_long_counts_before_it_is_done() -> None:
+    board, clock = _board(1), Clock()
+    admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
+
+    board.row(0).set("job_began_us", round((clock.now - 7) * 1e6))
+
+    assert admission.expected_wait_s(1) == pytest.approx(7.0)
+
+
+def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -> None:
+    with serving("--workers", "1", "--max-queue", "2") as server:
+        statuses: list[int] = []
+        clients = [threading.Thread(target=lambda: statuses.append(_post(server))) for _ in range(8)]
+        for client in clients:
+            client.start()
+        wait_until(lambda: 503 in statuses, "some are refused while the others wait")
+        readiness = httpx.get(f"{server.url}/readyz")
+        health = httpx.get(f"{server.url}/healthz")
+        for client in clients:
+            client.join(60)
+
+        assert readiness.json() == {"status": "saturated"}
+        assert readiness.status_code == 503
+        assert health.status_code == 200
+        assert set(statuses) == {200, 503}
+        assert statuses.count(200) >= 3
+        assert httpx.get(f"{server.url}/readyz").json() == {"status": "ready"}
+
+
+def test_a_refusal_says_when_to_come_back() -> None:
+    with serving("--workers", "1", "--max-queue", "1") as server:
+        clients = [threading.Thread(target=_post, args=(server,)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, "the queue is full")
+        answer = httpx.post(server.url + HEAVY, content=SAMPLE, timeout=60)
+        for client in clients:
+            client.join(60)
+
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "overloaded"
+        assert int(answer.headers["retry-after"]) == answer.json()["retry_after_s"] >= 1
+
+
+def _post(server: Server) -> int:
+    return httpx.post(server.url + HEAVY, content=SAMPLE, timeout=60).status_code
