@@ -43,7 +43,7 @@ class Engine(threading.Thread):
             with self._exchange.watch(self._stop_signal) as poll:
                 self._take_jobs(poll)
         # A thread ends in silence, and a worker without its engine would look alive and do nothing.
-        except Exception:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001  SystemExit too
             self._log.exception("engine_crashed")
             self._on_crash()
 

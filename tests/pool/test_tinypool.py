@@ -1,0 +1,260 @@
+"""The master with workers that misbehave: real processes and signals, with a front that speaks lines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from serving import Server, serving, wait_until
+
+from imgsrv.pool.slot import MAX_BOOT_FAILURES
+
+PROGRAM = Path(__file__).parents[1] / "tinypool.py"
+
+
+def command(scenario: str) -> list[str]:
+    return [sys.executable, str(PROGRAM), scenario]
+
+
+@contextlib.contextmanager
+def tinypool(scenario: str = "all_well") -> Iterator[Server]:
+    with serving(program=command(scenario)) as server:
+        yield server
+
+
+def send(server: Server, line: str) -> socket.socket:
+    client = server.connect()
+    client.sendall(line.encode() + b"\n")
+    return client
+
+
+def answer(client: socket.socket) -> list[str]:
+    with client, client.makefile() as lines:
+        return lines.readline().split()
+
+
+def ask(server: Server, line: str = "0") -> list[str]:
+    return answer(send(server, line))
+
+
+def front_of(server: Server, client: socket.socket) -> int:
+    """The worker that accepts a connection."""
+    port, found = client.getsockname()[1], [0]
+
+    def is_accepted() -> bool:
+        for pid in server.workers():
+            with contextlib.suppress(psutil.Error):
+                connections = psutil.Process(pid).net_connections("tcp")
+                # A listening socket's other end is an empty tuple.
+                if any(getattr(each.raddr, "port", None) == port for each in connections):
+                    found[0] = pid
+        return found[0] != 0
+
+    wait_until(is_accepted, "a worker accepts it")
+    return found[0]
+
+
+def wait_for(server: Server, event: str, count: int = 1) -> None:
+    wait_until(lambda: len(server.named(event)) >= count, f"{count} times {event}")
+
+
+def wait_for_failure(server: Server) -> None:
+    wait_until(lambda: any(each["next"] == "failed" for each in server.named("worker_exit")), "a slot fails")
+
+
+# ---- booting ----------------------------------------------------------------------------------------------
+
+
+def test_a_slot_that_cannot_boot_is_given_up_while_its_sibling_serves() -> None:
+    with tinypool("slot_1_fails") as server:
+        wait_for_failure(server)
+        exits = server.named("worker_exit")
+        assert [exit_["slot"] for exit_ in exits] == [1] * MAX_BOOT_FAILURES
+        assert [exit_["next"] for exit_ in exits] == [*["backoff"] * (MAX_BOOT_FAILURES - 1), "failed"]
+        (pid,) = server.workers()
+        assert [ask(server) for _ in range(30)] == [[str(pid), str(pid)]] * 30
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
+def test_a_slot_that_was_given_up_counts_as_gone() -> None:
+    with tinypool("slot_1_fails") as server:
+        wait_for_failure(server)
+        assert ask(server, "board") == ["READY", "GONE"]
+
+
+def test_the_pool_says_that_it_serves_though_the_last_slot_to_boot_fails() -> None:
+    with tinypool("slot_1_fails_last") as server:
+        assert len(server.named("serving")) == 1
+
+
+def test_a_boot_that_hangs_is_ended_and_does_not_keep_the_sibling_from_serving() -> None:
+    with tinypool("slot_1_hangs") as server:
+        assert server.named("worker_exit")[0]["reason"] == "killed by SIGKILL"
+        assert len(set(ask(server))) == 1
+
+
+def test_a_pool_in_which_none_can_boot_says_why_and_ends() -> None:
+    server = Server(program=command("all_fail"))
+    try:
+        assert server.wait_exit() == 1
+        assert server.other_lines == ["no worker can start: RuntimeError: no codec\n"]
+    finally:
+        server.stop()
+
+
+def test_a_machine_that_refuses_to_fork_is_asked_again() -> None:
+    with tinypool("forks_are_refused") as server:
+        assert len(server.named("fork_failed")) == 3
+        wait_for(server, "worker_ready", 2)
+
+
+# ---- dying ------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_a_dead_engine_had_is_answered_by_its_front() -> None:
+    with tinypool() as server:
+        fronts: dict[int, socket.socket] = {}
+        while True:
+            begun = len(server.named("job"))
+            client = send(server, "5")
+            wait_for(server, "job", begun + 1)
+            front, engine = front_of(server, client), server.named("job")[-1]["pid"]
+            if front != engine:
+                break
+            fronts[front] = client
+        os.kill(engine, signal.SIGKILL)
+        assert answer(client) == [str(front), "worker_lost"]
+        for other in fronts.values():
+            other.close()
+
+
+def test_a_worker_whose_engine_ends_by_a_fault_is_replaced() -> None:
+    with tinypool() as server:
+        assert ask(server, "leave")[1] == "worker_lost"
+        wait_for(server, "worker_exit")
+        (lost,) = server.named("worker_exit")
+        assert (lost["pid"], lost["reason"]) == (server.named("job")[0]["pid"], "exit status 1")
+        wait_for(server, "worker_ready", 3)
+        assert ask(server)[0] in map(str, server.workers())
+
+
+def test_a_signal_without_a_name_is_survived() -> None:
+    with tinypool() as server:
+        os.kill(server.workers()[0], 40)
+        wait_for(server, "worker_ready", 3)
+        assert server.named("worker_exit")[0]["reason"] == "killed by signal 40"
+
+
+def test_the_master_has_as_many_descriptors_after_twenty_deaths_as_before() -> None:
+    with tinypool("hasty") as server:
+        master = psutil.Process(server.pid)
+        before = master.num_fds()
+        for deaths in range(20):
+            os.kill(server.workers()[deaths % 2], signal.SIGKILL)
+            wait_for(server, "worker_ready", deaths + 3)
+        assert master.num_fds() == before
+
+
+def test_a_worker_has_as_many_descriptors_as_the_one_that_it_replaces() -> None:
+    def descriptors() -> list[int]:
+        return [psutil.Process(pid).num_fds() for pid in server.workers()]
+
+    with tinypool("hasty") as server:
+        before = descriptors()
+        for deaths in range(10):
+            os.kill(server.workers()[0], signal.SIGKILL)
+            wait_for(server, "worker_ready", deaths + 3)
+        assert max(descriptors()) <= max(before)
+
+
+def test_workers_see_by_the_closed_line_alone_that_the_master_is_dead() -> None:
+    with tinypool("without_death_signal") as server:
+        workers = server.workers()
+        client = send(server, "0.3")
+        wait_for(server, "job")
+        server.signal(signal.SIGKILL)
+        assert len(answer(client)) == 2
+        wait_until(lambda: not any(map(psutil.pid_exists, workers)), "the workers go")
+
+
+# ---- stopping ---------------------------------------------------------------------------------------------
+
+
+def test_every_engine_works_until_the_last_client_has_its_answer() -> None:
+    with tinypool() as server:
+        crowded, clients = server.workers()[0], list[socket.socket]()
+        while len(clients) < 8:
+            client = server.connect()
+            if front_of(server, client) == crowded:
+                clients.append(client)
+            else:
+                client.close()
+        for client in clients:
+            client.sendall(b"0.2\n")
+        wait_for(server, "job", 2)
+        server.signal(signal.SIGTERM)
+        engines = [answer(client)[1] for client in clients]
+        assert server.wait_exit() == 0
+        assert min(engines.count(pid) for pid in set(engines)) >= 3
+
+
+def test_the_port_is_closed_to_new_clients_while_the_last_ones_are_served() -> None:
+    with tinypool() as server:
+        client = send(server, "1.5")
+        wait_for(server, "job")
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(server), "new clients are refused")
+        assert server.process.poll() is None
+        assert len(answer(client)) == 2
+        assert server.wait_exit() == 0
+
+
+def is_refused(server: Server) -> bool:
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_stop_while_slots_wait_for_their_next_worker_ends_at_once() -> None:
+    with tinypool("slot_1_fails") as server:
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(5) == 0
+
+
+def test_a_stop_while_a_slot_hangs_at_boot_ends_with_the_kill() -> None:
+    server = Server(program=command("slot_1_hangs"))
+    try:
+        wait_for(server, "worker_ready")
+        server.signal(signal.SIGTERM)
+        wait_for(server, "stopping")
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(5) == 1
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("target", ["one", "each"])
+def test_a_worker_that_is_told_to_go_is_replaced_and_its_slot_takes_new_clients(target: str) -> None:
+    with tinypool("hasty") as server:
+        told = server.workers()[: 1 if target == "one" else None]
+        for pid in told:
+            os.kill(pid, signal.SIGTERM)
+        wait_for(server, "worker_ready", 2 + len(told))
+        assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0"}
+        idle = set(map(str, server.workers()))
+
+        def all_have_served() -> bool:
+            idle.discard(ask(server)[0])
+            return not idle
+
+        wait_until(all_have_served, "both serve")

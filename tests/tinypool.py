@@ -1,0 +1,177 @@
+"""A pool without pictures, as a program: the real master, workers and exchange, with a front that speaks lines.
+
+    python tests/tinypool.py SCENARIO …
+
+A client sends a number, the seconds that its job is to take, and gets `front-pid engine-pid`; or sends `board` and
+gets the states of all slots.  A scenario is what goes wrong.  Whatever follows it on the command line is ignored,
+so that tests/serving.py can start it as it starts the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import imgsrv.pool.slot
+from imgsrv.errors import NoWorkerCanBoot, WorkerLost
+from imgsrv.observe.board import Board, Row, WorkerState
+from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.pool.exchange import Exchange, Reply
+from imgsrv.pool.master import Master
+from imgsrv.pool.sockets import Listener
+from imgsrv.pool.worker import PR_SET_PDEATHSIG, Work
+
+FORKS_REFUSED = 3
+
+
+class LineFront:
+    """Answers lines with what the engines do."""
+
+    def __init__(self, exchange: Exchange, board: Board) -> None:
+        self._exchange, self._board = exchange, board
+        self._row = own_row(board)
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self, listening: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=listening)
+
+    def begin_drain(self) -> None:
+        """Every connection ends with its one answer anyway."""
+
+    def stop_accepting(self) -> None:
+        self._server.close()
+
+    async def finished(self) -> None:
+        while self._clients:
+            await asyncio.wait(self._clients)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        self._row.set("connections", len(self._clients))
+        try:
+            line = (await reader.readline()).strip()
+            if line:
+                writer.write(await self._answer(line) + b"\n")
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        finally:
+            self._clients.discard(task)
+            self._row.set("connections", len(self._clients))
+
+    async def _answer(self, line: bytes) -> bytes:
+        if line == b"board":
+            return b" ".join(WorkerState(row["state"]).name.encode() for row in self._board.rows())
+        file = os.memfd_create("plan")
+        os.write(file, line)
+        reply = self._exchange.submit(file, 0, len(line), time.monotonic() + 60)
+        os.close(file)
+        try:
+            message, _result = await reply
+        except WorkerLost as error:
+            message = error.code.encode()
+        return b"%d %b" % (os.getpid(), message)
+
+
+def own_row(board: Board) -> Row:
+    return next(row for row in board.rows() if row["pid"] == os.getpid())
+
+
+def is_slot(board: Board, slot: int) -> bool:
+    return board.row(slot)["pid"] == os.getpid()
+
+
+def make_front(exchange: Exchange, board: Board, _row: Row) -> LineFront:
+    return LineFront(exchange, board)
+
+
+def perform(_body: int, plan: bytes) -> Reply:
+    get_logger().info("job", pid=os.getpid())
+    if plan == b"leave":
+        sys.exit("a codec called exit()")
+    time.sleep(float(plan))
+    return b"%d" % os.getpid(), None
+
+
+# ---- scenarios --------------------------------------------------------------------------------------------
+
+
+def slot_1_fails(exchange: Exchange, board: Board, row: Row) -> LineFront:
+    if is_slot(board, 1):
+        raise RuntimeError("no codec")
+    return make_front(exchange, board, row)
+
+
+def slot_1_fails_last(exchange: Exchange, board: Board, row: Row) -> LineFront:
+    """Only once slot 0 has long been ready, so that no event but this death can tell the master anything."""
+    while is_slot(board, 1) and board.row(0)["state"] != WorkerState.READY:
+        time.sleep(0.001)
+    return slot_1_fails(exchange, board, row)
+
+
+def slot_1_hangs(exchange: Exchange, board: Board, row: Row) -> LineFront:
+    if is_slot(board, 1):
+        signal.pause()
+        time.sleep(1000)
+    return make_front(exchange, board, row)
+
+
+def all_fail(_exchange: Exchange, _board: Board, _row: Row) -> LineFront:
+    raise RuntimeError("no codec")
+
+
+def without_death_signal(exchange: Exchange, board: Board, row: Row) -> LineFront:
+    """The kernel does not tell a worker that its master is dead: only the closed line does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+    return make_front(exchange, board, row)
+
+
+FRONTS: dict[str, Callable[[Exchange, Board, Row], LineFront]] = {
+    made.__name__: made for made in (slot_1_fails, slot_1_fails_last, slot_1_hangs, all_fail, without_death_signal)
+}
+
+
+def refuse_forks() -> None:
+    """The machine has no room for a process at first."""
+    fork, refused = os.fork, iter(range(FORKS_REFUSED))
+
+    def refusing() -> int:
+        if next(refused, None) is not None:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    os.fork = refusing
+
+
+def main() -> int:
+    """Serve; returns the exit status."""
+    scenario = sys.argv[1]
+    configure_logs("json", "info")
+    if scenario == "hasty":
+        imgsrv.pool.slot.FIRST_DELAY_S = 0.0
+    elif scenario == "slot_1_hangs":
+        imgsrv.pool.slot.BOOT_LIMIT_S = 0.5
+    elif scenario == "forks_are_refused":
+        refuse_forks()
+    work = Work(FRONTS.get(scenario, make_front), perform, lambda: None, drain_s=20, shutdown_delay_s=0, title="tiny")
+    with Listener("127.0.0.1", 0, 128) as listener:
+        announce = partial(get_logger().info, "serving", port=listener.port)
+        try:
+            return Master(listener, work, 2, announce).run()
+        except NoWorkerCanBoot as error:
+            print(error, file=sys.stderr)  # noqa: T201  a program
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
