@@ -125,7 +125,8 @@ async def _live(work: Work, given: Surroundings) -> int:
         async with asyncio.timeout(work.shutdown_delay_s + work.drain_s):
             await _drain(front, engine, given, work)
     except TimeoutError:
-        status = EXIT_DRAIN_TIMEOUT
+        # Without clients of its own it only helped a sibling, which will say so itself.
+        status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
     row.set("state", WorkerState.GONE)
     row.set("connections", 0)
     log.debug("worker_done", status=status)

@@ -1,0 +1,311 @@
+"""The server as an operator knows it: killed, stopped and started for real, with real pictures under way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+from load import loading
+from pictures import SAMPLES
+from serving import Server, serving, wait_until
+from wire import HEALTH, Wire, ask, head, post
+
+from imgsrv.pool.sockets import Listener
+
+PICTURE = (SAMPLES / "coffee.jpg").read_bytes()
+
+SLOW = post("/pipeline?format=avif&effort=7", PICTURE)
+"""A request that an engine works on for a second or more."""
+
+UNFINISHED = head("/resize?width=300", "Content-Length: 1000") + b"a first part"
+
+
+def wait_for(server: Server, event: str, count: int = 1) -> None:
+    wait_until(lambda: len(server.named(event)) >= count, f"{count} times {event}")
+
+
+def wait_replaced(server: Server, deaths: int = 0) -> None:
+    """Return when at least as many workers have died, and two are ready."""
+
+    def is_complete() -> bool:
+        ready = {event["pid"] for event in server.named("worker_ready")}
+        dead = {event["pid"] for event in server.named("worker_exit")}
+        return len(dead) >= deaths and len(ready - dead) == 2 and sorted(ready - dead) == server.workers()
+
+    wait_until(is_complete, "both workers are there")
+
+
+def ports_of(pid: int) -> set[int]:
+    """The other ends of a worker's connections."""
+    connections = psutil.Process(pid).net_connections("tcp")
+    return {each.raddr.port for each in connections if each.status == psutil.CONN_ESTABLISHED}
+
+
+def cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def busy_worker(server: Server) -> int:
+    """The worker whose engine works."""
+    before = {pid: cpu_s(pid) for pid in server.workers()}
+
+    def busiest() -> int:
+        return max(before, key=lambda pid: cpu_s(pid) - before[pid])
+
+    wait_until(lambda: cpu_s(busiest()) - before[busiest()] > 0.1, "one works")
+    return busiest()
+
+
+# ---- a worker dies ----------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_is_replaced_within_a_second_and_the_other_never_notices() -> None:
+    with serving("--workers", "2") as server:
+        dying, other = server.workers()
+        os.kill(dying, signal.SIGKILL)
+        wait_until(lambda: len(server.named("worker_ready")) == 3, "it is replaced", deadline_s=3)
+        assert server.named("worker_exit")[0]["reason"] == "killed by SIGKILL"
+        pids = server.workers()
+        assert other in pids
+        assert dying not in pids
+        assert ask(server, HEALTH).status == 200
+
+
+def test_only_what_the_killed_worker_held_fails_under_load() -> None:
+    with serving("--workers", "2") as server, loading(server, keep_alive=8, fresh=0) as load:
+        held: set[int] = set()
+        for deaths, slot in enumerate((0, 1), start=1):
+            load.wait_more(5)
+            dying = server.named("worker_ready")[slot]["pid"]
+            os.kill(dying, signal.SIGSTOP)  # so that nothing changes hands between the look and the end
+            held |= ports_of(dying)
+            os.kill(dying, signal.SIGKILL)
+            wait_replaced(server, deaths)
+        load.wait_more(5)
+        dropped = [outcome for outcome in load.failures if outcome.error]
+        answered = [outcome for outcome in load.failures if outcome.answer is not None]
+        assert {outcome.port for outcome in dropped} <= held
+        assert {(outcome.answer.status, outcome.answer.code) for outcome in answered if outcome.answer} <= {
+            (500, "worker_lost")
+        }
+        assert len(answered) <= 2  # an engine has one job at a time
+
+
+def test_a_job_that_the_killed_worker_had_of_another_front_is_answered_500_worker_lost() -> None:
+    with serving("--workers", "2") as server, contextlib.ExitStack() as wires:
+        while True:
+            wire = wires.enter_context(Wire(server))
+            wire.send(SLOW)
+            engine = busy_worker(server)
+            if wire.local_port not in ports_of(engine):
+                break
+            assert wire.answer().status == 200
+        os.kill(engine, signal.SIGKILL)
+        answer = wire.answer()
+        assert (answer.status, answer.code) == (500, "worker_lost")
+
+
+def test_two_hundred_random_signals_leave_the_server_serving() -> None:
+    with serving("--workers", "2") as server:
+        choose = random.Random(20)  # noqa: S311  the same signals every time
+        signals = [signal.SIGKILL] * 6 + [choose.choice((signal.SIGHUP, signal.SIGCHLD)) for _ in range(194)]
+        choose.shuffle(signals)
+        for signum in signals:
+            if signum == signal.SIGKILL:
+                with contextlib.suppress(ProcessLookupError, IndexError):
+                    os.kill(choose.choice(server.workers()), signum)
+            else:
+                server.signal(signum)
+                for pid in server.workers():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signum)
+        wait_replaced(server)
+        assert ask(server, post("/resize?width=300", PICTURE)).status == 200
+        assert all(child.status() != psutil.STATUS_ZOMBIE for child in psutil.Process(server.pid).children())
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
+def test_a_dead_worker_leaves_no_zombie() -> None:
+    with serving("--workers", "2") as server:
+        dead = server.workers()[0]
+        os.kill(dead, signal.SIGKILL)
+        wait_replaced(server, 1)
+        assert not psutil.pid_exists(dead)
+
+
+# ---- the server is stopped --------------------------------------------------------------------------------
+
+
+def test_a_stop_under_load_answers_every_request_that_was_sent() -> None:
+    with serving("--workers", "2") as server, loading(server, keep_alive=4, fresh=4) as load:
+        load.wait_more(5)
+        server.signal(signal.SIGTERM)
+        load.join()
+        assert server.wait_exit() == 0
+        assert load.failures == []
+        last = [client.outcomes[-1].answer for client in load.clients if client.keeps_connection]
+        assert all(answer is not None and answer.closes for answer in last)
+
+
+def test_connections_that_nobody_has_accepted_yet_are_served_before_the_end() -> None:
+    with serving("--workers", "2") as server, contextlib.ExitStack() as wires:
+        for pid in server.workers():
+            os.kill(pid, signal.SIGSTOP)
+        waiting = [wires.enter_context(Wire(server)) for _ in range(12)]
+        for wire in waiting:
+            wire.send(post("/resize?width=300", PICTURE))
+        server.signal(signal.SIGTERM)
+        wait_for(server, "stopping")
+        for pid in server.workers():
+            os.kill(pid, signal.SIGCONT)
+        assert [wire.answer().status for wire in waiting] == [200] * 12
+        assert server.wait_exit() == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_signal_to_the_whole_process_group_drains(signum: signal.Signals) -> None:
+    # setsid becomes the program it starts, in a group of its own.
+    with serving("--workers", "2", program=["setsid", sys.executable, "-m", "imgsrv"]) as server, Wire(server) as wire:
+        wire.send(SLOW)
+        busy_worker(server)
+        os.killpg(server.pid, signum)
+        answer = wire.answer()
+        assert (answer.status, answer.closes) == (200, True)
+        assert server.wait_exit() == 0
+
+
+@pytest.fixture
+def unfinished() -> Iterator[tuple[Server, Wire]]:
+    """A server that has heard a first SIGTERM, and a client that keeps it from ending."""
+    with serving("--workers", "2") as server, Wire(server) as wire:
+        wire.send(UNFINISHED)
+        wait_until(lambda: wire.local_port in set().union(*map(ports_of, server.workers())), "it is accepted")
+        server.signal(signal.SIGTERM)
+        wait_for(server, "stopping")
+        yield server, wire
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_second_signal_stops_at_once(unfinished: tuple[Server, Wire], second: signal.Signals) -> None:
+    server, _wire = unfinished
+    workers = server.workers()
+    server.signal(second)
+    assert server.wait_exit(deadline_s=5) == 1
+    assert not any(map(psutil.pid_exists, workers))
+
+
+def test_a_client_that_never_finishes_holds_the_end_up_no_longer_than_the_drain_limit() -> None:
+    with serving("--workers", "2", "--drain-s", "0.5") as server, Wire(server) as wire:
+        wire.send(UNFINISHED)
+        wait_until(lambda: wire.local_port in set().union(*map(ports_of, server.workers())), "it is accepted")
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(deadline_s=5) == 1
+        assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0", "exit status 4"}
+
+
+def test_a_stop_announced_to_the_load_balancer_has_the_whole_drain_limit_after_it() -> None:
+    flags = ("--workers", "2", "--shutdown-delay-s", "1", "--drain-s", "0.5")
+    with serving(*flags) as server:
+        server.signal(signal.SIGTERM)
+        wait_for(server, "stopping")
+        wait_until(lambda: ask(server, head("/readyz", method="GET")).status == 503, "it says that it will go")
+        assert ask(server, post("/resize?width=300", PICTURE)).status == 200
+        assert server.wait_exit() == 0
+
+
+def start_and_stop(delay_s: float, results: list[tuple[int, list[int]]]) -> None:
+    server = Server("--workers", "2")
+    try:
+        wait_until(lambda: server.workers() != [], "it forks")
+        # The moment of the signal is what is varied here.
+        threading.Event().wait(delay_s)
+        workers = server.workers()
+        server.signal(signal.SIGTERM)
+        status = server.wait_exit()
+        announced = [event["event"] for event in server.events]
+        assert "serving" not in announced[announced.index("stopping") :]
+        results.append((status, [pid for pid in workers if psutil.pid_exists(pid)]))
+    finally:
+        server.stop()
+
+
+def test_a_stop_at_any_moment_between_fork_and_ready_leaves_no_orphan() -> None:
+    delays = [random.Random(number).uniform(0, 0.08) for number in range(20)]  # noqa: S311  the same every time
+    results: list[tuple[int, list[int]]] = []
+    threads = [threading.Thread(target=start_and_stop, args=(delay, results)) for delay in delays]
+    for several in (threads[start : start + 4] for start in range(0, 20, 4)):
+        for thread in several:
+            thread.start()
+        for thread in several:
+            thread.join()
+    assert results == [(0, [])] * 20
+
+
+# ---- the master dies --------------------------------------------------------------------------------------
+
+
+def test_workers_finish_and_go_when_the_master_is_killed() -> None:
+    with serving("--workers", "2") as server, Wire(server) as wire:
+        workers, port = server.workers(), server.port
+        wire.send(SLOW)
+        busy_worker(server)
+        server.signal(signal.SIGKILL)
+        answer = wire.answer()
+        assert (answer.status, answer.closes) == (200, True)
+        wait_until(lambda: not any(map(psutil.pid_exists, workers)), "the workers go")
+        with Listener("127.0.0.1", port, 1) as listener:
+            assert listener.port == port
+
+
+# ---- starting ---------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_on_the_port_is_refused_and_says_so() -> None:
+    with serving("--workers", "1") as server:
+        second = subprocess.run(
+            [sys.executable, "-m", "imgsrv", "serve", "--port", str(server.port)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 2
+        assert second.stderr == (
+            f"imgsrv: cannot listen on 127.0.0.1:{server.port}: another process already listens there; "
+            "stop it or choose another --port\n"
+        )
+        assert ask(server, HEALTH).status == 200
+
+
+def test_port_0_serves_on_a_free_port() -> None:
+    with serving("--workers", "1") as server:
+        assert server.named("serving")[0]["url"] == f"http://127.0.0.1:{server.port}"
+        assert ask(server, HEALTH).status == 200
+
+
+def test_process_titles_say_what_each_process_is() -> None:
+    with serving("--workers", "2") as server:
+        where = f"127.0.0.1:{server.port}"
+        titles = [psutil.Process(pid).cmdline()[0] for pid in (server.pid, *server.workers())]
+        assert titles == [
+            f"imgsrv: master {where}",
+            f"imgsrv: worker 0 {where}",
+            f"imgsrv: worker 1 {where}",
+        ]
+
+
+def test_an_ipv6_address_serves() -> None:
+    with serving("--workers", "1", "--host", "::1") as server:
+        url = server.named("serving")[0]["url"]
+        assert url == f"http://[::1]:{server.port}"
+        assert httpx.get(f"{url}/healthz").status_code == 200
