@@ -6,7 +6,7 @@ import statistics
 
 import psutil
 import pytest
-from load import closed_loop
+from closed_loop import closed_loop
 from looping import looped_rate
 from report import Report, Row
 from serving import Server, serving

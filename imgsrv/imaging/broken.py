@@ -6,8 +6,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import UnidentifiedImageError
-
 from imgsrv.errors import Undecodable
 
 BROKEN = (
@@ -33,8 +31,6 @@ def broken_is_ours(name: str) -> Iterator[None]:
     """Inside it, what Pillow raises on a broken picture of the format `name` becomes Undecodable."""
     try:
         yield
-    except UnidentifiedImageError as error:
-        raise Undecodable(name, "its header is broken or of a variant that is not read") from error
     except MemoryError as error:
         raise Undecodable(name, "there is not enough memory to decode it") from error
     except BROKEN as error:

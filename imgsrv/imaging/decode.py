@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import IO
 
-from PIL import AvifImagePlugin, Image, TiffImagePlugin
+from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
-from imgsrv.errors import TooManyFrames, TooManyPixels
+from imgsrv.errors import TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Limits, Size
@@ -45,6 +45,10 @@ SIDEWAYS = (5, 6, 7, 8)
 """The orientations that exchange width and height."""
 
 
+UNREAD_TIFF_COLOURS = {8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32_803: "the raw data of a camera's sensor"}
+"""Photometric interpretations that Pillow's wheel does not read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What is known before decoding.  size: upright.  frames: 1 where the file must be read to count them."""
@@ -63,7 +67,10 @@ def read_header(data: Data, limits: Limits) -> Header:
     """
     name = sniff(bytes(data[:SNIFF_BYTES]))
     with broken_is_ours(name):
-        image = Image.open(_as_file(data), formats=[FORMATS[name].pillow])
+        try:
+            image = Image.open(_as_file(data), formats=[FORMATS[name].pillow])
+        except UnidentifiedImageError as error:
+            raise Undecodable(name, _unread_variant(name, data)) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
     limits.check_header(image.size, frames)
@@ -73,6 +80,18 @@ def read_header(data: Data, limits: Limits) -> Header:
     orientation = read_orientation(image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
     return Header(name, size, frames, orientation, image)
+
+
+def _unread_variant(name: str, data: Data) -> str:
+    """Why Pillow does not know a picture whose first bytes are right: a TIFF names its colours."""
+    if name == "tiff":
+        file = _as_file(data)
+        directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+        file.seek(directory.next)
+        directory.load(file)
+        if colours := UNREAD_TIFF_COLOURS.get(directory.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, -1)):
+            return f"{colours} is not supported in a TIFF; save it as RGB"
+    return "its header is broken or of a variant that is not read"
 
 
 def _tile_size(image: TiffImagePlugin.TiffImageFile) -> Size:

@@ -19,10 +19,11 @@ from imgsrv.imaging.plan import plan_decode
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came out, and the seconds it took."""
+    """What came out, and the seconds it took.  pixels: of the input, over all its frames."""
 
     format: str
     size: Size
+    pixels: int
     decode_s: float
     operations_s: float
     encode_s: float
@@ -53,7 +54,8 @@ def process_into(
     result = pipeline.run(picture, limits)
     done = clock()
     encode(result, name, output, file)
-    return Report(name, result.size, decoded - started, done - decoded, clock() - done)
+    pixels = header.size[0] * header.size[1] * len(picture.frames)
+    return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
 
 
 def result_format(header: Header, output: Output) -> str:

@@ -1,0 +1,77 @@
+"""A job: what a front writes for an engine, and what the engine answers, over real files."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from PIL import Image
+
+from imgsrv.errors import Undecodable
+from imgsrv.imaging.job import Job, perform, read_answer
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
+
+
+@pytest.fixture
+def body() -> Iterator[int]:
+    file = os.memfd_create("body")
+    yield file
+    os.close(file)
+
+
+def _drawn(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "orange").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_job_reads_as_it_was_written() -> None:
+    job = Job(3, 70, parse_pipeline("resize:width=8/flip"), Output(format="webp", quality=40))
+
+    assert Job.from_bytes(job.to_bytes()) == job
+
+
+def test_a_picture_in_the_middle_of_a_body_is_found(body: int) -> None:
+    picture = _drawn(20, 10)
+    os.pwrite(body, b"--before--" + picture + b"--behind--", 0)
+
+    message, result = perform(
+        body, Job(10, len(picture), parse_pipeline("resize:width=4"), Output()).to_bytes(), Limits()
+    )
+
+    assert result is not None
+    with os.fdopen(result, "rb") as file, Image.open(file) as made:
+        assert made.size == (4, 2)
+    report = read_answer(message).report
+    assert report is not None
+    assert (report.format, report.size, report.pixels) == ("png", (4, 2), 200)
+
+
+def test_the_error_of_a_broken_picture_is_the_same_on_the_other_side(body: int) -> None:
+    truncated = _drawn(20, 10)[:-30]
+    os.pwrite(body, truncated, 0)
+
+    message, result = perform(body, Job(0, len(truncated), Pipeline(), Output()).to_bytes(), Limits())
+
+    assert result is None
+    with pytest.raises(Undecodable, match="the PNG picture cannot be decoded"):
+        read_answer(message)
+
+
+def test_the_memory_of_a_large_picture_is_handed_back(body: int) -> None:
+    picture = _drawn(5000, 5000)
+    os.pwrite(body, picture, 0)
+    before = psutil.Process().memory_info().rss
+
+    _message, result = perform(
+        body, Job(0, len(picture), parse_pipeline("blur:sigma=2"), Output()).to_bytes(), Limits()
+    )
+
+    assert result is not None
+    os.close(result)
+    assert psutil.Process().memory_info().rss - before < 50e6
