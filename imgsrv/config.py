@@ -31,7 +31,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
 
-    host: Annotated[str, Field(description="Address to listen on; 0.0.0.0 or :: for every interface.")] = "127.0.0.1"
+    host: Annotated[
+        str, Field(min_length=1, description="Address to listen on; 0.0.0.0 or :: for every interface.")
+    ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
     workers: Annotated[
         Workers,
@@ -123,9 +125,8 @@ def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Co
         # model_validate, not the constructor: that would read the environment a second time.
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        name = str(fault["loc"][0])
-        raise BadSetting(sources[name], name, f"{values[name]!r}: {fault['msg']}") from error
+        name = str(error.errors()[0]["loc"][0])
+        raise BadSetting(sources[name], name, f"{values[name]!r}: {_reason(error, name)}") from error
     return Configuration(settings, sources)
 
 
@@ -137,6 +138,12 @@ def flag_name(setting: str) -> str:
 def environment_name(setting: str) -> str:
     """`max_body` → `IMGSRV_MAX_BODY`."""
     return ENVIRONMENT_PREFIX + setting.upper()
+
+
+def _reason(error: ValidationError, setting: str) -> str:
+    """What is allowed, of a setting that may be of several types for each, and what the setting is."""
+    faults = [fault["msg"] for fault in error.errors() if fault["loc"][0] == setting]
+    return f"{' or: '.join(faults)} ({Settings.model_fields[setting].description})"
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -157,10 +164,11 @@ def _refuse_unknown_variables() -> None:
     known = [environment_name(name) for name in Settings.model_fields]
     for name in os.environ:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
-            raise BadSetting("the environment", name, _no_such_setting(name, known))
+            raise BadSetting("the environment", name, _no_such_setting(name, known, ENVIRONMENT_PREFIX))
 
 
-def _no_such_setting(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "see `imgsrv config` for all of them"
+def _no_such_setting(name: str, known: list[str], prefix: str = "") -> str:
+    # Compared without the prefix, which would make everything look like everything.
+    near = difflib.get_close_matches(name.removeprefix(prefix), [each.removeprefix(prefix) for each in known], n=1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else "see `imgsrv config` for all of them"
     return f"there is no such setting; {hint}"

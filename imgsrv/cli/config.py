@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from imgsrv.cli.settings import add_settings, read_settings
 from imgsrv.config import flag_name
@@ -28,14 +27,16 @@ def add_parser(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print the configuration.  Raises BadSetting where it is wrong."""
     configuration = read_settings(parsed)
-    values = configuration.settings.model_dump(mode="json")
+    values, sources = configuration.settings.model_dump(mode="json"), configuration.sources
     if parsed.json:
-        rows = {name: {"value": value, "source": configuration.sources[name]} for name, value in values.items()}
+        rows = {name: {"value": value, "source": sources[name]} for name, value in values.items()}
         print(json.dumps(rows, indent=2))
         return 0
-    table = Table("flag", "value", "source", box=None, pad_edge=False, header_style="bold")
-    for name, value in values.items():
-        source = configuration.sources[name]
-        table.add_row(flag_name(name), str(value), source, style="dim" if source == "default" else None)
-    Console(soft_wrap=True).print(table)
+    lines = [("flag", "value", "source"), *((flag_name(name), str(values[name]), sources[name]) for name in values)]
+    flag_width, value_width = (max(len(line[column]) for line in lines) for column in (0, 1))
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for flag, value, source in lines:
+        # Not a rich table: that would break a long path in two where the output is no terminal.
+        style = {"default": "dim", "source": "bold"}.get(source)
+        console.print(f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", style=style)
     return 0

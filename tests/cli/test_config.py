@@ -1,0 +1,74 @@
+"""`imgsrv config`: every setting, its value and its source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imgsrv.cli.main import run
+from imgsrv.config import Settings, environment_name, flag_name
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(environment_name(name), raising=False)
+
+
+def test_every_setting_is_printed_on_a_line_with_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config"]) == 0
+    _heading, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [flag_name(name) for name in Settings.model_fields]
+
+
+def test_a_line_has_the_value_and_where_it_comes_from(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("drain_s = 5", encoding="utf-8")
+    monkeypatch.setenv("IMGSRV_WORKERS", "3")
+    assert run(["config", "--config", str(file), "--port", "9000"]) == 0
+    lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert lines["--drain-s"] == ["5.0", "file", str(file)]
+    assert lines["--workers"] == ["3", "environment", "IMGSRV_WORKERS"]
+    assert lines["--port"] == ["9000", "flag", "--port"]
+    assert lines["--host"] == ["127.0.0.1", "default"]
+
+
+def test_as_json_it_is_one_object_with_value_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "--json", "--no-access-log"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert list(rows) == list(Settings.model_fields)
+    assert rows["access_log"] == {"value": False, "source": "flag --access-log"}
+    assert rows["max_body"] == {"value": 64_000_000, "source": "default"}
+
+
+def test_what_it_prints_as_json_is_the_same_configuration_as_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(["config", "--json", "--port", "9000", "--workers", "7"])
+    rows = json.loads(capsys.readouterr().out)
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("".join(f"{name} = {json.dumps(row['value'])}\n" for name, row in rows.items()), encoding="utf-8")
+    assert run(["config", "--json", "--config", str(file)]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert {name: row["value"] for name, row in again.items()} == {name: row["value"] for name, row in rows.items()}
+
+
+def test_a_wrong_value_is_told_on_standard_error_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "--port", "65536"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("imgsrv: port from flag --port: '65536': Input should be less than or equal to 65535")
+
+
+def test_help_mentions_every_setting_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("serve", "config"):
+        with pytest.raises(SystemExit) as ended:
+            run([command, "--help"])
+        text = capsys.readouterr().out
+        assert ended.value.code == 0
+        assert [name for name in Settings.model_fields if flag_name(name) not in text] == []
+        assert [name for name in Settings.model_fields if environment_name(name) not in text] == []
