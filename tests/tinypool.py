@@ -130,6 +130,17 @@ def all_fail(_exchange: Exchange, _board: Board, _row: Row) -> LineFront:
     raise RuntimeError("no codec")
 
 
+class UndrainableFront(LineFront):
+    """Has a fault where it matters last."""
+
+    async def finished(self) -> None:
+        raise RuntimeError("a fault in the front")
+
+
+def drain_fails(exchange: Exchange, board: Board, _row: Row) -> LineFront:
+    return UndrainableFront(exchange, board)
+
+
 def without_death_signal(exchange: Exchange, board: Board, row: Row) -> LineFront:
     """The kernel does not tell a worker that its master is dead: only the closed line does."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
@@ -137,7 +148,8 @@ def without_death_signal(exchange: Exchange, board: Board, row: Row) -> LineFron
 
 
 FRONTS: dict[str, Callable[[Exchange, Board, Row], LineFront]] = {
-    made.__name__: made for made in (slot_1_fails, slot_1_fails_last, slot_1_hangs, all_fail, without_death_signal)
+    made.__name__: made
+    for made in (slot_1_fails, slot_1_fails_last, slot_1_hangs, all_fail, drain_fails, without_death_signal)
 }
 
 

@@ -214,6 +214,14 @@ def test_a_client_that_never_finishes_holds_the_end_up_no_longer_than_the_drain_
         assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0", "exit status 4"}
 
 
+def test_a_worker_that_cannot_even_be_told_is_killed_after_the_drain_limit() -> None:
+    with serving("--workers", "2", "--drain-s", "0.2") as server:
+        os.kill(server.workers()[0], signal.SIGSTOP)
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(deadline_s=6) == 1
+        assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0", "killed by SIGKILL"}
+
+
 def test_a_stop_announced_to_the_load_balancer_has_the_whole_drain_limit_after_it() -> None:
     flags = ("--workers", "2", "--shutdown-delay-s", "1", "--drain-s", "0.5")
     with serving(*flags) as server:

@@ -120,20 +120,15 @@ def test_a_machine_that_refuses_to_fork_is_asked_again() -> None:
 
 
 def test_a_job_that_a_dead_engine_had_is_answered_by_its_front() -> None:
-    with tinypool() as server:
-        fronts: dict[int, socket.socket] = {}
-        while True:
+    with tinypool() as server, contextlib.ExitStack() as clients:
+        front = engine = 0
+        while front == engine:
             begun = len(server.named("job"))
-            client = send(server, "5")
+            client = clients.enter_context(send(server, "3"))
             wait_for(server, "job", begun + 1)
             front, engine = front_of(server, client), server.named("job")[-1]["pid"]
-            if front != engine:
-                break
-            fronts[front] = client
         os.kill(engine, signal.SIGKILL)
         assert answer(client) == [str(front), "worker_lost"]
-        for other in fronts.values():
-            other.close()
 
 
 def test_a_worker_whose_engine_ends_by_a_fault_is_replaced() -> None:
@@ -223,6 +218,15 @@ def is_refused(server: Server) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_a_drain_that_fails_is_told_by_the_exit_status() -> None:
+    with tinypool("drain_fails") as server:
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 1
+        assert [event["exception"].splitlines()[-1] for event in server.named("worker_crashed")] == [
+            "RuntimeError: a fault in the front"
+        ] * 2
 
 
 def test_a_stop_while_slots_wait_for_their_next_worker_ends_at_once() -> None:
