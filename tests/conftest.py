@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import structlog
 from serving import Server, serving
 
 
@@ -21,3 +22,10 @@ def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the shared server."""
     with server.client() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A test that configures the process's logger leaves none behind that writes to its own captured stream."""
+    yield
+    structlog.reset_defaults()
