@@ -22,6 +22,9 @@ EXIF_SUMMARY = {
 }
 """No place and no serial number: those identify people."""
 
+LONGEST_TEXT = 200
+"""Characters of one EXIF text that are told; files can hold any amount of anything there."""
+
 
 def describe_picture(data: Data, limits: Limits) -> dict[str, Any]:
     """The description, JSON-compatible; width and height are those of the upright picture.
@@ -60,4 +63,4 @@ def _profile_name(profile: bytes | None) -> str | None:
 def _summary(image: Image.Image) -> dict[str, str]:
     exif = read_exif(image)
     found = {name: read_tag(exif, tag) for name, tag in EXIF_SUMMARY.items()}
-    return {name: str(value).strip("\0 ") for name, value in found.items() if value}
+    return {name: str(value).strip("\0 ")[:LONGEST_TEXT] for name, value in found.items() if value}

@@ -144,6 +144,7 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
         async with asyncio.timeout(limit_s):
             message, result = await reply
     except TimeoutError as error:
+        _discard(reply)
         raise JobTimeout(limit_s) from error
     except asyncio.CancelledError as error:
         if not body.is_client_gone:
@@ -152,6 +153,15 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
     # The engine has answered and let go of the body: its file can take another.
     body.is_unused = True
     return read_answer(message), result
+
+
+def _discard(reply: asyncio.Future[tuple[bytes, int | None]]) -> None:
+    """Let go of a result that came in the very moment in which its time was over."""
+    if not reply.done() or reply.cancelled() or reply.exception():
+        return
+    _message, result = reply.result()
+    if result is not None:
+        os.close(result)
 
 
 def _send_picture(req: Request, resp: Response, answer: Answer, result: int | None) -> None:
