@@ -39,7 +39,7 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
 )
 
-MASTER_FIELDS = ("starts", "deaths")
+MASTER_FIELDS = ("starts", "deaths", "is_stopping")
 """Written by the master, in a part of the row of its own."""
 
 _FIELDS = {name: index for index, name in enumerate((*WORKER_FIELDS, *MASTER_FIELDS))}

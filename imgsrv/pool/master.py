@@ -129,6 +129,8 @@ class Master:
         self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
         # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
         self.listener.leave()
+        for row in self._board.rows():
+            row.set("is_stopping", 1)
         for slot in self._slots:
             if slot.stop() is Action.TERMINATE and slot.pid is not None:
                 os.kill(slot.pid, signal.SIGTERM)

@@ -155,7 +155,8 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 def _needs_help(row: Row) -> bool:
-    return row["state"] == WorkerState.DRAINING and row["connections"] > 0
+    """Whether a sibling has clients and goes too; the master says so before it tells the first worker to go."""
+    return bool(row["is_stopping"] or row["state"] == WorkerState.DRAINING) and row["connections"] > 0
 
 
 def _from_thread(*events: asyncio.Event) -> Callable[[], None]:

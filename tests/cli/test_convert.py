@@ -361,7 +361,14 @@ def test_an_interrupt_stops_every_process_and_leaves_no_half_file(tmp_path: Path
         (tmp_path / f"{number}.png").write_bytes(large)
     out = tmp_path / "out"
     arguments = command(str(tmp_path), f"{out}/", "blur:sigma=20", "--format", "avif", "--jobs", "2")
-    running = subprocess.Popen(arguments, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        arguments,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in its background has them ignore SIGINT, and their children too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no thread is running yet
+    )
     wait_until(lambda: any(out.glob("*.avif")), "a picture is converted")
 
     os.killpg(running.pid, signal.SIGINT)
