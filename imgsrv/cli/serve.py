@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import os
 import resource
 import sys
 from functools import partial
 from typing import Any
-
-from PIL import Image
 
 from imgsrv import __version__
 from imgsrv.cli.settings import add_settings, read_settings
@@ -19,9 +16,7 @@ from imgsrv.config import Settings
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.job import perform
 from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import parse_pipeline
-from imgsrv.imaging.process import process
+from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.logs import configure_logs, get_logger
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.master import Master
@@ -67,21 +62,11 @@ def _work(settings: Settings, title: str) -> Work:
     return Work(
         make_front=partial(make_front, settings),
         perform=partial(perform, limits=limits),
-        self_test=partial(_self_test, limits),
+        self_test=partial(self_test, limits),
         drain_s=settings.drain_s,
         shutdown_delay_s=settings.shutdown_delay_s,
         title=title,
     )
-
-
-def _self_test(limits: Limits) -> None:
-    """Process a picture, so that a worker with a broken codec never says that it is ready."""
-    drawn = io.BytesIO()
-    Image.new("RGB", (64, 48), "orange").save(drawn, "JPEG")
-    result = process(drawn.getvalue(), parse_pipeline("resize:width=16/blur:sigma=1"), Output(), limits)
-    with Image.open(io.BytesIO(result)) as picture:
-        if picture.size != (16, 12):
-            raise RuntimeError(f"the self-test picture came out as {picture.size}")
 
 
 def _raise_descriptor_limit() -> None:

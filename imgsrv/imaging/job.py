@@ -24,16 +24,21 @@ from imgsrv.imaging.process import Report, process_into
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """start, size: where the picture lies in the body.  pipeline None asks for a description instead."""
+    """start, size: where the picture lies in the body.  pipeline None asks for a description instead.
+
+    request_id: whose job it is, for the log of an engine that fails on it.
+    """
 
     start: int
     size: int
     pipeline: Pipeline | None
     output: Output
+    request_id: str = ""
 
     def to_bytes(self) -> bytes:
         """The job as the engine reads it."""
         wire = {
+            "request_id": self.request_id,
             "start": self.start,
             "size": self.size,
             "pipeline": None if self.pipeline is None else str(self.pipeline),
@@ -46,7 +51,7 @@ class Job:
         """The job that `to_bytes` wrote."""
         wire = json.loads(data)
         pipeline = None if wire["pipeline"] is None else parse_pipeline(wire["pipeline"])
-        return cls(wire["start"], wire["size"], pipeline, Output.model_validate(wire["output"]))
+        return cls(wire["start"], wire["size"], pipeline, Output.model_validate(wire["output"]), wire["request_id"])
 
 
 @dataclass(frozen=True, slots=True)

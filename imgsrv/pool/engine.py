@@ -31,6 +31,12 @@ class Engine(threading.Thread):
         self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
+        self._at_work: Parcel | None = None
+
+    def works_for_nobody(self) -> bool:
+        """It is busy with a job whose client has left or was told that it took too long."""
+        parcel = self._at_work
+        return parcel is not None and parcel.is_abandoned()
 
     def stop(self) -> None:
         """Take no further job."""
@@ -73,11 +79,16 @@ class Engine(threading.Thread):
             self._work(parcel)
 
     def _work(self, parcel: Parcel) -> None:
+        self._at_work = parcel
         began = now_us()
         self._row.set("job_deadline_us", round(parcel.deadline * 1e6))
         self._row.set("job_began_us", began)
         self._row.add("jobs_begun")
-        message, result = self._performed(parcel)
+        try:
+            message, result = self._performed(parcel)
+        finally:
+            # Kept by an engine that dies of the job, it would keep the reply open and its client waiting.
+            self._at_work = None
         self._row.set("job_began_us", 0)
         self._row.add("job_busy_us", now_us() - began)
         self._row.add("jobs_done")

@@ -29,6 +29,9 @@ from imgsrv.pool.worker import EXIT_BOOT_FAILED, READY, Surroundings, Work, run_
 
 TICK_S = 1.0
 
+HANG_GRACE_S = 2.0
+"""How long after its deadline a job may still run before its worker is replaced."""
+
 KILL_GRACE_S = 2.0
 """After the drain limit a worker should end by itself; this much later it is killed."""
 
@@ -60,6 +63,7 @@ class Master:
     _has_announced: bool = field(init=False, default=False)
     _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
+    _hung: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._slots = [Slot(index) for index in range(self.size)]
@@ -94,6 +98,8 @@ class Master:
                 self._fork(slot)
             elif action is Action.KILL and slot.pid is not None:
                 os.kill(slot.pid, signal.SIGKILL)
+        for slot in self._slots:
+            self._end_hung(slot)
         if self._stop_at is not None and self.clock() > self._stop_at:
             self._kill_all()
 
@@ -160,6 +166,22 @@ class Master:
             self.on_ready()
 
     # ---- what the verbs are made of -------------------------------------------------------------------
+
+    def _end_hung(self, slot: Slot) -> None:
+        """Replace a worker whose engine is stuck: its client was answered 504 at the deadline, others wait for it.
+
+        It is asked to finish with its clients first; one that cannot even hear that is killed.
+        """
+        row = self._board.row(slot.index)
+        if slot.pid is None or not row["job_began_us"]:
+            return
+        late_s = self.clock() - row["job_deadline_us"] * 1e-6
+        if late_s > HANG_GRACE_S + self.work.drain_s:
+            os.kill(slot.pid, signal.SIGKILL)
+        elif late_s > HANG_GRACE_S and slot.pid not in self._hung:
+            self._hung.add(slot.pid)
+            self._log.warning("job_hangs", slot=slot.index, pid=slot.pid, late_s=round(late_s, 1))
+            os.kill(slot.pid, signal.SIGTERM)
 
     def _fork(self, slot: Slot) -> None:
         try:

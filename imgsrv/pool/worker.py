@@ -146,7 +146,8 @@ async def _drain(front: Front, engine: Engine, given: Surroundings, work: Work) 
     await front.finished()
     await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))
     engine.stop()
-    await _until(lambda: not engine.is_alive())
+    # Once told to stop it takes no further job, so one that works for nobody cannot come to work for somebody.
+    await _until(lambda: not engine.is_alive() or engine.works_for_nobody())
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any, Protocol
 
 from imgsrv.observe.board import Row
@@ -56,7 +57,7 @@ class Gate:
             self._record(scope, body, answer)
 
     def _headers(self, request_id: str, body: Body) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-request-id", request_id.encode())]
+        headers = [(b"date", formatdate(usegmt=True).encode()), (b"x-request-id", request_id.encode())]
         if (self.front is not None and self.front.is_draining) or not body.keeps_connection:
             headers.append((b"connection", b"close"))
         return headers
@@ -73,7 +74,7 @@ class Gate:
         if self._logs_access:
             self._log.info(
                 "request",
-                id=state["request_id"],
+                request_id=state["request_id"],
                 method=scope["method"],
                 path=scope["path"],
                 query=scope["query_string"].decode("ascii", "replace"),

@@ -94,7 +94,7 @@ class InfoRoute:
         body: Body = req.scope["state"]["body"]
         with closing(body):
             start, size, _name = await _receive_picture(self._services, req, body)
-            answer, _result = await _performed(self._services, req, body, Job(start, size, None, Output()))
+            answer, _result = await _performed(self._services, req, body, Job(start, size, None, Output(), _id(req)))
         resp.media = answer.info
 
 
@@ -107,7 +107,7 @@ async def _answer_picture(services: Services, req: Request, resp: Response, pipe
             chosen = negotiate(req.get_header("Accept") or "*/*", name, preferred)
             output = output.model_copy(update={"format": chosen})
             resp.set_header("Vary", "Accept")
-        answer, result = await _performed(services, req, body, Job(start, size, pipeline, output))
+        answer, result = await _performed(services, req, body, Job(start, size, pipeline, output, _id(req)))
     _send_picture(req, resp, answer, result)
 
 
@@ -153,6 +153,10 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
     # The engine has answered and let go of the body: its file can take another.
     body.is_unused = True
     return read_answer(message), result
+
+
+def _id(req: Request) -> str:
+    return str(req.scope["state"]["request_id"])
 
 
 def _discard(reply: asyncio.Future[tuple[bytes, int | None]]) -> None:
@@ -202,9 +206,9 @@ def _many_operations(query: str) -> tuple[Pipeline, Output]:
     texts = [value for name, value in pairs if name == "ops"]
     if len(texts) > 1:
         raise RepeatedParameter("pipeline", "ops")
-    if not texts and not any(name in OUTPUT_PARAMETERS for name, _value in pairs):
-        raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
     output = _output([(name, value) for name, value in pairs if name != "ops"], also=("ops",))
+    if not texts and not output.model_fields_set:
+        raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
     return parse_pipeline(texts[0]) if texts else Pipeline(), output
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from imgsrv.errors import BadMultipart
+from imgsrv.errors import BadMultipart, EmptyBody
 
 FILE_PART = "file"
 
@@ -41,10 +41,13 @@ def find_picture(body: BodyText, content_type: str) -> tuple[int, int]:
         raise BadMultipart("it ends before its closing boundary")
     unknown = sorted(name for name, _start, _end in parts.found if name != FILE_PART)
     if unknown:
-        raise BadMultipart(f"part {unknown[0]!r} is not known; parameters go into the query of the URL")
+        reason = f"part {unknown[0]!r} is not known; name the picture's part 'file' and put parameters into the URL"
+        raise BadMultipart(reason)
     if len(parts.found) != 1:
         raise BadMultipart(f"it has {len(parts.found) or 'no'} parts named 'file' and needs one")
     _name, start, end = parts.found[0]
+    if start == end:
+        raise EmptyBody
     return start, end - start
 
 

@@ -104,10 +104,11 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
 
 def _not_found(path: str) -> ImgsrvError:
     name = path.strip("/")
-    if "/" in name or not name:
-        return UnknownRoute(path)
-    if near := closest(name, OPERATIONS):
-        return UnknownOperation(name, near)
-    if near := closest(name, ROUTES):
-        return UnknownRoute(path, f"/{near}")
-    return UnknownOperation(name)
+    near = closest(name, [*OPERATIONS, *ROUTES])
+    if near is None and name and "/" not in name and "." not in name:
+        return UnknownOperation(name)
+    return (
+        UnknownOperation(name, near)
+        if near in OPERATIONS and near != name
+        else UnknownRoute(path, f"/{near}" if near else None)
+    )

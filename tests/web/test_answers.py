@@ -217,8 +217,10 @@ def test_every_request_has_an_id_of_its_own(client: httpx.Client) -> None:
 
 def test_a_request_has_one_line_in_the_log(server: Server, client: httpx.Client) -> None:
     client.post("/resize?width=1", content=PNG, headers={"X-Request-Id": "in-the-log"})
-    wait_until(lambda: [event for event in server.named("request") if event["id"] == "in-the-log"] != [], "its line")
-    (line,) = [event for event in server.named("request") if event["id"] == "in-the-log"]
+    wait_until(
+        lambda: [event for event in server.named("request") if event["request_id"] == "in-the-log"] != [], "its line"
+    )
+    (line,) = [event for event in server.named("request") if event["request_id"] == "in-the-log"]
     assert (line["method"], line["path"], line["query"]) == ("POST", "/resize", "width=1")
     assert (line["status"], line["bytes_in"]) == (200, len(PNG))
     assert line["ms"] >= line["decode_ms"] >= 0

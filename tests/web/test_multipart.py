@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from imgsrv.errors import BadMultipart
+from imgsrv.errors import BadMultipart, EmptyBody
 from imgsrv.web.multipart import BodyText, find_picture
 
 TYPE = "multipart/form-data; boundary=XX"
@@ -37,7 +37,6 @@ END = b"--XX--\r\n"
     "picture",
     [
         pytest.param(b"picture", id="small"),
-        pytest.param(b"", id="empty"),
         pytest.param(bytes(range(256)) * 4096, id="1-MB-of-every-byte"),
         pytest.param(b"\r\n", id="only-a-line-end"),
         pytest.param(b"a\r\n\r\nb", id="an-empty-line"),
@@ -115,3 +114,8 @@ def test_a_bad_body_is_refused_with_the_reason(body: bytes, content_type: str, r
 def test_a_part_with_very_many_headers_is_refused() -> None:
     with pytest.raises(BadMultipart):
         found(part(b"x", *[b"X-Header: 1"] * 100_000) + END)
+
+
+def test_an_empty_part_is_an_empty_body() -> None:
+    with pytest.raises(EmptyBody):
+        found(part(b"") + END)

@@ -83,8 +83,12 @@ def resize(
     frame: Frame,
     source: Source,
     *,
-    width: Annotated[Side | None, Field(description="Width of the result in pixels.")] = None,
-    height: Annotated[Side | None, Field(description="Height of the result in pixels.")] = None,
+    width: Annotated[
+        Side | None, Field(description="Width of the result in pixels; at most the picture's own unless `enlarge`.")
+    ] = None,
+    height: Annotated[
+        Side | None, Field(description="Height of the result in pixels; at most the picture's own unless `enlarge`.")
+    ] = None,
     fit: Annotated[
         Fit,
         Field(
