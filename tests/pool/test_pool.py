@@ -317,3 +317,29 @@ def test_an_ipv6_address_serves() -> None:
         url = server.named("serving")[0]["url"]
         assert url == f"http://[::1]:{server.port}"
         assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+# ---- a job that does not end ----------------------------------------------------------------------------
+
+
+def test_a_worker_whose_job_outlasts_its_deadline_is_replaced_and_others_are_served() -> None:
+    endless = "/pipeline?ops=resize:width=9000,enlarge=true&format=avif&effort=9"
+    with serving("--workers", "1", "--job-timeout-s", "0.5") as server:
+        (hung,) = server.workers()
+        timed_out = httpx.post(server.url + endless, content=PICTURE, timeout=30)
+        wait_until(lambda: len(server.named("worker_ready")) == 2, "its worker is replaced")
+        after = httpx.post(f"{server.url}/info", content=PICTURE, timeout=30)
+
+        assert (timed_out.status_code, timed_out.json()["code"]) == (504, "job_timeout")
+        assert [event["pid"] for event in server.named("job_hangs")] == [hung]
+        assert after.status_code == 200
+        assert hung not in server.workers()
+
+
+def test_a_drain_does_not_wait_for_a_job_that_nobody_waits_for() -> None:
+    endless = "/pipeline?ops=resize:width=9000,enlarge=true&format=avif&effort=9"
+    with serving("--workers", "1", "--job-timeout-s", "0.5", "--drain-s", "60") as server:
+        httpx.post(server.url + endless, content=PICTURE, timeout=30)
+        server.signal(signal.SIGTERM)
+
+        assert server.wait_exit(deadline_s=10) == 0
