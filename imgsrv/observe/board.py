@@ -22,7 +22,6 @@ BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.
 WORKER_FIELDS = (
     "pid",
     "state",
-    "ready_us",
     "connections",
     "requests",
     "bytes_in",

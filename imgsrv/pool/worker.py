@@ -20,7 +20,7 @@ import setproctitle
 import uvloop
 
 from imgsrv.errors import ImgsrvError
-from imgsrv.observe.board import Board, Row, WorkerState, now_us
+from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
@@ -115,7 +115,6 @@ async def _live(work: Work, given: Surroundings) -> int:
         _tell(given.line, f"failed {reason}"[:4000].encode())
         return EXIT_BOOT_FAILED
     engine.start()
-    row.set("ready_us", now_us())
     row.set("state", WorkerState.READY)
     _tell(given.line, READY)
     await stop.wait()
