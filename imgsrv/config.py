@@ -71,6 +71,18 @@ class Settings(BaseSettings):
     max_wait_s: Annotated[
         PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")
     ] = 10.0
+    max_worker_memory: Annotated[
+        ByteSize,
+        Field(
+            ge=0,
+            description="Memory of a worker (PSS: shared memory in part), such as 1GB, above which it is replaced; "
+            "0 never does.",
+        ),
+    ] = ByteSize(0)
+    max_jobs_per_worker: Annotated[
+        int,
+        Field(ge=0, description="Pictures, up to a tenth more, after which a worker is replaced; 0 never does."),
+    ] = 0
     drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
         30.0
     )

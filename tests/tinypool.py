@@ -2,8 +2,9 @@
 
     python tests/tinypool.py SCENARIO …
 
-A client sends a number, the seconds that its job is to take, and gets `front-pid engine-pid`; or sends `board` and
-gets the states of all slots.  A scenario is what goes wrong.  Whatever follows it on the command line is ignored,
+A client sends a number, the seconds that its job is to take, and gets `front-pid engine-pid`; or `board` and gets the
+states of all workers; or what a job is to do: `leave`, `sleep` or `hold` for ever without or with the interpreter's
+lock, `eat` memory and keep it.  A scenario is what goes wrong.  Whatever follows it on the command line is ignored,
 so that tests/serving.py can start it as it starts the server.
 """
 
@@ -20,16 +21,28 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import imgsrv.pool.child
+import imgsrv.pool.master
 import imgsrv.pool.slot
 from imgsrv.errors import NoWorkerCanBoot, WorkerLost
 from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.exchange import Exchange, Reply
 from imgsrv.pool.master import Master
 from imgsrv.pool.sockets import Listener
 from imgsrv.pool.worker import PR_SET_PDEATHSIG, Work
 
 FORKS_REFUSED = 3
+
+JOB_LIMIT_S = 4.0
+
+FIRST_ROWS = 2
+"""Of the scoreboard: those of the first workers; successors get the rows behind them."""
+
+MEAL_BYTES = 100 << 20
+
+_eaten: list[bytes] = []
 
 
 class LineFront:
@@ -74,12 +87,15 @@ class LineFront:
             return b" ".join(WorkerState(row["state"]).name.encode() for row in self._board.rows())
         file = os.memfd_create("plan")
         os.write(file, line)
-        reply = self._exchange.submit(file, 0, len(line), time.monotonic() + 60)
+        reply = self._exchange.submit(file, 0, len(line), time.monotonic() + JOB_LIMIT_S)
         os.close(file)
         try:
-            message, _result = await reply
+            async with asyncio.timeout(JOB_LIMIT_S):
+                message, _result = await reply
         except WorkerLost as error:
             message = error.code.encode()
+        except TimeoutError:
+            message = b"job_timeout"
         return b"%d %b" % (os.getpid(), message)
 
 
@@ -88,7 +104,7 @@ def own_row(board: Board) -> Row:
 
 
 def is_slot(board: Board, slot: int) -> bool:
-    return board.row(slot)["pid"] == os.getpid()
+    return own_row(board)["slot"] == slot
 
 
 def make_front(exchange: Exchange, board: Board, _row: Row) -> LineFront:
@@ -99,7 +115,12 @@ def perform(_body: int, plan: bytes) -> Reply:
     get_logger().info("job", pid=os.getpid())
     if plan == b"leave":
         sys.exit("a codec called exit()")
-    time.sleep(float(plan))
+    if plan == b"hold":
+        ctypes.PyDLL(None).sleep(1000)  # which, other than CDLL, keeps the lock
+    if plan == b"eat":
+        _eaten.append(b"x" * MEAL_BYTES)
+        return b"%d" % os.getpid(), None
+    time.sleep(1000 if plan == b"sleep" else float(plan))
     return b"%d" % os.getpid(), None
 
 
@@ -147,9 +168,30 @@ def without_death_signal(exchange: Exchange, board: Board, row: Row) -> LineFron
     return make_front(exchange, board, row)
 
 
+def successors_fail(exchange: Exchange, board: Board, row: Row) -> LineFront:
+    if own_row(board)["pid"] not in [board.row(index)["pid"] for index in range(FIRST_ROWS)]:
+        raise RuntimeError("no codec")
+    return make_front(exchange, board, row)
+
+
 FRONTS: dict[str, Callable[[Exchange, Board, Row], LineFront]] = {
     made.__name__: made
-    for made in (slot_1_fails, slot_1_fails_last, slot_1_hangs, all_fail, drain_fails, without_death_signal)
+    for made in (
+        slot_1_fails,
+        slot_1_fails_last,
+        slot_1_hangs,
+        all_fail,
+        drain_fails,
+        without_death_signal,
+        successors_fail,
+    )
+}
+
+
+LIMITS = {
+    "few_jobs": WorkerLimits(jobs=5),
+    "successors_fail": WorkerLimits(jobs=5),
+    "meals": WorkerLimits(memory=MEAL_BYTES),
 }
 
 
@@ -173,13 +215,17 @@ def main() -> int:
         imgsrv.pool.slot.FIRST_DELAY_S = 0.0
     elif scenario == "slot_1_hangs":
         imgsrv.pool.slot.BOOT_LIMIT_S = 0.5
+    elif scenario == "hangs":
+        imgsrv.pool.child.HANG_GRACE_S = imgsrv.pool.child.DEAF_S = 0.2
+    elif scenario == "meals":
+        imgsrv.pool.child.PROVEN_S = imgsrv.pool.master.MEMORY_PERIOD_S = 0.1
     elif scenario == "forks_are_refused":
         refuse_forks()
     work = Work(FRONTS.get(scenario, make_front), perform, lambda: None, drain_s=20, shutdown_delay_s=0, title="tiny")
     with Listener("127.0.0.1", 0, 128) as listener:
         announce = partial(get_logger().info, "serving", port=listener.port)
         try:
-            return Master(listener, work, 2, announce).run()
+            return Master(listener, work, 2, announce, LIMITS.get(scenario, WorkerLimits())).run()
         except NoWorkerCanBoot as error:
             print(error, file=sys.stderr)  # noqa: T201  a program
             return 1

@@ -18,6 +18,7 @@ from imgsrv.imaging.job import perform
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.master import Master
 from imgsrv.pool.sockets import Listener
@@ -49,7 +50,8 @@ def run(parsed: argparse.Namespace) -> int:
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
         gc.collect()
         gc.freeze()
-        master = Master(listener, work, workers, partial(_announce, settings, listener, workers))
+        limits = WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker)
+        master = Master(listener, work, workers, partial(_announce, settings, listener, workers), limits)
         try:
             return master.run()
         except NoWorkerCanBoot as error:

@@ -1,15 +1,17 @@
-"""The scoreboard: one shared mapping, one row for each slot, read by everybody, locked by nobody.
+"""The scoreboard: one shared mapping, one row for each worker, read by everybody, locked by nobody.
 
-Every cell is an unsigned 64-bit number that one process writes, so no reader sees half of one.  A slot's row is
-written by its worker and survives it: counters go on where the last worker of the slot left them.  Times are in
-microseconds of the monotonic clock, which all processes of a machine share.
+Every cell is an unsigned 64-bit number that one process writes, so no reader sees half of one.  A worker's row
+survives it: counters go on where the last worker with that row left them, so that totals only ever grow.  While a
+slot's worker is replaced the two of them have a row each.  Times are in microseconds of the monotonic clock, which
+all processes of a machine share.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import IntEnum
 
 from imgsrv.errors import CODES
@@ -38,7 +40,17 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
 )
 
-MASTER_FIELDS = ("starts", "deaths", "is_stopping")
+REPLACED_FOR = ("hang", "memory", "jobs", "signal")
+"""Why the master replaces a worker: a job that hangs, a limit of its memory or jobs, a signal from somebody else."""
+
+MASTER_FIELDS = (
+    "slot",
+    "starts",
+    "deaths",
+    "is_stopping",
+    "is_retired",
+    *(f"replaced_{reason}" for reason in REPLACED_FOR),
+)
 """Written by the master, in a part of the row of its own."""
 
 _FIELDS = {name: index for index, name in enumerate((*WORKER_FIELDS, *MASTER_FIELDS))}
@@ -54,7 +66,7 @@ class WorkerState(IntEnum):
 
 
 class Row:
-    """One slot's row: `row["requests"]` reads, `row.add("requests")` counts, `row.set("state", 2)` writes."""
+    """One worker's row: `row["requests"]` reads, `row.add("requests")` counts, `row.set("state", 2)` writes."""
 
     __slots__ = ("_cells",)
 
@@ -80,22 +92,36 @@ class Row:
 
 
 class Board:
-    """The rows of all slots, in memory that is shared with every process forked afterwards."""
+    """The rows of all workers, in memory that is shared with every process forked afterwards.
 
-    def __init__(self, slots: int) -> None:
-        self._cells = memoryview(mmap.mmap(-1, slots * len(_FIELDS) * CELL_BYTES)).cast("Q")
-        self.slots = slots
+    rows: in use from the beginning.  spare: further ones that the master may open while others already read.
+    """
 
-    def row(self, slot: int) -> Row:
-        """The row of a slot."""
-        return Row(self._cells[slot * len(_FIELDS) : (slot + 1) * len(_FIELDS)])
+    def __init__(self, rows: int, spare: int = 0) -> None:
+        self._capacity = rows + spare
+        cells = memoryview(mmap.mmap(-1, (1 + self._capacity * len(_FIELDS)) * CELL_BYTES)).cast("Q")
+        # Pages of spare rows that nobody touches take no memory; hence the count of those in use.
+        self._in_use, self._cells = cells[:1], cells[1:]
+        self._in_use[0] = rows
+
+    def row(self, index: int) -> Row:
+        """A row by its number."""
+        return Row(self._cells[index * len(_FIELDS) : (index + 1) * len(_FIELDS)])
 
     def rows(self) -> Iterator[Row]:
-        """All rows in the order of their slots."""
-        return map(self.row, range(self.slots))
+        """All rows that are or were in use."""
+        return map(self.row, range(self._in_use[0]))
+
+    def free_row(self, taken: Container[int]) -> int:
+        """The number of the first row that is not taken.  Only the master asks.  Raises OSError if all are."""
+        for index in range(self._capacity):
+            if index not in taken:
+                self._in_use[0] = max(self._in_use[0], index + 1)
+                return index
+        raise OSError(errno.ENOSPC, f"all {self._capacity} rows of the scoreboard are taken")
 
     def total(self, field: str) -> int:
-        """The sum of a field over all slots."""
+        """The sum of a field over all rows."""
         return sum(row[field] for row in self.rows())
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
-from imgsrv.observe.board import BUCKETS_S, Board, WorkerState
+from imgsrv.observe.board import BUCKETS_S, REPLACED_FOR, Board, WorkerState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,6 +59,7 @@ class BoardCollector(Collector):
         for count in COUNTERS:
             yield CounterMetricFamily(count.name, count.help, value=self._board.total(count.field) * count.unit)
         yield self._errors()
+        yield self._replacements()
         yield self._latency()
         states = [row["state"] for row in self._board.rows()]
         yield GaugeMetricFamily("imgsrv_workers_ready", "Workers ready to take work.", states.count(WorkerState.READY))
@@ -73,6 +74,12 @@ class BoardCollector(Collector):
         for code in CODES:
             errors.add_metric([code], self._board.total(f"error_{code}"))
         return errors
+
+    def _replacements(self) -> Metric:
+        replacements = CounterMetricFamily("imgsrv_worker_replacements", "Workers replaced, by why.", labels=["reason"])
+        for reason in REPLACED_FOR:
+            replacements.add_metric([reason], self._board.total(f"replaced_{reason}"))
+        return replacements
 
     def _latency(self) -> Metric:
         latency = HistogramMetricFamily("imgsrv_request_seconds", "Seconds from the head of a request to its answer.")

@@ -56,9 +56,12 @@ class Engine(threading.Thread):
     def _take_jobs(self, poll: select.epoll) -> None:
         while not self._is_stopping.is_set():
             poll.poll()
+            # Even if it was told to stop meanwhile: of the job that woke it no other engine may have been told.
+            parcel = self._receive()
             # Without going back to sleep in between: a queue that is not empty needs no wake-up.
-            while not self._is_stopping.is_set() and (parcel := self._receive()) is not None:
+            while parcel is not None:
                 self._serve(parcel)
+                parcel = None if self._is_stopping.is_set() else self._receive()
 
     def _receive(self) -> Parcel | None:
         try:

@@ -4,6 +4,9 @@ starting ──ready──▶ ready ──stop──▶ draining ──exit─�
 │ exit             │ exit
 └────▶ backoff ◀───┘         backoff ──due──▶ starting
 └─ too many boots failed ─▶ failed            stop ──▶ gone, from wherever there is no worker
+
+A worker that serves may be replaced by a successor, which is forked first and takes the slot when it is ready; if it
+cannot boot, all stays as it was.  What a replaced worker still has to finish is no longer the slot's concern.
 """
 
 from __future__ import annotations
@@ -43,17 +46,20 @@ class Action(Enum):
 
     NONE = "none"
     FORK = "fork"
-    TERMINATE = "terminate"
     KILL = "kill"
 
 
 @dataclass
 class Slot:
-    """A place for one worker.  Times are those of the master's monotonic clock, in seconds."""
+    """A place for one worker.  Times are those of the master's monotonic clock, in seconds.
+
+    pid: the worker that serves or is to.  successor: the one that boots to replace it.
+    """
 
     index: int
     state: State = State.BACKOFF
     pid: int | None = None
+    successor: int | None = None
     due: float = 0.0
     started_at: float = 0.0
     ready_at: float = 0.0
@@ -62,50 +68,86 @@ class Slot:
     reason: str = ""
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
+    @property
+    def booting(self) -> int | None:
+        """The worker that is not ready yet."""
+        return self.pid if self.state is State.STARTING else self.successor
+
     def tick(self, now: float) -> Action:
         """What is due: a fork once the delay is over, an end to a boot that takes too long."""
         if self.state is State.BACKOFF and now >= self.due:
             return Action.FORK
-        if self.state is State.STARTING and now - self.started_at > BOOT_LIMIT_S:
+        if self.booting is not None and now - self.started_at > BOOT_LIMIT_S:
             self.reason = f"not ready within {BOOT_LIMIT_S:g} s"
             return Action.KILL
         return Action.NONE
 
+    def may_be_replaced(self, now: float) -> bool:
+        """It serves, no successor is under way, and the last one that failed is long enough ago."""
+        return self.state is State.READY and self.successor is None and now >= self.due
+
     def forked(self, pid: int, now: float) -> None:
-        """The master forked a worker for this slot."""
-        self.pid, self.state, self.started_at, self.reason = pid, State.STARTING, now, ""
+        """The master forked a worker for this slot; beside one that serves it is the successor."""
+        self.started_at, self.reason = now, ""
+        if self.state is State.READY:
+            self.successor = pid
+        else:
+            self.pid, self.state = pid, State.STARTING
 
     def fork_failed(self, now: float, reason: str) -> None:
         """The machine has no room for another process: that is no fault of the worker and may pass."""
         self.reason, self.deaths = reason, self.deaths + 1
-        self.state, self.due = State.BACKOFF, now + self._delay(max(self.deaths, 2))
+        self.due = now + self._delay(max(self.deaths, 2))
+        if self.state is not State.READY:
+            self.state = State.BACKOFF
 
-    def became_ready(self, now: float) -> None:
-        """The worker has loaded, proven itself on a picture, and accepts."""
-        if self.state is State.STARTING:
-            self.state, self.ready_at, self.boot_failures = State.READY, now, 0
+    def became_ready(self, pid: int, now: float) -> int | None:
+        """A worker has loaded, proven itself on a picture, and accepts; returns the one that it replaces."""
+        if pid == self.successor:
+            predecessor, self.pid, self.successor = self.pid, pid, None
+        elif pid == self.pid and self.state is State.STARTING:
+            predecessor, self.state = None, State.READY
+        else:
+            return None
+        self.ready_at, self.boot_failures = now, 0
+        return predecessor
 
     def boot_failed(self, reason: str) -> None:
         """The worker said why it cannot boot; its exit follows."""
         self.reason = reason
 
-    def stop(self) -> Action:
-        """The slot is no longer wanted: its worker is to finish and go."""
-        if self.pid is None:
-            self.state = State.GONE
-            return Action.NONE
-        self.state = State.DRAINING
-        return Action.TERMINATE
+    def abandon(self, now: float) -> None:
+        """The worker goes, or is to, whatever comes: the slot takes another at once."""
+        self.pid, self.successor = self.successor, None
+        self.state, self.due = (State.BACKOFF if self.pid is None else State.STARTING), now
 
-    def exited(self, now: float, reason: str) -> None:
-        """The worker is gone; whether and when another follows is decided here."""
-        self.pid = None
+    def stop(self) -> None:
+        """The slot is no longer wanted: its workers are to finish and go."""
+        self.state = State.GONE if self.pid is None else State.DRAINING
+
+    def exited(self, pid: int, now: float, reason: str) -> None:
+        """A worker of this slot is gone; whether and when another follows is decided here."""
+        if pid not in (self.pid, self.successor):
+            return
+        was_successor = pid == self.successor
+        if not was_successor:
+            self.pid = self.successor
+        self.successor = None
         if self.state is State.DRAINING:
-            self.state = State.GONE
+            self.state = State.GONE if self.pid is None else State.DRAINING
             return
         self.reason = self.reason or reason
-        if self.state is State.STARTING:
+        if was_successor:
             self.boot_failures += 1
+            self.due = now + self._delay(self.boot_failures)
+        elif self.pid is not None:
+            self.state, self.boot_failures = State.STARTING, 0
+        else:
+            self._left_empty(now)
+
+    def _left_empty(self, now: float) -> None:
+        # Failures of successors say nothing about a worker that did boot.
+        self.boot_failures = self.boot_failures + 1 if self.state is State.STARTING else 0
         self.deaths = 1 if now - self.ready_at > STABLE_S else self.deaths + 1
         if self.boot_failures >= MAX_BOOT_FAILURES:
             self.state = State.FAILED

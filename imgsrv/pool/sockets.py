@@ -28,7 +28,7 @@ from typing import Self
 
 from imgsrv.errors import CannotListen
 
-SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 27, 51
+SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
 TCP_INFO_BYTES = 104
 TCP_INFO_UNACKED = 24
 """In `struct tcp_info` of linux/tcp.h; for a listening socket `unacked` is the length of its accept queue."""
@@ -181,13 +181,6 @@ def refuse_new(listening: socket) -> None:
     of a connection makes the queue stop growing first, so that it can be emptied and closed without losing one.
     """
     _attach(listening, SO_ATTACH_FILTER, DROP_FIRST_PACKETS)
-
-
-def accept_new(listening: socket) -> None:
-    """Undo `refuse_new`: a worker that was told to go alone leaves the filter to its successor."""
-    # ENOENT: there was none, as nearly always.
-    with contextlib.suppress(FileNotFoundError):
-        listening.setsockopt(SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def waiting_connections(listening: socket) -> int:

@@ -1,7 +1,8 @@
 """The worker: a front on the main thread, an engine beside it, from the fork to the one exit.
 
 It tells the master over its line when it is ready or why it cannot be, and reads end-of-file from it when the
-master is gone, however that died.
+master is gone, however that died.  SIGTERM sends it away: with the whole server where the scoreboard says that this
+stops or where the master is gone, else alone, and then what waits in its accept queue is its successor's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
-from imgsrv.pool.sockets import accept_new, refuse_new, waiting_connections
+from imgsrv.pool.sockets import Listener, refuse_new, waiting_connections
 
 PR_SET_PDEATHSIG = 1
 
@@ -32,6 +33,9 @@ READY = b"ready"
 
 DRAIN_POLL_S = 0.005
 """For what has no event: an accept queue that is empty, a thread that has ended, a sibling's row."""
+
+MASTER_SPEAKS_S = 0.2
+"""After a signal, how long the master may take to say on the scoreboard that the server stops; till then all go on."""
 
 EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
 
@@ -77,52 +81,59 @@ class Surroundings:
     """What a worker inherits over the fork, and nothing else."""
 
     slot: int
-    listening: socket.socket
+    row: Row
+    listener: Listener
     exchange: Exchange
     board: Board
-    line: socket.socket
     master_pid: int
 
+    def server_stops(self) -> bool:
+        """The whole server stops, or has lost its master."""
+        return bool(self.row["is_stopping"]) or os.getppid() != self.master_pid
 
-def run_worker(work: Work, given: Surroundings) -> int:
-    """Live as a worker; returns the exit status."""
+
+def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
+    """Live as a worker; returns the exit status.  line: to the master."""
     _die_with_master(given.master_pid)
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
-        return uvloop.run(_live(work, given))
+        return uvloop.run(_live(work, given, line))
     # The last resort of a fault of ours: nothing above this frame could tell anybody.
     except Exception:  # noqa: BLE001
         get_logger().exception("worker_crashed", slot=given.slot)
         return EXIT_CRASHED
 
 
-async def _live(work: Work, given: Surroundings) -> int:
+async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     log = get_logger().bind(slot=given.slot, pid=os.getpid())
-    row = given.board.row(given.slot)
+    row = given.row
     _reset(row)
-    stop, has_crashed = asyncio.Event(), asyncio.Event()
-    _listen_for_the_end(given.line, stop)
+    stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    _listen_for_the_end(line, stop, is_orphan)
     engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop))
     try:
-        accept_new(given.listening)
         work.self_test()
         front = work.make_front(given.exchange, given.board, row)
-        await front.start(given.listening)
+        await front.start(given.listener.for_slot(given.slot))
     # Whatever keeps a worker from booting is the operator's to know, and only this worker's end.
     except Exception as error:
         log.exception("worker_boot_failed")
         reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
-        _tell(given.line, f"failed {reason}"[:4000].encode())
+        _tell(line, f"failed {reason}"[:4000].encode())
         return EXIT_BOOT_FAILED
     engine.start()
     row.set("state", WorkerState.READY)
-    _tell(given.line, READY)
+    _tell(line, READY)
     await stop.wait()
     row.set("state", WorkerState.DRAINING)
     status = EXIT_CRASHED if has_crashed.is_set() else EXIT_OK
     try:
         async with asyncio.timeout(work.shutdown_delay_s + work.drain_s):
-            await _drain(front, engine, given, work)
+            await _until_known(given, is_orphan)
+            if is_orphan.is_set() or given.server_stops():
+                await _leave_with_all(front, engine, given, work.shutdown_delay_s)
+            else:
+                await _leave_alone(front, engine)
     except TimeoutError:
         # Without clients of its own it only helped a sibling, which will say so itself.
         status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
@@ -132,18 +143,38 @@ async def _live(work: Work, given: Surroundings) -> int:
     return status
 
 
-async def _drain(front: Front, engine: Engine, given: Surroundings, work: Work) -> None:
+async def _until_known(given: Surroundings, is_orphan: asyncio.Event) -> None:
+    """Wait until it is known who goes: a signal to the whole process group may be here before the master speaks."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MASTER_SPEAKS_S):
+            await _until(lambda: bool(given.row["is_retired"]) or given.server_stops() or is_orphan.is_set())
+
+
+async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, delay_s: float) -> None:
     """Finish what is in flight: nobody who was accepted, or waits to be, is dropped.
 
     The engine goes last, and helps while a sibling that drains has clients: it may work on the jobs of those.
     """
     front.begin_drain()
-    await asyncio.sleep(work.shutdown_delay_s)
-    refuse_new(given.listening)
-    await _until(lambda: not waiting_connections(given.listening))
+    await asyncio.sleep(delay_s)
+    listening = given.listener.for_slot(given.slot)
+    refuse_new(listening)
+    await _until(lambda: not waiting_connections(listening))
     front.stop_accepting()
     await front.finished()
     await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))
+    await _stop_engine(engine)
+
+
+async def _leave_alone(front: Front, engine: Engine) -> None:
+    """Finish with the own clients; those who wait to be accepted, and the jobs of others, are for those who stay."""
+    front.stop_accepting()
+    front.begin_drain()
+    await front.finished()
+    await _stop_engine(engine)
+
+
+async def _stop_engine(engine: Engine) -> None:
     engine.stop()
     # Once told to stop it takes no further job, so one that works for nobody cannot come to work for somebody.
     await _until(lambda: not engine.is_alive() or engine.works_for_nobody())
@@ -170,8 +201,8 @@ def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
     return set_all
 
 
-def _listen_for_the_end(line: socket.socket, stop: asyncio.Event) -> None:
-    """SIGTERM asks for a drain, and so does a closed line: the master is dead.  Both may come, and several times.
+def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, is_orphan: asyncio.Event) -> None:
+    """SIGTERM asks it to go, and so does a closed line: the master is dead.  Both may come, and several times.
 
     A second signal to the master, which ends everything at once, arrives here as SIGKILL.
     """
@@ -182,6 +213,7 @@ def _listen_for_the_end(line: socket.socket, stop: asyncio.Event) -> None:
             if line.recv(1):
                 return
         loop.remove_reader(line)
+        is_orphan.set()
         stop.set()
 
     line.setblocking(False)

@@ -17,6 +17,10 @@ FIRST_GUESS_S = 0.05
 """What a job is taken to cost before the first one is done."""
 
 
+LONG_JOB = 10
+"""So many times the mean, and a job tells nothing about those that wait."""
+
+
 class Queue(Protocol):
     """The one thing admission asks of the exchange."""
 
@@ -65,13 +69,28 @@ class Admission:
         return False
 
     def expected_wait_s(self, waiting: int) -> float:
-        """Seconds until a job behind `waiting` others is begun: their work, shared by the engines that live."""
-        engines = sum(row["state"] in (WorkerState.READY, WorkerState.DRAINING) for row in self._board.rows())
-        return waiting * self._estimate_job_s() / max(1, engines)
+        """Seconds until a job behind `waiting` others is begun: their work, shared by the engines that will do it.
 
-    def _estimate_job_s(self) -> float:
-        """The mean of the jobs of the last windows, half of it from the newest; at least the age of those at work."""
+        An engine that has long been at one job takes no part; where all are, the next jobs are taken to be as long.
+        """
         now = self._clock()
+        job_s, ages_s = self._mean_job_s(now), self._ages_s(now)
+        shared_by = sum(age_s <= LONG_JOB * job_s for age_s in ages_s)
+        if not shared_by and ages_s:
+            job_s, shared_by = sum(ages_s) / len(ages_s), len(ages_s)
+        return waiting * job_s / max(1, shared_by)
+
+    def _ages_s(self, now: float) -> list[float]:
+        """How long each engine has been at its job, 0 for an idle one; one that hangs is soon gone and not counted."""
+        rows = [row for row in self._board.rows() if row["state"] in (WorkerState.READY, WorkerState.DRAINING)]
+        return [
+            now - row["job_began_us"] * 1e-6 if row["job_began_us"] else 0.0
+            for row in rows
+            if not row["job_began_us"] or row["job_deadline_us"] * 1e-6 >= now
+        ]
+
+    def _mean_job_s(self, now: float) -> float:
+        """The mean of the jobs of the last windows, half of it from the newest."""
         if now - self._estimated_at >= WINDOW_S:
             self._estimated_at = now
             done, busy_us = self._board.total("jobs_done"), self._board.total("job_busy_us")
@@ -79,5 +98,4 @@ class Admission:
                 newest_s = (busy_us - self._busy_us) / (done - self._done) * 1e-6
                 self._job_s = newest_s if not self._done else (self._job_s + newest_s) / 2
             self._done, self._busy_us = done, busy_us
-        ages_s = [now - began * 1e-6 for row in self._board.rows() if (began := row["job_began_us"])]
-        return max(self._job_s, sum(ages_s) / len(ages_s) if ages_s else 0.0)
+        return self._job_s

@@ -1,4 +1,4 @@
-"""The scoreboard: one row for each slot, shared over the fork."""
+"""The scoreboard: one row for each worker, shared over the fork."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_successor_goes_on_counting_where_the_dead_worker_stopped() -> None:
     assert board.row(0)["requests"] == 6
 
 
-def test_a_row_is_its_slots_alone() -> None:
+def test_a_row_is_its_workers_alone() -> None:
     board = Board(3)
     for field in (*WORKER_FIELDS, *MASTER_FIELDS):
         board.row(1).set(field, 2**64 - 1)
@@ -45,11 +45,36 @@ def test_a_row_is_its_slots_alone() -> None:
     ) == 2 * len((*WORKER_FIELDS, *MASTER_FIELDS))
 
 
-def test_a_total_is_the_sum_over_all_slots() -> None:
+def test_a_total_is_the_sum_over_all_rows() -> None:
     board = Board(3)
     for slot, row in enumerate(board.rows()):
         row.add("requests", slot + 1)
     assert board.total("requests") == 6
+
+
+def test_a_row_that_is_opened_later_is_seen_by_processes_forked_before() -> None:
+    board = Board(1, spare=5)
+    told, tell = os.pipe()
+    answer, say = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(told, 1)
+        os.write(say, bytes([sum(1 for _ in board.rows()), board.total("requests")]))
+        os._exit(0)
+    index = board.free_row({0})
+    board.row(index).add("requests", 7)
+    os.write(tell, b"!")
+    assert os.read(answer, 2) == bytes([2, 7])
+    os.waitpid(pid, 0)
+    for descriptor in (told, tell, answer, say):
+        os.close(descriptor)
+
+
+def test_rows_are_used_again_before_new_ones_are_opened_and_run_out_with_an_error() -> None:
+    board = Board(0, spare=2)
+    assert [board.free_row(set()), board.free_row(set()), board.free_row({0})] == [0, 0, 1]
+    with pytest.raises(OSError, match="all 2 rows"):
+        board.free_row({0, 1})
 
 
 def test_every_error_code_has_a_count() -> None:

@@ -38,15 +38,15 @@ def slot_in(state: State) -> Slot:
     if state is State.FAILED:
         for _ in range(MAX_BOOT_FAILURES):
             slot.forked(7, NOW)
-            slot.exited(NOW, "exit status 3")
+            slot.exited(7, NOW, "exit status 3")
         return slot
     slot.forked(7, NOW)
     if state is not State.STARTING:
-        slot.became_ready(NOW)
+        slot.became_ready(7, NOW)
     if state in (State.DRAINING, State.GONE):
         slot.stop()
     if state is State.GONE:
-        slot.exited(NOW, "exit status 0")
+        slot.exited(7, NOW, "exit status 0")
     return slot
 
 
@@ -59,15 +59,15 @@ def tick_late(slot: Slot) -> Action:
 
 
 def ready(slot: Slot) -> None:
-    slot.became_ready(NOW)
+    slot.became_ready(7, NOW)
 
 
-def stop(slot: Slot) -> Action:
-    return slot.stop()
+def stop(slot: Slot) -> None:
+    slot.stop()
 
 
 def exit_(slot: Slot) -> None:
-    slot.exited(NOW, "killed by SIGKILL")
+    slot.exited(7, NOW, "killed by SIGKILL")
 
 
 def refuse(slot: Slot) -> None:
@@ -78,30 +78,30 @@ def refuse(slot: Slot) -> None:
     ("state", "event", "action", "after"),
     [
         (State.BACKOFF, tick, Action.FORK, State.BACKOFF),
-        (State.BACKOFF, stop, Action.NONE, State.GONE),
+        (State.BACKOFF, stop, None, State.GONE),
         (State.BACKOFF, ready, None, State.BACKOFF),
         (State.BACKOFF, refuse, None, State.BACKOFF),
         (State.STARTING, tick, Action.NONE, State.STARTING),
         (State.STARTING, tick_late, Action.KILL, State.STARTING),
         (State.STARTING, ready, None, State.READY),
-        (State.STARTING, stop, Action.TERMINATE, State.DRAINING),
+        (State.STARTING, stop, None, State.DRAINING),
         (State.STARTING, exit_, None, State.BACKOFF),
         (State.READY, tick, Action.NONE, State.READY),
         (State.READY, tick_late, Action.NONE, State.READY),
         (State.READY, ready, None, State.READY),
-        (State.READY, stop, Action.TERMINATE, State.DRAINING),
+        (State.READY, stop, None, State.DRAINING),
         (State.READY, exit_, None, State.BACKOFF),
         (State.DRAINING, tick, Action.NONE, State.DRAINING),
         (State.DRAINING, tick_late, Action.NONE, State.DRAINING),
         (State.DRAINING, ready, None, State.DRAINING),
-        (State.DRAINING, stop, Action.TERMINATE, State.DRAINING),
+        (State.DRAINING, stop, None, State.DRAINING),
         (State.DRAINING, exit_, None, State.GONE),
         (State.FAILED, tick_late, Action.NONE, State.FAILED),
         (State.FAILED, ready, None, State.FAILED),
-        (State.FAILED, stop, Action.NONE, State.GONE),
+        (State.FAILED, stop, None, State.GONE),
         (State.GONE, tick_late, Action.NONE, State.GONE),
         (State.GONE, ready, None, State.GONE),
-        (State.GONE, stop, Action.NONE, State.GONE),
+        (State.GONE, stop, None, State.GONE),
     ],
     ids=lambda value: getattr(value, "value", None) or getattr(value, "__name__", "nothing"),
 )
@@ -113,6 +113,100 @@ def test_an_event_leads_to_one_state_and_one_action(
     assert slot.state is after
 
 
+# ---- a slot whose worker is replaced -----------------------------------------------------------------------
+
+
+def replaced() -> Slot:
+    """A slot in which worker 7 serves and its successor 8 boots."""
+    slot = slot_in(State.READY)
+    slot.forked(8, NOW)
+    return slot
+
+
+def test_a_successor_takes_the_slot_when_it_is_ready() -> None:
+    slot = replaced()
+    assert (slot.pid, slot.booting, slot.state) == (7, 8, State.READY)
+    assert slot.became_ready(8, NOW) == 7
+    assert (slot.pid, slot.booting, slot.state) == (8, None, State.READY)
+
+
+def test_what_becomes_of_the_replaced_worker_does_not_touch_the_slot() -> None:
+    slot = replaced()
+    slot.became_ready(8, NOW)
+    slot.exited(7, NOW, "exit status 4")
+    assert (slot.pid, slot.state, slot.deaths) == (8, State.READY, 0)
+
+
+def test_a_successor_that_cannot_boot_leaves_all_as_it_was_and_delays_the_next() -> None:
+    slot = replaced()
+    slot.exited(8, NOW, "exit status 3")
+    assert (slot.pid, slot.booting, slot.state) == (7, None, State.READY)
+    assert not slot.may_be_replaced(NOW)
+    assert slot.may_be_replaced(NOW + FIRST_DELAY_S)
+
+
+def test_however_many_successors_fail_the_death_of_the_worker_is_a_first_one() -> None:
+    slot = slot_in(State.READY)
+    for _ in range(2 * MAX_BOOT_FAILURES):
+        slot.forked(8, NOW)
+        slot.exited(8, NOW, "exit status 3")
+    slot.exited(7, NOW, "killed by SIGKILL")
+    assert slot.tick(NOW) is Action.FORK
+
+
+def test_a_successor_that_hangs_at_boot_is_killed_and_not_the_worker() -> None:
+    slot = replaced()
+    assert tick_late(slot) is Action.KILL
+    assert slot.booting == 8
+
+
+def test_a_second_successor_is_not_due_while_the_first_boots() -> None:
+    assert slot_in(State.READY).may_be_replaced(NOW)
+    assert not replaced().may_be_replaced(NOW + BOOT_LIMIT_S)
+
+
+def test_a_successor_whose_predecessor_dies_boots_on_as_the_slots_worker() -> None:
+    slot = replaced()
+    slot.exited(7, NOW, "killed by SIGSEGV")
+    assert (slot.pid, slot.booting, slot.state) == (8, 8, State.STARTING)
+    slot.became_ready(8, NOW)
+    assert slot.state is State.READY
+
+
+def test_an_abandoned_worker_is_followed_by_another_at_once() -> None:
+    slot = slot_in(State.READY)
+    slot.abandon(NOW)
+    assert slot.pid is None
+    assert slot.tick(NOW) is Action.FORK
+
+
+def test_an_abandoned_worker_is_followed_by_the_successor_that_boots_already() -> None:
+    slot = replaced()
+    slot.abandon(NOW)
+    assert (slot.pid, slot.state) == (8, State.STARTING)
+    assert slot.tick(NOW) is Action.NONE
+
+
+def test_a_stop_during_a_replacement_waits_for_both() -> None:
+    slot = replaced()
+    slot.stop()
+    states = []
+    for pid in (7, 8):
+        slot.exited(pid, NOW, "exit status 0")
+        states.append(slot.state)
+    assert states == [State.DRAINING, State.GONE]
+
+
+def test_a_machine_that_cannot_fork_a_successor_leaves_the_worker_in_its_slot() -> None:
+    slot = slot_in(State.READY)
+    slot.fork_failed(NOW, "cannot fork")
+    assert (slot.pid, slot.state) == (7, State.READY)
+    assert not slot.may_be_replaced(NOW)
+
+
+# ---- deaths and delays -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("state", [State.STARTING, State.READY, State.DRAINING], ids=lambda state: state.value)
 def test_an_exit_leaves_no_pid(state: State) -> None:
     slot = slot_in(state)
@@ -122,7 +216,7 @@ def test_an_exit_leaves_no_pid(state: State) -> None:
 
 def test_a_first_death_is_followed_by_a_fork_at_once() -> None:
     slot = slot_in(State.READY)
-    slot.exited(NOW, "killed by SIGKILL")
+    slot.exited(7, NOW, "killed by SIGKILL")
     assert slot.tick(NOW) is Action.FORK
 
 
@@ -137,8 +231,8 @@ def test_deaths_after_being_ready_double_the_delay() -> None:
     slot, delays = slot_in(State.BACKOFF), []
     for _ in range(5):
         slot.forked(7, NOW)
-        slot.became_ready(NOW)
-        slot.exited(NOW, "killed by SIGSEGV")
+        slot.became_ready(7, NOW)
+        slot.exited(7, NOW, "killed by SIGSEGV")
         delays.append(slot.due - NOW)
     assert delays == pytest.approx([0.0, *(FIRST_DELAY_S * 2**doublings for doublings in (1, 2, 3, 4))])
 
@@ -147,7 +241,7 @@ def test_failed_boots_double_the_delay_from_the_first() -> None:
     slot, delays = slot_in(State.BACKOFF), []
     for _ in range(MAX_BOOT_FAILURES - 1):
         slot.forked(7, NOW)
-        slot.exited(NOW, "exit status 3")
+        slot.exited(7, NOW, "exit status 3")
         delays.append(slot.due - NOW)
     assert delays == pytest.approx([FIRST_DELAY_S * 2**doublings for doublings in range(MAX_BOOT_FAILURES - 1)])
 
@@ -156,8 +250,8 @@ def test_the_delay_never_passes_the_longest_however_often_a_worker_dies() -> Non
     slot = slot_in(State.BACKOFF)
     for _ in range(2000):
         slot.forked(7, NOW)
-        slot.became_ready(NOW)
-        slot.exited(NOW, "killed by SIGSEGV")
+        slot.became_ready(7, NOW)
+        slot.exited(7, NOW, "killed by SIGSEGV")
     assert slot.due - NOW == LONGEST_DELAY_S
 
 
@@ -176,11 +270,11 @@ def test_a_worker_that_served_long_enough_has_its_earlier_deaths_forgotten() -> 
     slot, later = slot_in(State.BACKOFF), NOW + STABLE_S + 1
     for _ in range(5):
         slot.forked(7, NOW)
-        slot.became_ready(NOW)
-        slot.exited(NOW, "killed by SIGSEGV")
+        slot.became_ready(7, NOW)
+        slot.exited(7, NOW, "killed by SIGSEGV")
     slot.forked(7, NOW)
-    slot.became_ready(NOW)
-    slot.exited(later, "killed by SIGKILL")
+    slot.became_ready(7, NOW)
+    slot.exited(7, later, "killed by SIGKILL")
     assert slot.tick(later) is Action.FORK
 
 
@@ -189,17 +283,17 @@ def test_a_good_boot_forgets_the_failed_ones() -> None:
     for _ in range(3):
         for _ in range(MAX_BOOT_FAILURES - 1):
             slot.forked(7, NOW)
-            slot.exited(NOW, "exit status 3")
+            slot.exited(7, NOW, "exit status 3")
         slot.forked(7, NOW)
-        slot.became_ready(NOW)
-        slot.exited(NOW, "killed by SIGKILL")
+        slot.became_ready(7, NOW)
+        slot.exited(7, NOW, "killed by SIGKILL")
     assert slot.state is State.BACKOFF
 
 
 def test_what_the_worker_said_is_the_reason_of_a_failed_boot() -> None:
     slot = slot_in(State.STARTING)
     slot.boot_failed("no codec")
-    slot.exited(NOW, "exit status 3")
+    slot.exited(7, NOW, "exit status 3")
     assert slot.reason == "no codec"
 
 
@@ -207,18 +301,18 @@ def test_what_the_worker_said_is_the_reason_of_a_failed_boot() -> None:
 def test_an_old_reason_is_not_given_for_a_new_death(*, is_ready: bool) -> None:
     slot = slot_in(State.STARTING)
     slot.boot_failed("no codec")
-    slot.exited(NOW, "exit status 3")
-    slot.forked(8, NOW)
+    slot.exited(7, NOW, "exit status 3")
+    slot.forked(7, NOW)
     if is_ready:
-        slot.became_ready(NOW)
-    slot.exited(NOW, "killed by SIGKILL")
+        slot.became_ready(7, NOW)
+    slot.exited(7, NOW, "killed by SIGKILL")
     assert slot.reason == "killed by SIGKILL"
 
 
 def test_a_boot_that_hangs_says_so_as_its_reason() -> None:
     slot = slot_in(State.STARTING)
     slot.tick(NOW + BOOT_LIMIT_S + 1)
-    slot.exited(NOW, "killed by SIGKILL")
+    slot.exited(7, NOW, "killed by SIGKILL")
     assert slot.reason == f"not ready within {BOOT_LIMIT_S:g} s"
 
 

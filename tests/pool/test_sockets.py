@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving import wait_until
 
 from imgsrv.errors import CannotListen
-from imgsrv.pool.sockets import Listener, accept_new, refuse_new, waiting_connections
+from imgsrv.pool.sockets import Listener, refuse_new, waiting_connections
 
 HOSTS = [pytest.param("127.0.0.1", id="ipv4"), pytest.param("::1", id="ipv6")]
 
@@ -249,17 +248,3 @@ def test_no_new_connection_enters_a_queue_that_refuses(host: str) -> None:
             # On the loopback a handshake is over when connect returns: what is not in the queue now was dropped.
             assert waiting_connections(listener.for_slot(0)) == 0
             assert not is_connected(trial)
-
-
-def test_a_client_that_was_refused_is_let_in_once_the_slot_accepts_again() -> None:
-    with listening() as listener:
-        refuse_new(listener.for_slot(0))
-        with trying(listener) as trial:
-            accept_new(listener.for_slot(0))
-            wait_until(lambda: is_connected(trial), "the kernel tries again")
-
-
-def test_accepting_where_nothing_was_refused_is_no_fault() -> None:
-    with listening() as listener, connected(listener):
-        accept_new(listener.for_slot(0))
-        assert waiting_connections(listener.for_slot(0)) == 1

@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 from serving import Server, serving, wait_until
+from tinypool import MEAL_BYTES
 
+from imgsrv.pool.child import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
 
 PROGRAM = Path(__file__).parents[1] / "tinypool.py"
@@ -180,18 +182,132 @@ def test_workers_see_by_the_closed_line_alone_that_the_master_is_dead() -> None:
         wait_until(lambda: not any(map(psutil.pid_exists, workers)), "the workers go")
 
 
+# ---- being replaced ---------------------------------------------------------------------------------------
+
+
+def crowd(server: Server, first: int, count: int) -> list[socket.socket]:
+    """Idle connections to one worker."""
+    clients = list[socket.socket]()
+    while len(clients) < count:
+        client = server.connect()
+        if front_of(server, client) == first:
+            clients.append(client)
+        else:
+            client.close()
+    return clients
+
+
+def order(server: Server, *events: str) -> list[tuple[str, int]]:
+    """The named events with their workers, in the order in which they came."""
+    return [(event["event"], event["pid"]) for event in list(server.events) if event["event"] in events]
+
+
+@pytest.mark.parametrize("job", ["sleep", "hold"], ids=["without-the-lock", "with-the-lock"])
+def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts_are_served(job: str) -> None:
+    with tinypool("hangs") as server, contextlib.ExitStack() as clients:
+        client = clients.enter_context(send(server, job))
+        wait_for(server, "job")
+        hung, front = server.named("job")[0]["pid"], front_of(server, client)
+        (other,) = set(server.workers()) - {hung}
+        waiting = [clients.enter_context(each) for each in crowd(server, other, 4)]
+        for each in waiting:
+            each.sendall(b"0.1\n")
+        fronts, engines = zip(*map(answer, waiting), strict=True)
+        assert set(fronts) == {str(other)}
+        assert str(hung) not in engines
+        if not (job == "hold" and front == hung):
+            assert answer(client) == [str(front), "job_timeout"]
+        wait_for(server, "worker_ready", 3)
+        wait_until(lambda: not psutil.pid_exists(hung), "it goes")
+        assert [(each["pid"], each["reason"]) for each in server.named("worker_replaced")] == [(hung, "hang")]
+        (exit_,) = server.named("worker_exit")
+        assert exit_["reason"] == ("killed by SIGKILL" if job == "hold" else "exit status 0")
+        assert {ask(server)[0] for _ in range(40)} == set(map(str, server.workers()))
+
+
+def test_the_clients_of_a_front_whose_engine_hangs_are_served_by_other_engines_before_it_goes() -> None:
+    with tinypool("hangs") as server, contextlib.ExitStack() as clients:
+        clients.enter_context(send(server, "sleep"))
+        wait_for(server, "job")
+        hung = server.named("job")[0]["pid"]
+        (other,) = set(server.workers()) - {hung}
+        idle = [clients.enter_context(each) for each in crowd(server, hung, 4)]
+        wait_for(server, "worker_replaced")
+        for each in idle:
+            each.sendall(b"0.1\n")
+        fronts, engines = zip(*map(answer, idle), strict=True)
+        assert set(fronts) == {str(hung)}
+        assert str(hung) not in engines
+        assert str(other) in engines
+
+
+def test_workers_that_did_their_share_are_replaced_one_at_a_time_by_successors_that_are_ready_first() -> None:
+    with tinypool("few_jobs") as server:
+        first = server.workers()
+        while len(server.named("worker_exit")) < 4:
+            pids = ask(server)
+            assert len(pids) == 2
+            assert all(map(str.isdigit, pids))
+        assert {each["reason"] for each in server.named("worker_replaced")} == {"jobs"}
+        lives = order(server, "worker_replaced", "worker_ready", "worker_exit")[2:]
+        for (_, old), (ready, new), (exit_, gone) in zip(lives[0:12:3], lives[1:12:3], lives[2:12:3], strict=True):
+            assert (ready, exit_, gone) == ("worker_ready", "worker_exit", old)
+            assert new != old
+        assert not set(first) & set(server.workers())
+
+
+def test_a_worker_that_keeps_too_much_memory_is_replaced() -> None:
+    with tinypool("meals") as server:
+        _front, eater = map(int, ask(server, "eat"))
+        wait_for(server, "worker_exit")
+        assert [(each["pid"], each["reason"]) for each in server.named("worker_replaced")] == [(eater, "memory")]
+        assert [event for event, _pid in order(server, "worker_replaced", "worker_ready", "worker_exit")[2:]] == [
+            *("worker_replaced", "worker_ready", "worker_exit")
+        ]
+
+
+def test_a_successor_that_cannot_boot_leaves_the_worker_in_its_place() -> None:
+    with tinypool("successors_fail") as server:
+        first = server.workers()
+        while len(server.named("worker_exit")) < 3:
+            assert set(map(int, ask(server))) <= set(first)
+        assert {each["next"] for each in server.named("worker_exit")} == {"ready"}
+        assert not set(first) & {each["pid"] for each in server.named("worker_exit")}
+
+
+def test_a_stop_while_a_successor_boots_ends_all() -> None:
+    with tinypool("few_jobs") as server:
+        while not server.named("worker_replaced"):
+            ask(server)
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
+def test_memory_shared_with_others_counts_in_part() -> None:
+    shared = b"x" * MEAL_BYTES
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(read_end, 1)
+        os._exit(len(shared) > 0)
+    try:
+        size = proportional_bytes(pid)
+        assert size is not None
+        assert 0 < size < 0.8 * psutil.Process(pid).memory_info().rss
+    finally:
+        os.write(write_end, b"!")
+        os.waitpid(pid, 0)
+        os.close(read_end)
+        os.close(write_end)
+    assert proportional_bytes(pid) is None
+
+
 # ---- stopping ---------------------------------------------------------------------------------------------
 
 
 def test_every_engine_works_until_the_last_client_has_its_answer() -> None:
     with tinypool() as server:
-        crowded, clients = server.workers()[0], list[socket.socket]()
-        while len(clients) < 8:
-            client = server.connect()
-            if front_of(server, client) == crowded:
-                clients.append(client)
-            else:
-                client.close()
+        clients = crowd(server, server.workers()[0], 8)
         for client in clients:
             client.sendall(b"0.2\n")
         wait_for(server, "job", 2)

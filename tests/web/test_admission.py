@@ -76,6 +76,11 @@ def test_the_wait_is_shared_by_the_engines_that_live(ready: int, expected_s: flo
     assert expected_s == pytest.approx(10 * FIRST_GUESS_S / ready)
 
 
+def _at_work(board: Board, row: int, clock: Clock, since_s: float) -> None:
+    board.row(row).set("job_began_us", round((clock.now - since_s) * 1e6))
+    board.row(row).set("job_deadline_us", round((clock.now + 30) * 1e6))
+
+
 def test_the_time_of_a_job_is_learned_from_those_that_are_done() -> None:
     board, clock = _board(1), Clock()
     admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
@@ -92,9 +97,29 @@ def test_a_job_that_takes_long_counts_before_it_is_done() -> None:
     board, clock = _board(1), Clock()
     admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
 
-    board.row(0).set("job_began_us", round((clock.now - 7) * 1e6))
+    _at_work(board, 0, clock, since_s=7)
 
     assert admission.expected_wait_s(1) == pytest.approx(7.0)
+
+
+def test_one_long_job_does_not_make_the_others_look_long() -> None:
+    board, clock = _board(2), Clock()
+    admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
+
+    _at_work(board, 0, clock, since_s=7)
+
+    assert admission.expected_wait_s(10) == pytest.approx(10 * FIRST_GUESS_S)
+
+
+def test_an_engine_that_hangs_is_none() -> None:
+    board, clock = _board(2), Clock()
+    admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
+
+    for row in (0, 1):
+        _at_work(board, row, clock, since_s=7)
+    board.row(0).set("job_deadline_us", round((clock.now - 1) * 1e6))
+
+    assert admission.expected_wait_s(10) == pytest.approx(10 * 7.0)
 
 
 def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -> None:

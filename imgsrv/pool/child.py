@@ -1,0 +1,161 @@
+"""A worker process as its master knows it: forked, watched, retired; and what keeps one from staying for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgsrv.observe.board import Row, WorkerState
+from imgsrv.pool.signals import HANDLED, blocked_signals
+from imgsrv.pool.slot import Slot
+from imgsrv.pool.worker import EXIT_BOOT_FAILED, Surroundings, Work, run_worker
+
+HANG_GRACE_S = 2.0
+"""How long after its deadline a job may still run before its worker is replaced."""
+
+DEAF_S = 5.0
+"""A worker with a hanging job that has not begun to drain so long after it was told to cannot: it is killed."""
+
+KILL_GRACE_S = 2.0
+"""After the drain limit a worker should end by itself; this much later it is killed."""
+
+PROVEN_S = 10.0
+"""A worker is not replaced for its memory before it served so long: a limit below what it starts with ends nothing."""
+
+JOBS_JITTER = 0.1
+"""Workers forked together get limits of jobs up to so much higher, or they would all be replaced together."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """When a worker is replaced though it works; 0 is never.
+
+    memory: bytes, of what a worker has alone and its share of what it has with others (PSS).
+    """
+
+    memory: int = 0
+    jobs: int = 0
+
+
+@dataclass
+class Child:
+    """One worker.
+
+    last_job: the count of its row's jobs at which it is replaced.  retired_at: when it was told to go.
+    """
+
+    pid: int
+    slot: Slot
+    row: Row
+    row_index: int
+    line: socket.socket
+    last_job: float
+    retired_at: float | None = None
+    is_hung: bool = False
+
+    def retire(self, now: float) -> None:
+        """Ask it to finish with its clients and go; its slot is another's."""
+        if self.retired_at is None:
+            self.retired_at = now
+            self.row.set("is_retired", 1)
+            os.kill(self.pid, signal.SIGTERM)
+
+    def reason_to_replace(self, now: float, memory: int | None, limit: int) -> str | None:
+        """One of REPLACED_FOR, or None.  memory: its size in bytes where that was measured just now."""
+        if self._late_s(now) > HANG_GRACE_S:
+            return "hang"
+        if self.row["state"] == WorkerState.DRAINING:
+            return "signal"
+        if memory is not None and memory > limit and now - self.slot.ready_at > PROVEN_S:
+            return "memory"
+        return "jobs" if self.row["jobs_done"] >= self.last_job else None
+
+    def is_overdue(self, now: float, drain_s: float) -> bool:
+        """It was told to go and does not."""
+        if self.retired_at is None:
+            return False
+        told_s = now - self.retired_at
+        is_deaf = self.is_hung and self.row["state"] == WorkerState.READY
+        return told_s > drain_s + KILL_GRACE_S or (is_deaf and told_s > DEAF_S)
+
+    def clear_row(self) -> None:
+        """What a dead worker cannot take back: the row has no other writer until the next is forked."""
+        self.row.set("state", WorkerState.GONE)
+        self.row.set("connections", 0)
+        self.row.set("job_began_us", 0)
+
+    def _late_s(self, now: float) -> float:
+        """Seconds that the current job is over its deadline."""
+        return now - self.row["job_deadline_us"] * 1e-6 if self.row["job_began_us"] else 0.0
+
+
+def last_job(row: Row, limit: int) -> float:
+    """The count of a row's jobs at which a worker that starts with it now has done its share."""
+    return row["jobs_done"] + round(limit * random.uniform(1, 1 + JOBS_JITTER)) if limit else float("inf")  # noqa: S311
+
+
+def proportional_bytes(pid: int) -> int | None:
+    """The PSS of a process; None where it is gone or the kernel does not tell.
+
+    Not RSS: that counts the memory shared with the master and its siblings in full for each of them.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def fork_worker(
+    work: Work, given: Surroundings, selector: selectors.BaseSelector, lines: Iterable[socket.socket]
+) -> tuple[int, socket.socket]:
+    """The pid of a new worker and the master's end of its line, in the master; in the worker it does not return.
+
+    selector, lines: the master's own, which the worker lets go of.  Raises OSError where the machine has no room.
+    """
+    with contextlib.ExitStack() as undo:
+        ours, theirs = socket.socketpair()
+        undo.enter_context(ours).setblocking(False)
+        with theirs, blocked_signals():
+            pid = os.fork()
+            if pid == 0:
+                # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
+                for line in (ours, *lines):
+                    line.close()
+                _become_worker(work, given, selector, theirs)
+        undo.pop_all()
+    return pid, ours
+
+
+def _become_worker(work: Work, given: Surroundings, selector: selectors.BaseSelector, line: socket.socket) -> None:
+    """Drop what is the master's, live as a worker, and leave by the one exit there is."""
+    status = EXIT_BOOT_FAILED
+    try:
+        signal.set_wakeup_fd(-1)  # or the child's signals would wake the master
+        for signum in HANDLED:
+            signal.signal(signum, signal.SIG_DFL)  # the master's handlers; blocked until the worker has its own
+        selector.close()  # its epoll is shared with the master
+        given.listener.keep_only(given.slot)  # or the port would outlive the master in this process
+        random.seed()  # or every worker would draw the same numbers
+        status = run_worker(work, given, line)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def exit_reason(exit_code: int) -> str:
+    """How a process ended, in words; most real-time signals have no name."""
+    if exit_code >= 0:
+        return f"exit status {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
