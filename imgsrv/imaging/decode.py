@@ -6,12 +6,13 @@ import io
 import warnings
 from dataclasses import dataclass
 from mmap import mmap
-from typing import IO
+from typing import IO, Any
 
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
 from imgsrv.errors import TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.broken import broken_is_ours
+from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Limits, Size
 from imgsrv.imaging.metadata import read_metadata, read_orientation
@@ -65,12 +66,17 @@ def read_header(data: Data, limits: Limits) -> Header:
 
     Raises UnsupportedFormat, Undecodable, TooManyPixels or TooManyFrames.
     """
-    name = sniff(bytes(data[:SNIFF_BYTES]))
+    return open_header(sniff(bytes(data[:SNIFF_BYTES])), _as_file(data), limits)
+
+
+def open_header(name: str, file: IO[bytes], limits: Limits) -> Header:
+    """The header of a picture of the format `name`; it must be a file's own beginning."""
+    checked: Any = CheckedFile(name, file, limits) if name in SIZES else file
     with broken_is_ours(name):
         try:
-            image = Image.open(_as_file(data), formats=[FORMATS[name].pillow])
+            image = Image.open(checked, formats=[FORMATS[name].pillow])
         except UnidentifiedImageError as error:
-            raise Undecodable(name, _unread_variant(name, data)) from error
+            raise Undecodable(name, _unread_variant(name, file)) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
     limits.check_header(image.size, frames)
@@ -82,10 +88,10 @@ def read_header(data: Data, limits: Limits) -> Header:
     return Header(name, size, frames, orientation, image)
 
 
-def _unread_variant(name: str, data: Data) -> str:
+def _unread_variant(name: str, file: IO[bytes]) -> str:
     """Why Pillow does not know a picture whose first bytes are right: a TIFF names its colours."""
     if name == "tiff":
-        file = _as_file(data)
+        file.seek(0)
         directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
         file.seek(directory.next)
         directory.load(file)
