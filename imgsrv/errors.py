@@ -95,6 +95,31 @@ class MissingParameter(BadRequest):
         return f"{self.owner} needs {self.parameter}: {self.allowed}"
 
 
+class MissingPart(BadRequest):
+    """An operation works with a second part of the upload, which is not there."""
+
+    operation: str
+    part: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} needs a part named {self.part!r} beside the part 'file': send both as "
+            f"multipart/form-data, as in curl -F file=@photo.jpg -F {self.part}=@…"
+        )
+
+
+class UnusedPart(BadRequest):
+    """A part of the upload that no operation asked for."""
+
+    part: str
+
+    def __str__(self) -> str:
+        return (
+            f"nothing works with the part {self.part!r} of the upload; name the picture's part 'file', put parameters "
+            "into the URL, and name a further part as the `part` of the operation that works with it"
+        )
+
+
 class InvalidParameter(BadRequest):
     """A value of the wrong type or outside its bounds."""
 

@@ -13,8 +13,8 @@ import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -37,11 +37,12 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done with every picture."""
+    """What is done with every picture.  parts: what a request would send beside it, such as a watermark."""
 
     pipeline: Pipeline
     output: Output
     limits: Limits
+    parts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
     try:
         data = sys.stdin.buffer.read() if conversion.source is None else conversion.source.read_bytes()
         with _written_whole(conversion.target) as file:
-            report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits)
+            report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits, recipe.parts)
             return Outcome(conversion, report.size, file.seek(0, os.SEEK_END))
     except ImgsrvError as error:
         return Outcome(conversion, error=str(error))

@@ -34,6 +34,7 @@ is the pipeline.  OUT's suffix says its format.  Several pictures, or a folder, 
 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
+  imgsrv convert photo.jpg out.jpg watermark:scale=0.2 --part watermark=logo.png
   imgsrv convert - - grayscale --format png < photo.jpg > grey.png
 """
 
@@ -51,6 +52,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("paths", nargs="+", metavar="IN … OUT [PIPELINE]", help="pictures, target and pipeline")
     for parameter in parameters_of(Output):
         _add_option(parser, parameter)
+    parser.add_argument(
+        "--part", action="append", default=[], metavar="NAME=FILE",
+        help="a file that an operation works with, as watermark=logo.png; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=_positive, metavar="N", help="processes at work (default: all usable cores)")
     limits = Limits()
     for name, meaning in (
@@ -72,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
         parse_pipeline(positionals.pipeline),
         _output(args, positionals.out),
         Limits(args.max_pixels, args.max_frames),
+        dict(_part(text) for text in args.part),
     )
+    recipe.pipeline.check_parts(recipe.parts)
     conversions = plan(positionals.inputs, positionals.out, recipe.output)
     _make_ready(positionals.out)
     return _convert(conversions, recipe, args.jobs or usable_cpus())
@@ -99,6 +106,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
+
+
+def _part(text: str) -> tuple[str, bytes]:
+    name, equals, file = text.partition("=")
+    if not equals or not name:
+        raise BadArgument(f"--part {text} is not written as NAME=FILE, such as watermark=logo.png")
+    try:
+        return name, Path(file).read_bytes()
+    except OSError as error:
+        raise BadArgument(f"--part {text} cannot be read: {error.strerror}") from error
 
 
 def _output(args: argparse.Namespace, out: str) -> Output:

@@ -88,8 +88,9 @@ def _print_page(console: Console, operation: Operation) -> None:
         console.print()
         console.print(_parameters(None, parameters))
     _say(console, "\nExamples")
-    _say(console, f"  curl --data-binary @photo.jpg '{SERVER}{example.url}' -o out.jpg")
-    _say(console, f"  imgsrv convert photo.jpg out.jpg '{example.pipeline}'")
+    part = f" --part {example.part}={example.part}.png" if example.part else ""
+    _say(console, f"  curl {example.curl_data} '{SERVER}{example.url}' -o out.jpg")
+    _say(console, f"  imgsrv convert photo.jpg out.jpg '{example.pipeline}'{part}")
 
 
 def _signature(operation: Operation) -> str:

@@ -17,10 +17,16 @@ TYPICAL = {"integer": 800, "number": 1.5}
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The same call as the path and query of a URL, and as a pipeline."""
+    """The same call as the path and query of a URL and as a pipeline.  part: name of a second part of the upload."""
 
     url: str
     pipeline: str
+    part: str | None = None
+
+    @property
+    def curl_data(self) -> str:
+        """What curl sends it with."""
+        return f"-F file=@photo.jpg -F {self.part}=@{self.part}.png" if self.part else "--data-binary @photo.jpg"
 
 
 def example_of(operation: Operation) -> Example:
@@ -32,7 +38,8 @@ def example_of(operation: Operation) -> Example:
             break
         given[optional.name] = _value(optional)
     query = f"?{urlencode(given)}" if given else ""
-    return Example(f"/{operation.name}{query}", str(make_step(operation.name, given.items())))
+    step = make_step(operation.name, given.items())
+    return Example(f"/{operation.name}{query}", str(step), step.part)
 
 
 def _is_valid(operation: Operation, given: dict[str, str]) -> bool:

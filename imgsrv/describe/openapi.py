@@ -87,7 +87,8 @@ def _operation_route(operation: Operation) -> Json:
     example = example_of(operation)
     text = "\n\n".join(filter(None, (operation.details, f"For example `POST {example.url}`.")))
     own = parameters_of(operation.parameters)
-    return _picture_route(operation.name, operation.summary, text, _merged(own, parameters_of(Output)))
+    query = _merged(own, parameters_of(Output))
+    return _picture_route(operation.name, operation.summary, text, query, part=example.part)
 
 
 def _pipeline_route() -> Json:
@@ -138,7 +139,9 @@ def _pages() -> Mapping[str, Json]:
     }
 
 
-def _picture_route(name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations") -> Json:
+def _picture_route(
+    name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations", part: str | None = None
+) -> Json:
     picture = {
         "description": "The picture after the operations.",
         "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in HEADERS},
@@ -150,7 +153,7 @@ def _picture_route(name: str, summary: str, text: str, query: Iterable[Json], *,
         "summary": summary,
         "description": text,
         "parameters": list(query),
-        "requestBody": _body(),
+        "requestBody": _body(part),
         "responses": {"200": picture, **_refusals()},
     }
 
@@ -186,12 +189,17 @@ def _query(parameter: Parameter) -> Json:
     }
 
 
-def _body() -> Json:
-    part = _object({PART: {"description": "The picture.", "contentMediaType": "application/octet-stream"}})
+def _body(second: str | None = None) -> Json:
+    """A picture, raw or as a part of a form; with a second part only as one."""
+    names = {PART: "The picture."} | ({second: "What the operation works with."} if second else {})
+    part = _object(
+        {name: {"description": text, "contentMediaType": "application/octet-stream"} for name, text in names.items()}
+    )
+    raw: Json = {} if second else {"*/*": {}}
     return {
         "required": True,
         "description": "The bytes of a picture.  Its format is read from the bytes, whatever the Content-Type says.",
-        "content": {"*/*": {}, "multipart/form-data": {"schema": part}},
+        "content": {**raw, "multipart/form-data": {"schema": part}},
     }
 
 

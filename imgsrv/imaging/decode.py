@@ -14,15 +14,12 @@ from imgsrv.errors import TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.limits import Limits, Size
+from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.profiles import to_srgb
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
-
-Data = bytes | memoryview | mmap
-"""The bytes of a picture file."""
 
 # Pillow warns of odd tags and of large pictures; the first do no harm, the second are ours to refuse.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms
 
-from imgsrv.imaging.decode import Data, Header, read_header
+from imgsrv.imaging.decode import Header, read_header
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.metadata import read_exif, read_tag
 
 EXIF_SUMMARY = {

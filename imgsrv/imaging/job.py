@@ -10,23 +10,27 @@ import ctypes
 import json
 import mmap
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, from_wire
-from imgsrv.imaging.decode import Data
 from imgsrv.imaging.info import describe_picture
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import Report, process_into
+
+Place = tuple[int, int]
+"""Start and size in the body, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """start, size: where the picture lies in the body.  pipeline None asks for a description instead.
 
-    request_id: whose job it is, for the log of an engine that fails on it.
+    request_id: whose job it is, for the log of an engine that fails on it.  parts: where the further parts of the
+    upload lie, by their names.
     """
 
     start: int
@@ -34,6 +38,12 @@ class Job:
     pipeline: Pipeline | None
     output: Output
     request_id: str = ""
+    parts: Mapping[str, Place] = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """Where the last of its bytes lies in the body."""
+        return max(start + size for start, size in ((self.start, self.size), *self.parts.values()))
 
     def to_bytes(self) -> bytes:
         """The job as the engine reads it."""
@@ -43,6 +53,7 @@ class Job:
             "size": self.size,
             "pipeline": None if self.pipeline is None else str(self.pipeline),
             "output": self.output.model_dump(mode="json", exclude_defaults=True),
+            "parts": dict(self.parts),
         }
         return json.dumps(wire).encode()
 
@@ -51,7 +62,9 @@ class Job:
         """The job that `to_bytes` wrote."""
         wire = json.loads(data)
         pipeline = None if wire["pipeline"] is None else parse_pipeline(wire["pipeline"])
-        return cls(wire["start"], wire["size"], pipeline, Output.model_validate(wire["output"]), wire["request_id"])
+        output = Output.model_validate(wire["output"])
+        parts = {name: (start, size) for name, (start, size) in wire["parts"].items()}
+        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +91,13 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, int | None]:
     """
     job = Job.from_bytes(plan)
     # Only as far as the picture goes: behind it lies the plan, which a decoder must not take for pixels.
-    with mmap.mmap(body, job.start + job.size, prot=mmap.PROT_READ) as mapping:
+    with mmap.mmap(body, job.end, prot=mmap.PROT_READ) as mapping:
         try:
             data = _picture_bytes(mapping, job)
             if job.pipeline is None:
                 return _message({"info": describe_picture(data, limits)}), None
-            return _processed(data, job.pipeline, job.output, limits)
+            parts = {name: mapping[start : start + size] for name, (start, size) in job.parts.items()}
+            return _processed(data, job.pipeline, job.output, limits, parts)
         except ImgsrvError as error:
             return _message({"error": error.to_wire()}), None
 
@@ -102,11 +116,13 @@ def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
     return mapping if job.start == 0 else mapping[job.start :]
 
 
-def _processed(data: Data, pipeline: Pipeline, output: Output, limits: Limits) -> tuple[bytes, int]:
+def _processed(
+    data: Data, pipeline: Pipeline, output: Output, limits: Limits, parts: Mapping[str, Data]
+) -> tuple[bytes, int]:
     result = os.memfd_create("imgsrv-result")
     try:
         with os.fdopen(result, "wb", closefd=False) as file:
-            report = process_into(file, data, pipeline, output, limits)
+            report = process_into(file, data, pipeline, output, limits, parts)
     except BaseException:
         os.close(result)
         raise

@@ -1,8 +1,12 @@
 """What a picture may be at most, checked from its header before anything is decoded."""
 
 from dataclasses import dataclass
+from mmap import mmap
 
 from imgsrv.errors import ResultTooLarge, TooManyFrames, TooManyPixels
+
+Data = bytes | memoryview | mmap
+"""The bytes of a picture file."""
 
 Size = tuple[int, int]
 """(width, height) in pixels."""

@@ -66,6 +66,15 @@ Gravity = Literal["center", "north", "northeast", "east", "southeast", "south", 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
+PartName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        examples=["watermark"],
+        description="Name of the part of the upload to work with.",
+    ),
+]
+
 _ALONG = {"west": 0.0, "north": 0.0, "east": 1.0, "south": 1.0}
 
 

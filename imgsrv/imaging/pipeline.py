@@ -8,12 +8,13 @@ A value that holds one of `/ , : = %` is percent-encoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote, unquote
 
-from imgsrv.errors import BadPipeline, RepeatedParameter, UnknownOperation
-from imgsrv.imaging.limits import Limits, Size
+from imgsrv.errors import BadPipeline, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
+from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.picture import Picture
 from imgsrv.imaging.registry import Arguments, Operation
@@ -34,9 +35,22 @@ class Step:
         values = ",".join(f"{name}={_print_value(value)}" for name, value in given.items())
         return f"{self.operation.name}:{values}" if values else self.operation.name
 
+    @property
+    def part(self) -> str | None:
+        """The name of the further part of the upload that it works with."""
+        return self.operation.part_of(self.arguments)
+
     def result_size(self, before: Size) -> Size:
-        """(width, height) after this step.  Raises OperationDoesNotFit."""
+        """(width, height) after this step, or the most it can be.  Raises OperationDoesNotFit."""
         return self.operation.result_size(before, self.arguments)
+
+    def read_part(self, parts: Mapping[str, Data], limits: Limits) -> Any:
+        """What the operation makes of its further part, once for all frames; None where it has none."""
+        if self.part is None or self.operation.read_part is None:
+            return None
+        if self.part not in parts:
+            raise MissingPart(self.operation.name, self.part)
+        return self.operation.read_part(parts[self.part], limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +62,28 @@ class Pipeline:
     def __str__(self) -> str:
         return "/".join(map(str, self.steps))
 
-    def run(self, picture: Picture, limits: Limits) -> Picture:
-        """The picture after every step, frame by frame.  Raises OperationDoesNotFit and ResultTooLarge."""
+    def check_parts(self, names: Collection[str]) -> None:
+        """Raise MissingPart where a step needs a further part of the upload, UnusedPart where none needs one."""
+        wanted = {part: step.operation.name for step in self.steps if (part := step.part) is not None}
+        for part, operation in wanted.items():
+            if part not in names:
+                raise MissingPart(operation, part)
+        if unused := set(names) - set(wanted):
+            raise UnusedPart(min(unused))
+
+    def run(self, picture: Picture, limits: Limits, parts: Mapping[str, Data]) -> Picture:
+        """The picture after every step, frame by frame.
+
+        parts: further parts of the upload.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
+        BadPicture's children for a part that is broken.
+        """
         for step in self.steps:
             size = step.result_size(picture.size)
             limits.check_result(step.operation.name, size, len(picture.frames))
-            frames = tuple(step.operation.apply(frame, step.arguments, picture.source) for frame in picture.frames)
+            part = step.read_part(parts, limits)
+            frames = tuple(
+                step.operation.apply(frame, step.arguments, picture.source, part) for frame in picture.frames
+            )
             picture = replace(picture, frames=frames, source=None)
         return picture
 

@@ -7,9 +7,13 @@ or 1/8 scale by the inverse DCT; only as many frames are decoded as the output c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imgsrv.imaging.limits import Size
-from imgsrv.imaging.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    # Operations that decode a second picture are part of a pipeline, and decoding needs the plan.
+    from imgsrv.imaging.pipeline import Pipeline
 
 SCALES = (8, 4, 2)
 """Denominators of the scales at which libjpeg decodes faster than at full size.

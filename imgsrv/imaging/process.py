@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import BinaryIO
 
-from imgsrv.imaging.decode import Data, Header, decode, read_header
+from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.limits import Limits, Size
+from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.plan import plan_decode
+
+NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,16 @@ class Report:
     encode_s: float
 
 
-def process(data: Data, pipeline: Pipeline, output: Output, limits: Limits) -> bytes:
-    """The bytes of the picture after the pipeline.  Raises UnsupportedFormat and BadPicture's children."""
+def process(
+    data: Data, pipeline: Pipeline, output: Output, limits: Limits, parts: Mapping[str, Data] = NO_PARTS
+) -> bytes:
+    """The bytes of the picture after the pipeline.
+
+    parts: the further parts of the upload that steps work with.  Raises MissingPart, UnsupportedFormat and
+    BadPicture's children.
+    """
     file = io.BytesIO()
-    process_into(file, data, pipeline, output, limits)
+    process_into(file, data, pipeline, output, limits, parts)
     return file.getvalue()
 
 
@@ -42,6 +51,7 @@ def process_into(
     pipeline: Pipeline,
     output: Output,
     limits: Limits,
+    parts: Mapping[str, Data] = NO_PARTS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """As `process`, but written into a file, which for a real one saves every copy in memory."""
@@ -51,7 +61,7 @@ def process_into(
     plan = plan_decode(pipeline, header.size, is_jpeg=header.format == "jpeg", holds_frames=FORMATS[name].has_animation)
     picture = decode(header, plan, limits)
     decoded = clock()
-    result = pipeline.run(picture, limits)
+    result = pipeline.run(picture, limits, parts)
     done = clock()
     encode(result, name, output, file)
     pixels = header.size[0] * header.size[1] * len(picture.frames)

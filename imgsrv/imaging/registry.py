@@ -7,17 +7,25 @@ and are validated before it is called.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
 
-from imgsrv.imaging.limits import Size
+from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.picture import Frame, Source
 
 Arguments = BaseModel
 """The validated parameters of one step; a model of the operation's own, made by the decorator."""
+
+
+ReadPart = Callable[[Data, Limits], Any]
+"""Makes of the bytes of a further part of the upload what an operation works with."""
+
+
+Survey = Callable[[Sequence[Frame], Source, Any], Any]
+"""What an operation has to know of all frames before it changes the first, from frames, source and arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,22 @@ class Operation:
     parameters: type[Arguments]
     result_size: Callable[[Size, Any], Size]
     is_reduction: bool
+    read_part: ReadPart | None
 
-    def apply(self, frame: Frame, arguments: Arguments, source: Source | None) -> Frame:
-        """The frame after the operation.  source: what the frame shows, if that is not itself."""
+    def part_of(self, arguments: Arguments) -> str | None:
+        """The name of the further part of the upload that it works with."""
+        return getattr(arguments, "part") if self.read_part else None  # noqa: B009  a model made at run time
+
+    def apply(self, frame: Frame, arguments: Arguments, source: Source | None, part: Any = None) -> Frame:
+        """The frame after the operation.
+
+        source: what the frame shows, if that is not itself.  part: what `read_part` made of the further part.
+        """
         given = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        if self.read_part:
+            # Its name has done its service by now.
+            del given["part"]
+            return self.run(frame, part, **given)
         if self.is_reduction:
             return self.run(frame, source or Source.of(frame), **given)
         return self.run(frame, **given)
@@ -48,13 +68,19 @@ def operation(
     size: Callable[[Size, Any], Size] = lambda before, _arguments: before,
     check: Callable[[Any], None] | None = None,
     is_reduction: bool = False,
+    part: ReadPart | None = None,
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
 
-    size: the size of the result from the size before and the arguments; may raise OperationDoesNotFit.
+    size: the size of the result from the size before and the arguments; may raise OperationDoesNotFit.  Where only
+        the pixels can tell, it is the most that the result can have on each side; limits are checked against it.
     check: raises ValueError where arguments that are each right do not go together.
     is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
         decoded at a smaller scale, as long as that still covers `size`.
+    survey: looks at all frames at once and gives what the function takes as next argument, so that every frame of
+        an animation is changed alike.
+    part: the operation works with a further part of the upload, whose name is its parameter `part`; the function
+        takes what this makes of it.  It may raise BadPicture's children.
     """
 
     def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
@@ -68,6 +94,7 @@ def operation(
             parameters=_parameters_model(function, check),
             result_size=size,
             is_reduction=is_reduction,
+            read_part=part,
         )
         return function
 

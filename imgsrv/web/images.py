@@ -6,6 +6,7 @@ import asyncio
 import mmap
 import os
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from falcon.asgi import Request, Response
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.job import Answer, Job, read_answer
+from imgsrv.imaging.job import Answer, Job, Place, read_answer
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
@@ -27,7 +28,7 @@ from imgsrv.observe.board import Row
 from imgsrv.web.accept import negotiate
 from imgsrv.web.admission import Admission
 from imgsrv.web.body import Body
-from imgsrv.web.multipart import BodyText, find_picture
+from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
 
 Pairs = list[tuple[str, str]]
 
@@ -55,6 +56,20 @@ class Services:
     exchange: Exchange
     admission: Admission
     row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Where the picture lies in a body, its format by its first bytes, and where the further parts lie."""
+
+    start: int
+    size: int
+    format: str
+    parts: Mapping[str, Place]
+
+    def job(self, pipeline: Pipeline | None, output: Output, request_id: str) -> Job:
+        """The job of doing that with it."""
+        return Job(self.start, self.size, pipeline, output, request_id, self.parts)
 
 
 class OperationRoute:
@@ -93,26 +108,26 @@ class InfoRoute:
             raise UnknownParameter("info", pairs[0][0], [])
         body: Body = req.scope["state"]["body"]
         with closing(body):
-            start, size, _name = await _receive_picture(self._services, req, body)
-            answer, _result = await _performed(self._services, req, body, Job(start, size, None, Output(), _id(req)))
+            upload = await _receive_picture(self._services, req, body, Pipeline())
+            answer, _result = await _performed(self._services, req, body, upload.job(None, Output(), _id(req)))
         resp.media = answer.info
 
 
 async def _answer_picture(services: Services, req: Request, resp: Response, pipeline: Pipeline, output: Output) -> None:
     body: Body = req.scope["state"]["body"]
     with closing(body):
-        start, size, name = await _receive_picture(services, req, body)
+        upload = await _receive_picture(services, req, body, pipeline)
         if output.format == "auto":
             preferred = tuple(services.settings.auto_formats.split(","))
-            chosen = negotiate(req.get_header("Accept") or "*/*", name, preferred)
+            chosen = negotiate(req.get_header("Accept") or "*/*", upload.format, preferred)
             output = output.model_copy(update={"format": chosen})
             resp.set_header("Vary", "Accept")
-        answer, result = await _performed(services, req, body, Job(start, size, pipeline, output, _id(req)))
+        answer, result = await _performed(services, req, body, upload.job(pipeline, output, _id(req)))
     _send_picture(req, resp, answer, result)
 
 
-async def _receive_picture(services: Services, req: Request, body: Body) -> tuple[int, int, str]:
-    """Where the picture lies in the received body, and its format by its first bytes."""
+async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:
+    """What lies where in the received body, with all the parts that the pipeline works with."""
     if body.expected == 0:
         raise EmptyBody
     services.admission.check()
@@ -121,12 +136,14 @@ async def _receive_picture(services: Services, req: Request, body: Body) -> tupl
     state["received"] = time.monotonic()
     if not body.received:
         raise EmptyBody
-    start, size = 0, body.received
+    parts = {FILE_PART: (0, body.received)}
     content_type = req.content_type or ""
     if content_type.lower().startswith("multipart/form-data"):
         with BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
-            start, size = find_picture(mapping, content_type)
-    return start, size, sniff(os.pread(file, min(size, SNIFF_BYTES), start))
+            parts = find_parts(mapping, content_type)
+    start, size = parts.pop(FILE_PART)
+    pipeline.check_parts(parts)
+    return Upload(start, size, sniff(os.pread(file, min(size, SNIFF_BYTES), start)), parts)
 
 
 async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, int | None]:

@@ -1,4 +1,4 @@
-"""Where the picture lies in a multipart/form-data body; it is found in place and not copied."""
+"""Where the parts of a multipart/form-data body lie; they are found in place and not copied."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, cast
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from imgsrv.errors import BadMultipart, EmptyBody
+from imgsrv.errors import BadMultipart, EmptyBody, joined
 
 FILE_PART = "file"
 
 MAX_PARTS = 16
-"""One is wanted; a few more are named in the refusal, and millions would keep the parser busy for many seconds."""
+"""More than any pipeline works with; millions would keep the parser busy for many seconds."""
 
 
 class BodyText(mmap.mmap):
@@ -25,8 +25,8 @@ class BodyText(mmap.mmap):
         return self[start : min(end, start + len(prefix))] == prefix
 
 
-def find_picture(body: BodyText, content_type: str) -> tuple[int, int]:
-    """(start, size) of the part named `file`.  Raises BadMultipart."""
+def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
+    """(start, size) of every part by its name, the picture's `file` among them.  Raises BadMultipart and EmptyBody."""
     _kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
@@ -39,16 +39,16 @@ def find_picture(body: BodyText, content_type: str) -> tuple[int, int]:
         raise BadMultipart(str(error)) from error
     if not parts.is_complete:
         raise BadMultipart("it ends before its closing boundary")
-    unknown = sorted(name for name, _start, _end in parts.found if name != FILE_PART)
-    if unknown:
-        reason = f"part {unknown[0]!r} is not known; name the picture's part 'file' and put parameters into the URL"
-        raise BadMultipart(reason)
-    if len(parts.found) != 1:
-        raise BadMultipart(f"it has {len(parts.found) or 'no'} parts named 'file' and needs one")
-    _name, start, end = parts.found[0]
-    if start == end:
-        raise EmptyBody
-    return start, end - start
+    found = {name: (start, end - start) for name, start, end in parts.found}
+    if FILE_PART not in found:
+        named = f"its parts are named {joined([repr(name) for name in sorted(found)])}" if found else "it has no parts"
+        raise BadMultipart(f"{named}; name the picture's part 'file'")
+    if len(found) < len(parts.found):
+        twice = next(name for name, _start, _end in parts.found if [one[0] for one in parts.found].count(name) > 1)
+        raise BadMultipart(f"it has more than one part named {twice!r}")
+    if empty := [name for name, (_start, size) in found.items() if not size]:
+        raise EmptyBody if empty == [FILE_PART] else BadMultipart(f"the part {empty[0]!r} is empty")
+    return found
 
 
 class _Parts:
@@ -73,7 +73,7 @@ class _Parts:
 
     def _begin(self) -> None:
         if len(self.found) == MAX_PARTS:
-            raise BadMultipart(f"it has more than {MAX_PARTS} parts and needs one")
+            raise BadMultipart(f"it has more than {MAX_PARTS} parts")
         self._header, self._value, self._name = b"", b"", ""
         self._start, self._end = -1, -1
 

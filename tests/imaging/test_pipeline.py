@@ -90,6 +90,8 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(option["enum"])
     if option.get("format") == "colour":
         return st.builds(Colour, *[st.integers(0, 255)] * 4)
+    if "pattern" in option:
+        return st.from_regex(option["pattern"], fullmatch=True)
     if option["type"] == "boolean":
         return st.booleans()
     if option["type"] == "integer":

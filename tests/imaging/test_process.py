@@ -48,7 +48,12 @@ def test_the_report_names_what_came_out_and_how_long_it_took() -> None:
     ticks = iter([1.0, 3.0, 7.0, 15.0])
     data = encoded(picture("RG/BY"))
     report = process_into(
-        io.BytesIO(), data, parse_pipeline("crop:width=1,height=2"), Output(format="gif"), Limits(), lambda: next(ticks)
+        io.BytesIO(),
+        data,
+        parse_pipeline("crop:width=1,height=2"),
+        Output(format="gif"),
+        Limits(),
+        clock=lambda: next(ticks),
     )
     assert (report.format, report.size) == ("gif", (1, 2))
     assert (report.decode_s, report.operations_s, report.encode_s) == (2.0, 4.0, 8.0)

@@ -31,7 +31,11 @@ STEPS = "resize:width=200/sharpen:amount=0.5/grayscale/rotate:degrees=90"
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
 def test_the_example_of_every_operation_works(client: httpx.Client, operation: Operation) -> None:
-    answer = client.post(example_of(operation).url, content=encoded(picture("R").resize((900, 900))))
+    example, red = example_of(operation), encoded(picture("R").resize((900, 900)))
+    if example.part:
+        answer = client.post(example.url, files={"file": red, example.part: encoded(picture("G"))})
+    else:
+        answer = client.post(example.url, content=red)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
     result = opened(answer.content)

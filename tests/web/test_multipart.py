@@ -8,18 +8,18 @@ import os
 import pytest
 
 from imgsrv.errors import BadMultipart, EmptyBody
-from imgsrv.web.multipart import BodyText, find_picture
+from imgsrv.web.multipart import BodyText, find_parts
 
 TYPE = "multipart/form-data; boundary=XX"
 
 
-def found(body: bytes, content_type: str = TYPE) -> bytes:
-    """The picture that is found in the body."""
+def found(body: bytes, content_type: str = TYPE, name: str = "file") -> bytes:
+    """The part that is found in the body."""
     file = os.memfd_create("test")
     try:
         os.pwrite(file, body, 0)
         with BodyText(file, len(body), prot=mmap.PROT_READ) as text:
-            start, size = find_picture(text, content_type)
+            start, size = find_parts(text, content_type)[name]
             return text[start : start + size]
     finally:
         os.close(file)
@@ -94,11 +94,11 @@ def test_the_part_named_file_is_the_picture(body: bytes) -> None:
         pytest.param(part(b"x") + b"--XX", TYPE, "before its closing boundary", id="half-a-last-boundary"),
         pytest.param(b"--XX--\r\n", TYPE, "no parts", id="no-part"),
         pytest.param(b"\xff\xd8\xff", TYPE, "", id="a-raw-picture"),
-        pytest.param(part(b"x") + part(b"y") + END, TYPE, "2 parts", id="two-files"),
+        pytest.param(part(b"x") + part(b"y") + END, TYPE, "more than one part named 'file'", id="two-files"),
         pytest.param(part(b"x", name=b'form-data; name="picture"') + END, TYPE, "'picture'", id="another-name"),
         pytest.param(part(b"x", name=b"form-data") + END, TYPE, "''", id="no-name"),
         pytest.param(
-            part(b"x") + part(b"80", name=b'form-data; name="quality"') + END, TYPE, "'quality'", id="an-unknown-part"
+            part(b"x") + part(b"", name=b'form-data; name="mark"') + END, TYPE, "'mark' is empty", id="an-empty-part"
         ),
         pytest.param(b"--XX\r\nno header\r\n\r\nx\r\n" + END, TYPE, "", id="a-header-without-a-colon"),
         pytest.param(part(b"x") * 17 + END, TYPE, "more than 16", id="many-parts"),
@@ -114,6 +114,11 @@ def test_a_bad_body_is_refused_with_the_reason(body: bytes, content_type: str, r
 def test_a_part_with_very_many_headers_is_refused() -> None:
     with pytest.raises(BadMultipart):
         found(part(b"x", *[b"X-Header: 1"] * 100_000) + END)
+
+
+def test_further_parts_are_found_by_their_names() -> None:
+    body = part(b"picture") + part(b"logo", name=b'form-data; name="watermark"; filename="a.png"') + END
+    assert [found(body, name=name) for name in ("file", "watermark")] == [b"picture", b"logo"]
 
 
 def test_an_empty_part_is_an_empty_body() -> None:
