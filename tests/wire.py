@@ -142,6 +142,12 @@ def ask(server: Server, request: bytes) -> Answer:
         return wire.answer()
 
 
+def metric(server: Server, name: str) -> float:
+    """A metric without labels, as the server tells it now."""
+    lines = ask(server, head("/metrics", method="GET")).body.decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
 # ---- requests that most tests send -------------------------------------------------------------------
 
 HEALTH = head("/healthz", method="GET")

@@ -8,6 +8,7 @@ import falcon.asgi
 
 from imgsrv import __version__
 from imgsrv.config import Settings
+from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
@@ -29,7 +30,8 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
 
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
-    services = Services(settings, exchange, admission, row)
+    limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
+    services = Services(settings, limits, exchange, admission, row)
     for name in OPERATIONS:
         app.add_route(f"/{name}", OperationRoute(services, name))
     app.add_route("/pipeline", PipelineRoute(services))

@@ -18,11 +18,12 @@ from falcon.asgi import Request, Response
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.glance import glance
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
+from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
-from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.observe.board import Row
 from imgsrv.web.accept import negotiate
@@ -53,6 +54,7 @@ class Services:
     """What the routes need of the world."""
 
     settings: Settings
+    limits: Limits
     exchange: Exchange
     admission: Admission
     row: Row
@@ -127,7 +129,10 @@ async def _answer_picture(services: Services, req: Request, resp: Response, pipe
 
 
 async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:
-    """What lies where in the received body, with all the parts that the pipeline works with."""
+    """What lies where in the received body, with all the parts that the pipeline works with.
+
+    Raises also what `glance` raises.
+    """
     if body.expected == 0:
         raise EmptyBody
     services.admission.check()
@@ -143,7 +148,8 @@ async def _receive_picture(services: Services, req: Request, body: Body, pipelin
             parts = find_parts(mapping, content_type)
     start, size = parts.pop(FILE_PART)
     pipeline.check_parts(parts)
-    return Upload(start, size, sniff(os.pread(file, min(size, SNIFF_BYTES), start)), parts)
+    # What its header already condemns must not wait behind heavy jobs only to be refused.
+    return Upload(start, size, glance(file, start, size, services.limits), parts)
 
 
 async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, int | None]:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from pictures import animation, encoded, picture
 from serving import Server, serving, wait_until
-from wire import PNG, Answer, Wire, ask, chunked, head, noise, post
+from wire import PNG, Answer, Wire, ask, chunked, head, metric, noise, post
 
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.registry import OPERATIONS
@@ -317,11 +317,6 @@ def test_a_job_whose_engine_dies_is_answered_500_by_the_front_that_lives() -> No
         assert survivor in server.workers()
         for wire in wires:
             wire.socket.close()
-
-
-def metric(server: Server, name: str) -> float:
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
 def test_a_server_without_descriptors_answers_503_and_says_when_to_come_back() -> None:
