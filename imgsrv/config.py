@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, ValidationError
+from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from imgsrv.errors import BadSetting
@@ -24,6 +24,12 @@ ENVIRONMENT_PREFIX = "IMGSRV_"
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
+
+
+def _a_folder(name: str) -> str:
+    if name and not Path(name).is_dir():
+        raise ValueError(f"{name} is no folder")
+    return name
 
 
 class Settings(BaseSettings):
@@ -52,6 +58,12 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Most pixels of a picture, width × height × frames, known from its header.")
     ] = 100_000_000
     max_frames: Annotated[int, Field(ge=1, le=100_000, description="Most frames of an animation.")] = 256
+
+    font_dir: Annotated[
+        str,
+        AfterValidator(_a_folder),
+        Field(description="Folder with further fonts for the operation `text`, named by their files; empty for none."),
+    ] = ""
 
     header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
     body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0

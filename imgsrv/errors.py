@@ -312,6 +312,16 @@ class Undecodable(BadPicture):
         )
 
 
+class BadLookUpTable(BadPicture):
+    """A part of the upload that should be a 3D look-up table and is not one that is read."""
+
+    title = "Broken look-up table"
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the look-up table cannot be read: {self.reason}; send a .cube file with LUT_3D_SIZE"
+
+
 class TooManyPixels(BadPicture):
     """More pixels than the limit, known from the header."""
 

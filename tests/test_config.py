@@ -122,6 +122,7 @@ WRONG = [
     ("job_timeout_s", "86401", "less than or equal to 86400"),
     ("max_queue", "0", "greater than or equal to 1"),
     ("max_wait_s", "0", "greater than 0"),
+    ("font_dir", "/no/such/folder", "is no folder"),
     ("max_worker_memory", "much", "byte string"),
     ("max_jobs_per_worker", "-1", "greater than or equal to 0"),
     ("drain_s", "3601", "less than or equal to 3600"),

@@ -19,6 +19,7 @@ from imgsrv.cli.conversion import Conversion, Outcome, Recipe, convert, convert_
 from imgsrv.cli.targets import STANDARD, is_folder, plan, split_positionals, suffixes
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
+from imgsrv.imaging.fonts import use_fonts
 from imgsrv.imaging.formats import FORMATS, SUFFIXES
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import OWNER, Output
@@ -57,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
         help="a file that an operation works with, as watermark=logo.png; may be given several times",
     )  # fmt: skip
     parser.add_argument("--jobs", type=_positive, metavar="N", help="processes at work (default: all usable cores)")
+    parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with further fonts for `text`")
     limits = Limits()
     for name, meaning in (
         ("max_pixels", "most pixels of a picture, width × height × frames"),
@@ -72,6 +74,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the pictures; the exit code.  Raises BadRequest's children, UnknownOperation and BadArgument."""
+    if args.font_dir is not None:
+        use_fonts(args.font_dir)
     positionals = split_positionals(args.paths)
     recipe = Recipe(
         parse_pipeline(positionals.pipeline),

@@ -8,12 +8,14 @@ import os
 import resource
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from imgsrv import __version__
 from imgsrv.cli.settings import add_settings, read_settings
 from imgsrv.config import Settings
 from imgsrv.errors import NoWorkerCanBoot
+from imgsrv.imaging.fonts import use_fonts
 from imgsrv.imaging.job import perform
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
@@ -44,6 +46,8 @@ def run(parsed: argparse.Namespace) -> int:
     settings = read_settings(parsed).settings
     configure_logs(settings.log_format, settings.log_level)
     _raise_descriptor_limit()
+    if settings.font_dir:
+        use_fonts(Path(settings.font_dir))
     workers = worker_count(settings.workers)
     with Listener(settings.host, settings.port, settings.backlog) as listener:
         work = _work(settings, f"{settings.host}:{listener.port}")

@@ -23,6 +23,8 @@ NEEDED = {
     "resize": {"width": "5"},
     "crop": {"width": "5", "height": "5"},
     "rotate": {"degrees": "5"},
+    "text": {"text": "Hello"},
+    "redact": {"boxes": "0;0;1;1"},
     "blur": {"sigma": "1"},
     "brightness": {"factor": "1"},
     "contrast": {"factor": "1"},

@@ -83,6 +83,12 @@ def test_any_text_is_a_pipeline_or_an_error_of_ours(text: str) -> None:
     assert parse_pipeline(str(pipeline)) == pipeline
 
 
+def texts_of(schema: dict[str, Any]) -> st.SearchStrategy[str]:
+    if "pattern" in schema:
+        return st.from_regex(schema["pattern"], fullmatch=True)
+    return st.text(min_size=1, max_size=20) if "maxLength" in schema else st.sampled_from(schema["examples"])
+
+
 def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Any valid value of a parameter, from its JSON schema."""
     option = schema.get("anyOf", [schema])[0]
@@ -90,8 +96,8 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(option["enum"])
     if option.get("format") == "colour":
         return st.builds(Colour, *[st.integers(0, 255)] * 4)
-    if "pattern" in option:
-        return st.from_regex(option["pattern"], fullmatch=True)
+    if option["type"] == "string":
+        return texts_of(option)
     if option["type"] == "boolean":
         return st.booleans()
     if option["type"] == "integer":

@@ -23,6 +23,9 @@ from imgsrv.imaging.registry import OPERATIONS, Operation
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
 WIDTH, HEIGHT = opened(PHOTO).size
+IDENTITY_CUBE = b"LUT_3D_SIZE 2\n" + b"".join(
+    b"%d %d %d\n" % (red, green, blue) for blue in (0, 1) for green in (0, 1) for red in (0, 1)
+)
 STEPS = "resize:width=200/sharpen:amount=0.5/grayscale/rotate:degrees=90"
 
 
@@ -33,7 +36,8 @@ STEPS = "resize:width=200/sharpen:amount=0.5/grayscale/rotate:degrees=90"
 def test_the_example_of_every_operation_works(client: httpx.Client, operation: Operation) -> None:
     example, red = example_of(operation), encoded(picture("R").resize((900, 900)))
     if example.part:
-        answer = client.post(example.url, files={"file": red, example.part: encoded(picture("G"))})
+        part = {"lut": IDENTITY_CUBE}.get(operation.name, encoded(picture("G")))
+        answer = client.post(example.url, files={"file": red, example.part: part})
     else:
         answer = client.post(example.url, content=red)
     assert answer.status_code == 200, answer.text

@@ -65,12 +65,25 @@ def watermark(
         mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
     if tile:
         return composite(frame, _tiled(mark, frame.size, space), blend)
-    left, top = _corner(frame.size, mark.size, space, gravity)
-    covered = composite(frame.crop((left, top, left + mark.width, top + mark.height)), mark, blend)
+    return laid(frame, mark, corner(frame.size, mark.size, space, gravity), blend)
+
+
+def laid(frame: Frame, layer: Frame, at: tuple[int, int], blend: Blend = "normal") -> Frame:
+    """The frame with a small layer (RGBA) composed over the part of it whose corner is `at`."""
+    covered = composite(frame.crop((*at, at[0] + layer.width, at[1] + layer.height)), layer, blend)
     # Always a copy: a frame may be another operation's or another frame's.
     result = frame.convert(covered.mode) if frame.mode != covered.mode else frame.copy()
-    result.paste(covered, (left, top))
+    result.paste(covered, at)
     return result
+
+
+def corner(picture: Size, layer: Size, space: int, gravity: Gravity) -> tuple[int, int]:
+    """Left and top of a layer that gravity pulls to an edge, `space` pixels away from it."""
+    x, y = gravity_point(gravity)
+    return (
+        round(space + (picture[0] - 2 * space - layer[0]) * x),
+        round(space + (picture[1] - 2 * space - layer[1]) * y),
+    )
 
 
 def composite(below: Frame, above: Frame, blend: Blend = "normal") -> Frame:
@@ -105,14 +118,6 @@ def _sized(mark: Frame, picture: Size, space: int, scale: float | None) -> Frame
     size = max(1, round(mark.width * factor)), max(1, round(mark.height * factor))
     # A copy, where the size is right already: the mark is laid over every frame of an animation.
     return mark.copy() if size == mark.size else resample(mark, size)
-
-
-def _corner(picture: Size, mark: Size, space: int, gravity: Gravity) -> tuple[int, int]:
-    x, y = gravity_point(gravity)
-    return (
-        round(space + (picture[0] - 2 * space - mark[0]) * x),
-        round(space + (picture[1] - 2 * space - mark[1]) * y),
-    )
 
 
 def _tiled(mark: Frame, picture: Size, space: int) -> Frame:

@@ -1,0 +1,57 @@
+"""Fonts by their names: those of an installed package, and those of a folder that was given at the start."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import ImageFont
+
+from imgsrv.errors import BadSetting
+
+BUILT_IN = "SourceSansPro-Regular"
+"""Latin, Greek and Cyrillic, from the package font-source-sans-pro, which brings further weights and an italic."""
+
+SUFFIXES = (".ttf", ".otf", ".ttc", ".woff2")
+
+_FOLDERS: list[Path] = []
+
+
+def use_fonts(folder: Path) -> None:
+    """Make every font file of the folder usable by its name without suffix.  Raises BadSetting."""
+    try:
+        found = _fonts_in(folder)
+    except OSError as error:
+        raise BadSetting("--font-dir", str(folder), f"it cannot be read ({error.strerror}); name a folder") from error
+    if not found:
+        raise BadSetting("--font-dir", str(folder), f"it holds no font; fonts end with {', '.join(SUFFIXES)}")
+    for file in found.values():
+        try:
+            ImageFont.truetype(file, 10)
+        except OSError as error:
+            raise BadSetting("--font-dir", str(folder), f"{file.name} is no font: {error}") from error
+    _FOLDERS.append(folder)
+    _files.cache_clear()
+
+
+def font_names() -> list[str]:
+    """What `font` may be."""
+    return list(_files())
+
+
+def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """The font at a size in pixels.  name: one of `font_names`."""
+    return ImageFont.truetype(_files()[name], size)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    found = find_spec("font_source_sans_pro")
+    packaged = [Path(folder) / "files" for folder in (found.submodule_search_locations or [] if found else [])]
+    return {name: file for folder in (*packaged, *_FOLDERS) for name, file in _fonts_in(folder).items()}
+
+
+def _fonts_in(folder: Path) -> dict[str, Path]:
+    # The package has every font in two formats; the later, .ttf, is kept.
+    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES}
