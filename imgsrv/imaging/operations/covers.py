@@ -33,6 +33,8 @@ CELLS = 6
 BLUR_SHARE = 0.25
 """Standard deviation of the blur of a box, as a fraction of its shorter side."""
 
+ONE_BOX = "[0-9]{1,5};[0-9]{1,5};[1-9][0-9]{0,4};[1-9][0-9]{0,4}"
+
 PixelBox = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
 
@@ -60,9 +62,7 @@ Boxes = Annotated[
     tuple[PixelBox, ...],
     BeforeValidator(_parse_boxes),
     PlainSerializer(_print_boxes, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^[0-9]{1,5}(;[0-9]{1,5})(;[1-9][0-9]{0,4}){2}$", "examples": ["10;20;100;50"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{ONE_BOX}(;{ONE_BOX})*$", "examples": ["10;20;100;50"]}),
 ]
 
 
