@@ -6,9 +6,21 @@ import json
 from dataclasses import asdict
 
 import pytest
+from pace import QUICK_SHARE, Pace
 from report import PHOTOS, RESULTS, Report, machine
 
 _REPORT = Report()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`."""
+    parser.addoption("--quick", action="store_true", help="short benches, to see that they work; no figures to keep")
+
+
+@pytest.fixture(scope="session")
+def pace(request: pytest.FixtureRequest) -> Pace:
+    """How long a bench takes."""
+    return Pace(QUICK_SHARE) if request.config.getoption("--quick") else Pace()
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +38,8 @@ def street() -> bytes:
     return file.read_bytes()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table and write the lines."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table and write the lines; those of a quick run are no figures to keep."""
     if not _REPORT.rows:
         return
     facts = machine()
@@ -41,6 +53,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"{row.question:<{width}}  {row.value:8.3f} {row.unit:<6} "
             f"({low:.3f} to {high:.3f})  {row.wanted:<18} {mark}"
         )
+    if config.getoption("--quick"):
+        return
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / "latest.jsonl").open("w", encoding="utf-8") as lines:
         for row in _REPORT.rows:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +37,21 @@ class Report:
     def add(self, row: Row) -> None:
         """Put a figure into the table."""
         self.rows.append(row)
+
+    def judge_least(self, question: str, values: Sequence[float], unit: str, *, at_least: float) -> None:
+        """Put a figure that must not be lower into the table: the median of its rounds."""
+        value, spread = statistics.median(values), (min(values), max(values))
+        self.add(Row(question, value, spread, unit, f"at least {at_least:g}", is_reached=value >= at_least))
+
+    def judge_most(self, question: str, values: Sequence[float], unit: str, *, at_most: float) -> None:
+        """Put a figure that must not be higher into the table: the median of its rounds."""
+        value, spread = statistics.median(values), (min(values), max(values))
+        self.add(Row(question, value, spread, unit, f"at most {at_most:g}", is_reached=value <= at_most))
+
+    def note(self, question: str, values: Sequence[float], unit: str, value: float | None = None) -> None:
+        """Put a figure that nothing is asked of into the table: the median of its rounds, or another value."""
+        value = statistics.median(values) if value is None else value
+        self.add(Row(question, value, (min(values), max(values)), unit, "", is_reached=True))
 
 
 def machine() -> dict[str, str]:

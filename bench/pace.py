@@ -1,0 +1,24 @@
+"""How long a bench takes: as long as its figures need, or with `--quick` only long enough to see that it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+QUICK_SHARE = 0.1
+
+LEAST_SECONDS, LEAST_ROUNDS = 0.3, 2
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What part of the full time is taken."""
+
+    share: float = 1.0
+
+    def seconds(self, full: float) -> float:
+        """A duration in seconds."""
+        return max(LEAST_SECONDS, full * self.share)
+
+    def rounds(self, full: int) -> int:
+        """A number of repetitions."""
+        return max(LEAST_ROUNDS, round(full * self.share))

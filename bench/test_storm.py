@@ -1,0 +1,107 @@
+"""What becomes of the requests when three times as many come as the server can do?
+
+Two kinds of client: one that sends its body at once, and one that asks first with `Expect: 100-continue`.  Both open
+a new connection where the server has closed theirs with a refusal.  The load runs on the server's cores and takes more
+from them than before the storm: three times as many requests, and bodies sent in vain.  Hence a second figure, for each
+core that it left.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from typing import NamedTuple
+
+import pytest
+from conversation import Picture, posted
+from lean_load import Slice, always, crowd
+from memory import Memory, memory_of, watched_memory
+from open_loop import Storm, open_loop, planned
+from pace import Pace
+from report import Report
+from serving import Server, serving
+from single_queue import poisson_arrivals
+
+PATH = "/resize?width=720&height=588&fit=fill"
+WORKERS, CONNECTIONS, SEED = 2, 8, 21
+TIMES = 3.0
+
+CLIENTS = {"asks first": True, "sends at once": False}
+
+CORES = len(os.sched_getaffinity(0))
+
+MAX_QUEUE = 256
+"""The default."""
+
+QUEUE_SLACK = 32
+"""Bodies beside those in the queue: at work, kept for the next one, or received while the queue filled."""
+
+
+class Found(NamedTuple):
+    """What one storm found.
+
+    full: before it, with as much as the server can do.  before: with one connection.  first: the request after it.
+    """
+
+    full: Slice
+    before: Slice
+    storm: Storm
+    first: Storm
+    memory: list[Memory]
+    memory_after: Memory
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_three_times_the_capacity(street: bytes, report: Report, pace: Pace, client: str) -> None:
+    picture = posted(PATH, street, asks_first=CLIENTS[client])
+    with serving("--workers", str(WORKERS), "--no-access-log", "--max-queue", str(MAX_QUEUE)) as server:
+        found = _weather(server, picture, pace.seconds(30))
+    storm = found.storm
+    assert not storm.faults, (len(storm.faults), storm.faults[:3])
+    assert len(storm.pictures) + len(storm.refusals) == len(storm.outcomes)
+    assert storm.refusals, "the server did it all: this was no storm"
+    _add_rows(report, found, f"3× capacity, client {client}")
+    _add_memory(report, found, (MAX_QUEUE + QUEUE_SLACK) * len(street) / 1e6)
+
+
+def _weather(server: Server, picture: Picture, seconds: float) -> Found:
+    choose = always(picture)
+    with crowd(server.port, CONNECTIONS) as many:
+        full = many.load(choose, max(1.0, seconds / 5))
+    with crowd(server.port, 1) as one:
+        before = one.load(choose, max(1.0, seconds / 15))
+    plans = planned(poisson_arrivals(TIMES * full.rate, seconds, SEED), choose)
+    with watched_memory(server) as memory:
+        storm = open_loop(server.port, plans)
+    first = open_loop(server.port, planned([0.0], choose))
+    return Found(full, before, storm, first, memory, memory_of(server))
+
+
+def _add_rows(report: Report, found: Found, question: str) -> None:
+    storm = found.storm
+    in_time = sum(outcome.done_s <= storm.seconds for outcome in storm.pictures)
+    goodput = in_time / storm.seconds / found.full.rate
+    report.judge_least(f"{question}: goodput against capacity", [goodput], "×", at_least=0.95)
+    left, left_at_full = CORES - storm.cpu_share, CORES - found.full.cpu_share
+    report.note("the same for each core that the load left to the server", [goodput * left_at_full / left], "×")
+    refused_ms = [outcome.latency_s * 1000 for outcome in storm.refusals]
+    report.judge_most("the same, latency of a refusal", refused_ms, "ms", at_most=50)
+    first_s, unloaded_s = found.first.outcomes[0].latency_s, statistics.median(found.before.latencies_s)
+    report.judge_most("the same, first request after it against unloaded ones", [first_s / unloaded_s], "×", at_most=2)
+    late_ms = [(outcome.sent_s - outcome.plan.due_s) * 1000 for outcome in storm.outcomes]
+    report.note("the same, how late the load sent a request", late_ms, "ms")
+    report.note("the same, the load's own share of a core", [storm.cpu_share], "cores")
+
+
+def _add_memory(report: Report, found: Found, queue_mb: float) -> None:
+    """Rows on memory above that before the storm.  queue_mb: what a full queue takes."""
+    before = found.memory[0]
+    files = [each.files - before.files for each in found.memory]
+    report.judge_most("the same, memory of bodies and results at most", [max(files)], "MB", at_most=round(queue_mb))
+    half = len(found.memory) // 2
+    early, late = found.memory[:half], found.memory[half:]
+    grown = max(each.workers for each in late) - max(each.workers for each in early)
+    report.judge_most("the same, growth of the workers in its second half (PSS)", [grown], "MB", at_most=10)
+    left = [found.memory_after.workers - before.workers]
+    report.note("the same, workers after it above before (PSS)", left, "MB")
