@@ -119,6 +119,8 @@ class Body:
     def close(self) -> None:
         """Let go of the file; it is used again if no engine can still read it."""
         self._on_gone = None
+        # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
+        self._early = bytearray()
         if self._file is not None:
             self._files.give_back(self._file, is_unused=self.is_unused)
             self._file = None
