@@ -74,6 +74,7 @@ class Body:
         self.is_unused = True
         self._limit = 0
         self._early = bytearray()
+        self._dropped = 0
         self._file: int | None = None
         self._done: asyncio.Future[None] | None = None
         self._failure: ImgsrvError | None = None
@@ -120,6 +121,7 @@ class Body:
         """Let go of the file; it is used again if no engine can still read it."""
         self._on_gone = None
         # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
+        self._dropped += len(self._early)
         self._early = bytearray()
         if self._file is not None:
             self._files.give_back(self._file, is_unused=self.is_unused)
@@ -134,7 +136,8 @@ class Body:
         """What is still to come is little enough to be read and dropped."""
         if self._failure or (self._is_held_back and self.is_unwanted):
             return False
-        left = UNREAD_KEPT + 1 if self.expected is None else self.expected - self.received - len(self._early)
+        come = self.received + self._dropped + len(self._early)
+        left = UNREAD_KEPT + 1 if self.expected is None else self.expected - come
         return self.is_complete or left <= UNREAD_KEPT
 
     @property
