@@ -52,6 +52,14 @@ def parse_colour(text: Any) -> Colour:
     return Colour(*channels)
 
 
+def parse_opaque_colour(text: Any) -> Colour:
+    """A colour without transparency, for operations that have no use for it."""
+    colour = parse_colour(text)
+    if not colour.is_opaque:
+        raise ValueError(COLOUR_ALLOWED)
+    return colour
+
+
 COLOUR_ALLOWED = "a colour such as ff8800, ff880080, orange, rgb(255,136,0) or transparent"
 
 ColourParameter = Annotated[
@@ -61,10 +69,18 @@ ColourParameter = Annotated[
     WithJsonSchema({"type": "string", "format": "colour", "examples": ["ff8800", "white", "transparent"]}),
 ]
 
+OpaqueColourParameter = Annotated[
+    Colour,
+    BeforeValidator(parse_opaque_colour),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "opaque-colour", "examples": ["ff8800", "white"]}),
+]
+
 Gravity = Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0, le=10)]
 
 PartName = Annotated[
     str,

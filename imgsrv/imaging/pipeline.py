@@ -129,7 +129,8 @@ def _print_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.12g}"
-    return quote(str(value), safe="")
+    # A step is parted from its name at the first colon only; lists of numbers stay readable.
+    return quote(str(value), safe=":;")
 
 
 def _shortened(text: str, most: int = 200) -> str:

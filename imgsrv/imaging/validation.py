@@ -28,6 +28,14 @@ _TYPE_WORDS = {
     "string": "text",
 }
 
+_FORMAT_WORDS = {
+    "colour": "a colour",
+    "opaque-colour": "an opaque colour",
+    "matrix": "nine numbers from -100 to 100, row by row,",
+    "kernel": "the numbers from -100 to 100 of a square with an odd side of 3 to 15, row by row,",
+    "curve": "2 to 32 points from 0 to 1, from left to right,",
+}
+
 
 def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Model:
     """The model made from text values.
@@ -55,8 +63,8 @@ def describe_allowed(schema: Mapping[str, Any]) -> str:
 def _describe_one(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return joined(schema["enum"]).replace(" and ", " or ")
-    if schema.get("format") == "colour":
-        return "a colour such as " + joined(schema["examples"]).replace(" and ", " or ")
+    if (form := schema.get("format")) in _FORMAT_WORDS:
+        return f"{_FORMAT_WORDS[form]} such as {joined(schema['examples']).replace(' and ', ' or ')}"
     words = _TYPE_WORDS.get(schema.get("type", ""), "a value")
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:

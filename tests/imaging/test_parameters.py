@@ -29,6 +29,14 @@ NEEDED = {
     "brightness": {"factor": "1"},
     "contrast": {"factor": "1"},
     "saturation": {"factor": "1"},
+    "gamma": {"value": "1"},
+    "posterize": {"levels": "4"},
+    "hue": {"degrees": "1"},
+    "temperature": {"kelvin": "5000"},
+    "tint": {"colour": "red"},
+    "duotone": {"shadow": "black"},
+    "curves": {"points": "0:0;1:1"},
+    "matrix": {"values": "1;0;0;0;1;0;0;0;1"},
 }
 """Parameters without which an operation is refused for another reason than the one under test."""
 

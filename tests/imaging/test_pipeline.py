@@ -83,7 +83,10 @@ def test_any_text_is_a_pipeline_or_an_error_of_ours(text: str) -> None:
     assert parse_pipeline(str(pipeline)) == pipeline
 
 
-def texts_of(schema: dict[str, Any]) -> st.SearchStrategy[str]:
+def texts_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    if "colour" in schema.get("format", ""):
+        alpha = st.integers(0, 255) if schema["format"] == "colour" else st.just(255)
+        return st.builds(Colour, *[st.integers(0, 255)] * 3, alpha)
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(min_size=1, max_size=20) if "maxLength" in schema else st.sampled_from(schema["examples"])
@@ -94,8 +97,6 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     option = schema.get("anyOf", [schema])[0]
     if "enum" in option:
         return st.sampled_from(option["enum"])
-    if option.get("format") == "colour":
-        return st.builds(Colour, *[st.integers(0, 255)] * 4)
     if option["type"] == "string":
         return texts_of(option)
     if option["type"] == "boolean":

@@ -4,7 +4,7 @@ Whoever reads OPERATIONS takes it from here, so that nobody sees it empty.
 """
 
 from imgsrv.imaging.operations import geometry  # isort: skip  what most people come for stands first
-from imgsrv.imaging.operations import colour, covers, filters, lettering, lut, overlay
+from imgsrv.imaging.operations import colour, covers, filters, lettering, lut, overlay, tones
 from imgsrv.imaging.registry import OPERATIONS
 
-__all__ = ["OPERATIONS", "colour", "covers", "filters", "geometry", "lettering", "lut", "overlay"]
+__all__ = ["OPERATIONS", "colour", "covers", "filters", "geometry", "lettering", "lut", "overlay", "tones"]

@@ -1,0 +1,108 @@
+"""Parameters that are several numbers in one value: `1;0;0;0;1;0;0;0;1`, and points of a curve: `0:0;0.5:0.6;1:1`.
+
+Neither `;` nor `:` has to be encoded in a value of a pipeline.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+BETWEEN_NUMBERS, BETWEEN_AXES = ";", ":"
+
+LARGEST_NUMBER = 100
+KERNEL_SIDES = range(3, 16, 2)
+MATRIX_SIZE = 9
+POINTS = range(2, 33)
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers in the order in which they were given, row by row where they are a matrix."""
+
+    values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return BETWEEN_NUMBERS.join(map(_printed, self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points from left to right."""
+
+    points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        return BETWEEN_NUMBERS.join(BETWEEN_AXES.join(map(_printed, point)) for point in self.points)
+
+
+def parse_matrix(value: Any) -> Numbers:
+    """Nine numbers; raises ValueError for anything else."""
+    matrix = _parse_numbers(value)
+    if len(matrix.values) != MATRIX_SIZE:
+        raise ValueError(f"{len(matrix.values)} numbers are no matrix of 3 by 3")
+    return matrix
+
+
+def parse_kernel(value: Any) -> Numbers:
+    """As many numbers as a square with an odd side of 3 to 15 has; raises ValueError for anything else."""
+    kernel = _parse_numbers(value)
+    if len(kernel.values) not in {side * side for side in KERNEL_SIDES}:
+        raise ValueError(f"{len(kernel.values)} numbers fill no square with an odd side of 3 to 15")
+    return kernel
+
+
+def parse_curve(value: Any) -> Curve:
+    """Points between 0 and 1, each further right than the one before; raises ValueError for anything else."""
+    if isinstance(value, Curve):
+        return value
+    points = tuple(_parse_point(text) for text in str(value).split(BETWEEN_NUMBERS))
+    if len(points) not in POINTS or not all(0 <= axis <= 1 for point in points for axis in point):
+        raise ValueError("a curve has 2 to 32 points between 0 and 1")
+    if any(left[0] >= right[0] for left, right in itertools.pairwise(points)):
+        raise ValueError("each point of a curve lies further right than the one before")
+    return Curve(points)
+
+
+def _parse_numbers(value: Any) -> Numbers:
+    if isinstance(value, Numbers):
+        return value
+    numbers = _finite(str(value).split(BETWEEN_NUMBERS))
+    if max(map(abs, numbers)) > LARGEST_NUMBER:
+        raise ValueError(f"a number is larger than {LARGEST_NUMBER}")
+    return Numbers(numbers)
+
+
+def _parse_point(text: str) -> Point:
+    # Two numbers or unpacking raises ValueError, which is what pydantic wants of a validator.
+    across, up = _finite(text.split(BETWEEN_AXES))
+    return across, up
+
+
+def _finite(texts: Iterable[str]) -> tuple[float, ...]:
+    numbers = tuple(map(float, texts))
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a number is not finite")
+    return numbers
+
+
+def _printed(number: float) -> str:
+    return f"{number:.12g}"
+
+
+def _parameter(parse: Callable[[Any], Any], form: str, *examples: str) -> tuple[Any, ...]:
+    """What makes a type a parameter: its validation, its printing and its schema."""
+    schema = {"type": "string", "format": form, "examples": list(examples)}
+    return PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema)
+
+
+MatrixParameter = Annotated[Numbers, *_parameter(parse_matrix, "matrix", "0.8;0.2;0;0;1;0;0;0.2;0.8")]
+KernelParameter = Annotated[Numbers, *_parameter(parse_kernel, "kernel", "0;-1;0;-1;5;-1;0;-1;0")]
+CurveParameter = Annotated[Curve, *_parameter(parse_curve, "curve", "0:0;0.5:0.6;1:1")]
