@@ -388,8 +388,8 @@ class WorkerLost(ImgsrvError):
         return "the worker that processed this picture died; it has been replaced, and the picture was not tried again"
 
 
-class Overloaded(ImgsrvError):
-    """No room for another job."""
+class Unavailable(ImgsrvError):
+    """The server has no room for the request now."""
 
     status_hint = 503
     reason: str
@@ -397,6 +397,14 @@ class Overloaded(ImgsrvError):
 
     def __str__(self) -> str:
         return f"{self.reason}; try again in {self.retry_after_s} s"
+
+
+class Overloaded(Unavailable):
+    """No room for another job."""
+
+
+class OutOfResources(Unavailable):
+    """No memory or no descriptor is left for the request; the log says so too."""
 
 
 class JobTimeout(ImgsrvError):
@@ -466,7 +474,9 @@ def _all_below(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
 
 
 _BY_CODE = {
-    kind.code: kind for kind in reversed(_all_below(ImgsrvError)) if kind not in (ImgsrvError, BadRequest, BadPicture)
+    kind.code: kind
+    for kind in reversed(_all_below(ImgsrvError))
+    if kind not in (ImgsrvError, BadRequest, BadPicture, Unavailable)
 }
 
 CODES = tuple(sorted(_BY_CODE))

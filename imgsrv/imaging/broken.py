@@ -28,10 +28,11 @@ RuntimeError is libavif's; ZeroDivisionError and OverflowError come from time sc
 
 @contextmanager
 def broken_is_ours(name: str) -> Iterator[None]:
-    """Inside it, what Pillow raises on a broken picture of the format `name` becomes Undecodable."""
+    """Inside it, what Pillow raises on a broken picture of the format `name` becomes Undecodable.
+
+    MemoryError passes: within the limits of a picture it says something of the machine.
+    """
     try:
         yield
-    except MemoryError as error:
-        raise Undecodable(name, "there is not enough memory to decode it") from error
     except BROKEN as error:
         raise Undecodable(name, str(error) or type(error).__name__) from error

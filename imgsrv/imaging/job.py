@@ -87,7 +87,7 @@ _libc = ctypes.CDLL(None)
 def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, int | None]:
     """Do the job that `plan` describes on the file `body`: the message for the front, and the result's memfd.
 
-    Raises OSError where there is no memory or no descriptor left for the result.
+    Raises OSError or MemoryError where there is no descriptor or no memory left for it.
     """
     job = Job.from_bytes(plan)
     # Only as far as the picture goes: behind it lies the plan, which a decoder must not take for pixels.
@@ -113,7 +113,7 @@ def read_answer(message: bytes) -> Answer:
 
 def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
     """The mapping itself where the picture begins it, which spares a copy; else the picture's bytes."""
-    return mapping if job.start == 0 else mapping[job.start :]
+    return mapping if job.start == 0 else mapping[job.start : job.start + job.size]
 
 
 def _processed(

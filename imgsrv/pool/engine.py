@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -9,10 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from imgsrv.errors import ImgsrvError, InternalError, Overloaded
+from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
 from imgsrv.observe.board import Row, now_us
 from imgsrv.observe.logs import Logger
-from imgsrv.pool.exchange import Exchange, Parcel, Reply
+from imgsrv.pool.exchange import Exchange, Parcel, Reply, UnreadableJob, send_reply
+from imgsrv.resources import needing
+
+PAUSE_S = 0.1
+"""How long nothing is taken after a message that could not be read."""
 
 Perform = Callable[[int, bytes], Reply]
 """Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
@@ -66,9 +71,16 @@ class Engine(threading.Thread):
     def _receive(self) -> Parcel | None:
         try:
             return self._exchange.receive()
-        except (ValueError, OSError) as error:
+        except UnreadableJob as error:
             self._log.error("job_unreadable", reason=str(error))
-            return None
+            if error.reply is not None:
+                with error.reply, contextlib.suppress(OSError):
+                    send_reply(error.reply, _wire(InternalError()), None)
+        except OSError as error:
+            self._log.error("queue_unreadable", reason=str(error))
+        # Others may have what it takes, and a fault that stays must not keep this thread busy.
+        self._is_stopping.wait(PAUSE_S)
+        return None
 
     def _serve(self, parcel: Parcel) -> None:
         late_s = time.monotonic() - parcel.deadline
@@ -77,7 +89,7 @@ class Engine(threading.Thread):
             parcel.close()
         elif late_s > 0:
             self._row.add("jobs_skipped")
-            parcel.answer(_wire(Overloaded("the picture waited in the queue past its deadline", 1)), None)
+            self._answer(parcel, _wire(Overloaded("the picture waited in the queue past its deadline", 1)), None)
         else:
             self._work(parcel)
 
@@ -95,19 +107,28 @@ class Engine(threading.Thread):
         self._row.set("job_began_us", 0)
         self._row.add("job_busy_us", now_us() - began)
         self._row.add("jobs_done")
+        self._answer(parcel, message, result)
+        if result is not None:
+            os.close(result)
+
+    def _answer(self, parcel: Parcel, message: bytes, result: int | None) -> None:
+        """Send the reply, or in its place what keeps it from being sent, and let go of the job."""
         try:
-            parcel.answer(message, result)
-        except ValueError:
-            self._log.exception("reply_too_long", plan=parcel.plan.decode(errors="replace"))
-            parcel.answer(_wire(InternalError()), None)
-        finally:
-            if result is not None:
-                os.close(result)
+            with needing("the reply to the job"):
+                parcel.answer(message, result)
+        except (ValueError, OSError, OutOfResources) as error:
+            self._log.exception("reply_not_sent", plan=parcel.plan.decode(errors="replace"))
+            try:
+                parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()), None)
+            except OSError:
+                # The end of the reply is the only answer left.
+                parcel.close()
 
     def _performed(self, parcel: Parcel) -> Reply:
         try:
-            return self._perform(parcel.body, parcel.plan)
-        # A picture must not end the engine, whatever it makes a codec raise: its client gets a 500 and the log all.
+            with needing("the picture"):
+                return self._perform(parcel.body, parcel.plan)
+        # A picture must not end the engine, whatever it makes a codec raise: its client gets a 5xx and the log all.
         except Exception as error:  # noqa: BLE001
             self._log.exception("job_failed", plan=parcel.plan.decode(errors="replace"))
             return _wire(error if isinstance(error, ImgsrvError) else InternalError()), None

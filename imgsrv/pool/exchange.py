@@ -1,9 +1,10 @@
 """The exchange: one kernel queue from every front to every engine of the machine.
 
 It is an `AF_UNIX` `SOCK_SEQPACKET` pair made before the fork.  A job is one message of fixed size with two
-descriptors attached: a memfd with the request's body and, behind it, the plan; and the engine's end of a private
-reply socket.  Whichever engine is free receives the next message: the kernel is the queue and it is first in,
-first out; nothing is shared in Python.
+descriptors attached: the engine's end of a private reply socket; and a memfd with the request's body and, behind it,
+the plan.  The reply comes first, so that an engine with room for one descriptor only can still say so.  Whichever
+engine is free receives the next message: the kernel is the queue and it is first in, first out; nothing is shared in
+Python.
 
 The reply socket is the life line in both directions.  A front that closes it tells the engine that nobody waits;
 an engine that dies closes it by dying, which the front reads as WorkerLost.
@@ -13,18 +14,25 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
+import errno
 import fcntl
 import os
 import select
 import socket
+import stat
 import struct
 import termios
 from dataclasses import dataclass
 
-from imgsrv.errors import Overloaded, WorkerLost
+from imgsrv.errors import OutOfResources, WorkerLost
+from imgsrv.resources import FOR_ENGINE, RETRY_AFTER_S, is_scarce, needing
 
 MESSAGE = struct.Struct("<QQd")
 """Where the plan starts in the memfd, its length, and the job's deadline on the monotonic clock."""
+
+PARCEL_DESCRIPTORS = 2
+"""The reply and the body."""
 
 QUEUE_BYTES = 4 << 20
 """Asked of the kernel for the queue; it grants what net.core.wmem_max allows, or all of it to root."""
@@ -56,20 +64,25 @@ class Parcel:
             return True
 
     def answer(self, message: bytes, result: int | None) -> None:
-        """Send the reply; a front that has gone meanwhile is no fault.  Raises ValueError for a message too long."""
-        if len(message) > REPLY_BYTES:
-            raise ValueError(f"a reply of {len(message)} bytes; the most is {REPLY_BYTES}")
-        try:
-            socket.send_fds(self.reply, [message], [] if result is None else [result])
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            self.close()
+        """Send the reply and let go of the job; a front that has gone meanwhile is no fault.
+
+        Raises ValueError for a message too long, and OSError where the kernel has no room for it; the job is kept.
+        """
+        send_reply(self.reply, message, result)
+        self.close()
 
     def close(self) -> None:
         """Let go of the body and of the reply, answered or not."""
         os.close(self.body)
         self.reply.close()
+
+
+class UnreadableJob(ValueError):
+    """A message that is no job.  reply: where its sender waits for an answer, if that much could be read."""
+
+    def __init__(self, reason: str, reply: socket.socket | None) -> None:
+        super().__init__(reason)
+        self.reply = reply
 
 
 class Exchange:
@@ -95,36 +108,35 @@ class Exchange:
     def submit(self, body: int, plan_start: int, plan_size: int, deadline: float) -> asyncio.Future[Reply]:
         """Queue a job; the future gives its reply, and cancelling it abandons the job.
 
-        Raises Overloaded where the queue is full.  The future raises WorkerLost where the engine died.
+        Raises OutOfResources where the queue is full or no descriptor left.  The future raises WorkerLost where the
+        engine died, and OutOfResources where there is no descriptor for the result.
         """
-        try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except OSError as error:
-            raise Overloaded(f"the server is out of descriptors ({error.strerror})", retry_after_s=1) from error
-        ours.setblocking(False)
+        with needing("the reply to the job"):
+            ours, theirs = _reply_pair()
         with theirs:
             try:
                 message = MESSAGE.pack(plan_start, plan_size, deadline)
-                socket.send_fds(self._fronts, [message], [body, theirs.fileno()])
-            except OSError as error:
+                with needing("the job in the queue"):
+                    socket.send_fds(self._fronts, [message], [theirs.fileno(), body])
+            except BaseException:
                 ours.close()
-                raise Overloaded(f"the queue of the server is full ({error.strerror})", retry_after_s=1) from error
+                raise
         return _reply_future(ours)
 
     def receive(self) -> Parcel | None:
-        """The next job; None where another engine was faster.  Raises ValueError for a message that is no job."""
+        """The next job; None where another engine was faster.
+
+        Raises UnreadableJob for a message that is none, and OSError where none can be received.
+        """
         try:
-            message, descriptors, _flags, _address = socket.recv_fds(self._engines, MESSAGE.size, 2)
+            message, descriptors, flags, _address = socket.recv_fds(self._engines, MESSAGE.size + 1, PARCEL_DESCRIPTORS)
         except BlockingIOError:
             return None
         try:
-            body, reply = descriptors
-            plan_start, plan_size, deadline = MESSAGE.unpack(message)
-            return Parcel(body, _plan(body, plan_start, plan_size), deadline, socket.socket(fileno=reply))
-        except (ValueError, struct.error, OSError) as error:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise ValueError(f"{len(message)} bytes with {len(descriptors)} descriptors are no job: {error}") from error
+            return _parcel(message, descriptors, flags)
+        except (ValueError, struct.error, OSError, MemoryError) as error:
+            reason = f"{len(message)} bytes with {len(descriptors)} descriptors are no job: {error}"
+            raise UnreadableJob(reason, _salvaged(descriptors)) from error
 
     def watch(self, stop: int) -> select.epoll:
         """A poll that wakes for a job, one idle engine each, and for the descriptor `stop`."""
@@ -135,10 +147,44 @@ class Exchange:
         return poll
 
 
-def _plan(file: int, start: int, size: int) -> bytes:
-    if start + size > os.fstat(file).st_size:
+def send_reply(reply: socket.socket, message: bytes, result: int | None) -> None:
+    """Send what an engine says.  Raises ValueError for a message too long, OSError where there is no room for it."""
+    if len(message) > REPLY_BYTES:
+        raise ValueError(f"a reply of {len(message)} bytes; the most is {REPLY_BYTES}")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        socket.send_fds(reply, [message], [] if result is None else [result])
+
+
+def _reply_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a reply; the kernel's own error where the descriptors left are an engine's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    if is_scarce(max(ours.fileno(), theirs.fileno()), FOR_ENGINE):
+        ours.close()
+        theirs.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return ours, theirs
+
+
+def _parcel(message: bytes, descriptors: list[int], flags: int) -> Parcel:
+    if flags & socket.MSG_CTRUNC and len(descriptors) < PARCEL_DESCRIPTORS:
+        raise ValueError("no more descriptors were free")
+    reply, body = descriptors
+    plan_start, plan_size, deadline = MESSAGE.unpack(message)
+    if plan_start + plan_size > os.fstat(body).st_size:
         raise ValueError("the plan lies outside its file")
-    return os.pread(file, size, start)
+    return Parcel(body, os.pread(body, plan_size, plan_start), deadline, socket.socket(fileno=reply))
+
+
+def _salvaged(descriptors: list[int]) -> socket.socket | None:
+    """Of the descriptors of a message that is no job the reply, if it is one; the others are closed."""
+    found = None
+    for descriptor in descriptors:
+        if found is None and stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            found = socket.socket(fileno=descriptor)
+        else:
+            os.close(descriptor)
+    return found
 
 
 def _reply_future(reply: socket.socket) -> asyncio.Future[Reply]:
@@ -147,12 +193,15 @@ def _reply_future(reply: socket.socket) -> asyncio.Future[Reply]:
 
     def read() -> None:
         try:
-            message, descriptors, _flags, _address = socket.recv_fds(reply, REPLY_BYTES, 1)
+            message, descriptors, flags, _address = socket.recv_fds(reply, REPLY_BYTES, 1)
         except OSError:
-            message, descriptors = b"", []
+            message, descriptors, flags = b"", [], 0
         if future.done():
             for descriptor in descriptors:
                 os.close(descriptor)
+        elif flags & socket.MSG_CTRUNC:
+            reason = f"the server has no room for the result ({os.strerror(errno.EMFILE)})"
+            future.set_exception(OutOfResources(reason, RETRY_AFTER_S))
         elif message:
             future.set_result((message, descriptors[0] if descriptors else None))
         else:

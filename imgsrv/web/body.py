@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, Overloaded
+from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfResources
+from imgsrv.resources import FOR_REPLIES, needing, refuse_scarce
 
 KEPT_FILES, KEPT_BYTES = 4, 2 << 20
 """How many memfds a worker keeps for further bodies, and how large one may be to be kept."""
@@ -42,12 +43,12 @@ class Files:
     def take(self) -> int:
         """A memfd; what stands in it is an earlier body's and will be overwritten.
 
-        Raises Overloaded where no descriptor is left.
+        Raises OutOfResources where no descriptor is left.
         """
-        try:
-            return self._kept.pop() if self._kept else os.memfd_create("imgsrv-body")
-        except OSError as error:
-            raise Overloaded(f"the server is out of descriptors ({error.strerror})", retry_after_s=1) from error
+        if self._kept:
+            return self._kept.pop()
+        with needing("the body"):
+            return refuse_scarce(os.memfd_create("imgsrv-body"), FOR_REPLIES)
 
     def give_back(self, file: int, *, is_unused: bool) -> None:
         """Let go of a memfd.  is_unused: no engine can still read it."""
@@ -61,20 +62,19 @@ class Body:
     """One request's body.
 
     expected: its announced length; 0 for none, None for a chunked one.  is_held_back: the client waits to be told
-    to continue, and decides by itself what to do if it is not.
+    to continue, and decides by itself what to do if it is not.  came: its bytes so far, received: those in its file.
     """
 
     def __init__(self, wire: Wire, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
         self._wire, self._files, self.expected = wire, files, expected
-        self.received = 0
+        self.received = self.came = 0
         self.is_complete = expected == 0
         self._is_held_back = is_held_back
-        self.is_wanted = False
+        self.is_wanted = self.is_dropped = False
         self.is_client_gone = False
         self.is_unused = True
         self._limit = 0
         self._early = bytearray()
-        self._dropped = 0
         self._file: int | None = None
         self._done: asyncio.Future[None] | None = None
         self._failure: ImgsrvError | None = None
@@ -86,7 +86,7 @@ class Body:
         """The whole body as a file that begins with it; `received` is its size, and `close` lets go of it.
 
         Raises BodyTooLarge before a byte is asked for where the length is known, or as soon as the stream passes
-        the limit; RequestTimeout where it takes too long; ClientGone.
+        the limit; RequestTimeout where it takes too long; OutOfResources; ClientGone.
         """
         if self.expected is not None and self.expected > limit:
             raise BodyTooLarge(limit, self.expected)
@@ -95,7 +95,7 @@ class Body:
         self._file = self._files.take()
         self._limit, self.is_wanted = limit, True
         early, self._early = self._early, bytearray()
-        self.feed(early)
+        self._store(early)
         if self._failure:
             raise self._failure
         if not self.is_complete:
@@ -112,16 +112,15 @@ class Body:
         return self._file
 
     def append(self, appendix: bytes) -> int:
-        """Write behind the body, for the engine's eyes; returns where the appendix starts."""
+        """Write behind the body, for the engine's eyes; returns where the appendix starts.  Raises OutOfResources."""
+        _write(self.file, appendix, self.received)
         self.is_unused = False
-        os.pwrite(self.file, appendix, self.received)
         return self.received
 
     def close(self) -> None:
         """Let go of the file; it is used again if no engine can still read it."""
         self._on_gone = None
         # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
-        self._dropped += len(self._early)
         self._early = bytearray()
         if self._file is not None:
             self._files.give_back(self._file, is_unused=self.is_unused)
@@ -134,11 +133,11 @@ class Body:
     @property
     def keeps_connection(self) -> bool:
         """What is still to come is little enough to be read and dropped."""
-        if self._failure or (self._is_held_back and self.is_unwanted):
+        if self.is_complete:
+            return True
+        if self._failure or self.expected is None or (self._is_held_back and self.is_unwanted):
             return False
-        come = self.received + self._dropped + len(self._early)
-        left = UNREAD_KEPT + 1 if self.expected is None else self.expected - come
-        return self.is_complete or left <= UNREAD_KEPT
+        return self.expected - self.came <= UNREAD_KEPT
 
     @property
     def is_unwanted(self) -> bool:
@@ -149,20 +148,22 @@ class Body:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes have come."""
-        if not self.is_wanted:
-            if not self.is_complete:
-                self._early += data
-            return
-        if self.received + len(data) > self._limit:
-            self.fail(BodyTooLarge(self._limit))
-        elif self._file is not None:
-            os.pwrite(self._file, data, self.received)
-            self.received += len(data)
+        self.came += len(data)
+        if self.is_wanted:
+            self._store(data)
+        elif not self.is_dropped:
+            self._early += data
 
     @property
     def direct_bytes(self) -> int:
         """How many of the next bytes on the wire are the body's for certain and need no parser."""
-        return self.expected - self.received if self.is_wanted and self.expected and not self.is_complete else 0
+        is_read = self.is_wanted or self.is_dropped
+        return self.expected - self.came if is_read and self.expected and not self.is_complete else 0
+
+    def drop(self) -> None:
+        """The answer is out: nobody wants what is still to come."""
+        self.is_dropped, self.is_wanted = True, False
+        self._early.clear()
 
     def ended(self) -> None:
         """The last byte has come."""
@@ -174,9 +175,7 @@ class Body:
     def fail(self, error: ImgsrvError) -> None:
         """The rest will not come; whoever waits for it is told."""
         if not self.is_complete:
-            self._failure = error
-            if self._done is not None and not self._done.done():
-                self._done.set_exception(error)
+            self._spoil(error)
 
     def client_gone(self) -> None:
         """The connection is lost."""
@@ -184,3 +183,33 @@ class Body:
         self.fail(ClientGone())
         if self._on_gone is not None:
             self._on_gone()
+
+    # ---- what these are made of -----------------------------------------------------------------------
+
+    def _store(self, data: bytes | bytearray | memoryview) -> None:
+        if self._file is None or self._failure:
+            return
+        if self.received + len(data) > self._limit:
+            self._spoil(BodyTooLarge(self._limit))
+            return
+        try:
+            _write(self._file, data, self.received)
+        except OutOfResources as error:
+            # Raised from here it would end the connection without an answer.
+            self._spoil(error)
+        else:
+            self.received += len(data)
+
+    def _spoil(self, error: ImgsrvError) -> None:
+        self._failure = error
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+
+
+def _write(file: int, data: bytes | bytearray | memoryview, at: int) -> None:
+    """Write all of the data.  Raises OutOfResources."""
+    with needing("the body"):
+        done = os.pwrite(file, data, at)
+        while done < len(data):
+            # The kernel writes what there is room for, and says only at the next attempt that there is no more.
+            done += os.pwrite(file, memoryview(data)[done:], at + done)

@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from imgsrv.errors import HeadersTooLarge, ImgsrvError, RequestTimeout
+from imgsrv.errors import HeadersTooLarge, ImgsrvError, OutOfResources, RequestTimeout
+from imgsrv.resources import FOR_BODIES, RETRY_AFTER_S, is_scarce
 from imgsrv.web.body import Body
 from imgsrv.web.parser import Parser
 from imgsrv.web.problems import make_request_id, raw_answer
@@ -57,6 +58,11 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._front.opened(self)
         self._http.connection_made(cast("asyncio.Transport", _Transport(self, self._transport)))
+        if is_scarce(self._transport.get_extra_info("socket").fileno(), FOR_BODIES):
+            # As if its head were here: what the client sends is read, so that the answer is not reset on its way.
+            self._http.is_in_head = True
+            self.refuse(OutOfResources("the server has no room for another connection", RETRY_AFTER_S))
+            return
         self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.header_timeout_s, self._idle_over)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the loop's guess; the body knows better
@@ -116,13 +122,14 @@ class Connection(asyncio.BufferedProtocol):
         """The app has made room for the body: read on, within its deadlines."""
         self._http.send_continue()
         self._http.flow.resume_reading()
-        self._body_due = self._loop.time() + self._front.settings.body_timeout_s
-        self._watch_rate()
+        self._watch_body()
 
     def body_ended(self) -> None:
         """The body is complete: its deadlines are over."""
         if self._http.is_answering():
             self._disarm()
+        elif not self.is_closing():
+            self._await_request()
 
     def answered(self) -> None:
         """An answer is complete; wait for the next request."""
@@ -132,8 +139,11 @@ class Connection(asyncio.BufferedProtocol):
             self.refuse(self._refusal)
         elif self._http.is_in_head:
             self._arm(self._front.settings.header_timeout_s, self._head_late)
+        elif self._body is not None and not self._body.is_complete:
+            self._body.drop()
+            self._watch_body()
         else:
-            self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.keepalive_s, self._idle_over)
+            self._await_request()
 
     def begin_drain(self) -> None:
         """Give an idle client a last moment."""
@@ -196,6 +206,14 @@ class Connection(asyncio.BufferedProtocol):
         if http.framing_bytes > most:
             self.refuse(HeadersTooLarge(most))
 
+    def _await_request(self) -> None:
+        self._arm(IDLE_GRACE_S if self._front.is_draining else self._front.settings.keepalive_s, self._idle_over)
+
+    def _watch_body(self) -> None:
+        """The body's deadlines begin, whether the app has asked for it or its rest is dropped."""
+        self._body_due = self._loop.time() + self._front.settings.body_timeout_s
+        self._watch_rate()
+
     def _watch_rate(self) -> None:
         """The body's deadlines: its whole time, and the least rate over each window."""
         body = self._body
@@ -205,20 +223,26 @@ class Connection(asyncio.BufferedProtocol):
         if left <= RATE_WINDOW_S:
             self._arm(max(0.0, left), self._body_late)
         else:
-            self._window_began_with = body.received
+            self._window_began_with = body.came
             self._arm(RATE_WINDOW_S, self._rate_due)
 
     def _rate_due(self) -> None:
         body, rate = self._body, self._front.settings.body_rate
-        if body is not None and body.received - self._window_began_with < rate * RATE_WINDOW_S:
-            body.fail(RequestTimeout("body", f"at least {rate} bytes a second", "--body-rate"))
+        if body is not None and body.came - self._window_began_with < rate * RATE_WINDOW_S:
+            self._give_up(body, f"at least {rate} bytes a second", "--body-rate")
         else:
             self._watch_rate()
 
     def _body_late(self) -> None:
         if self._body is not None:
-            limit = f"{self._front.settings.body_timeout_s:g} s"
-            self._body.fail(RequestTimeout("body", limit, "--body-timeout-s"))
+            self._give_up(self._body, f"{self._front.settings.body_timeout_s:g} s", "--body-timeout-s")
+
+    def _give_up(self, body: Body, limit: str, setting: str) -> None:
+        """Wait no longer for a body; its request is answered 408, or has its answer already."""
+        if body.is_dropped:
+            self.close()
+        else:
+            body.fail(RequestTimeout("body", limit, setting))
 
     def _head_late(self) -> None:
         limit = f"{self._front.settings.header_timeout_s:g} s"

@@ -10,7 +10,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from imgsrv.config import Settings
-from imgsrv.errors import ImgsrvError
+from imgsrv.errors import ImgsrvError, OutOfResources
 from imgsrv.observe.board import Row
 from imgsrv.observe.logs import Logger
 from imgsrv.web.body import Files
@@ -89,6 +89,8 @@ class Front:
         """Count and log a request that never reached the app."""
         self._row.add("requests")
         self._row.add(f"error_{error.code}")
+        if isinstance(error, OutOfResources):
+            self._log.warning("request_failed", request_id=request_id, code=error.code, reason=str(error))
         if self.settings.access_log:
             self._log.info(
                 "request_refused", id=request_id, status=error.status_hint, code=error.code, reason=str(error)

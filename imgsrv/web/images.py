@@ -26,6 +26,7 @@ from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.observe.board import Row
+from imgsrv.resources import needing
 from imgsrv.web.accept import negotiate
 from imgsrv.web.admission import Admission
 from imgsrv.web.body import Body
@@ -144,7 +145,7 @@ async def _receive_picture(services: Services, req: Request, body: Body, pipelin
     parts = {FILE_PART: (0, body.received)}
     content_type = req.content_type or ""
     if content_type.lower().startswith("multipart/form-data"):
-        with BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
+        with needing("the form"), BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
             parts = find_parts(mapping, content_type)
     start, size = parts.pop(FILE_PART)
     pipeline.check_parts(parts)
@@ -194,7 +195,7 @@ def _discard(reply: asyncio.Future[tuple[bytes, int | None]]) -> None:
 def _send_picture(req: Request, resp: Response, answer: Answer, result: int | None) -> None:
     if answer.report is None or result is None:
         raise RuntimeError("the engine answered without a picture")
-    with open(result, "rb") as file:  # noqa: PTH123  a descriptor, not a path
+    with needing("the result"), open(result, "rb") as file:  # noqa: PTH123  a descriptor, not a path
         resp.data = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
     report, state = answer.report, req.scope["state"]
     resp.content_type = FORMATS[report.format].media_type

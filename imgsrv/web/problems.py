@@ -14,6 +14,7 @@ from imgsrv.errors import (
     ImgsrvError,
     InternalError,
     Overloaded,
+    Unavailable,
     UnknownOperation,
     UnknownRoute,
     WrongMethod,
@@ -23,6 +24,9 @@ from imgsrv.imaging.validation import closest
 from imgsrv.observe.logs import get_logger
 
 MEDIA_TYPE = "application/problem+json"
+
+FAULTS = 500
+"""From this status on an answer is the server's fault; but one that is overloaded has none."""
 
 ROUTES = ("pipeline", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
 
@@ -50,8 +54,9 @@ def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
     """A whole HTTP answer, for a connection on which no request was understood."""
     body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
+    retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, Unavailable) else ""
     head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+        f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n{retry_after}"
         f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
@@ -67,6 +72,14 @@ def add_handlers(app: falcon.asgi.App[Any, Any]) -> None:
 async def _answer(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvError, _params: dict[str, Any]
 ) -> None:
+    if error.status_hint >= FAULTS and not isinstance(error, Overloaded):
+        get_logger().warning(
+            "request_failed",
+            request_id=req.scope["state"]["request_id"],
+            path=req.path,
+            code=error.code,
+            reason=str(error),
+        )
     _set(req, resp, error)
 
 
@@ -98,7 +111,7 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     resp.status = "499 Client Closed Request" if isinstance(error, ClientGone) else error.status_hint
     resp.content_type = MEDIA_TYPE
     resp.data = json.dumps(problem(error, req.scope["state"]["request_id"]), ensure_ascii=False).encode()
-    if isinstance(error, Overloaded):
+    if isinstance(error, Unavailable):
         resp.set_header("Retry-After", str(error.retry_after_s))
 
 

@@ -7,21 +7,23 @@ import contextlib
 import errno
 import json
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 import pytest
-from queueing import SOON_S, content, submit
+from queueing import SOON_S, content, memory, submit
 from serving import wait_until
 
 from imgsrv.errors import Undecodable, from_wire
 from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.engine import Engine
-from imgsrv.pool.exchange import REPLY_BYTES, Exchange, Reply
+from imgsrv.pool.exchange import MESSAGE, REPLY_BYTES, Exchange, Reply
 
 
 @dataclass
@@ -119,7 +121,8 @@ def raising(error: BaseException) -> Callable[[int, bytes], Reply]:
     ("error", "code"),
     [
         pytest.param(ZeroDivisionError("in a codec"), "internal_error", id="a-fault-of-ours"),
-        pytest.param(MemoryError(), "internal_error", id="out-of-memory"),
+        pytest.param(MemoryError(), "out_of_resources", id="out-of-memory"),
+        pytest.param(OSError(errno.EMFILE, "open"), "out_of_resources", id="out-of-descriptors"),
         pytest.param(Undecodable("png", "cut short"), "undecodable", id="an-error-with-a-code-of-its-own"),
     ],
 )
@@ -147,14 +150,59 @@ def test_a_reply_too_long_to_send_is_an_internal_error_and_the_engine_goes_on() 
         asyncio.run(scenario(made))
 
 
-def test_a_message_that_is_no_job_does_not_end_the_engine() -> None:
-    async def scenario(made: Bench) -> None:
+@contextlib.contextmanager
+def own_job(made: Bench, message: bytes, *, is_small: bool = False) -> Iterator[socket.socket]:
+    """A job by hand: gives the end at which the reply will come.  is_small: only a short one fits."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(SOON_S)
+    if is_small:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    with ours, theirs, memory(b"plan") as file:
+        socket.send_fds(made.exchange._fronts, [message], [theirs.fileno(), file])
+        theirs.close()
+        yield ours
+
+
+def test_a_reply_for_which_there_is_no_room_is_an_error_and_the_engine_goes_on() -> None:
+    with bench(lambda _body, plan: (plan * 10_000, None)) as made:
         made.engine.start()
-        made.exchange._fronts.send(b"nonsense")
+        for _ in range(2):
+            with own_job(made, MESSAGE.pack(0, 4, time.monotonic() + 60), is_small=True) as reply:
+                assert from_wire(json.loads(reply.recv(REPLY_BYTES))["error"]).code == "internal_error"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"nonsense", id="nonsense"),
+        pytest.param(MESSAGE.pack(0, 4, 0.0) + b"x", id="too-long"),
+        pytest.param(MESSAGE.pack(5, 4, 0.0), id="a-plan-beyond-its-file"),
+    ],
+)
+def test_whoever_sends_what_is_no_job_is_told_and_the_engine_goes_on(message: bytes) -> None:
+    async def goes_on(made: Bench) -> None:
         assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
 
     with bench(lambda _body, plan: (plan, None)) as made:
-        asyncio.run(scenario(made))
+        made.engine.start()
+        with own_job(made, message) as reply:
+            assert from_wire(json.loads(reply.recv(REPLY_BYTES))["error"]).code == "internal_error"
+            assert reply.recv(1) == b""
+        asyncio.run(goes_on(made))
+
+
+def test_many_messages_that_are_no_jobs_neither_end_the_engine_nor_keep_it_busy() -> None:
+    async def goes_on(made: Bench) -> None:
+        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
+
+    with bench(lambda _body, plan: (plan, None)) as made:
+        made.engine.start()
+        before = time.process_time()
+        for _ in range(5):
+            made.exchange._fronts.send(b"nonsense")
+        wait_until(lambda: not made.exchange.waiting(), "all are taken")
+        asyncio.run(goes_on(made))
+        assert time.process_time() - before < 0.3
 
 
 @dataclass

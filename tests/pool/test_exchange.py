@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 from queueing import SOON_S, content, memory, received, submit
 
-from imgsrv.errors import Overloaded, WorkerLost
-from imgsrv.pool.exchange import MESSAGE, REPLY_BYTES, Exchange, Reply
+from imgsrv.errors import OutOfResources, WorkerLost
+from imgsrv.pool.exchange import MESSAGE, REPLY_BYTES, Exchange, Reply, UnreadableJob
+from imgsrv.resources import FOR_ENGINE
 
 
 @pytest.fixture
@@ -195,7 +199,7 @@ def test_a_full_queue_refuses_at_once() -> None:
         exchange = Exchange()
         exchange._fronts.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         replies: list[asyncio.Future[Reply]] = []
-        with pytest.raises(Overloaded, match="the queue of the server is full") as raised:
+        with pytest.raises(OutOfResources, match="no room for the job in the queue") as raised:
             fill(exchange, replies)
         assert raised.value.status_hint == 503
         assert exchange.waiting() == len(replies)
@@ -214,7 +218,7 @@ def test_a_refused_job_leaves_no_descriptor_behind() -> None:
         exchange._engines.close()
         before = open_descriptors()
         for _ in range(10):
-            with pytest.raises(Overloaded):
+            with pytest.raises(BrokenPipeError):
                 submit(exchange, b"plan")
         after = open_descriptors()
         exchange._fronts.close()
@@ -240,6 +244,7 @@ def _send(message: bytes, descriptors: int) -> Callable[[Exchange], None]:
         pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 1), id="with-one-descriptor"),
         pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 3), id="with-three-descriptors"),
         pytest.param(_send(MESSAGE.pack(0, 1 << 63, 0.0), 2), id="a-plan-beyond-its-file"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0) + b"x", 2), id="too-long"),
         pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 2), id="a-reply-that-is-no-socket"),
     ],
 )
@@ -250,6 +255,64 @@ def test_a_message_that_is_no_job_is_refused_and_its_descriptors_closed(
     send(exchange)
     with pytest.raises(ValueError, match="are no job"):
         exchange.receive()
+    assert open_descriptors() == before
+
+
+@contextlib.contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Inside it, only so many more can be opened."""
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    filling = [os.dup(0)]
+    while filling[-1] < highest:
+        filling.append(os.dup(0))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filling[-1] + 1 + count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in filling:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_job_for_which_an_engine_has_too_few_descriptors_is_refused_with_its_reply_if_that_has_one(
+    exchange: Exchange, left: int
+) -> None:
+    async def scenario() -> None:
+        reply = submit(exchange, b"plan")
+        with descriptors_left(left), pytest.raises(UnreadableJob, match="no more descriptors were free") as caught:
+            exchange.receive()
+        assert (caught.value.reply is not None) is (left == 1)
+        if caught.value.reply is not None:
+            caught.value.reply.close()
+        with pytest.raises(WorkerLost):
+            await asyncio.wait_for(reply, SOON_S)
+
+    asyncio.run(scenario())
+
+
+def test_a_result_for_which_a_front_has_no_descriptor_is_an_error_of_its_own(exchange: Exchange) -> None:
+    async def scenario() -> None:
+        reply = submit(exchange, b"plan")
+        with memory(b"small picture") as result:
+            received(exchange).answer(b"report", result)
+        with descriptors_left(0), pytest.raises(OutOfResources, match="no room for the result"):
+            await asyncio.wait_for(reply, SOON_S)
+
+    before = open_descriptors()
+    asyncio.run(scenario())
+    assert open_descriptors() == before
+
+
+def test_the_last_descriptors_are_the_engines(exchange: Exchange) -> None:
+    async def scenario() -> None:
+        with descriptors_left(FOR_ENGINE), pytest.raises(OutOfResources, match="no room for the reply"):
+            submit(exchange, b"plan")
+        assert exchange.waiting() == 0
+
+    before = open_descriptors()
+    asyncio.run(scenario())
     assert open_descriptors() == before
 
 

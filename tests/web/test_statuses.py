@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import psutil
@@ -273,19 +271,6 @@ def test_a_picture_that_cannot_be_processed_is_answered_422(
 # ---- 500, 503, 504 ------------------------------------------------------------------------------------
 
 
-def test_a_result_that_cannot_be_written_is_answered_500_and_the_worker_goes_on() -> None:
-    with serving("--workers=1") as server:
-        (worker,) = server.workers()
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
-        answer = ask(server, post("/resize?width=1000&enlarge=true&format=bmp", PNG))
-        problem = checked(answer, 500, "internal_error").problem
-        assert "log" in problem["detail"]
-        assert "Traceback" not in answer.body.decode()
-        assert ask(server, post("/flip", PNG)).status == 200
-        assert server.workers() == [worker]
-        wait_until(lambda: any(event["level"] == "error" for event in server.events), "the log says why")
-
-
 def worker_of(server: Server, wire: Wire) -> int:
     """The worker that holds the connection."""
     return next(
@@ -317,22 +302,6 @@ def test_a_job_whose_engine_dies_is_answered_500_by_the_front_that_lives() -> No
         assert survivor in server.workers()
         for wire in wires:
             wire.socket.close()
-
-
-def test_a_server_without_descriptors_answers_503_and_says_when_to_come_back() -> None:
-    with serving("--workers=1") as server, Wire(server) as wire:
-        (worker,) = server.workers()
-        wire.send(head("/healthz", method="GET"))
-        assert wire.answer().status == 200
-        most = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        open_now = max(int(entry.name) for entry in Path(f"/proc/{worker}/fd").iterdir()) + 1
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (open_now, most[1]))
-        wire.send(post("/flip", PNG))
-        answer = checked(wire.answer(), 503, "overloaded")
-        assert int(answer.headers["retry-after"]) >= 1
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, most)
-        wire.send(post("/flip", PNG))
-        assert wire.answer().status == 200
 
 
 def test_a_server_that_drains_says_so_on_readyz_and_still_serves() -> None:
