@@ -59,7 +59,7 @@ def _value(parameter: Parameter) -> str:
         return str(parameter.default)
     if "enum" in schema:
         return str(schema["enum"][0])
-    return _number(schema)
+    return _number(schema.get("anyOf", [schema])[0])
 
 
 def _number(schema: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, NamedTuple
 
 from PIL import ImageColor
@@ -78,9 +79,54 @@ OpaqueColourParameter = Annotated[
 
 Gravity = Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
 
+
+class Aspect(NamedTuple):
+    """A shape: so much width to so much height."""
+
+    width: float
+    height: float
+
+    def __str__(self) -> str:
+        return f"{self.width:.12g}:{self.height:.12g}"
+
+    @property
+    def ratio(self) -> float:
+        """Width over height."""
+        return self.width / self.height
+
+
+def parse_aspect(text: Any) -> Aspect:
+    """A shape from `16:9`, `16x9` or `1.78`."""
+    if isinstance(text, Aspect):
+        return text
+    found = ASPECT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(ASPECT_ALLOWED)
+    aspect = Aspect(float(found[1]), float(found[2] or 1))
+    if not min(aspect) > 0 or not 1 / MAX_SIDE <= aspect.ratio <= MAX_SIDE:
+        raise ValueError(ASPECT_ALLOWED)
+    return aspect
+
+
+ASPECT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(?:[:x](\d{1,6}(?:\.\d{1,6})?))?", re.ASCII)
+ASPECT_ALLOWED = "a shape such as 16:9 or 1.5"
+
+AspectParameter = Annotated[
+    Aspect,
+    BeforeValidator(parse_aspect),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "aspect", "examples": ["16:9", "1.5"]}),
+]
+
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=10)]
+
+Length = Annotated[Side | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
+"""Pixels, or below 1 the fraction of a side of the picture."""
+
+Offset = Annotated[Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
+"""Pixels from an edge of the picture, or below 1 the fraction of its side."""
 
 PartName = Annotated[
     str,

@@ -81,9 +81,7 @@ class Pipeline:
             size = step.result_size(picture.size)
             limits.check_result(step.operation.name, size, len(picture.frames))
             part = step.read_part(parts, limits)
-            frames = tuple(
-                step.operation.apply(frame, step.arguments, picture.source, part) for frame in picture.frames
-            )
+            frames = step.operation.apply(picture.frames, step.arguments, picture.source, part)
             picture = replace(picture, frames=frames, source=None)
         return picture
 

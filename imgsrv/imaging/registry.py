@@ -40,24 +40,31 @@ class Operation:
     result_size: Callable[[Size, Any], Size]
     is_reduction: bool
     read_part: ReadPart | None
+    survey: Survey | None
 
     def part_of(self, arguments: Arguments) -> str | None:
         """The name of the further part of the upload that it works with."""
         return getattr(arguments, "part") if self.read_part else None  # noqa: B009  a model made at run time
 
-    def apply(self, frame: Frame, arguments: Arguments, source: Source | None, part: Any = None) -> Frame:
-        """The frame after the operation.
+    def apply(
+        self, frames: Sequence[Frame], arguments: Arguments, source: Source | None, part: Any = None
+    ) -> tuple[Frame, ...]:
+        """The frames after the operation.
 
-        source: what the frame shows, if that is not itself.  part: what `read_part` made of the further part.
+        source: what each frame shows, if that is not itself.  part: what `read_part` made of the further part.
         """
         given = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        shown = source or Source.of(frames[0])
+        known: list[Any] = []
         if self.read_part:
             # Its name has done its service by now.
             del given["part"]
-            return self.run(frame, part, **given)
+            known.append(part)
         if self.is_reduction:
-            return self.run(frame, source or Source.of(frame), **given)
-        return self.run(frame, **given)
+            known.append(shown)
+        if self.survey:
+            known.append(self.survey(frames, shown, arguments))
+        return tuple(self.run(frame, *known, **given) for frame in frames)
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -69,6 +76,7 @@ def operation(
     check: Callable[[Any], None] | None = None,
     is_reduction: bool = False,
     part: ReadPart | None = None,
+    survey: Survey | None = None,
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
 
@@ -95,6 +103,7 @@ def operation(
             result_size=size,
             is_reduction=is_reduction,
             read_part=part,
+            survey=survey,
         )
         return function
 

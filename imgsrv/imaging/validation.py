@@ -31,6 +31,7 @@ _TYPE_WORDS = {
 _FORMAT_WORDS = {
     "colour": "a colour",
     "opaque-colour": "an opaque colour",
+    "aspect": "a shape",
     "matrix": "nine numbers from -100 to 100, row by row,",
     "kernel": "the numbers from -100 to 100 of a square with an odd side of 3 to 15, row by row,",
     "curve": "2 to 32 points from 0 to 1, from left to right,",
@@ -66,14 +67,19 @@ def _describe_one(schema: Mapping[str, Any]) -> str:
     if (form := schema.get("format")) in _FORMAT_WORDS:
         return f"{_FORMAT_WORDS[form]} such as {joined(schema['examples']).replace(' and ', ' or ')}"
     words = _TYPE_WORDS.get(schema.get("type", ""), "a value")
+    return f"{words}{_describe_bounds(schema)}"
+
+
+def _describe_bounds(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f"{words} from {low:g} to {high:g}"
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None:
-        return f"{words} of at least {low:g}"
-    if "exclusiveMinimum" in schema:
-        return f"{words} above {schema['exclusiveMinimum']:g}" + (f" and at most {high:g}" if high is not None else "")
-    return words
+        return f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
+    if above is None:
+        return ""
+    if below is not None:
+        return f" above {above:g} and below {below:g}"
+    return f" above {above:g}" + (f" and at most {high:g}" if high is not None else "")
 
 
 def _translated(fault: ErrorDetails, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:

@@ -21,7 +21,8 @@ from imgsrv.imaging.validation import validate
 
 NEEDED = {
     "resize": {"width": "5"},
-    "crop": {"width": "5", "height": "5"},
+    "crop": {"width": "5"},
+    "smartcrop": {"width": "5", "height": "5"},
     "rotate": {"degrees": "5"},
     "text": {"text": "Hello"},
     "redact": {"boxes": "0;0;1;1"},
@@ -40,6 +41,9 @@ NEEDED = {
 }
 """Parameters without which an operation is refused for another reason than the one under test."""
 
+NEEDED_FOR = {("resize", "focus_x"): {"fit": "cover"}, ("resize", "focus_y"): {"fit": "cover"}}
+"""The same for one parameter of an operation."""
+
 Row = tuple[str, str, float, float, bool]
 
 
@@ -50,7 +54,7 @@ def bounded() -> list[Row]:
         properties = operation.parameters.model_json_schema().get("properties", {})
         for parameter, schema in properties.items():
             for option in schema.get("anyOf", [schema]):
-                if option.get("type") in ("integer", "number"):
+                if option.get("type") in ("integer", "number") and "minimum" in option:
                     most = option.get("maximum", float("inf"))
                     rows.append((name, parameter, option["minimum"], most, option["type"] == "integer"))
     return rows
@@ -61,7 +65,7 @@ def ids(row: Row) -> str:
 
 
 def give(name: str, parameter: str, value: str) -> object:
-    given = {**NEEDED.get(name, {}), parameter: value}
+    given = {**NEEDED.get(name, {}), **NEEDED_FOR.get((name, parameter), {}), parameter: value}
     return getattr(make_step(name, given.items()).arguments, parameter)
 
 
@@ -139,7 +143,7 @@ def test_an_unknown_parameter_gets_a_suggestion() -> None:
         make_step("resize", [("widht", "5")])
 
 
-@pytest.mark.parametrize("name", ["crop", "rotate", "blur", "brightness", "contrast", "saturation"])
+@pytest.mark.parametrize("name", ["smartcrop", "rotate", "blur", "brightness", "contrast", "saturation"])
 def test_a_missing_parameter_is_named_with_what_is_allowed(name: str) -> None:
     with pytest.raises(MissingParameter) as caught:
         make_step(name, [])

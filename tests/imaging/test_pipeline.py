@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from imgsrv.errors import BadPipeline, ImgsrvError
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.parameters import Colour
+from imgsrv.imaging.parameters import Aspect, Colour
 from imgsrv.imaging.pipeline import MAX_STEPS, Pipeline, Step, parse_pipeline
 
 
@@ -88,6 +88,8 @@ def texts_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "colour" in schema.get("format", ""):
         alpha = st.integers(0, 255) if schema["format"] == "colour" else st.just(255)
         return st.builds(Colour, *[st.integers(0, 255)] * 3, alpha)
+    if schema.get("format") == "aspect":
+        return st.builds(Aspect, st.integers(1, 100), st.integers(1, 100))
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(min_size=1, max_size=20) if "maxLength" in schema else st.sampled_from(schema["examples"])
@@ -107,11 +109,15 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.floats(option["minimum"], option["maximum"]).map(lambda value: float(f"{value:.12g}"))
 
 
+NEEDED = {"resize": ["width"], "crop": ["width"]}
+"""Parameters of which an operation needs one."""
+
+
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
     operation = OPERATIONS[draw(st.sampled_from(sorted(OPERATIONS)))]
     schema = operation.parameters.model_json_schema()
-    required = {*schema.get("required", []), *(["width"] if operation.name == "resize" else [])}
+    required = {*schema.get("required", []), *NEEDED.get(operation.name, ())}
     given_values = {
         name: draw(values_of(of))
         for name, of in schema.get("properties", {}).items()

@@ -79,7 +79,7 @@ def lut(
     frame: Frame,
     cube: Cube,
     *,
-    part: PartName = "lut",  # noqa: ARG001  read by the registry
+    part: PartName = "lut",
     strength: Annotated[Unit, Field(description="1 is the table, 0 changes nothing.")] = 1.0,
 ) -> Frame:
     """Change colours as a 3D look-up table says: a .cube file, sent as the part `lut` of the upload.

@@ -41,7 +41,7 @@ def watermark(
     frame: Frame,
     mark: Frame,
     *,
-    part: PartName = "watermark",  # noqa: ARG001  read by the registry
+    part: PartName = "watermark",
     scale: Annotated[
         float | None,
         Field(ge=0.01, le=1, description="Width of the mark as a fraction of the picture's; if not given, its own."),

@@ -1,0 +1,55 @@
+"""Resampling in linear light: sRGB levels become 16 bits of light, are mixed, and become levels again.
+
+What is mixed is then as bright as it looks from afar: a star stays a star, a fine pattern keeps its grey.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from cykooz_resizer import ImageData, PixelType, ResizeOptions, Resizer
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgsrv.imaging.limits import Size
+from imgsrv.imaging.picture import Frame
+
+Light = NDArray[np.uint16]
+"""Linear light, 0 to MOST_LIGHT."""
+
+MOST_LIGHT = 65_535
+
+_PIXEL_TYPES = {"L": PixelType.U16, "RGB": PixelType.U16x3, "RGBA": PixelType.U16x4}
+
+
+def _light_of_levels() -> Light:
+    """The table of IEC 61966-2-1, 5.2."""
+    level = np.arange(256) / 255
+    light = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004  the standard's
+    return np.round(light * MOST_LIGHT).astype(np.uint16)
+
+
+def _levels_of_light() -> NDArray[np.uint8]:
+    light = np.arange(MOST_LIGHT + 1) / MOST_LIGHT
+    level = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004  the same
+    return np.round(level * 255).astype(np.uint8)
+
+
+_LIGHT, _LEVELS = _light_of_levels(), _levels_of_light()
+_OPACITY = np.arange(256, dtype=np.uint16) * (MOST_LIGHT // 255)
+
+
+def resample_light(frame: Frame, size: Size, options: ResizeOptions) -> Frame:
+    """The frame at `size`, its colours mixed as light; alpha is premultiplied for the while."""
+    pixels = np.asarray(frame)
+    tables = [_LIGHT] * 3 + [_OPACITY] if frame.mode == "RGBA" else [_LIGHT] * len(frame.getbands())
+    # 4× faster than numpy's indexing.
+    light = np.asarray(cv2.LUT(pixels, np.stack(tables, axis=-1)[None]), np.uint16)
+    kind = _PIXEL_TYPES[frame.mode]
+    result = ImageData(*size, kind)
+    Resizer().resize(ImageData(*frame.size, kind, light.tobytes()), result, options)
+    mixed = np.frombuffer(result.get_buffer(), np.uint16).reshape(size[1], size[0], *pixels.shape[2:])
+    levels = np.take(_LEVELS, mixed)
+    if frame.mode == "RGBA":
+        levels[..., 3] = np.round(mixed[..., 3] / (MOST_LIGHT / 255))
+    return Image.fromarray(levels)

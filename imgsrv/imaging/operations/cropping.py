@@ -1,0 +1,110 @@
+"""Operations that cut a part out, at full resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from imgsrv.errors import OperationDoesNotFit
+from imgsrv.imaging.limits import Size
+from imgsrv.imaging.parameters import AspectParameter, Length, Offset
+from imgsrv.imaging.picture import Frame, Source
+from imgsrv.imaging.placement import CropGravity, FocusX, FocusY, check_focus, corner, place
+from imgsrv.imaging.registry import operation
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, as Pillow counts them."""
+
+
+def _pixels(length: float | None, side: int) -> int | None:
+    """Pixels of a length that is a fraction of the side where it is below 1."""
+    if length is None or length >= 1:
+        return None if length is None else int(length)
+    return max(1, math.floor(length * side + 0.5))
+
+
+def _offset(offset: float, side: int) -> int:
+    return int(offset) if isinstance(offset, int) else math.floor(offset * side + 0.5)
+
+
+def _part_size(before: Size, arguments: Any) -> Size:
+    """The size of the part, which may be larger than the picture where it is given in pixels."""
+    width, height = _pixels(arguments.width, before[0]), _pixels(arguments.height, before[1])
+    if arguments.aspect is None:
+        return width or before[0], height or before[1]
+    ratio = arguments.aspect.ratio
+    if width is None:
+        # The largest of this shape, or that of the given height.
+        width = math.floor(min(before[0], before[1] * ratio) + 0.5) if height is None else round(height * ratio)
+    return max(1, width), max(1, height or min(before[1], round(width / ratio)))
+
+
+def _check_crop(arguments: Any) -> None:
+    given = [arguments.width, arguments.height, arguments.aspect]
+    if given.count(None) == len(given):
+        raise ValueError("width, height or aspect is needed; give one or two of them")
+    if None not in given:
+        raise ValueError("width, height and aspect say too much together; leave one of them out")
+    check_focus(arguments)
+
+
+def _cropped_size(before: Size, arguments: Any) -> Size:
+    size = _part_size(before, arguments)
+    left, top = (
+        0 if given is None else _offset(given, side)
+        for given, side in zip((arguments.left, arguments.top), before, strict=True)
+    )
+    if left + size[0] > before[0] or top + size[1] > before[1]:
+        reason = (
+            f"the box {size[0]}×{size[1]} at left={left}, top={top} does not lie "
+            f"inside the picture of {before[0]}×{before[1]}"
+        )
+        raise OperationDoesNotFit("crop", reason)
+    return size
+
+
+def _survey_crop(frames: Sequence[Frame], source: Source, arguments: Any) -> Box:
+    size = _part_size(source.size, arguments)
+    left, top = corner(source.size, size, place(frames, source, size, arguments))
+    if arguments.left is not None:
+        left = _offset(arguments.left, source.size[0])
+    if arguments.top is not None:
+        top = _offset(arguments.top, source.size[1])
+    return left, top, left + size[0], top + size[1]
+
+
+@operation(size=_cropped_size, check=_check_crop, survey=_survey_crop)
+def crop(
+    frame: Frame,
+    box: Box,
+    *,
+    width: Annotated[
+        Length | None, Field(description="Width of the part in pixels, or below 1 as a fraction of the picture's.")
+    ] = None,
+    height: Annotated[
+        Length | None, Field(description="Height of the part in pixels, or below 1 as a fraction of the picture's.")
+    ] = None,
+    left: Annotated[
+        Offset | None, Field(description="Left edge in pixels or as a fraction; by `gravity` if not given.")
+    ] = None,
+    top: Annotated[
+        Offset | None, Field(description="Top edge in pixels or as a fraction; by `gravity` if not given.")
+    ] = None,
+    gravity: Annotated[
+        CropGravity,
+        Field(description="Where the part lies when its edges are not given; `smart` is where it attracts most."),
+    ] = "center",
+    aspect: Annotated[
+        AspectParameter | None, Field(description="Shape of the part; alone it gives the largest part of that shape.")
+    ] = None,
+    focus_x: FocusX = None,
+    focus_y: FocusY = None,
+) -> Frame:
+    """Cut out a part, in pixels or fractions of the upright picture.
+
+    A side that is not given is the picture's own, or follows from `aspect`.
+    """
+    return frame.crop(box)

@@ -1,0 +1,203 @@
+"""Resize and smartcrop: the operations that may decode a JPEG at a smaller scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from imgsrv.imaging.canvas import on_canvas
+from imgsrv.imaging.limits import Box, Size
+from imgsrv.imaging.parameters import MAX_SIDE, TRANSPARENT, ColourParameter, Side
+from imgsrv.imaging.picture import Frame, Source
+from imgsrv.imaging.placement import CropGravity, FocusX, FocusY, Point, check_focus, has_focus, place
+from imgsrv.imaging.registry import operation
+from imgsrv.imaging.resample import Kernel, resample
+from imgsrv.imaging.saliency import most_salient
+
+Fit = Literal["inside", "outside", "cover", "contain", "fill"]
+
+Width = Annotated[
+    Side | None, Field(description="Width of the result in pixels; at most the picture's own unless `enlarge`.")
+]
+Height = Annotated[
+    Side | None, Field(description="Height of the result in pixels; at most the picture's own unless `enlarge`.")
+]
+LeastWidth = Annotated[
+    Side | None, Field(description="The scale is at least what gives this width, even where `inside` asks for less.")
+]
+LeastHeight = Annotated[Side | None, Field(description="The same for the height.")]
+Density = Annotated[float, Field(ge=0.1, le=10, description="Device pixels for each pixel: multiplies all sides.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """The parameters of resize that say a size."""
+
+    width: int | None
+    height: int | None
+    fit: Fit = "cover"
+    enlarge: bool = False
+    dpr: float = 1.0
+    min_width: int | None = None
+    min_height: int | None = None
+
+    @classmethod
+    def of(cls, arguments: Any) -> _Wish:
+        return cls(*(getattr(arguments, field.name) for field in fields(cls)))
+
+    @property
+    def box(self) -> tuple[int | None, int | None]:
+        """Width and height in device pixels."""
+        return self._dense(self.width), self._dense(self.height)
+
+    @property
+    def canvas(self) -> Size | None:
+        """The box of `cover` and `contain`, which give it exactly."""
+        width, height = self.box
+        return (width, height) if width and height and self.fit in ("cover", "contain") else None
+
+    def scaled_size(self, before: Size) -> Size:
+        """The size of the whole picture after scaling, before any cropping or padding."""
+        most = math.inf if self.enlarge else 1.0
+        factors = [side / have for side, have in zip(self.box, before, strict=True) if side is not None]
+        least = (self._dense(self.min_width), self._dense(self.min_height))
+        if self.fit == "fill":
+            sides = (
+                have if side is None and floor is None else min(max(side or have, floor or 1), have * most)
+                for side, floor, have in zip(self.box, least, before, strict=True)
+            )
+            return _rounded(*sides)
+        floors = [side / have for side, have in zip(least, before, strict=True) if side is not None]
+        wanted = max(factors) if self.fit in ("cover", "outside") else min(factors)
+        scale = min(max(wanted, *floors) if floors else wanted, most)
+        return _rounded(before[0] * scale, before[1] * scale)
+
+    def result_size(self, before: Size) -> Size:
+        if self.canvas is None:
+            return self.scaled_size(before)
+        return self.canvas if self.fit == "contain" else _covered_size(self.scaled_size(before), self.canvas)
+
+    def _dense(self, side: int | None) -> int | None:
+        return None if side is None else max(1, math.floor(side * self.dpr + 0.5))
+
+
+def _rounded(width: float, height: float) -> Size:
+    return max(1, math.floor(width + 0.5)), max(1, math.floor(height + 0.5))
+
+
+def _covered_size(scaled: Size, wanted: Size) -> Size:
+    """The wanted shape, smaller where the picture is too small for it."""
+    shrink = min(1.0, scaled[0] / wanted[0], scaled[1] / wanted[1])
+    return _rounded(wanted[0] * shrink, wanted[1] * shrink)
+
+
+def _covering(before: Size, after: Size) -> tuple[float, float]:
+    """The size of the largest part of the picture that has the shape of the result."""
+    scale = min(before[0] / after[0], before[1] / after[1])
+    return after[0] * scale, after[1] * scale
+
+
+def _cover_box(before: Size, after: Size, point: Point) -> Box:
+    width, height = _covering(before, after)
+    return (before[0] - width) * point[0], (before[1] - height) * point[1], width, height
+
+
+def _check(arguments: Any) -> None:
+    if arguments.width is None and arguments.height is None:
+        raise ValueError("width or height is needed; give one of them or both")
+    if arguments.fit != "cover" and (has_focus(arguments) or arguments.gravity == "smart"):
+        raise ValueError(
+            "focus_x, focus_y and gravity=smart choose what fit=cover keeps; no other fit cuts anything off"
+        )
+    check_focus(arguments)
+    has_least = arguments.min_width is not None or arguments.min_height is not None
+    if has_least and arguments.fit in ("cover", "contain"):
+        raise ValueError(f"fit={arguments.fit} has no use for min_width and min_height; its width and height are exact")
+    longest = max(arguments.width or 0, arguments.height or 0, arguments.min_width or 0, arguments.min_height or 0)
+    if longest * arguments.dpr > MAX_SIDE:
+        raise ValueError(f"{longest} pixels at dpr={arguments.dpr:g} is more than the {MAX_SIDE} a side may have")
+
+
+def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
+    """Where the part that `cover` keeps lies, or the picture on the canvas of `contain`."""
+    wish = _Wish.of(arguments)
+    return place(frames, source, _covering(source.size, wish.result_size(source.size)), arguments)
+
+
+@operation(
+    size=lambda before, arguments: _Wish.of(arguments).result_size(before),
+    check=_check,
+    is_reduction=True,
+    survey=_survey,
+)
+def resize(
+    frame: Frame,
+    source: Source,
+    point: Point,
+    *,
+    width: Width = None,
+    height: Height = None,
+    fit: Annotated[
+        Fit,
+        Field(
+            description="With both sides given: `inside` them, `outside` them, `cover` them and crop, "
+            "be `contain`ed in them with bars, or `fill` them and distort."
+        ),
+    ] = "inside",
+    gravity: Annotated[
+        CropGravity,
+        Field(description="Which part stays (cover), `smart` for what attracts most, or where it sits (contain)."),
+    ] = "center",
+    kernel: Annotated[Kernel, Field(description="Resampling kernel.")] = "lanczos",
+    enlarge: Annotated[bool, Field(description="Also make a picture larger than it is.")] = False,
+    background: Annotated[ColourParameter, Field(description="Colour of the bars of `contain`.")] = TRANSPARENT,
+    focus_x: FocusX = None,
+    focus_y: FocusY = None,
+    dpr: Density = 1.0,
+    min_width: LeastWidth = None,
+    min_height: LeastHeight = None,
+    linear: Annotated[bool, Field(description="Mix light rather than levels: small lights stay bright.")] = False,
+) -> Frame:
+    """Change the size; one side alone keeps the proportions.
+
+    A picture is never enlarged unless `enlarge` is true: `inside`, `outside` and `fill` stop at its own size,
+    `cover` keeps the wanted shape at the largest size the picture has, `contain` keeps the canvas and centres it.
+    """
+    wish = _Wish(width, height, fit, enlarge, dpr, min_width, min_height)
+    after = wish.result_size(source.size)
+    if wish.canvas and fit == "cover":
+        box = source.part(_cover_box(source.size, after, point))
+        return resample(frame, after, box=box, kernel=kernel, linear=linear)
+    scaled = resample(frame, wish.scaled_size(source.size), box=source.box, kernel=kernel, linear=linear)
+    return on_canvas(scaled, after, point, background) if wish.canvas else scaled
+
+
+def _smartcrop_size(before: Size, arguments: Any) -> Size:
+    return _Wish(arguments.width, arguments.height, enlarge=arguments.enlarge).result_size(before)
+
+
+def _survey_smartcrop(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
+    return most_salient(frames, source, _covering(source.size, _smartcrop_size(source.size, arguments)))
+
+
+@operation(size=_smartcrop_size, is_reduction=True, survey=_survey_smartcrop)
+def smartcrop(
+    frame: Frame,
+    source: Source,
+    point: Point,
+    *,
+    width: Annotated[Side, Field(description="Width of the result in pixels.")],
+    height: Annotated[Side, Field(description="Height of the result in pixels.")],
+    enlarge: Annotated[bool, Field(description="Also make a picture larger than it is.")] = False,
+) -> Frame:
+    """Scale and crop to the part that attracts most: edges, skin, strong colours and contrast.
+
+    The same as `resize` with `fit=cover,gravity=smart`.  No faces are looked for.  All frames of an animation are
+    cut alike.
+    """
+    after = _Wish(width, height, enlarge=enlarge).result_size(source.size)
+    return resample(frame, after, box=source.part(_cover_box(source.size, after, point)))
