@@ -41,7 +41,7 @@ def test_the_overview_names_every_operation_format_and_output_parameter(imgsrv: 
 
 
 def test_the_overview_shows_what_may_be_left_out_in_brackets(imgsrv: Operations) -> None:
-    assert "width height [left] [top] [gravity]" in imgsrv()
+    assert "width height [enlarge]" in imgsrv()
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
