@@ -37,11 +37,9 @@ class OwnParcel:
         """Nobody waits for the reply any more."""
         return self.future.done()
 
-    def answer(self, message: bytes, result: int | None) -> None:
+    def answer(self, message: bytes, result: bytes | memoryview = b"") -> None:
         """Give the reply to the front's thread."""
-        # As over a socket: the engine closes its own descriptor.
-        reply = message, None if result is None else os.dup(result)
-        self.future.get_loop().call_soon_threadsafe(_deliver, self.future, reply)
+        self.future.get_loop().call_soon_threadsafe(_deliver, self.future, (message, bytes(result)))
         self.close()
 
     def close(self) -> None:
@@ -52,8 +50,6 @@ class OwnParcel:
 def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:
     if not future.done():
         future.set_result(reply)
-    elif (result := reply[1]) is not None:
-        os.close(result)
 
 
 class OwnQueue:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from imgsrv.pool.exchange import Exchange, Parcel, Reply
+from imgsrv.pool.exchange import REPLY, Exchange, Parcel, Reply
 
 SOON_S = 5.0
 
@@ -26,8 +28,15 @@ def memory(content: bytes) -> Iterator[int]:
 
 def submit(exchange: Exchange, plan: bytes, body: bytes = b"picture", within_s: float = 60.0) -> asyncio.Future[Reply]:
     """Queue a job whose body and plan lie in one file, as a front does."""
-    with memory(body + plan) as file:
-        return exchange.submit(file, len(body), len(plan), time.monotonic() + within_s)
+    file = os.memfd_create("test")
+    try:
+        os.write(file, body + plan)
+        future = exchange.submit(file, len(body), len(plan), time.monotonic() + within_s)
+    except BaseException:
+        os.close(file)
+        raise
+    future.add_done_callback(lambda _: os.close(file))
+    return future
 
 
 def received(exchange: Exchange) -> Parcel:
@@ -37,7 +46,18 @@ def received(exchange: Exchange) -> Parcel:
     return parcel
 
 
-def content(descriptor: int) -> bytes:
-    """All of a file, which is closed."""
-    with open(descriptor, "rb") as file:
-        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+@contextlib.contextmanager
+def message(queue: socket.socket, head: bytes, plan: bytes) -> Iterator[Callable[[], bytes | None]]:
+    """A message by hand, with all descriptors of a job; gives a function for what comes back, None for its end."""
+    ours, theirs = os.pipe()
+    with memory(plan) as file:
+        socket.send_fds(queue, [head], [theirs, file])
+        os.close(theirs)
+
+        def reply() -> bytes | None:
+            assert select.select([ours], [], [], SOON_S)[0]
+            place = os.read(ours, 100)
+            return os.pread(file, REPLY.unpack(place)[1], REPLY.unpack(place)[0]) if place else None
+
+        yield reply
+        os.close(ours)

@@ -87,15 +87,15 @@ class LineFront:
             return b" ".join(WorkerState(row["state"]).name.encode() for row in self._board.rows())
         file = os.memfd_create("plan")
         os.write(file, line)
-        reply = self._exchange.submit(file, 0, len(line), time.monotonic() + JOB_LIMIT_S)
-        os.close(file)
         try:
             async with asyncio.timeout(JOB_LIMIT_S):
-                message, _result = await reply
+                message, _result = await self._exchange.submit(file, 0, len(line), time.monotonic() + JOB_LIMIT_S)
         except WorkerLost as error:
             message = error.code.encode()
         except TimeoutError:
             message = b"job_timeout"
+        finally:
+            os.close(file)
         return b"%d %b" % (os.getpid(), message)
 
 
@@ -119,9 +119,9 @@ def perform(_body: int, plan: bytes) -> Reply:
         ctypes.PyDLL(None).sleep(1000)  # which, other than CDLL, keeps the lock
     if plan == b"eat":
         _eaten.append(b"x" * MEAL_BYTES)
-        return b"%d" % os.getpid(), None
+        return b"%d" % os.getpid(), b""
     time.sleep(1000 if plan == b"sleep" else float(plan))
-    return b"%d" % os.getpid(), None
+    return b"%d" % os.getpid(), b""
 
 
 # ---- scenarios --------------------------------------------------------------------------------------------

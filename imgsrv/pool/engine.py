@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -13,13 +12,13 @@ from collections.abc import Callable
 from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
 from imgsrv.observe.board import Row, now_us
 from imgsrv.observe.logs import Logger
-from imgsrv.pool.exchange import Exchange, Parcel, Reply, UnreadableJob, send_reply
+from imgsrv.pool.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.resources import needing
 
 PAUSE_S = 0.1
 """How long nothing is taken after a message that could not be read."""
 
-Perform = Callable[[int, bytes], Reply]
+Perform = Callable[[int, bytes], tuple[bytes, Data]]
 """Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
 
 
@@ -73,9 +72,6 @@ class Engine(threading.Thread):
             return self._exchange.receive()
         except UnreadableJob as error:
             self._log.error("job_unreadable", reason=str(error))
-            if error.reply is not None:
-                with error.reply, contextlib.suppress(OSError):
-                    send_reply(error.reply, _wire(InternalError()), None)
         except OSError as error:
             self._log.error("queue_unreadable", reason=str(error))
         # Others may have what it takes, and a fault that stays must not keep this thread busy.
@@ -89,7 +85,7 @@ class Engine(threading.Thread):
             parcel.close()
         elif late_s > 0:
             self._row.add("jobs_skipped")
-            self._answer(parcel, _wire(Overloaded("the picture waited in the queue past its deadline", 1)), None)
+            self._answer(parcel, _wire(Overloaded("the picture waited in the queue past its deadline", 1)))
         else:
             self._work(parcel)
 
@@ -101,37 +97,38 @@ class Engine(threading.Thread):
         self._row.add("jobs_begun")
         try:
             message, result = self._performed(parcel)
+        except BaseException:
+            # The engine dies of it, but its process goes on and would keep the client waiting.
+            parcel.close()
+            raise
         finally:
-            # Kept by an engine that dies of the job, it would keep the reply open and its client waiting.
             self._at_work = None
         self._row.set("job_began_us", 0)
         self._row.add("job_busy_us", now_us() - began)
         self._row.add("jobs_done")
         self._answer(parcel, message, result)
-        if result is not None:
-            os.close(result)
 
-    def _answer(self, parcel: Parcel, message: bytes, result: int | None) -> None:
+    def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
         """Send the reply, or in its place what keeps it from being sent, and let go of the job."""
         try:
-            with needing("the reply to the job"):
+            with needing("the result"):
                 parcel.answer(message, result)
-        except (ValueError, OSError, OutOfResources) as error:
+        except (OSError, OutOfResources) as error:
             self._log.exception("reply_not_sent", plan=parcel.plan.decode(errors="replace"))
             try:
-                parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()), None)
+                parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()))
             except OSError:
                 # The end of the reply is the only answer left.
                 parcel.close()
 
-    def _performed(self, parcel: Parcel) -> Reply:
+    def _performed(self, parcel: Parcel) -> tuple[bytes, Data]:
         try:
             with needing("the picture"):
                 return self._perform(parcel.body, parcel.plan)
         # A picture must not end the engine, whatever it makes a codec raise: its client gets a 5xx and the log all.
         except Exception as error:  # noqa: BLE001
             self._log.exception("job_failed", plan=parcel.plan.decode(errors="replace"))
-            return _wire(error if isinstance(error, ImgsrvError) else InternalError()), None
+            return _wire(error if isinstance(error, ImgsrvError) else InternalError()), b""
 
 
 def _wire(error: ImgsrvError) -> bytes:

@@ -1,13 +1,14 @@
 """The exchange: one kernel queue from every front to every engine of the machine.
 
 It is an `AF_UNIX` `SOCK_SEQPACKET` pair made before the fork.  A job is one message of fixed size with two
-descriptors attached: the engine's end of a private reply socket; and a memfd with the request's body and, behind it,
-the plan.  The reply comes first, so that an engine with room for one descriptor only can still say so.  Whichever
-engine is free receives the next message: the kernel is the queue and it is first in, first out; nothing is shared in
-Python.
+descriptors attached: the end to write to of a private pipe; and a memfd with the request's body and, behind it, the
+plan.  Whichever engine is free receives the next message: the kernel is the queue and it is first in, first out;
+nothing is shared in Python.
 
-The reply socket is the life line in both directions.  A front that closes it tells the engine that nobody waits;
-an engine that dies closes it by dying, which the front reads as WorkerLost.
+The engine writes its answer behind the plan, into pages that are warm where the memfd was used before, and says
+through the pipe where it lies.  The pipe is the life line in both directions.  A front that closes it tells the engine
+that nobody waits; an engine that dies closes it by dying, which the front reads as WorkerLost.  It is no socket,
+because the kernel looks for cycles of sockets within sockets at every close of one while another is on its way.
 """
 
 from __future__ import annotations
@@ -25,24 +26,30 @@ import struct
 import termios
 from dataclasses import dataclass
 
-from imgsrv.errors import OutOfResources, WorkerLost
-from imgsrv.resources import FOR_ENGINE, RETRY_AFTER_S, is_scarce, needing
+from imgsrv.errors import ImgsrvError, InternalError, WorkerLost
+from imgsrv.resources import FOR_ENGINE, is_scarce, needing
 
 MESSAGE = struct.Struct("<QQd")
 """Where the plan starts in the memfd, its length, and the job's deadline on the monotonic clock."""
 
 PARCEL_DESCRIPTORS = 2
-"""The reply and the body."""
+"""The reply, first so that an engine with room for one only can still say that it has none, and the body."""
 
 QUEUE_BYTES = 4 << 20
 """Asked of the kernel for the queue; it grants what net.core.wmem_max allows, or all of it to root."""
 
-REPLY_BYTES = 65_536
+REPLY = struct.Struct("<QQQ")
+"""Where the engine's message starts in the memfd, its length, and that of the result behind it."""
 
 SO_SNDBUFFORCE = 32
 
-Reply = tuple[bytes, int | None]
-"""What the engine says, and a descriptor of the memfd with the result if there is one."""
+UNREADABLE = REPLY.pack(0, 0, 0)
+"""What a front is told whose message is no job."""
+
+Data = bytes | memoryview
+
+Reply = tuple[bytes, bytes]
+"""What the engine says, and the result; that is empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +57,34 @@ class Parcel:
     """A job as an engine receives it; the engine closes both ends when it is done."""
 
     body: int
+    plan_start: int
     plan: bytes
     deadline: float
-    reply: socket.socket
+    reply: int
 
     def is_abandoned(self) -> bool:
         """Nobody waits for the reply any more."""
-        try:
-            return not self.reply.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        poll = select.poll()
+        # Without an event of its own it tells of errors only, and a pipe that nobody reads is one.
+        poll.register(self.reply, 0)
+        return bool(poll.poll(0))
 
-    def answer(self, message: bytes, result: int | None) -> None:
-        """Send the reply and let go of the job; a front that has gone meanwhile is no fault.
+    def answer(self, message: bytes, result: Data = b"") -> None:
+        """Give the reply and let go of the job; a front that has gone meanwhile is no fault.
 
-        Raises ValueError for a message too long, and OSError where the kernel has no room for it; the job is kept.
+        Raises OSError where there is no room for it; the job is kept.
         """
-        send_reply(self.reply, message, result)
+        answer_into(self.body, self.plan_start + len(self.plan), self.reply, message, result)
         self.close()
 
     def close(self) -> None:
         """Let go of the body and of the reply, answered or not."""
         os.close(self.body)
-        self.reply.close()
+        os.close(self.reply)
 
 
 class UnreadableJob(ValueError):
-    """A message that is no job.  reply: where its sender waits for an answer, if that much could be read."""
-
-    def __init__(self, reason: str, reply: socket.socket | None) -> None:
-        super().__init__(reason)
-        self.reply = reply
+    """A message that is no job; its front has been told so, if that much could be read."""
 
 
 class Exchange:
@@ -108,20 +110,22 @@ class Exchange:
     def submit(self, body: int, plan_start: int, plan_size: int, deadline: float) -> asyncio.Future[Reply]:
         """Queue a job; the future gives its reply, and cancelling it abandons the job.
 
-        Raises OutOfResources where the queue is full or no descriptor left.  The future raises WorkerLost where the
-        engine died, and OutOfResources where there is no descriptor for the result.
+        body: has to stay open until the future is done.  Raises OutOfResources where the queue is full or no
+        descriptor left.  The future raises WorkerLost where the engine died, and OutOfResources where there is no
+        memory for the result.
         """
         with needing("the reply to the job"):
-            ours, theirs = _reply_pair()
-        with theirs:
-            try:
-                message = MESSAGE.pack(plan_start, plan_size, deadline)
-                with needing("the job in the queue"):
-                    socket.send_fds(self._fronts, [message], [theirs.fileno(), body])
-            except BaseException:
-                ours.close()
-                raise
-        return _reply_future(ours)
+            ours, theirs = _reply_pipe()
+        try:
+            message = MESSAGE.pack(plan_start, plan_size, deadline)
+            with needing("the job in the queue"):
+                socket.send_fds(self._fronts, [message], [theirs, body])
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        return _reply_future(ours, body)
 
     def receive(self) -> Parcel | None:
         """The next job; None where another engine was faster.
@@ -134,9 +138,10 @@ class Exchange:
             return None
         try:
             return _parcel(message, descriptors, flags)
-        except (ValueError, struct.error, OSError, MemoryError) as error:
+        except (ValueError, struct.error, OSError, MemoryError, OverflowError) as error:
+            _send_back(descriptors)
             reason = f"{len(message)} bytes with {len(descriptors)} descriptors are no job: {error}"
-            raise UnreadableJob(reason, _salvaged(descriptors)) from error
+            raise UnreadableJob(reason) from error
 
     def watch(self, stop: int) -> select.epoll:
         """A poll that wakes for a job, one idle engine each, and for the descriptor `stop`."""
@@ -147,21 +152,22 @@ class Exchange:
         return poll
 
 
-def send_reply(reply: socket.socket, message: bytes, result: int | None) -> None:
-    """Send what an engine says.  Raises ValueError for a message too long, OSError where there is no room for it."""
-    if len(message) > REPLY_BYTES:
-        raise ValueError(f"a reply of {len(message)} bytes; the most is {REPLY_BYTES}")
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        socket.send_fds(reply, [message], [] if result is None else [result])
+def answer_into(body: int, start: int, reply: int, message: bytes, result: Data) -> None:
+    """Write what an engine says into the body's file and say so.  Raises OSError where there is no room for it."""
+    written, size = os.pwritev(body, [message, result], start), len(message) + len(result)
+    while written < size:
+        # The kernel writes what there is room for, and says only at the next attempt that there is no more.
+        written += os.pwrite(body, memoryview(message + result)[written:], start + written)
+    with contextlib.suppress(BrokenPipeError):
+        os.write(reply, REPLY.pack(start, len(message), len(result)))
 
 
-def _reply_pair() -> tuple[socket.socket, socket.socket]:
+def _reply_pipe() -> tuple[int, int]:
     """Both ends of a reply; the kernel's own error where the descriptors left are an engine's."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    if is_scarce(max(ours.fileno(), theirs.fileno()), FOR_ENGINE):
-        ours.close()
-        theirs.close()
+    ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    if is_scarce(max(ours, theirs), FOR_ENGINE):
+        os.close(ours)
+        os.close(theirs)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return ours, theirs
 
@@ -171,46 +177,52 @@ def _parcel(message: bytes, descriptors: list[int], flags: int) -> Parcel:
         raise ValueError("no more descriptors were free")
     reply, body = descriptors
     plan_start, plan_size, deadline = MESSAGE.unpack(message)
-    if plan_start + plan_size > os.fstat(body).st_size:
+    if not stat.S_ISFIFO(os.fstat(reply).st_mode):
+        raise ValueError("the reply is no pipe")
+    plan = os.pread(body, plan_size, plan_start)
+    if len(plan) < plan_size:
         raise ValueError("the plan lies outside its file")
-    return Parcel(body, os.pread(body, plan_size, plan_start), deadline, socket.socket(fileno=reply))
+    return Parcel(body, plan_start, plan, deadline, reply)
 
 
-def _salvaged(descriptors: list[int]) -> socket.socket | None:
-    """Of the descriptors of a message that is no job the reply, if it is one; the others are closed."""
-    found = None
+def _send_back(descriptors: list[int]) -> None:
+    """Say to whom it concerns that a message was no job, and close what came with it."""
     for descriptor in descriptors:
-        if found is None and stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            found = socket.socket(fileno=descriptor)
-        else:
-            os.close(descriptor)
-    return found
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            with contextlib.suppress(OSError):
+                os.write(descriptor, UNREADABLE)
+        os.close(descriptor)
 
 
-def _reply_future(reply: socket.socket) -> asyncio.Future[Reply]:
+def _reply_future(reply: int, body: int) -> asyncio.Future[Reply]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Reply] = loop.create_future()
 
     def read() -> None:
-        try:
-            message, descriptors, flags, _address = socket.recv_fds(reply, REPLY_BYTES, 1)
-        except OSError:
-            message, descriptors, flags = b"", [], 0
+        # One whose client has gone may have lost its body too.
         if future.done():
-            for descriptor in descriptors:
-                os.close(descriptor)
-        elif flags & socket.MSG_CTRUNC:
-            reason = f"the server has no room for the result ({os.strerror(errno.EMFILE)})"
-            future.set_exception(OutOfResources(reason, RETRY_AFTER_S))
-        elif message:
-            future.set_result((message, descriptors[0] if descriptors else None))
-        else:
-            future.set_exception(WorkerLost())
+            return
+        try:
+            with needing("the result"):
+                future.set_result(_reply(reply, body))
+        except ImgsrvError as error:
+            future.set_exception(error)
 
     def close(_: object) -> None:
         loop.remove_reader(reply)
-        reply.close()
+        os.close(reply)
 
     loop.add_reader(reply, read)
     future.add_done_callback(close)
     return future
+
+
+def _reply(end: int, body: int) -> Reply:
+    """What an engine has written behind the plan.  Raises WorkerLost, InternalError, OSError, MemoryError."""
+    place = os.read(end, REPLY.size)
+    if not place:
+        raise WorkerLost
+    start, message_size, result_size = REPLY.unpack(place)
+    if place == UNREADABLE:
+        raise InternalError
+    return os.pread(body, message_size, start), os.pread(body, result_size, start + message_size)

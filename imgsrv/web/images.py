@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-import os
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -45,8 +44,8 @@ class Exchange(Protocol):
 
     def submit(
         self, body: int, plan_start: int, plan_size: int, deadline: float
-    ) -> asyncio.Future[tuple[bytes, int | None]]:
-        """Queue a job; the future gives the engine's message and the result's descriptor."""
+    ) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Queue a job; the future gives the engine's message and the result."""
         ...
 
 
@@ -153,7 +152,7 @@ async def _receive_picture(services: Services, req: Request, body: Body, pipelin
     return Upload(start, size, glance(file, start, size, services.limits), parts)
 
 
-async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, int | None]:
+async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, bytes]:
     """The engine's answer to the job.  Raises the error that it met, WorkerLost, JobTimeout or ClientGone."""
     plan = job.to_bytes()
     limit_s = services.settings.job_timeout_s
@@ -168,7 +167,6 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
         async with asyncio.timeout(limit_s):
             message, result = await reply
     except TimeoutError as error:
-        _discard(reply)
         raise JobTimeout(limit_s) from error
     except asyncio.CancelledError as error:
         if not body.is_client_gone:
@@ -183,20 +181,10 @@ def _id(req: Request) -> str:
     return str(req.scope["state"]["request_id"])
 
 
-def _discard(reply: asyncio.Future[tuple[bytes, int | None]]) -> None:
-    """Let go of a result that came in the very moment in which its time was over."""
-    if not reply.done() or reply.cancelled() or reply.exception():
-        return
-    _message, result = reply.result()
-    if result is not None:
-        os.close(result)
-
-
-def _send_picture(req: Request, resp: Response, answer: Answer, result: int | None) -> None:
-    if answer.report is None or result is None:
+def _send_picture(req: Request, resp: Response, answer: Answer, result: bytes) -> None:
+    if answer.report is None:
         raise RuntimeError("the engine answered without a picture")
-    with needing("the result"), open(result, "rb") as file:  # noqa: PTH123  a descriptor, not a path
-        resp.data = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+    resp.data = result
     report, state = answer.report, req.scope["state"]
     resp.content_type = FORMATS[report.format].media_type
     resp.set_header("Image-Width", str(report.size[0]))

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import json
 import os
-import socket
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from typing import Any
 
 import psutil
 import pytest
-from queueing import SOON_S, content, memory, submit
+from queueing import SOON_S, message, submit
 from serving import wait_until
 
 from imgsrv.errors import Undecodable, from_wire
 from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.engine import Engine
-from imgsrv.pool.exchange import MESSAGE, REPLY_BYTES, Exchange, Reply
+from imgsrv.pool.exchange import MESSAGE, Exchange, Reply
 
 
 @dataclass
@@ -61,23 +61,19 @@ def bench(perform: Callable[[int, bytes], Reply]) -> Iterator[Bench]:
 
 def echo(body: int, plan: bytes) -> Reply:
     """The plan as the message and the body as the result."""
-    result = os.memfd_create("result")
-    os.write(result, os.pread(body, 100, 0))
-    return plan, result
+    return plan, os.pread(body, 100, 0)
 
 
 async def error_of(reply: asyncio.Future[Reply]) -> Any:
-    message, descriptor = await asyncio.wait_for(reply, SOON_S)
-    assert descriptor is None
+    message, result = await asyncio.wait_for(reply, SOON_S)
+    assert not result
     return from_wire(json.loads(message)["error"])
 
 
 def test_a_job_is_performed_and_answered() -> None:
     async def scenario(made: Bench) -> tuple[bytes, bytes]:
         made.engine.start()
-        message, descriptor = await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
-        assert descriptor is not None
-        return message, content(descriptor)
+        return await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
 
     with bench(echo) as made:
         assert asyncio.run(scenario(made)) == (b"plan", b"pictureplan")
@@ -101,7 +97,7 @@ def test_a_job_whose_client_left_is_skipped() -> None:
         await asyncio.sleep(0)  # one turn of the loop, in which the reply socket is closed
         reply = submit(made.exchange, b"wanted")
         made.engine.start()
-        os.close((await asyncio.wait_for(reply, SOON_S))[1] or 0)
+        await asyncio.wait_for(reply, SOON_S)
 
     with bench(echo) as made:
         asyncio.run(scenario(made))
@@ -112,7 +108,7 @@ def raising(error: BaseException) -> Callable[[int, bytes], Reply]:
     def perform(_body: int, plan: bytes) -> Reply:
         if plan == b"bad":
             raise error
-        return plan, None
+        return plan, b""
 
     return perform
 
@@ -130,72 +126,69 @@ def test_what_a_job_raises_is_answered_and_the_engine_goes_on(error: Exception, 
     async def scenario(made: Bench) -> None:
         made.engine.start()
         assert (await error_of(submit(made.exchange, b"bad"))).code == code
-        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
+        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", b"")
 
     with bench(raising(error)) as made:
         asyncio.run(scenario(made))
         assert made.row["jobs_done"] == 2
 
 
-def test_a_reply_too_long_to_send_is_an_internal_error_and_the_engine_goes_on() -> None:
-    def perform(_body: int, plan: bytes) -> Reply:
-        return (b"x" * (REPLY_BYTES + 1) if plan == b"bad" else plan), None
+def test_a_long_reply_arrives_whole() -> None:
+    async def scenario(made: Bench) -> Reply:
+        made.engine.start()
+        return await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
 
+    with bench(lambda _body, plan: (plan * 100_000, plan * 200_000)) as made:
+        assert asyncio.run(scenario(made)) == (b"plan" * 100_000, b"plan" * 200_000)
+
+
+def test_a_reply_for_which_there_is_no_room_is_an_error_and_the_engine_goes_on() -> None:
     async def scenario(made: Bench) -> None:
         made.engine.start()
-        assert (await error_of(submit(made.exchange, b"bad"))).code == "internal_error"
-        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
+        for _ in range(2):
+            with file_size_limit(100_000):
+                assert (await error_of(submit(made.exchange, b"plan"))).code == "out_of_resources"
 
-    with bench(perform) as made:
+    with bench(lambda _body, plan: (plan, plan * 100_000)) as made:
         asyncio.run(scenario(made))
 
 
 @contextlib.contextmanager
-def own_job(made: Bench, message: bytes, *, is_small: bool = False) -> Iterator[socket.socket]:
-    """A job by hand: gives the end at which the reply will come.  is_small: only a short one fits."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(SOON_S)
-    if is_small:
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    with ours, theirs, memory(b"plan") as file:
-        socket.send_fds(made.exchange._fronts, [message], [theirs.fileno(), file])
-        theirs.close()
-        yield ours
-
-
-def test_a_reply_for_which_there_is_no_room_is_an_error_and_the_engine_goes_on() -> None:
-    with bench(lambda _body, plan: (plan * 10_000, None)) as made:
-        made.engine.start()
-        for _ in range(2):
-            with own_job(made, MESSAGE.pack(0, 4, time.monotonic() + 60), is_small=True) as reply:
-                assert from_wire(json.loads(reply.recv(REPLY_BYTES))["error"]).code == "internal_error"
+def file_size_limit(size: int) -> Iterator[None]:
+    """Inside it, no file of this process can grow beyond it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
-    "message",
+    "head",
     [
         pytest.param(b"nonsense", id="nonsense"),
         pytest.param(MESSAGE.pack(0, 4, 0.0) + b"x", id="too-long"),
         pytest.param(MESSAGE.pack(5, 4, 0.0), id="a-plan-beyond-its-file"),
     ],
 )
-def test_whoever_sends_what_is_no_job_is_told_and_the_engine_goes_on(message: bytes) -> None:
+def test_whoever_sends_what_is_no_job_is_told_and_the_engine_goes_on(head: bytes) -> None:
     async def goes_on(made: Bench) -> None:
-        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
+        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", b"")
 
-    with bench(lambda _body, plan: (plan, None)) as made:
+    with bench(lambda _body, plan: (plan, b"")) as made:
         made.engine.start()
-        with own_job(made, message) as reply:
-            assert from_wire(json.loads(reply.recv(REPLY_BYTES))["error"]).code == "internal_error"
-            assert reply.recv(1) == b""
+        with message(made.exchange._fronts, head, b"plan") as reply:
+            assert reply() == b""
+            assert reply() is None
         asyncio.run(goes_on(made))
 
 
 def test_many_messages_that_are_no_jobs_neither_end_the_engine_nor_keep_it_busy() -> None:
     async def goes_on(made: Bench) -> None:
-        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", None)
+        assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", b"")
 
-    with bench(lambda _body, plan: (plan, None)) as made:
+    with bench(lambda _body, plan: (plan, b"")) as made:
         made.engine.start()
         before = time.process_time()
         for _ in range(5):
@@ -215,7 +208,7 @@ class Gate:
     def perform(self, _body: int, plan: bytes) -> Reply:
         self.is_reached.set()
         assert self.is_open.wait(SOON_S)
-        return plan, None
+        return plan, b""
 
 
 def test_stopping_finishes_the_job_at_hand_and_takes_no_other() -> None:
@@ -227,7 +220,7 @@ def test_stopping_finishes_the_job_at_hand_and_takes_no_other() -> None:
         assert gate.is_reached.wait(SOON_S)
         made.engine.stop()
         gate.is_open.set()
-        assert await asyncio.wait_for(at_hand, SOON_S) == (b"at hand", None)
+        assert await asyncio.wait_for(at_hand, SOON_S) == (b"at hand", b"")
         wait_until(lambda: not made.engine.is_alive(), "the engine ends")
         assert made.exchange.waiting() == 1
         waiting.cancel()
@@ -276,9 +269,7 @@ def test_a_thousand_jobs_leave_no_descriptor_behind() -> None:
         counts = []
         for count in (1, 1000):
             for _ in range(count):
-                _message, descriptor = await submit(made.exchange, b"plan")
-                assert descriptor is not None
-                os.close(descriptor)
+                await submit(made.exchange, b"plan")
             await asyncio.sleep(0)
             wait_until(lambda: made.row["jobs_done"] == made.row["jobs_begun"], "the engine is idle")
             counts.append(psutil.Process().num_fds())

@@ -18,12 +18,12 @@ from pathlib import Path
 import psutil
 import pytest
 from pictures import encoded, picture
-from queueing import SOON_S, memory
+from queueing import message
 from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, is_flipped, noise, post
 
 from imgsrv.errors import from_wire
-from imgsrv.pool.exchange import MESSAGE, REPLY_BYTES
+from imgsrv.pool.exchange import MESSAGE
 from imgsrv.resources import FOR_BODIES, FOR_REPLIES
 
 SYS_PIDFD_GETFD = 438
@@ -107,18 +107,8 @@ def queue_of(server: Server) -> Iterator[socket.socket]:
         os.close(process)
 
 
-def sent(queue: socket.socket, message: bytes, plan: bytes) -> bytes:
-    """What the engine replies to a message with all descriptors of a job."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(SOON_S)
-    with ours, theirs, memory(plan) as file:
-        socket.send_fds(queue, [message], [theirs.fileno(), file])
-        theirs.close()
-        return ours.recv(REPLY_BYTES)
-
-
 @pytest.mark.parametrize(
-    ("message", "plan", "event"),
+    ("head", "plan", "event"),
     [
         pytest.param(b"nonsense", b"", "job_unreadable", id="a-message-of-the-wrong-size"),
         pytest.param(MESSAGE.pack(0, 99, 1e9), b"{}", "job_unreadable", id="a-plan-beyond-its-file"),
@@ -126,12 +116,11 @@ def sent(queue: socket.socket, message: bytes, plan: bytes) -> bytes:
         pytest.param(MESSAGE.pack(0, 2, 1e9), b"{}", "job_failed", id="a-plan-without-a-picture"),
     ],
 )
-def test_whoever_sends_what_an_engine_cannot_read_is_told(
-    server: Server, message: bytes, plan: bytes, event: str
-) -> None:
-    with queue_of(server) as queue:
-        reply = json.loads(sent(queue, message, plan))
-    assert from_wire(reply["error"]).code == "internal_error"
+def test_whoever_sends_what_an_engine_cannot_read_is_told(server: Server, head: bytes, plan: bytes, event: str) -> None:
+    with queue_of(server) as queue, message(queue, head, plan) as reply:
+        answer = reply()
+    assert answer is not None
+    assert not answer or from_wire(json.loads(answer)["error"]).code == "internal_error"
     wait_until(lambda: len(server.named(event)) == 1, "the log has it")
 
 
@@ -271,8 +260,8 @@ def test_a_plan_for_which_there_is_no_memory_is_answered_503_on_a_connection_tha
 def test_a_result_for_which_there_is_no_memory_is_answered_503(server: Server) -> None:
     with limited(server, resource.RLIMIT_FSIZE, 50_000):
         answer = ask(server, post("/resize?width=1000&enlarge=true&format=bmp", PNG))
-        checked(server, answer, 503, "out_of_resources", "no room for the picture (File too large)")
-    wait_until(lambda: len(server.named("job_failed")) == 1, "the log says where")
+        checked(server, answer, 503, "out_of_resources", "no room for the result (File too large)")
+    wait_until(lambda: len(server.named("reply_not_sent")) == 1, "the log says where")
 
 
 def test_a_picture_for_which_there_is_no_memory_is_answered_503(server: Server) -> None:
