@@ -49,24 +49,26 @@ class Admission:
 
     def check(self) -> None:
         """Raise Overloaded, with the time until there should be room, where no further job may queue."""
+        if (refusal := self.refusal()) is not None:
+            raise refusal
+
+    def refusal(self) -> Overloaded | None:
+        """Why no further job may queue, if none may."""
         waiting = self._queue.waiting()
         if not waiting:
-            return
+            return None
         wait_s = self.expected_wait_s(waiting)
         retry_after_s = max(1, math.ceil(wait_s))
         if waiting >= self._max_queue:
-            raise Overloaded(f"{waiting} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
+            return Overloaded(f"{waiting} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
         if wait_s > self._max_wait_s:
             reason = f"the wait would be about {wait_s:.1f} s and may be {self._max_wait_s:g} s (--max-wait-s)"
-            raise Overloaded(reason, retry_after_s)
+            return Overloaded(reason, retry_after_s)
+        return None
 
     def is_saturated(self) -> bool:
         """A job that came now would be refused."""
-        try:
-            self.check()
-        except Overloaded:
-            return True
-        return False
+        return self.refusal() is not None
 
     def expected_wait_s(self, waiting: int) -> float:
         """Seconds until a job behind `waiting` others is begun: their work, shared by the engines that will do it.

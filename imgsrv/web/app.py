@@ -44,4 +44,5 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     add_handlers(app)
     gate = Gate(app, row, log, logs_access=settings.access_log)
     front = gate.front = Front(gate, settings, row, log)
+    front.refusal = admission.refusal
     return front

@@ -167,14 +167,14 @@ class Connection(asyncio.BufferedProtocol):
         """No further answer goes out here."""
         return self._lingered >= 0 or self._transport.is_closing()
 
-    def refuse(self, error: ImgsrvError) -> None:
-        """Answer a request that never became one, and close; the answers to those before it go first."""
+    def refuse(self, error: ImgsrvError, request_id: str = "") -> None:
+        """Answer a request that the app never sees, and close; the answers to those before it go first."""
         if self._http.is_answering():
             self._refusal = error
             if self._body is not None:
                 self._body.fail(error)
             return
-        request_id = make_request_id()
+        request_id = request_id or make_request_id()
         self._transport.write(raw_answer(error, request_id))
         self._front.refused(error, request_id)
         self.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -21,12 +22,16 @@ NEVER_S = 86_400
 
 
 class Front:
-    """Every connection of one worker, and the app behind them.  app: an ASGI application."""
+    """Every connection of one worker, and the app behind them.  app: an ASGI application.
+
+    refusal: why a picture that came now would be refused, if it would; set by whoever knows.
+    """
 
     def __init__(self, app: Any, settings: Settings, row: Row, log: Logger) -> None:
         self.settings = settings
         self.is_draining = False
         self.files = Files()
+        self.refusal: Callable[[], ImgsrvError | None] = lambda: None
         self.config = uvicorn.Config(
             app,
             http="httptools",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -11,15 +10,12 @@ from typing import Any, Protocol
 from imgsrv.observe.board import Row
 from imgsrv.observe.logs import Logger
 from imgsrv.web.body import Body
-from imgsrv.web.problems import make_request_id
+from imgsrv.web.problems import request_id_of
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
-"""What a client's own X-Request-Id may look like to be taken over."""
 
 
 class Drainable(Protocol):
@@ -39,7 +35,7 @@ class Gate:
         """Serve one request."""
         state = scope["state"]
         state["started"] = time.monotonic()
-        state["request_id"] = _request_id(scope["headers"])
+        state["request_id"] = request_id_of(scope["headers"])
         body: Body = state["body"]
         answer = {"status": 0, "bytes": 0}
 
@@ -90,8 +86,3 @@ class Gate:
 async def _no_stream() -> Message:
     """What the app gets for a request: nothing more to come, because bodies go into their memfd."""
     return {"type": "http.request", "body": b"", "more_body": False}
-
-
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else make_request_id()

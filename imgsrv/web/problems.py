@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import falcon
@@ -28,6 +30,9 @@ MEDIA_TYPE = "application/problem+json"
 FAULTS = 500
 """From this status on an answer is the server's fault; but one that is overloaded has none."""
 
+REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
+"""What a client's own X-Request-Id may look like to be taken over."""
+
 ROUTES = ("pipeline", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
 
 
@@ -50,8 +55,14 @@ def make_request_id() -> str:
     return os.urandom(8).hex()
 
 
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The name of a request: its client's own where that can be taken over, or a new one."""
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else make_request_id()
+
+
 def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
-    """A whole HTTP answer, for a connection on which no request was understood."""
+    """A whole HTTP answer that ends its connection, for a request that is refused before the app sees it."""
     body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
     retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, Unavailable) else ""

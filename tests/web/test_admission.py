@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from serving import Server, serving, wait_until
+from wire import PNG, Wire, ask, chunked, head, metric, post
 
 from imgsrv.errors import Overloaded
 from imgsrv.observe.board import Board, WorkerState
 from imgsrv.web.admission import FIRST_GUESS_S, WINDOW_S, Admission
+from imgsrv.web.body import UNREAD_KEPT
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
 HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"
@@ -142,19 +145,55 @@ def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -
         assert httpx.get(f"{server.url}/readyz").json() == {"status": "ready"}
 
 
-def test_a_refusal_says_when_to_come_back() -> None:
+@pytest.fixture
+def full_server() -> Iterator[Server]:
+    """A server whose queue is full for some seconds."""
     with serving("--workers", "1", "--max-queue", "1") as server:
         clients = [threading.Thread(target=_post, args=(server,)) for _ in range(4)]
         for client in clients:
             client.start()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, "the queue is full")
-        answer = httpx.post(server.url + HEAVY, content=SAMPLE, timeout=60)
+        yield server
         for client in clients:
             client.join(60)
 
-        assert answer.status_code == 503
-        assert answer.json()["code"] == "overloaded"
-        assert int(answer.headers["retry-after"]) == answer.json()["retry_after_s"] >= 1
+
+LARGE_BODY = b"x" * (UNREAD_KEPT + 1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "keeps"),
+    [
+        pytest.param(post("/flip", PNG, "X-Request-Id: mine"), True, id="a-small-body"),
+        pytest.param(post("/flip", LARGE_BODY, "X-Request-Id: mine"), False, id="a-large-body"),
+        pytest.param(
+            head("/flip", "Content-Length: 9", "Expect: 100-continue", "X-Request-Id: mine"), False, id="asks-first"
+        ),
+        pytest.param(
+            head("/flip", "Transfer-Encoding: chunked", "X-Request-Id: mine") + chunked([PNG]), None, id="chunked"
+        ),
+    ],
+)
+def test_a_refusal_says_when_to_come_back(full_server: Server, request_: bytes, *, keeps: bool | None) -> None:
+    with Wire(full_server) as wire:
+        wire.send_until_refused(request_)
+        answer = wire.answer()
+        assert (answer.status, answer.code, answer.interims) == (503, "overloaded", ())
+        assert int(answer.headers["retry-after"]) == answer.problem["retry_after_s"] >= 1
+        assert answer.headers["x-request-id"] == answer.problem["request_id"] == "mine"
+        assert keeps is None or answer.closes is not keeps
+        assert not answer.closes or wire.ends()
+
+
+def test_what_was_refused_is_counted(full_server: Server) -> None:
+    before = metric(full_server, "imgsrv_requests_total")
+    for _ in range(3):
+        assert ask(full_server, head("/flip", "Content-Length: 9", "Expect: 100-continue")).status == 503
+    assert metric(full_server, "imgsrv_requests_total") >= before + 3 + 1
+
+
+def test_requests_without_a_body_are_served_however_full_the_queue_is(full_server: Server) -> None:
+    assert ask(full_server, head("/operations", method="GET")).status == 200
 
 
 def _post(server: Server) -> int:
