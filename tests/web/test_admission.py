@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from imgsrv.web.body import UNREAD_KEPT
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
 HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"
+
+VERY_HEAVY = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=90/blur:sigma=90&format=webp&quality=100"
 
 
 @dataclass
@@ -147,15 +150,12 @@ def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -
 
 @pytest.fixture
 def full_server() -> Iterator[Server]:
-    """A server whose queue is full for some seconds."""
-    with serving("--workers", "1", "--max-queue", "1") as server:
-        clients = [threading.Thread(target=_post, args=(server,)) for _ in range(4)]
-        for client in clients:
-            client.start()
-        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, "the queue is full")
+    """A server whose queue is full for longer than any test takes."""
+    with serving("--workers", "1", "--max-queue", "1") as server, contextlib.ExitStack() as stack:
+        for place in ("begun_total", "waiting"):
+            stack.enter_context(Wire(server)).send(post(VERY_HEAVY, SAMPLE))
+            wait_until(lambda: metric(server, f"imgsrv_jobs_{place}") == 1, f"a job is {place}")  # noqa: B023
         yield server
-        for client in clients:
-            client.join(60)
 
 
 LARGE_BODY = b"x" * (UNREAD_KEPT + 1)
