@@ -109,3 +109,21 @@ for _ in range(8):
 """
     found = {(record["child"], record["number"]) for record in records(logged(code))}
     assert found == {(child, number) for child in range(8) for number in range(200)}
+
+
+def test_records_that_cannot_be_written_are_lost_without_harm_and_counted() -> None:
+    code = """
+import os
+kept = os.dup(2)
+os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+log.info("lost"), log.error("lost too")
+os.dup2(kept, 2)
+log.info("found")
+"""
+    lost, found = records(logged(code))
+    assert (lost["event"], lost["count"], lost["level"]) == ("log_records_lost", 2, "warning")
+    assert found["event"] == "found"
+
+
+def test_a_standard_error_that_is_closed_does_no_harm() -> None:
+    assert logged("import os; os.close(2); log.info('lost'); os._exit(0)") == ""
