@@ -23,6 +23,15 @@ def operations_table() -> str:
     return table(("operation", "parameters", "what it does"), rows)
 
 
+def parameters_table(operation: Operation) -> str:
+    """The parameters of one operation; empty where it has none."""
+    rows = [
+        (f"`{one.name}`", one.words, "required" if one.is_required else _code(default_text(one)), one.description)
+        for one in parameters_of(operation.parameters)
+    ]
+    return table(("parameter", "values", "default", "meaning"), rows) if rows else ""
+
+
 def formats_table() -> str:
     """Every format and what it can hold."""
     heads = ("format", "name", "media type", "suffixes", "output parameters", "transparency", "animation", "metadata")

@@ -1,0 +1,167 @@
+"""Make the gallery: `python samples/gallery.py` writes docs/operations.md and a picture for each operation.
+
+The pictures are golden files too: `tests/test_gallery.py` holds every operation to the one that is shown of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from imgsrv.describe.examples import example_of
+from imgsrv.describe.markdown import parameters_table
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
+from imgsrv.imaging.process import process
+from imgsrv.imaging.registry import Operation
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+PICTURES = DOCS / "operations"
+
+WIDTH = 320
+"""Of the picture before, in pixels."""
+
+PLAIN = "coffee.jpg"
+BEFORE = {
+    "smartcrop": "rocket.jpg",
+    "clahe": "rocket.jpg",
+    "equalize": "rocket.jpg",
+    "normalize": "rocket.jpg",
+    "redact": "astronaut.jpg",
+    "temperature": "astronaut.jpg",
+    "round": "astronaut.jpg",
+}
+"""Samples for operations that PLAIN does not show well."""
+
+SHOWN = {
+    "resize": "resize:width=160",
+    "smartcrop": "smartcrop:width=120,height=120",
+    "crop": "crop:width=0.5,height=0.5,gravity=northwest",
+    "rotate": "rotate:degrees=15",
+    "brightness": "brightness:factor=1.4",
+    "contrast": "contrast:factor=1.5",
+    "saturation": "saturation:factor=2",
+    "hue": "hue:degrees=120",
+    "gamma": "gamma:value=2",
+    "levels": "levels:black=30,white=190",
+    "curves": "curves:points=0:0;0.25:0.12;0.75:0.88;1:1",
+    "duotone": "duotone:shadow=1b1464,highlight=ffd9a0",
+    "blur": "blur:sigma=4",
+    "sharpen": "sharpen:amount=2",
+    "watermark": "watermark:gravity=southeast,scale=0.4",
+    "text": "text:text=Fresh coffee,size=32,gravity=south,outline=2",
+    "redact": "redact:boxes=105;20;85;105,mode=pixelate",
+}
+"""Calls that show more than the shortest one does; an operation does not have to be here."""
+
+KEPT = Output(format="webp", quality=88)
+
+
+def main() -> None:
+    """Write the page and the pictures."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    PICTURES.mkdir(exist_ok=True)
+    for name in sorted({sample_of(operation) for operation in OPERATIONS}):
+        (PICTURES / before_file(name)).write_bytes(process(before(name), Pipeline(), KEPT, Limits()))
+    for name in OPERATIONS:
+        (PICTURES / f"{name}.webp").write_bytes(after(name))
+        print(name, call(name))
+    (DOCS / "operations.md").write_text(page(), encoding="utf-8")
+
+
+def sample_of(operation: str) -> str:
+    """The sample that an operation is shown on."""
+    return BEFORE.get(operation, PLAIN)
+
+
+def before_file(sample: str) -> str:
+    """The name of the picture before."""
+    return f"before-{Path(sample).stem}.webp"
+
+
+def before(sample: str) -> bytes:
+    """A sample as it is shown, without loss."""
+    data = (HERE / sample).read_bytes()
+    return process(data, parse_pipeline(f"resize:width={WIDTH}"), Output(format="png"), Limits())
+
+
+def call(operation: str) -> str:
+    """The step that is shown."""
+    return SHOWN.get(operation) or example_of(OPERATIONS[operation]).pipeline
+
+
+def after(operation: str) -> bytes:
+    """The picture after the operation."""
+    pipeline = parse_pipeline(call(operation))
+    parts = {step.part: PARTS[step.part]() for step in pipeline.steps if step.part is not None}
+    return process(before(sample_of(operation)), pipeline, KEPT, Limits(), parts)
+
+
+def page() -> str:
+    """docs/operations.md."""
+    listed = " · ".join(f"[{name}](#{name})" for name in OPERATIONS)
+    return "\n".join([HEAD, listed, "", *map(_section, OPERATIONS.values())])
+
+
+HEAD = """\
+# Operations
+
+Each is a route of its own and a step of a pipeline: `POST /resize?width=160` and `POST /pipeline?ops=resize:width=160`
+do the same. Written by `python samples/gallery.py`; `imgsrv operations NAME` tells the same on a terminal.
+"""
+
+
+def _section(operation: Operation) -> str:
+    name = operation.name
+    lines = [f"## {name}", "", operation.summary, ""]
+    if operation.details:
+        lines += [operation.details, ""]
+    shown = f"operations/{before_file(sample_of(name))}", f"operations/{name}.webp"
+    lines += ["| before | after |", "| --- | --- |", f"| ![before {name}]({shown[0]}) | ![after {name}]({shown[1]}) |"]
+    lines += ["", f"`{call(name)}`", ""]
+    if table := parameters_table(operation):
+        lines += [table, ""]
+    return "\n".join(lines)
+
+
+def _logo() -> bytes:
+    """A mark with soft transparency, as a watermark is."""
+    image = Image.new("RGBA", (400, 160))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((4, 4, 396, 156), 40, fill=(255, 255, 255, 170))
+    draw.ellipse((30, 30, 130, 130), fill=(200, 60, 30, 255))
+    draw.rectangle((160, 45, 360, 65), fill=(40, 40, 40, 255))
+    draw.rectangle((160, 95, 300, 115), fill=(40, 40, 40, 255))
+    return _png(image)
+
+
+def _cube() -> bytes:
+    """A look of teal shadows and orange lights as a table of 9 steps."""
+    side = 9
+    steps = np.linspace(0, 1, side)
+    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    turned = np.stack([red + 0.25 * (luma - 0.4), green, blue - 0.25 * (luma - 0.4)], axis=-1).clip(0, 1)
+    rows = "\n".join("{:.6f} {:.6f} {:.6f}".format(*row) for row in turned.reshape(-1, 3))
+    return f"LUT_3D_SIZE {side}\n{rows}\n".encode()
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+PARTS = {"watermark": _logo, "lut": _cube}
+"""Further parts of the upload, by the names that the operations expect."""
+
+
+if __name__ == "__main__":
+    main()
