@@ -127,7 +127,9 @@ class Parser(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, with the reason where one is known."""
         self.is_in_head = True
-        self._connection.refuse(self._fault or BadHttp(msg.removesuffix(".")), request_id_of(self.headers))
+        # The frames of its way here would keep all that was received until the collector runs.
+        fault = (self._fault or BadHttp(msg.removesuffix("."))).with_traceback(None)
+        self._connection.refuse(fault, request_id_of(self.headers))
 
 
 def _announced(headers: list[tuple[bytes, bytes]]) -> int | None:

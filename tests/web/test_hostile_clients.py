@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import psutil
 import pytest
 from serving import Server
 from wire import HEALTH, PNG, Wire, head, post
@@ -130,6 +133,27 @@ def test_a_large_head_is_refused(server: Server, request_head: bytes) -> None:
         assert answer.code in ("headers_too_large", "bad_http")
         wire.half_close()
         assert wire.ends()
+
+
+def test_what_is_refused_leaves_nothing_behind(server: Server) -> None:
+    refused = head("/flip", "Content-Length: 250000", "Connection: upgrade", "Upgrade: websocket") + bytes(250_000)
+
+    def memory() -> int:
+        return sum(psutil.Process(pid).memory_full_info().uss for pid in server.workers())
+
+    def refuse(times: int) -> None:
+        # All at once: what lives for longer is looked at by the collector less often.
+        with contextlib.ExitStack() as stack:
+            for wire in [stack.enter_context(Wire(server)) for _ in range(times)]:
+                wire.send_until_refused(refused)
+                assert wire.answer().status == 400
+
+    refuse(20)
+    before = memory()
+    refuse(200)
+    refuse(200)
+    # Kept, what came with each would be 100 MB.
+    assert memory() - before < 10e6
 
 
 def test_the_workers_survived_it_all(server: Server) -> None:
