@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+
 from imgsrv.imaging.picture import Frame
 
 LEVELS = range(256)
@@ -35,7 +37,8 @@ def through_tables(frame: Frame, tables: Sequence[Iterable[float]]) -> Frame:
 
 def rounded(levels: Iterable[float]) -> list[int]:
     """The nearest whole levels, those out of range clipped."""
-    return [min(TOP, max(0, round(level))) for level in levels]
+    found: list[int] = np.rint(np.fromiter(levels, np.float64)).clip(0, TOP).astype(np.uint8).tolist()
+    return found
 
 
 def visible_histogram(frame: Frame) -> list[int]:

@@ -173,4 +173,9 @@ def _recoloured(frame: Frame, matrix: Matrix, offset: NDArray[np.float64] | None
     """`matrix × pixel + offset`, rounded and clipped; grey becomes RGB, alpha is kept unchanged."""
     rows = np.column_stack([matrix, np.zeros(3) if offset is None else offset])
     # Twice as fast as cv2.transform, which is faster itself but needs two copies: 1.7 ms a megapixel.
-    return beside_alpha(frame, lambda colours: colours.convert("RGB").convert("RGB", tuple(rows.ravel())))
+    return beside_alpha(frame, lambda colours: _as_rgb(colours).convert("RGB", tuple(rows.ravel())))
+
+
+def _as_rgb(colours: Frame) -> Frame:
+    # Converted to its own mode a frame is copied.
+    return colours if colours.mode == "RGB" else colours.convert("RGB")
