@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -19,6 +19,9 @@ Pixels = NDArray[np.uint8]
 
 ArrayFunction = Callable[[Pixels], Pixels]
 
+BAND_PIXELS = 1 << 17
+"""Pixels that are worked on at once in floating point: a picture of 100 megapixels would take 400 MB a channel."""
+
 
 def through_array(frame: Frame, function: ArrayFunction) -> Frame:
     """The frame after `function` on its pixels."""
@@ -29,10 +32,22 @@ def beside_alpha(frame: Frame, function: Callable[[Frame], Frame]) -> Frame:
     """The frame after `function` on its colours alone; alpha is kept unchanged."""
     if frame.mode != "RGBA":
         return function(frame)
-    alpha = frame.getchannel("A")
-    result = function(frame.convert("RGB")).convert("RGB")
-    result.putalpha(alpha)
+    return with_alpha_of(frame, function(frame.convert("RGB")))
+
+
+def with_alpha_of(frame: Frame, colours: Frame) -> Frame:
+    """The colours, grey or RGB, with the alpha of the frame if it has one."""
+    if frame.mode != "RGBA":
+        return colours
+    result = colours.convert("RGB")
+    result.putalpha(frame.getchannel("A"))
     return result
+
+
+def bands(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in bands, for what needs many bytes a pixel."""
+    rows = max(1, BAND_PIXELS // width)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def premultiplied(frame: Frame, function: ArrayFunction) -> Frame:

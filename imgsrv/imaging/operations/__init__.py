@@ -4,16 +4,32 @@ Whoever reads OPERATIONS takes it from here, so that nobody sees it empty.
 """
 
 from imgsrv.imaging.operations import resizing, cropping, geometry  # isort: skip  what most people come for stands first
-from imgsrv.imaging.operations import colour, covers, filters, lettering, lut, overlay, tones
+from imgsrv.imaging.operations import (
+    cleaning,
+    colour,
+    covers,
+    effects,
+    equalizing,
+    filters,
+    kernels,
+    lettering,
+    lut,
+    overlay,
+    tones,
+)
 from imgsrv.imaging.registry import OPERATIONS
 
 __all__ = [
     "OPERATIONS",
+    "cleaning",
     "colour",
     "covers",
     "cropping",
+    "effects",
+    "equalizing",
     "filters",
     "geometry",
+    "kernels",
     "lettering",
     "lut",
     "overlay",

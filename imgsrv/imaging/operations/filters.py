@@ -1,12 +1,13 @@
-"""Operations that mix each pixel with its neighbours."""
+"""Operations that blur and sharpen."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.imaging.arrays import Pixels, premultiplied, through_array
@@ -20,31 +21,113 @@ Sigma = Annotated[float, Field(ge=0.3, le=100)]
 """Standard deviation of a Gaussian in pixels; below 0.3 it changes nothing that 8 bits can show."""
 
 
-@operation()
+BoxRadius = Annotated[int, Field(ge=1, le=500)]
+
+
+def _sigma_or_radius(arguments: Any) -> None:
+    if (arguments.sigma is None) == (arguments.radius is None):
+        raise ValueError("give sigma for a Gaussian or radius for a box")
+
+
+@operation(check=_sigma_or_radius)
 def blur(
     frame: Frame,
     *,
-    sigma: Annotated[Sigma, Field(description="Standard deviation of the Gaussian, in pixels.")],
+    sigma: Annotated[Sigma | None, Field(description="Standard deviation of the Gaussian, in pixels.")] = None,
+    radius: Annotated[
+        BoxRadius | None, Field(description="Instead: the mean of a square that reaches so many pixels each way.")
+    ] = None,
 ) -> Frame:
-    """Blur with a Gaussian; edges are continued, alpha is premultiplied."""
-    return premultiplied(frame, lambda pixels: _gaussian(pixels, sigma))
+    """Blur with a Gaussian, or with a box; edges are continued, alpha is premultiplied."""
+    if sigma is not None:
+        return premultiplied(frame, lambda pixels: _gaussian(pixels, sigma))
+    side = 2 * (radius or 0) + 1
+    return premultiplied(
+        frame, lambda pixels: np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+    )
+
+
+@operation()
+def motionblur(
+    frame: Frame,
+    *,
+    length: Annotated[int, Field(ge=2, le=200, description="How far everything moved, in pixels.", examples=[20])],
+    angle: Annotated[
+        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 along rows, 90 along columns.")
+    ] = 0,
+) -> Frame:
+    """Blur along a line, as if the camera had moved.
+
+    The mean of `length` points one pixel apart on a line through the pixel, each read with bilinear
+    interpolation.  Edges are continued, alpha is premultiplied.
+    """
+    kernel = _line(length, math.radians(angle))
+
+    def moved(pixels: Pixels) -> Pixels:
+        return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    return premultiplied(frame, moved)
+
+
+def _line(length: int, angle: float) -> NDArray[np.float64]:
+    """The weights of a line's points, each shared out to four neighbours, in the least odd rectangle for them."""
+    along = np.arange(length) - (length - 1) / 2
+    # Without the rounding, a line along rows would reach 1e-15 into the next ones.
+    x, y = (np.round(along * part, 9) for part in (math.cos(angle), math.sin(angle)))
+    half_width, half_height = (int(np.ceil(np.abs(part).max())) for part in (x, y))
+    # One more row and column for neighbours of weight 0.
+    kernel = np.zeros((2 * half_height + 2, 2 * half_width + 2))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for right in (0, 1):
+        for below in (0, 1):
+            weight = (1 - np.abs(x - left - right)) * (1 - np.abs(y - top - below))
+            np.add.at(kernel, (top + half_height + below, left + half_width + right), weight / length)
+    return kernel[:-1, :-1]
+
+
+Amount = Annotated[float, Field(ge=0, le=10, description="1 doubles local contrast.")]
 
 
 @operation()
 def sharpen(
     frame: Frame,
     *,
-    amount: Annotated[float, Field(ge=0, le=10, description="1 doubles local contrast.")] = 1.0,
+    amount: Amount = 1.0,
     sigma: Annotated[Sigma, Field(description="Size of the details to bring out, in pixels.")] = 1.0,
 ) -> Frame:
     """Sharpen by adding back what a blur removes: `out = in + amount × (in − blur(in, sigma))`.
 
     Alpha is kept unchanged; the blur is premultiplied, so that hidden colours do not come out.
     """
+    return _sharpened(frame, amount, sigma, 0)
+
+
+@operation()
+def unsharp(
+    frame: Frame,
+    *,
+    amount: Amount = 1.0,
+    radius: Annotated[Sigma, Field(description="Standard deviation of the blur, in pixels.")] = 2.0,
+    threshold: Annotated[
+        int, Field(ge=0, le=255, description="Differences up to so many levels stay as they are.")
+    ] = 3,
+) -> Frame:
+    """Sharpen as `sharpen` does, but only where the blur changes more than `threshold` levels, so that noise stays.
+
+    The unsharp mask of Pillow and of image editors: `out = in + amount × (in − blur(in, radius))` where
+    `|in − blur| > threshold`, for each channel, else `in`.  Alpha is kept unchanged.
+    """
+    return _sharpened(frame, amount, radius, threshold)
+
+
+def _sharpened(frame: Frame, amount: float, sigma: float, threshold: int) -> Frame:
     blurred = np.asarray(blur(frame, sigma=sigma))
 
     def sharpened(pixels: Pixels) -> Pixels:
         result = np.asarray(cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0), np.uint8)
+        if threshold:
+            _, is_small = cv2.threshold(cv2.absdiff(pixels, blurred), threshold, 255, cv2.THRESH_BINARY_INV)
+            cv2.copyTo(pixels, is_small, result)
         if frame.mode == "RGBA":
             result[..., 3] = pixels[..., 3]
         return result
