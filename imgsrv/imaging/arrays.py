@@ -44,9 +44,9 @@ def with_alpha_of(frame: Frame, colours: Frame) -> Frame:
     return result
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
-    """The rows of a picture in bands, for what needs many bytes a pixel."""
-    rows = max(1, BAND_PIXELS // width)
+def bands(height: int, width: int, least: int = 1) -> Iterator[slice]:
+    """The rows of a picture in bands of at least so many, for what needs many bytes a pixel."""
+    rows = max(least, BAND_PIXELS // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 

@@ -16,10 +16,17 @@ from imgsrv.imaging.picture import Frame
 
 OPAQUE = 255
 
-LEAST_WEIGHT = 1e-3
-"""Of neighbours, in opaque pixels; one of alpha 1 weighs four times as much."""
+FAR_WEIGHT = 0.01
+"""What the mean of the whole frame weighs beside neighbours, of which the faintest weighs 1 and an opaque one 255."""
 
-Floats = NDArray[np.float32]
+TINY = 1e-9
+"""Less than the mean alpha of any frame in which something can be seen."""
+
+MOST_REACH = 500
+"""Farther neighbours are left to the mean of the whole frame; sums of so many fit into 32 bits."""
+
+Means = NDArray[np.float32]
+"""(4,): premultiplied red, green, blue and alpha."""
 
 
 def visible_colours(frame: Frame, reach: int) -> Frame:
@@ -32,38 +39,33 @@ def visible_colours(frame: Frame, reach: int) -> Frame:
         return frame
     if frame.getchannel("A").getextrema() == (OPAQUE, OPAQUE):
         return frame.convert("RGB")
-    pixels = np.asarray(frame)
-    height, width = pixels.shape[:2]
-    everywhere = _visible_mean(pixels)
+    reach = min(reach, MOST_REACH)
+    width, height = frame.size
+    # Pillow's mode RGBa is RGBA premultiplied.
+    weighted = np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(height, width, 4)
+    everywhere = np.asarray(cv2.mean(weighted), np.float32)
     result = np.empty((height, width, 3), np.uint8)
-    for rows in bands(height, width):
+    for rows in bands(height, width, least=4 * reach):
         top = max(0, rows.start - reach)
-        laid = _laid_over_neighbours(pixels[top : rows.stop + reach], reach, everywhere)
+        laid = _laid_over_neighbours(weighted[top : rows.stop + reach], reach, everywhere)
         result[rows] = laid[rows.start - top : rows.stop - top]
     return Image.fromarray(result)
 
 
-def _visible_mean(pixels: Pixels) -> Floats:
-    """The mean colour of what can be seen, (3,); black if that is nothing."""
-    total = np.zeros(4)
-    for rows in bands(*pixels.shape[:2]):
-        total += _weighted(pixels[rows]).sum(axis=(0, 1), dtype=np.float64)
-    return np.asarray(total[:3] / max(total[3], LEAST_WEIGHT), np.float32)
-
-
-def _laid_over_neighbours(pixels: Pixels, reach: int, otherwise: Floats) -> Pixels:
-    weighted = _weighted(pixels)
+def _laid_over_neighbours(weighted: Pixels, reach: int, everywhere: Means) -> Pixels:
+    side = 2 * reach + 1
     # Nothing lies outside of the picture, and nothing weighs nothing.
-    around = cv2.boxFilter(weighted, -1, (2 * reach + 1,) * 2, normalize=False, borderType=cv2.BORDER_CONSTANT)
-    weight = around[..., 3:]
-    mean = np.where(weight > LEAST_WEIGHT, around[..., :3] / np.maximum(weight, LEAST_WEIGHT), otherwise)
-    laid = weighted[..., :3] + (1 - weighted[..., 3:]) * mean
-    return np.asarray(np.rint(laid).clip(0, 255), np.uint8)
-
-
-def _weighted(pixels: Pixels) -> Floats:
-    """Colours from 0 to 255 weighted by alpha, and alpha from 0 to 1, (H, W, 4)."""
-    weighted = pixels.astype(np.float32)
-    weighted[..., 3] /= OPAQUE
-    weighted[..., :3] *= weighted[..., 3:]
-    return weighted
+    sums = cv2.boxFilter(weighted, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    far = everywhere * np.float32(FAR_WEIGHT / max(everywhere[3], TINY))
+    *colours, alpha = cv2.split(weighted)
+    *around, weight = cv2.split(sums)
+    hidden = cv2.divide(cv2.bitwise_not(alpha), weight + np.float32(FAR_WEIGHT), dtype=cv2.CV_32F)
+    return np.asarray(
+        cv2.merge(
+            [
+                cv2.add(colour, cv2.multiply(mean + further, hidden), dtype=cv2.CV_8U)
+                for colour, mean, further in zip(colours, around, far, strict=False)
+            ]
+        ),
+        np.uint8,
+    )
