@@ -1,11 +1,14 @@
-"""Blur and sharpen against a convolution in float64."""
+"""Blur, motion blur, sharpen and unsharp against convolutions in float64."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from pictures import Array, drawn, levels, picture, psnr, result, sample
-from PIL import Image
+from PIL import Image, ImageFilter
+
+from imgsrv.errors import UnusableParameters
+from imgsrv.imaging.pipeline import parse_pipeline
 
 SIGMAS = [0.3, 1, 3, 7.99, 8, 12.5, 25, 100]
 
@@ -95,3 +98,91 @@ def test_sharpen_brings_out_no_hidden_colours() -> None:
 
 def test_a_sharpened_grey_picture_stays_grey() -> None:
     assert drawn(result(picture("KW", "L"), "sharpen")) == "KW"
+
+
+@pytest.mark.parametrize("radius", [1, 2, 7, 40, 500])
+def test_a_box_is_the_mean_of_its_square(cat: Image.Image, radius: int) -> None:
+    padded = np.pad(levels(cat), [(radius, radius), (radius, radius), (0, 0)], mode="edge")
+    sums = np.pad(padded.cumsum(axis=0).cumsum(axis=1), [(1, 0), (1, 0), (0, 0)])
+    side = 2 * radius + 1
+    expected = (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2
+
+    got = levels(result(cat, f"blur:radius={radius}"))
+
+    assert np.abs(got - expected).max() <= 1
+    assert np.abs(got - levels(cat.filter(ImageFilter.BoxBlur(radius)))).max() <= 1
+
+
+@pytest.mark.parametrize("step", ["blur", "blur:sigma=2,radius=2"])
+def test_blur_takes_either_sigma_or_radius(step: str) -> None:
+    with pytest.raises(UnusableParameters, match="sigma for a Gaussian or radius for a box"):
+        parse_pipeline(step)
+
+
+def moved(pixels: Array, length: int, degrees: float) -> Array:
+    """The mean of points along a line, each read between pixels, with edges continued."""
+    height, width = pixels.shape[:2]
+    padded = np.pad(pixels, [(length, length), (length, length), (0, 0)], mode="edge")
+    total = np.zeros_like(pixels)
+    for along in np.arange(length) - (length - 1) / 2:
+        x, y = length + along * np.cos(np.radians(degrees)), length + along * np.sin(np.radians(degrees))
+        left, top = int(np.floor(x)), int(np.floor(y))
+        for right, below in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            weight = abs(1 - right - (x - left)) * abs(1 - below - (y - top))
+            total += weight * padded[top + below :, left + right :][:height, :width]
+    return total / length
+
+
+@pytest.mark.parametrize(
+    ("length", "angle"), [(2, 0), (5, 0), (8, 90), (9, 30), (21, -45), (60, 100), (200, 17), (3, 360)]
+)
+def test_motionblur_is_the_mean_along_a_line(cat: Image.Image, length: int, angle: float) -> None:
+    got = levels(result(cat, f"motionblur:length={length},angle={angle}"))
+    assert np.abs(got - moved(levels(cat), length, angle)).max() <= 1
+
+
+def test_motion_along_rows_of_odd_length_is_the_mean_of_so_many_pixels() -> None:
+    image = Image.new("L", (11, 3))
+    image.putpixel((5, 1), 250)
+    assert np.asarray(result(image, "motionblur:length=5"))[1].tolist() == [0, 0, 0, 50, 50, 50, 50, 50, 0, 0, 0]
+
+
+def test_motion_at_a_positive_angle_goes_clockwise() -> None:
+    image = Image.new("L", (11, 11))
+    image.putpixel((5, 5), 250)
+    got = np.asarray(result(image, "motionblur:length=7,angle=45"))
+    assert got[7, 7] > 20
+    assert got[3, 7] == 0
+
+
+@pytest.mark.parametrize("threshold", [0, 3, 20, 255])
+@pytest.mark.parametrize("amount", [0.5, 1])
+@pytest.mark.parametrize("radius", [1, 4])
+def test_unsharp_sharpens_where_the_blur_changes_more_than_the_threshold(
+    cat: Image.Image, amount: float, radius: float, threshold: int
+) -> None:
+    pixels = levels(cat)
+    difference = pixels - gaussian(pixels, radius)
+    expected = np.where(np.abs(difference) > threshold, pixels + amount * difference, pixels).clip(0, 255)
+
+    got = levels(result(cat, f"unsharp:amount={amount},radius={radius},threshold={threshold}"))
+
+    # The blur is rounded to whole levels: nearer than that to the threshold it may go either way.
+    is_clear = np.abs(np.abs(difference) - threshold) > 1
+    assert np.abs(got - expected)[is_clear | (threshold == 0)].max() <= 2
+    assert psnr(got, expected) > 40
+
+
+@pytest.mark.parametrize(("amount", "radius", "threshold"), [(1, 2, 3), (2, 3, 0), (0.5, 5, 10)])
+def test_unsharp_is_near_pillows(cat: Image.Image, amount: float, radius: int, threshold: int) -> None:
+    theirs = cat.filter(ImageFilter.UnsharpMask(radius, round(amount * 100), threshold))
+    assert (
+        psnr(levels(result(cat, f"unsharp:amount={amount},radius={radius},threshold={threshold}")), levels(theirs)) > 40
+    )
+
+
+def test_unsharp_without_threshold_is_sharpen(cat: Image.Image) -> None:
+    assert (
+        result(cat, "unsharp:amount=2,radius=3,threshold=0").tobytes()
+        == result(cat, "sharpen:amount=2,sigma=3").tobytes()
+    )

@@ -26,7 +26,10 @@ NEEDED = {
     "rotate": {"degrees": "5"},
     "text": {"text": "Hello"},
     "redact": {"boxes": "0;0;1;1"},
-    "blur": {"sigma": "1"},
+    "motionblur": {"length": "5"},
+    "morphology": {"kind": "open"},
+    "pixelate": {"size": "5"},
+    "convolve": {"kernel": "0;0;0;0;1;0;0;0;0"},
     "brightness": {"factor": "1"},
     "contrast": {"factor": "1"},
     "saturation": {"factor": "1"},
@@ -143,7 +146,7 @@ def test_an_unknown_parameter_gets_a_suggestion() -> None:
         make_step("resize", [("widht", "5")])
 
 
-@pytest.mark.parametrize("name", ["smartcrop", "rotate", "blur", "brightness", "contrast", "saturation"])
+@pytest.mark.parametrize("name", ["smartcrop", "rotate", "motionblur", "brightness", "contrast", "saturation"])
 def test_a_missing_parameter_is_named_with_what_is_allowed(name: str) -> None:
     with pytest.raises(MissingParameter) as caught:
         make_step(name, [])

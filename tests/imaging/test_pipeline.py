@@ -109,14 +109,17 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.floats(option["minimum"], option["maximum"]).map(lambda value: float(f"{value:.12g}"))
 
 
-NEEDED = {"resize": ["width"], "crop": ["width"]}
+NEEDED = {"resize": ["width"], "crop": ["width"], "blur": ["sigma"]}
 """Parameters of which an operation needs one."""
+
+SCHEMAS = {name: operation.parameters.model_json_schema() for name, operation in OPERATIONS.items()}
+"""Made once: making one takes longer than all else in an example."""
 
 
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
     operation = OPERATIONS[draw(st.sampled_from(sorted(OPERATIONS)))]
-    schema = operation.parameters.model_json_schema()
+    schema = SCHEMAS[operation.name]
     required = {*schema.get("required", []), *NEEDED.get(operation.name, ())}
     given_values = {
         name: draw(values_of(of))

@@ -60,7 +60,10 @@ def test_the_report_names_what_came_out_and_how_long_it_took() -> None:
 
 
 STEPS = st.one_of(
-    st.sampled_from(["flip", "flop", "grayscale", "sharpen"]),
+    st.sampled_from(["flip", "flop", "grayscale", "sharpen", "unsharp:threshold=0", "median", "median:radius=9"]),
+    st.sampled_from(["denoise", "edges", "emboss", "vignette:colour=red", "noise:kind=colour", "clahe", "threshold"]),
+    st.sampled_from(["equalize", "pixelate:size=4", "blur:radius=30", "motionblur:length=40,angle=77"]),
+    st.sampled_from(["morphology:kind=close,radius=5", "convolve:kernel=1;1;1;1;-9;1;1;1;1,offset=128"]),
     st.builds(
         "resize:width={},height={},fit={},gravity={},enlarge={},kernel={},background={}".format,
         st.integers(1, 40),
