@@ -93,7 +93,7 @@ def test_emboss_is_mid_grey_and_the_slope_away_from_the_light(image: Image.Image
 def test_a_bright_square_is_lit_on_the_side_of_the_light(angle: int, bright: str) -> None:
     image = Image.new("L", (30, 30), 100)
     image.paste(160, (10, 10, 20, 20))
-    relief = levels(result(image, f"emboss:angle={angle}"))
+    relief = levels(result(image, f"emboss:angle={angle},amount=1"))
     sides = {"top": relief[10, 15], "bottom": relief[19, 15], "left": relief[15, 10], "right": relief[15, 19]}
     assert max(sides, key=lambda side: sides[side]) == bright
     assert sides[bright] > 150
@@ -111,4 +111,4 @@ def test_edges_are_the_length_of_the_slope_of_luma(image: Image.Image, amount: f
 
 
 def test_a_step_is_an_edge_of_its_own_height() -> None:
-    assert drawn(result(picture("KKWW/KKWW", "L"), "edges")) == "KWWK/KWWK"
+    assert drawn(result(picture("KKWW/KKWW", "L"), "edges:amount=1")) == "KWWK/KWWK"

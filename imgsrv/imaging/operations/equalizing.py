@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, beside_alpha
+from imgsrv.imaging.arrays import Pixels, beside_alpha, through_array
 from imgsrv.imaging.hidden import visible_colours
 from imgsrv.imaging.picture import Frame, Source
 from imgsrv.imaging.registry import operation
@@ -39,11 +39,13 @@ def _survey_equalize(frames: Sequence[Frame], _source: Source, _arguments: Any) 
 def equalize(frame: Frame, table: Sequence[float]) -> Frame:
     """Spread the luma so that every part of the range is used by as many pixels.
 
-    `out = 255 × (pixels up to in − pixels of the darkest) / (all pixels − pixels of the darkest)`, the same table for
-    every channel, which keeps grey grey, and for every frame.  Only pixels that can be seen count; alpha is kept.
+    `luma after = 255 × (pixels up to luma − pixels of the darkest) / (all pixels − pixels of the darkest)`, the same
+    for all frames, and `out = in + luma after − luma` for each channel, which keeps Cb and Cr.  Only pixels that can be
+    seen count; alpha is kept unchanged.
     Source: Gonzalez & Woods, Digital Image Processing (2018), 3.3.
     """
-    return through_table(frame, table)
+    luma = frame.convert("L")
+    return _with_luma(frame, np.asarray(luma), np.asarray(through_table(luma, table)))
 
 
 @operation()
@@ -66,15 +68,20 @@ def clahe(
     reach = max(-(-frame.width // across), -(-frame.height // down))
     before = np.asarray(visible_colours(frame, reach).convert("L"))
     after = np.asarray(cv2.createCLAHE(clip, (across, down)).apply(before), np.uint8)
+    return _with_luma(frame, before, after)
+
+
+def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:
+    """The frame with what luma gains or loses added to each colour channel; alpha is kept unchanged."""
     if frame.mode == "L":
         return Image.fromarray(after)
-    return beside_alpha(frame, lambda colours: Image.fromarray(_brightened(np.asarray(colours), before, after)))
-
-
-def _brightened(colours: Pixels, before: Pixels, after: Pixels) -> Pixels:
     # Each clips at 0 what the other one has.
-    more, less = cv2.subtract(after, before), cv2.subtract(before, after)
-    return np.asarray(cv2.subtract(cv2.add(colours, cv2.merge([more] * 3)), cv2.merge([less] * 3)), np.uint8)
+    more, less = (cv2.merge([cv2.subtract(*pair)] * 3) for pair in ((after, before), (before, after)))
+
+    def changed(colours: Pixels) -> Pixels:
+        return np.asarray(cv2.subtract(cv2.add(colours, more), less), np.uint8)
+
+    return beside_alpha(frame, lambda colours: through_array(colours, changed))
 
 
 def _survey_threshold(frames: Sequence[Frame], _source: Source, arguments: Any) -> int:

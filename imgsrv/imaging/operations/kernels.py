@@ -57,9 +57,9 @@ def emboss(
     angle: Annotated[
         float, Field(ge=-360, le=360, description="Where the light comes from, clockwise: 0 from the top.")
     ] = -45,
-    amount: Annotated[Factor, Field(description="Height of the relief; a step of one level counts so many.")] = 1,
+    amount: Annotated[Factor, Field(description="Height of the relief; a step of one level counts so many.")] = 2,
 ) -> Frame:
-    """Show the picture as a relief in grey, bright parts high, with light from one side.
+    """Show the picture as a relief with light from one side: bright parts high, even ones grey.
 
     `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` for each channel, with the slopes Gx to the right and Gy
     downwards of Sobel's operator over 4.  Alpha is kept unchanged.
@@ -72,7 +72,7 @@ def emboss(
 def edges(
     frame: Frame,
     *,
-    amount: Annotated[Factor, Field(description="Brightness of the lines; a step of one level counts so many.")] = 1,
+    amount: Annotated[Factor, Field(description="Brightness of the lines; a step of one level counts so many.")] = 2,
 ) -> Frame:
     """Show how steep the luma is, white on black: `out = amount × √(Gx² + Gy²)` with Sobel's slopes over 4.
 
