@@ -41,7 +41,7 @@ def test_a_row_of_an_operation_has_bounds_default_and_meaning_of_its_parameters(
 
 
 def test_a_required_parameter_is_marked() -> None:
-    assert "`sigma`: a number from 0.3 to 100 (required)." in operations_table()
+    assert "`degrees`: a number from -360 to 360 (required)." in operations_table()
 
 
 def test_every_format_has_a_row() -> None:
