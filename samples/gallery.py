@@ -29,7 +29,9 @@ WIDTH = 320
 """Of the picture before, in pixels."""
 
 PLAIN = "coffee.jpg"
+FRAMED = "framed.png"
 BEFORE = {
+    "trim": FRAMED,
     "smartcrop": "rocket.jpg",
     "clahe": "rocket.jpg",
     "equalize": "rocket.jpg",
@@ -38,13 +40,18 @@ BEFORE = {
     "temperature": "astronaut.jpg",
     "round": "astronaut.jpg",
 }
-"""Samples for operations that PLAIN does not show well."""
+"""Samples for operations that PLAIN does not show well; FRAMED is PLAIN with a margin."""
 
 SHOWN = {
     "resize": "resize:width=160",
     "smartcrop": "smartcrop:width=120,height=120",
     "crop": "crop:width=0.5,height=0.5,gravity=northwest",
     "rotate": "rotate:degrees=15",
+    "perspective": "perspective:corners=0.2:0;0.85:0.05;1:1;0.05:0.9",
+    "pad": "pad:edge=30,mode=mirror",
+    "extend": "extend:aspect=1:1,mode=blur",
+    "border": "border:width=8,colour=8b2500",
+    "round": "round:shape=circle",
     "brightness": "brightness:factor=1.4",
     "contrast": "contrast:factor=1.5",
     "saturation": "saturation:factor=2",
@@ -97,8 +104,9 @@ def before_file(sample: str) -> str:
 
 def before(sample: str) -> bytes:
     """A sample as it is shown, without loss."""
-    data = (HERE / sample).read_bytes()
-    return process(data, parse_pipeline(f"resize:width={WIDTH}"), Output(format="png"), Limits())
+    steps = f"resize:width={WIDTH - 80}/pad:edge=40,colour=white" if sample == FRAMED else f"resize:width={WIDTH}"
+    data = (HERE / (PLAIN if sample == FRAMED else sample)).read_bytes()
+    return process(data, parse_pipeline(steps), Output(format="png"), Limits())
 
 
 def call(operation: str) -> str:

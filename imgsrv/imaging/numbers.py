@@ -19,6 +19,9 @@ LARGEST_NUMBER = 100
 KERNEL_SIDES = range(3, 16, 2)
 MATRIX_SIZE = 9
 POINTS = range(2, 33)
+CORNERS = 4
+LEAST_TURN = 1e-4
+"""Of a corner: twice the area of the triangle with its neighbours, as a fraction of the picture."""
 
 Point = tuple[float, float]
 
@@ -71,6 +74,23 @@ def parse_curve(value: Any) -> Curve:
     return Curve(points)
 
 
+def parse_corners(value: Any) -> Curve:
+    """The four corners of a convex shape, clockwise from the top left; raises ValueError for anything else."""
+    if isinstance(value, Curve):
+        return value
+    points = tuple(_parse_point(text) for text in str(value).split(BETWEEN_NUMBERS))
+    if len(points) != CORNERS or not all(0 <= axis <= 1 for point in points for axis in point):
+        raise ValueError("corners are 4 points between 0 and 1")
+    if any(_turn(points[index - 2], points[index - 1], points[index]) <= LEAST_TURN for index in range(CORNERS)):
+        raise ValueError("the corners do not go clockwise around a convex shape, or two of them are too close")
+    return Curve(points)
+
+
+def _turn(before: Point, at: Point, after: Point) -> float:
+    """Twice the area of the triangle; above 0 where the way turns clockwise, y downwards."""
+    return (at[0] - before[0]) * (after[1] - at[1]) - (at[1] - before[1]) * (after[0] - at[0])
+
+
 def _parse_numbers(value: Any) -> Numbers:
     if isinstance(value, Numbers):
         return value
@@ -106,3 +126,4 @@ def _parameter(parse: Callable[[Any], Any], form: str, *examples: str) -> tuple[
 MatrixParameter = Annotated[Numbers, *_parameter(parse_matrix, "matrix", "0.8;0.2;0;0;1;0;0;0.2;0.8")]
 KernelParameter = Annotated[Numbers, *_parameter(parse_kernel, "kernel", "0;-1;0;-1;5;-1;0;-1;0")]
 CurveParameter = Annotated[Curve, *_parameter(parse_curve, "curve", "0:0;0.5:0.6;1:1")]
+CornersParameter = Annotated[Curve, *_parameter(parse_corners, "corners", "0.1:0;0.9:0.1;1:1;0:0.9")]

@@ -32,6 +32,7 @@ class Colour(NamedTuple):
 OPAQUE = 255
 TRANSPARENT = Colour(0, 0, 0, 0)
 WHITE = Colour(255, 255, 255)
+BLACK = Colour(0, 0, 0)
 
 
 def parse_colour(text: Any) -> Colour:

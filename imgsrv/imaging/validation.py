@@ -34,6 +34,7 @@ _FORMAT_WORDS = {
     "aspect": "a shape",
     "matrix": "nine numbers from -100 to 100, row by row,",
     "kernel": "the numbers from -100 to 100 of a square with an odd side of 3 to 15, row by row,",
+    "corners": "4 points from 0 to 1, clockwise from the top left,",
     "curve": "2 to 32 points from 0 to 1, from left to right,",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from make import oriented
 from pictures import corpus, drawn, encoded, levels, opened, picture, psnr, result, run, sample
@@ -102,3 +103,37 @@ def test_the_oriented_pictures_of_the_corpus_are_upright(orientation: int) -> No
     expected = ImageCms.profileToProfile(ImageOps.exif_transpose(image), profile, ImageCms.createProfile("sRGB"))
     assert expected is not None
     assert psnr(levels(result(corpus(f"odd/orientation-{orientation}.jpg"))), levels(expected)) > 50
+
+
+GEOMETRY = [
+    "resize:width=20",
+    "resize:width=20,height=20,fit=cover,gravity=northwest",
+    "resize:width=20,height=20,fit=cover,focus_x=0.2,focus_y=0.9",
+    "smartcrop:width=20,height=20",
+    "crop:width=10,height=20,left=3,top=1",
+    "crop:aspect=1:1,gravity=smart",
+    "trim:threshold=60",
+    "rotate:degrees=90",
+    "rotate:degrees=17",
+    "flip",
+    "flop",
+    "orient:value=6",
+    "shear:x=20",
+    "perspective:corners=0.1:0;0.9:0.1;1:1;0:0.9",
+    "pad:left=5,mode=mirror",
+    "extend:aspect=1:1,mode=blur",
+    "border:width=3",
+    "round:radius=9",
+    "round:shape=circle",
+]
+
+
+@pytest.mark.parametrize("step", GEOMETRY)
+@pytest.mark.parametrize("orientation", ALL)
+def test_every_geometry_works_on_the_upright_picture(step: str, orientation: int) -> None:
+    image = sample("coffee.jpg").resize((47, 31))
+    upright = ImageOps.exif_transpose(_tagged(image, orientation))
+
+    got, expected = result(stored(image, "PNG", orientation), step), result(upright, step)
+
+    assert np.array_equal(np.asarray(got), np.asarray(expected))

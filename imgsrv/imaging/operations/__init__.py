@@ -11,10 +11,12 @@ from imgsrv.imaging.operations import (
     effects,
     equalizing,
     filters,
+    framing,
     kernels,
     lettering,
     lut,
     overlay,
+    rounding,
     tones,
 )
 from imgsrv.imaging.registry import OPERATIONS
@@ -28,11 +30,13 @@ __all__ = [
     "effects",
     "equalizing",
     "filters",
+    "framing",
     "geometry",
     "kernels",
     "lettering",
     "lut",
     "overlay",
     "resizing",
+    "rounding",
     "tones",
 ]

@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
+from imgsrv.imaging.arrays import bands
 from imgsrv.imaging.limits import Size
-from imgsrv.imaging.parameters import AspectParameter, Length, Offset
+from imgsrv.imaging.parameters import AspectParameter, Colour, ColourParameter, Length, Offset
 from imgsrv.imaging.picture import Frame, Source
 from imgsrv.imaging.placement import CropGravity, FocusX, FocusY, check_focus, corner, place
 from imgsrv.imaging.registry import operation
+
+TOP = 255
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, as Pillow counts them."""
@@ -106,5 +111,58 @@ def crop(
     """Cut out a part, in pixels or fractions of the upright picture.
 
     A side that is not given is the picture's own, or follows from `aspect`.
+    """
+    return frame.crop(box)
+
+
+def _survey_trim(frames: Sequence[Frame], _source: Source, arguments: Any) -> Box:
+    """What is left of all frames together; everything where they are of one colour."""
+    colour = arguments.colour or Colour(*frames[0].convert("RGBA").getpixel((0, 0)))  # type: ignore[misc]  # four of RGBA
+    found = [box for frame in frames if (box := _differing(frame, colour, arguments.threshold)) is not None]
+    width, height = frames[0].size
+    if not found:
+        return 0, 0, width, height
+    edges = np.array(found)
+    margin = arguments.margin
+    left, top = np.maximum(edges[:, :2].min(axis=0) - margin, 0)
+    right, bottom = np.minimum(edges[:, 2:].max(axis=0) + margin, (width, height))
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _differing(frame: Frame, colour: Colour, threshold: int) -> Box | None:
+    """The box of all pixels of which a channel, premultiplied, differs by more than the threshold."""
+    mode = "RGBa" if frame.mode == "RGBA" or not colour.is_opaque else "RGB"
+    shown = frame.convert("RGBA").convert("RGBa") if mode == "RGBa" else frame.convert("RGB")
+    weight = colour.alpha / TOP
+    ground = (*(round(level * weight) for level in colour[:3]), colour.alpha)[: len(mode)]
+    pixels = np.frombuffer(shown.tobytes(), np.uint8).reshape(frame.height, frame.width, len(mode))
+    rows, columns = np.zeros(frame.height, np.bool_), np.zeros(frame.width, np.bool_)
+    for band in bands(frame.height, frame.width):
+        distance = np.abs(pixels[band].astype(np.int16) - np.array(ground, np.int16)).max(axis=2)
+        differs: NDArray[np.bool_] = distance > threshold
+        rows[band] = differs.any(axis=1)
+        columns |= differs.any(axis=0)
+    if not rows.any():
+        return None
+    down, across = np.flatnonzero(rows), np.flatnonzero(columns)
+    return int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1
+
+
+@operation(survey=_survey_trim)
+def trim(
+    frame: Frame,
+    box: Box,
+    *,
+    threshold: Annotated[
+        int, Field(ge=0, le=254, description="How far a channel may be from the colour, 0 to 255.")
+    ] = 10,
+    colour: Annotated[
+        ColourParameter | None, Field(description="What is cut off; the colour of the top left pixel if not given.")
+    ] = None,
+    margin: Annotated[int, Field(ge=0, le=10_000, description="Pixels of it that are kept around the rest.")] = 0,
+) -> Frame:
+    """Cut off the edges that are of one colour, or transparent.
+
+    All frames of an animation are cut alike.  A picture of one colour stays as it is.
     """
     return frame.crop(box)

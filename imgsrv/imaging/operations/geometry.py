@@ -1,4 +1,4 @@
-"""Operations that move pixels: size, shape and direction."""
+"""Operations that turn, mirror and slant."""
 
 from __future__ import annotations
 
@@ -11,36 +11,20 @@ from PIL import Image
 from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
-from imgsrv.imaging.arrays import Pixels, premultiplied
-from imgsrv.imaging.canvas import mode_with
 from imgsrv.imaging.limits import Size
-from imgsrv.imaging.parameters import TRANSPARENT, ColourParameter
+from imgsrv.imaging.numbers import CornersParameter
+from imgsrv.imaging.parameters import TRANSPARENT, ColourParameter, Side
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
-
-MAX_TURNED_SIDE = 32_766
-"""OpenCV counts the pixels of a side in 16 bits while it turns by any angle."""
+from imgsrv.imaging.warp import MAX_WARPED_SIDE, Matrix, warp_affine, warp_perspective
 
 QUARTER_TURN, HALF_TURN, FULL_TURN = 90, 180, 360
 
+Degrees = Annotated[float, Field(ge=-360, le=360)]
+Slant = Annotated[float, Field(ge=-80, le=80, examples=[15])]
 
-def _rotated_size(before: Size, arguments: Any) -> Size:
-    degrees = arguments.degrees % FULL_TURN
-    if degrees % HALF_TURN == 0:
-        return before
-    if degrees % QUARTER_TURN == 0:
-        return before[1], before[0]
-    sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
-    width, height = before
-    after = math.ceil(width * cosine + height * sine - 1e-6), math.ceil(width * sine + height * cosine - 1e-6)
-    if max(*before, *after) > MAX_TURNED_SIDE:
-        reason = (
-            f"turning {width}×{height} by {arguments.degrees:g} degrees makes {after[0]}×{after[1]}, and no side may "
-            f"be longer than {MAX_TURNED_SIDE} pixels before or after; only multiples of 90 degrees have no such limit"
-        )
-        raise OperationDoesNotFit("rotate", reason)
-    return after
-
+LEAST_DETERMINANT = 0.05
+"""Of a shear: below it nearly nothing is left of the picture's area."""
 
 _QUARTERS = {
     90: Image.Transpose.ROTATE_270,
@@ -48,12 +32,54 @@ _QUARTERS = {
     270: Image.Transpose.ROTATE_90,
 }
 
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is made upright whose EXIF says so (CIPA DC-008, tag 274)."""
+
+FIRST_ON_ITS_SIDE = 5
+
+
+def _check_warp(name: str, before: Size, after: Size) -> Size:
+    """The size after; raises OperationDoesNotFit for sides that are too long to be moved by fractions of pixels."""
+    if max(*before, *after) > MAX_WARPED_SIDE:
+        reason = (
+            f"it makes {after[0]}×{after[1]} of {before[0]}×{before[1]}, and no side may be longer than "
+            f"{MAX_WARPED_SIDE} pixels before or after; only rotate by multiples of 90 degrees has no such limit"
+        )
+        raise OperationDoesNotFit(name, reason)
+    return after
+
+
+def _bounds(before: Size, matrix: Matrix) -> Size:
+    """The canvas that holds the whole picture after the matrix."""
+    width, height = np.abs(matrix) @ before
+    return math.ceil(width - 1e-6), math.ceil(height - 1e-6)
+
+
+def _rotation(degrees: float) -> Matrix:
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def _rotated_size(before: Size, arguments: Any) -> Size:
+    degrees = arguments.degrees % FULL_TURN
+    if degrees % QUARTER_TURN == 0:
+        return before if degrees % HALF_TURN == 0 else before[::-1]
+    return _check_warp("rotate", before, _bounds(before, _rotation(degrees)))
+
 
 @operation(size=_rotated_size)
 def rotate(
     frame: Frame,
     *,
-    degrees: Annotated[float, Field(ge=-360, le=360, description="Angle, clockwise.")],
+    degrees: Annotated[Degrees, Field(description="Angle, clockwise.")],
     background: Annotated[ColourParameter, Field(description="Colour of the corners that open.")] = TRANSPARENT,
 ) -> Frame:
     """Turn clockwise by any angle; the canvas grows so that nothing is cut off.
@@ -65,33 +91,8 @@ def rotate(
         return frame
     if turn in _QUARTERS:
         return frame.transpose(_QUARTERS[int(turn)])
-    mode = mode_with(frame, background)
-    size = _rotated_size(frame.size, _Turn(degrees))
-    # Negative: OpenCV counts angles counter-clockwise.
-    centre = ((frame.width - 1) / 2, (frame.height - 1) / 2)
-    matrix = np.asarray(cv2.getRotationMatrix2D(centre, -degrees, 1.0), np.float64)
-    matrix[:, 2] += np.subtract(size, frame.size, dtype=np.float64) / 2
-    weighted = np.array(background, np.float64)
-    weighted[:3] *= background.alpha / 255
-
-    def turned(pixels: Pixels) -> Pixels:
-        return cv2.warpAffine(  # type: ignore[return-value]  # OpenCV types every array as a union
-            pixels,
-            matrix,
-            size,
-            flags=cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=tuple(weighted[: pixels.shape[2]]),
-        )
-
-    return premultiplied(frame.convert(mode), turned)
-
-
-class _Turn:
-    """What `_rotated_size` reads of the arguments of rotate."""
-
-    def __init__(self, degrees: float) -> None:
-        self.degrees = degrees
+    matrix = _rotation(turn)
+    return warp_affine(frame, matrix, _bounds(frame.size, matrix), background)
 
 
 @operation()
@@ -104,3 +105,87 @@ def flip(frame: Frame) -> Frame:
 def flop(frame: Frame) -> Frame:
     """Mirror left to right."""
     return frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+@operation(size=lambda before, arguments: before[::-1] if arguments.value >= FIRST_ON_ITS_SIDE else before)
+def orient(
+    frame: Frame,
+    *,
+    value: Annotated[
+        int, Field(ge=1, le=8, description="1 changes nothing, 3 turns round, 6 and 8 turn by 90 degrees.")
+    ],
+) -> Frame:
+    """Turn and mirror as the EXIF orientation of that number asks for.
+
+    What a picture's own EXIF says is done when it is decoded; this is for pictures that have lost theirs.
+    """
+    return frame if value == 1 else frame.transpose(_ORIENTATIONS[value])
+
+
+def _slanted(x: float, y: float) -> Matrix:
+    return np.array([[1, math.tan(math.radians(x))], [math.tan(math.radians(y)), 1]])
+
+
+def _check_shear(arguments: Any) -> None:
+    if arguments.x == arguments.y == 0:
+        raise ValueError("x or y is needed; give one of them or both")
+    if abs(np.linalg.det(_slanted(arguments.x, arguments.y))) < LEAST_DETERMINANT:
+        raise ValueError(f"x={arguments.x:g} and y={arguments.y:g} together flatten the picture to a line")
+
+
+@operation(
+    size=lambda before, given: _check_warp("shear", before, _bounds(before, _slanted(given.x, given.y))),
+    check=_check_shear,
+)
+def shear(
+    frame: Frame,
+    *,
+    x: Annotated[Slant, Field(description="How far upright lines lean to the left at their top, in degrees.")] = 0.0,
+    y: Annotated[Slant, Field(description="How far level lines fall to the right, in degrees.")] = 0.0,
+    background: Annotated[ColourParameter, Field(description="Colour of the corners that open.")] = TRANSPARENT,
+) -> Frame:
+    """Slant to a parallelogram: `x + y × tan(x°), y + x × tan(y°)`; the canvas grows so that nothing is cut off.
+
+    Sampled bicubically with premultiplied alpha.
+    """
+    matrix = _slanted(x, y)
+    return warp_affine(frame, matrix, _bounds(frame.size, matrix), background)
+
+
+def _straightened_size(before: Size, arguments: Any) -> Size:
+    """What is given, or the longer of two opposite sides."""
+    corners = np.multiply(arguments.corners.points, before)
+    top, right, bottom, left = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    width = arguments.width or max(1, round(max(top, bottom)))
+    height = arguments.height or max(1, round(max(left, right)))
+    return _check_warp("perspective", before, (width, height))
+
+
+@operation(size=_straightened_size)
+def perspective(
+    frame: Frame,
+    *,
+    corners: Annotated[
+        CornersParameter, Field(description="Where the corners of the part are, as fractions of width and height.")
+    ],
+    width: Annotated[Side | None, Field(description="Width of the result; the part's own if not given.")] = None,
+    height: Annotated[Side | None, Field(description="Height of the result; the part's own if not given.")] = None,
+) -> Frame:
+    """Make a part with four corners a rectangle: a page or a screen that was photographed from the side.
+
+    Corners are top left, top right, bottom right, bottom left.  Sampled bicubically with premultiplied alpha.
+    """
+    given = _Straightening(corners, width, height)
+    size = _straightened_size(frame.size, given)
+    # The edges of pixels lie half a pixel beside their middles.
+    part = np.multiply(corners.points, frame.size) - 0.5
+    target = np.multiply([(0, 0), (1, 0), (1, 1), (0, 1)], size) - 0.5
+    matrix = cv2.getPerspectiveTransform(part.astype(np.float32), target.astype(np.float32))
+    return warp_perspective(frame, np.asarray(matrix, np.float64), size)
+
+
+class _Straightening:
+    """What `_straightened_size` reads of the arguments of perspective."""
+
+    def __init__(self, corners: Any, width: int | None, height: int | None) -> None:
+        self.corners, self.width, self.height = corners, width, height

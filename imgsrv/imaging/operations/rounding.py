@@ -1,0 +1,65 @@
+"""Round corners and circles; in a module of its own, because its name hides Python's round."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from PIL import Image, ImageChops
+from pydantic import Field
+
+from imgsrv.imaging.arrays import Pixels
+from imgsrv.imaging.limits import Size
+from imgsrv.imaging.parameters import TRANSPARENT, ColourParameter, Length
+from imgsrv.imaging.picture import Frame
+from imgsrv.imaging.registry import operation
+
+
+def _rounded_size(before: Size, arguments: Any) -> Size:
+    return before if arguments.shape == "corners" else (min(before), min(before))
+
+
+@operation(size=_rounded_size)
+def round(  # noqa: A001  the name that everybody looks for
+    frame: Frame,
+    *,
+    radius: Annotated[
+        Length, Field(description="Radius of the corners in pixels, or below 1 as a fraction of the shorter side.")
+    ] = 0.1,
+    shape: Annotated[
+        Literal["corners", "circle"], Field(description="`circle` keeps the middle of the picture in a circle.")
+    ] = "corners",
+    background: Annotated[ColourParameter, Field(description="Colour of the corners.")] = TRANSPARENT,
+) -> Frame:
+    """Round the corners, or cut a circle; their edges are soft as text is."""
+    side = min(frame.size)
+    if shape == "circle":
+        left, top = (frame.width - side) // 2, (frame.height - side) // 2
+        frame, reach = frame.crop((left, top, left + side, top + side)), side / 2
+    else:
+        reach = min(side / 2, radius * side if radius < 1 else radius)
+    result = frame.convert("RGBA")
+    result.putalpha(ImageChops.multiply(result.getchannel("A"), _mask(frame.size, reach)))
+    if background == TRANSPARENT:
+        return result
+    behind = Image.alpha_composite(Image.new("RGBA", frame.size, background), result)
+    return behind.convert("RGB") if background.is_opaque else behind
+
+
+def _mask(size: Size, radius: float) -> Frame:
+    """White with rounded corners: a pixel is as opaque as its middle lies inside of the arc, to half a pixel."""
+    mask: Pixels = np.full(size[::-1], 255, np.uint8)
+    reach = min(int(np.ceil(radius)), *size)
+    off = radius - (np.arange(reach) + 0.5)
+    # Where the arcs of two corners meet, pixels of the next quarter are as far from its middle line.
+    off = np.maximum(off, 0)
+    distance = np.hypot(off[:, None], off[None, :])
+    quarter = (np.clip(radius - distance + 0.5, 0, 1) * 255 + 0.5).astype(np.uint8)
+    for down, across, corner_ in (
+        (slice(0, reach), slice(0, reach), quarter),
+        (slice(0, reach), slice(size[0] - reach, None), quarter[:, ::-1]),
+        (slice(size[1] - reach, None), slice(0, reach), quarter[::-1]),
+        (slice(size[1] - reach, None), slice(size[0] - reach, None), quarter[::-1, ::-1]),
+    ):
+        mask[down, across] = np.minimum(mask[down, across], corner_)
+    return Image.fromarray(mask)
