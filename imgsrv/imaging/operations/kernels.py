@@ -47,7 +47,8 @@ def convolve(
     side = math.isqrt(len(kernel.values))
     weights = np.reshape(kernel.values, (side, side))
     total = float(weights.sum())
-    return _weighed(frame, weights / (scale or (total if abs(total) > NO_SUM else 1)), offset)
+    scaled = weights / (scale or (total if abs(total) > NO_SUM else 1))
+    return with_alpha_of(frame, _weighed(visible_colours(frame, side // 2), scaled, offset))
 
 
 @operation()
@@ -59,13 +60,14 @@ def emboss(
     ] = -45,
     amount: Annotated[Factor, Field(description="Height of the relief; a step of one level counts so many.")] = 2,
 ) -> Frame:
-    """Show the picture as a relief with light from one side: bright parts high, even ones grey.
+    """Show the luma as a relief in grey, bright parts high, with light from one side.
 
-    `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` for each channel, with the slopes Gx to the right and Gy
-    downwards of Sobel's operator over 4.  Alpha is kept unchanged.
+    `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` with Sobel's slopes over 4: Gx to the right, Gy
+    downwards.  Alpha is kept unchanged, and where it begins is no slope.
     """
     along_y, along_x = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
-    return _weighed(frame, amount * (along_x * ACROSS + along_y * DOWN), MID_GREY)
+    slope = amount * (along_x * ACROSS + along_y * DOWN)
+    return with_alpha_of(frame, _weighed(visible_colours(frame, 1).convert("L"), slope, MID_GREY))
 
 
 @operation()
@@ -95,9 +97,9 @@ def edges(
 
 
 def _weighed(frame: Frame, weights: NDArray[np.float64], offset: float) -> Frame:
-    """The sum of the neighbours so weighted and the offset, clipped; alpha is kept unchanged."""
+    """The sum of each pixel's neighbours so weighted and the offset, clipped."""
 
     def weighed(pixels: Pixels) -> Pixels:
         return np.asarray(cv2.filter2D(pixels, -1, weights, delta=offset, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
-    return with_alpha_of(frame, through_array(visible_colours(frame, len(weights) // 2), weighed))
+    return through_array(frame, weighed)
