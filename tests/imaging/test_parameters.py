@@ -50,7 +50,11 @@ NEEDED = {
 }
 """Parameters without which an operation is refused for another reason than the one under test."""
 
-NEEDED_FOR = {("resize", "focus_x"): {"fit": "cover"}, ("resize", "focus_y"): {"fit": "cover"}}
+NEEDED_FOR = {
+    ("resize", "focus_x"): {"fit": "cover"},
+    ("resize", "focus_y"): {"fit": "cover"},
+    ("pad", "edge"): {"left": "1"},
+}
 """The same for one parameter of an operation."""
 
 Row = tuple[str, str, float, float, bool]

@@ -109,7 +109,14 @@ def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.floats(option["minimum"], option["maximum"]).map(lambda value: float(f"{value:.12g}"))
 
 
-NEEDED = {"resize": ["width"], "crop": ["width"], "blur": ["sigma"], "shear": ["x"], "pad": ["edge"], "extend": ["width"]}
+NEEDED = {
+    "resize": ["width"],
+    "crop": ["width"],
+    "blur": ["sigma"],
+    "shear": ["x"],
+    "pad": ["edge"],
+    "extend": ["width"],
+}
 """Parameters of which an operation needs one."""
 
 SCHEMAS = {name: operation.parameters.model_json_schema() for name, operation in OPERATIONS.items()}
