@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgsrv.config import Settings
-from imgsrv.describe.markdown import errors_table, formats_table, operations_table, output_table, settings_table
+from imgsrv.describe.markdown import (
+    errors_table,
+    formats_table,
+    included_table,
+    operations_table,
+    output_table,
+    settings_table,
+)
 from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
 
@@ -35,6 +42,7 @@ def sections() -> dict[str, str]:
         "operations": operations_table(),
         "formats": formats_table(),
         "output": output_table(),
+        "include": included_table(),
         "errors": errors_table(),
         "settings": settings_table(Settings),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from imgsrv.describe.examples import example_of
+from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.imaging.formats import FORMATS, Format
 from imgsrv.imaging.operations import OPERATIONS
@@ -24,11 +25,12 @@ BOUNDS = {
 
 
 def catalogue() -> dict[str, Any]:
-    """Every operation, format and output parameter, JSON-compatible."""
+    """Every operation, format, output parameter and measure, JSON-compatible."""
     return {
         "operations": [_operation(row) for row in OPERATIONS.values()],
         "formats": [_format(name, form) for name, form in FORMATS.items()],
         "output": [_parameter(parameter) for parameter in parameters_of(Output)],
+        "include": [{"name": name, "description": text} for name, text in included_texts().items()],
         "max_steps": MAX_STEPS,
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel
 
 from imgsrv.config import environment_name, flag_name
+from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
 from imgsrv.imaging.formats import FORMATS, Format
@@ -59,6 +60,11 @@ def settings_table(settings: type[BaseModel]) -> str:
         for one in parameters_of(settings)
     ]
     return table(("flag", "environment variable", "default", "meaning"), rows)
+
+
+def included_table() -> str:
+    """What `POST /info` can be asked for."""
+    return table(("include", "what it tells"), [(f"`{name}`", text) for name, text in included_texts().items()])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

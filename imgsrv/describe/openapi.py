@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgsrv.describe.examples import example_of
+from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.info import ALL, INCLUDES
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import MAX_STEPS
@@ -38,19 +40,39 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     "X-Request-Id": ("string", "Names the request in the server's log."),
 }
 
+TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
+
 INFO: Mapping[str, Json] = {
     "format": {"type": "string", "enum": list(FORMATS)},
     "media_type": {"type": "string"},
     "width": {"type": "integer", "description": "Pixels of the upright picture."},
     "height": {"type": "integer", "description": "Pixels of the upright picture."},
     "mode": {"type": "string", "description": "Channels of the pixels, as Pillow names them: L, RGB, CMYK."},
+    "bit_depth": {"type": "integer", "description": "Bits of a channel in the file."},
     "has_alpha": {"type": "boolean"},
     "frames": {"type": ["integer", "null"], "description": "Null where only decoding could count them."},
+    "durations": {
+        "type": ["array", "null"],
+        "items": {"type": "integer"},
+        "description": "Milliseconds of each frame; none of a still picture, null where only decoding could tell.",
+    },
+    "loop": {"type": ["integer", "null"], "description": "How often an animation is played, 0 for ever; null: unsaid."},
     "orientation": {"type": "integer", "minimum": 1, "maximum": 8, "description": "Of EXIF; 1 is upright."},
     "profile": {"type": ["string", "null"], "description": "Name of the colour profile."},
-    "exif": {"type": "object", "additionalProperties": {"type": "string"}},
+    "exif": TEXTS,
+    "iptc": {"type": "object", "additionalProperties": {"type": ["string", "array"]}},
+    "xmp": TEXTS,
 }
-"""What `describe_picture` gives; a test compares the two."""
+"""What `describe_picture` always gives; a test compares the two."""
+
+INCLUDED: Mapping[str, Json] = {
+    "average": {"type": ["string", "null"]},
+    "dominant": {"type": ["string", "null"]},
+    "palette": {"type": "array", "items": {"type": "object"}},
+    "sharpness": {"type": "number"},
+    "gps": {"type": ["object", "null"], "description": "Latitude and longitude in degrees, `altitude_m`."},
+}
+"""What it gives where it is asked for and is more than a text."""
 
 
 def openapi(version: str) -> Json:
@@ -70,7 +92,7 @@ def openapi(version: str) -> Json:
             **{path: {"get": route} for path, route in _pages().items()},
         },
         "components": {
-            "schemas": {"Problem": _problem_schema(), "Info": _object(INFO)}
+            "schemas": {"Problem": _problem_schema(), "Info": _info_schema()}
             | {kind.__name__: _kind_schema(kind) for kind in problems()},
             "responses": {f"Problem{status}": _problem(kinds) for status, kinds in problems_by_status().items()},
             "headers": {
@@ -119,10 +141,34 @@ def _info_route() -> Json:
     return {
         "operationId": "info",
         "tags": ["pictures"],
-        "summary": "Say what a picture is, from its header, without decoding a pixel.",
+        "summary": "Say what a picture is, from its header, and what else `include` names.",
+        "parameters": [_include()],
         "requestBody": _body(),
         "responses": {"200": answer, **_refusals()},
     }
+
+
+def _include() -> Json:
+    return {
+        "name": "include",
+        "in": "query",
+        "required": False,
+        "description": "What to tell beside the header, with commas between: \n"
+        + "\n".join(f"- `{name}`: {text}" for name, text in included_texts().items()),
+        "schema": {"type": "array", "items": {"type": "string", "enum": list(INCLUDES)}},
+        "style": "form",
+        "explode": False,
+    }
+
+
+def _info_schema() -> Json:
+    more = {
+        name: {**INCLUDED.get(name, {"type": "string"}), "description": text}
+        for name, text in included_texts().items()
+        if name != ALL
+    }
+    schema = _object(INFO)
+    return {**schema, "properties": {**schema["properties"], **more}}
 
 
 def _pages() -> Mapping[str, Json]:

@@ -1,66 +1,96 @@
-"""What a picture is, as `POST /info` answers: from the header, without decoding a pixel."""
+"""What a picture is, as `POST /info` answers: from the header, without decoding a pixel unless a measure needs them."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Collection
 from typing import Any
 
-from PIL import ExifTags, Image, ImageCms
-
-from imgsrv.imaging.decode import Header, read_header
+from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
+from imgsrv.imaging.broken import broken_is_ours
+from imgsrv.imaging.decode import Header, decode, read_header
+from imgsrv.imaging.depth import read_depth
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Data, Limits
-from imgsrv.imaging.metadata import read_exif, read_tag
+from imgsrv.imaging.measures import AT_FULL_SIZE, MEASURES
+from imgsrv.imaging.picture import Frame
+from imgsrv.imaging.plan import DecodePlan, plan_glimpse
+from imgsrv.imaging.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
+from imgsrv.imaging.timing import read_durations
+from imgsrv.imaging.validation import closest
 
-EXIF_SUMMARY = {
-    "make": ExifTags.Base.Make,
-    "model": ExifTags.Base.Model,
-    "software": ExifTags.Base.Software,
-    "date_time": ExifTags.Base.DateTime,
-    "artist": ExifTags.Base.Artist,
-    "copyright": ExifTags.Base.Copyright,
-}
-"""No place and no serial number: those identify people."""
+OWNER = "info"
 
-LONGEST_TEXT = 200
-"""Characters of one EXIF text that are told; files can hold any amount of anything there."""
+PLACE, ALL = "gps", "all"
+"""Where the picture was taken, which is told only to who names it; every measure, but not that."""
+
+INCLUDES = (*MEASURES, PLACE, ALL)
+"""What `include` may name."""
 
 
-def describe_picture(data: Data, limits: Limits) -> dict[str, Any]:
+def parse_include(text: str) -> tuple[str, ...]:
+    """What is asked for by names between commas, `all` spelled out, in the order of the table.
+
+    Raises InvalidParameter for another name and RepeatedParameter for one given twice.
+    """
+    names = text.split(",")
+    for name in names:
+        if name not in INCLUDES:
+            allowed = joined(list(INCLUDES)).replace(" and ", " or ")
+            raise InvalidParameter(OWNER, "include", name, allowed, closest(name, INCLUDES))
+        if names.count(name) > 1:
+            raise RepeatedParameter(OWNER, name)
+    return tuple(name for name in (*MEASURES, PLACE) if name in names or (ALL in names and name != PLACE))
+
+
+def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) -> dict[str, Any]:
     """The description, JSON-compatible; width and height are those of the upright picture.
 
-    frames is null where only decoding could count them.  Raises what `read_header` raises.
+    frames and durations are null where only decoding could tell them.  include: names of MEASURES, and PLACE.
+    Raises what `read_header` raises, and what `decode` raises where a measure is included.
     """
     header = read_header(data, limits)
     image = header.image
-    return {
-        "format": header.format,
-        "media_type": FORMATS[header.format].media_type,
-        "width": header.size[0],
-        "height": header.size[1],
-        "mode": image.mode,
-        "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
-        "frames": _frames(header),
-        "orientation": header.orientation,
-        "profile": _profile_name(image.info.get("icc_profile")),
-        "exif": _summary(image),
-    }
+    durations = read_durations(header.format, data, limits)
+    with broken_is_ours(header.format):
+        facts = {
+            "format": header.format,
+            "media_type": FORMATS[header.format].media_type,
+            "width": header.size[0],
+            "height": header.size[1],
+            "mode": image.mode,
+            "bit_depth": read_depth(header.format, data, image),
+            "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
+            "frames": _frames(header, durations),
+            "durations": _told_durations(header, durations),
+            "loop": image.info.get("loop") if durations else None,
+            "orientation": header.orientation,
+            "profile": profile_name(image.info.get("icc_profile")),
+            "exif": exif_summary(image),
+            "iptc": iptc_summary(image),
+            "xmp": xmp_summary(image),
+        }
+        if PLACE in include:
+            facts[PLACE] = read_place(image)
+    if asked := [name for name in MEASURES if name in include]:
+        frame = _seen(header, limits, is_full=not AT_FULL_SIZE.isdisjoint(asked))
+        facts |= {name: MEASURES[name](frame) for name in asked}
+    return facts
 
 
-def _frames(header: Header) -> int | None:
-    return None if header.format == "gif" and getattr(header.image, "is_animated", False) else header.frames
-
-
-def _profile_name(profile: bytes | None) -> str | None:
-    if not profile:
+def _frames(header: Header, durations: tuple[int, ...] | None) -> int | None:
+    if header.format == "gif" and durations is None:
         return None
-    try:
-        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
-    except (ImageCms.PyCMSError, OSError):
-        return "unreadable"
+    return len(durations) if durations else header.frames
 
 
-def _summary(image: Image.Image) -> dict[str, str]:
-    exif = read_exif(image)
-    found = {name: read_tag(exif, tag) for name, tag in EXIF_SUMMARY.items()}
-    return {name: str(value).strip("\0 ")[:LONGEST_TEXT] for name, value in found.items() if value}
+def _told_durations(header: Header, durations: tuple[int, ...] | None) -> list[int] | None:
+    """Those of an AVIF with one frame are none for certain."""
+    if durations is None:
+        return [] if header.format == "avif" and header.frames == 1 else None
+    return list(durations)
+
+
+def _seen(header: Header, limits: Limits, *, is_full: bool) -> Frame:
+    """The first frame; a JPEG at a smaller scale where no measure asks for the full one."""
+    plan = DecodePlan() if is_full else plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
+    return decode(header, plan, limits).frames[0]

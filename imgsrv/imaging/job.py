@@ -30,7 +30,7 @@ class Job:
     """start, size: where the picture lies in the body.  pipeline None asks for a description instead.
 
     request_id: whose job it is, for the log of an engine that fails on it.  parts: where the further parts of the
-    upload lie, by their names.
+    upload lie, by their names.  include: what the description has beside the facts of the header.
     """
 
     start: int
@@ -39,6 +39,7 @@ class Job:
     output: Output
     request_id: str = ""
     parts: Mapping[str, Place] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
 
     @property
     def end(self) -> int:
@@ -54,6 +55,7 @@ class Job:
             "pipeline": None if self.pipeline is None else str(self.pipeline),
             "output": self.output.model_dump(mode="json", exclude_defaults=True),
             "parts": dict(self.parts),
+            "include": self.include,
         }
         return json.dumps(wire).encode()
 
@@ -64,7 +66,8 @@ class Job:
         pipeline = None if wire["pipeline"] is None else parse_pipeline(wire["pipeline"])
         output = Output.model_validate(wire["output"])
         parts = {name: (start, size) for name, (start, size) in wire["parts"].items()}
-        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts)
+        include = tuple(wire["include"])
+        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
         try:
             data = _picture_bytes(mapping, job)
             if job.pipeline is None:
-                return _message({"info": describe_picture(data, limits)}), NO_RESULT
+                return _message({"info": describe_picture(data, limits, job.include)}), NO_RESULT
             parts = {name: mapping[start : start + size] for name, (start, size) in job.parts.items()}
             return _processed(data, job.pipeline, job.output, limits, parts)
         except ImgsrvError as error:
@@ -129,4 +132,5 @@ def _processed(
 
 
 def _message(wire: dict[str, Any]) -> bytes:
-    return json.dumps(wire).encode()
+    # A reply has its bounds, and texts in other scripts are twice as long where they are escaped.
+    return json.dumps(wire, ensure_ascii=False).encode(errors="replace")

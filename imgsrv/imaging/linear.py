@@ -14,28 +14,27 @@ from PIL import Image
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.picture import Frame
 
-Light = NDArray[np.uint16]
-"""Linear light, 0 to MOST_LIGHT."""
+Floats = NDArray[np.float64]
 
 MOST_LIGHT = 65_535
 
 _PIXEL_TYPES = {"L": PixelType.U16, "RGB": PixelType.U16x3, "RGBA": PixelType.U16x4}
 
 
-def _light_of_levels() -> Light:
-    """The table of IEC 61966-2-1, 5.2."""
-    level = np.arange(256) / 255
-    light = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004  the standard's
-    return np.round(light * MOST_LIGHT).astype(np.uint16)
+def light_of(level: Floats) -> Floats:
+    """Linear light of levels, both 0 to 1 (IEC 61966-2-1, 5.2)."""
+    light: Floats = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004  the standard's
+    return light
 
 
-def _levels_of_light() -> NDArray[np.uint8]:
-    light = np.arange(MOST_LIGHT + 1) / MOST_LIGHT
-    level = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004  the same
-    return np.round(level * 255).astype(np.uint8)
+def level_of(light: Floats) -> Floats:
+    """Levels of linear light, both 0 to 1: the inverse of `light_of`."""
+    level: Floats = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004  the same
+    return level
 
 
-_LIGHT, _LEVELS = _light_of_levels(), _levels_of_light()
+_LIGHT = np.round(light_of(np.arange(256) / 255) * MOST_LIGHT).astype(np.uint16)
+_LEVELS = np.round(level_of(np.arange(MOST_LIGHT + 1) / MOST_LIGHT) * 255).astype(np.uint8)
 _OPACITY = np.arange(256, dtype=np.uint16) * (MOST_LIGHT // 255)
 
 

@@ -24,6 +24,10 @@ black, at least 35 dB just above a ratio of 4 or 8.
 """
 
 
+GLIMPSE_SIDE = 200
+"""Least pixels along the longer side that leave a placeholder or a mean colour what it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodePlan:
     """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted."""
@@ -39,3 +43,9 @@ def plan_decode(pipeline: Pipeline, size: Size, *, is_jpeg: bool, holds_frames: 
     target = pipeline.steps[0].result_size(size)
     reduction = min(size[0] / target[0], size[1] / target[1])
     return DecodePlan(next((scale for scale in SCALES if reduction >= scale), 1), holds_frames)
+
+
+def plan_glimpse(size: Size, *, is_jpeg: bool) -> DecodePlan:
+    """The plan for what is seen of a picture of `size` (upright) at a few dozen pixels: colours, placeholders."""
+    reduction = max(size) / GLIMPSE_SIDE if is_jpeg else 1
+    return DecodePlan(next((scale for scale in SCALES if reduction >= scale), 1))

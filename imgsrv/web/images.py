@@ -18,6 +18,7 @@ from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.glance import glance
+from imgsrv.imaging.info import parse_include
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
@@ -69,9 +70,13 @@ class Upload:
     format: str
     parts: Mapping[str, Place]
 
-    def job(self, pipeline: Pipeline | None, output: Output, request_id: str) -> Job:
+    def job(self, pipeline: Pipeline, output: Output, request_id: str) -> Job:
         """The job of doing that with it."""
         return Job(self.start, self.size, pipeline, output, request_id, self.parts)
+
+    def description(self, include: tuple[str, ...], request_id: str) -> Job:
+        """The job of saying what it is."""
+        return Job(self.start, self.size, None, Output(), request_id, include=include)
 
 
 class OperationRoute:
@@ -99,19 +104,18 @@ class PipelineRoute:
 
 
 class InfoRoute:
-    """`POST /info`: what the picture is."""
+    """`POST /info?include=…`: what the picture is."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the description as JSON."""
-        if pairs := _pairs(req.query_string):
-            raise UnknownParameter("info", pairs[0][0], [])
+        include = _included(req.query_string)
         body: Body = req.scope["state"]["body"]
         with closing(body):
             upload = await _receive_picture(self._services, req, body, Pipeline())
-            answer, _result = await _performed(self._services, req, body, upload.job(None, Output(), _id(req)))
+            answer, _result = await _performed(self._services, req, body, upload.description(include, _id(req)))
         resp.media = answer.info
 
 
@@ -222,6 +226,19 @@ def _many_operations(query: str) -> tuple[Pipeline, Output]:
     if not texts and not output.model_fields_set:
         raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
     return parse_pipeline(texts[0]) if texts else Pipeline(), output
+
+
+@lru_cache(maxsize=KEPT_REQUESTS)
+def _included(query: str) -> tuple[str, ...]:
+    """What `POST /info?{query}` asks for beside the facts of the header.  Raises BadRequest's children."""
+    texts: list[str] = []
+    for name, value in _pairs(query):
+        if name != "include":
+            raise UnknownParameter("info", name, ["include"], closest(name, ["include"]))
+        if texts:
+            raise RepeatedParameter("info", name)
+        texts.append(value)
+    return parse_include(texts[0]) if texts else ()
 
 
 def _pairs(query: str) -> Pairs:

@@ -13,7 +13,7 @@ from imgsrv.describe.parameters import parameters_of
 from imgsrv.describe.problems import problems
 from imgsrv.errors import InvalidParameter, TooManyPixels
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.info import INCLUDES, describe_picture
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
@@ -129,4 +129,11 @@ def test_the_description_of_a_picture_fits_its_schema(document: dict[str, Any]) 
     description = describe_picture(encoded(picture("RG/BY")), Limits())
 
     assert list(description) == list(INFO)
+    schema(document, "Info").validate(description)
+
+
+def test_everything_that_a_description_can_include_fits_its_schema(document: dict[str, Any]) -> None:
+    description = describe_picture(encoded(picture("RG/B.", "RGBA")), Limits(), INCLUDES)
+
+    assert set(description) == set(document["components"]["schemas"]["Info"]["properties"])
     schema(document, "Info").validate(description)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
+from pictures import animation, encoded, picture, sample
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import IFDRational
 
-from imgsrv.errors import TooManyPixels
-from imgsrv.imaging.info import describe_picture
+from imgsrv.errors import InvalidParameter, RepeatedParameter, TooManyFrames, TooManyPixels, Undecodable
+from imgsrv.imaging.decode import decode, read_header
+from imgsrv.imaging.info import INCLUDES, describe_picture, parse_include
 from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.measures import MEASURES
+from imgsrv.imaging.plan import DecodePlan
 
 
 def _file(mode: str, form: str, **options: object) -> bytes:
@@ -25,11 +32,16 @@ def test_a_plain_picture_is_described() -> None:
         "width": 6,
         "height": 4,
         "mode": "RGB",
+        "bit_depth": 8,
         "has_alpha": False,
         "frames": 1,
+        "durations": [],
+        "loop": None,
         "orientation": 1,
         "profile": None,
         "exif": {},
+        "iptc": {},
+        "xmp": {},
     }
 
 
@@ -67,3 +79,198 @@ def test_a_text_of_any_length_is_told_shortened() -> None:
 def test_a_picture_over_the_limit_is_not_described() -> None:
     with pytest.raises(TooManyPixels):
         describe_picture(_file("RGB", "PNG"), Limits(max_pixels=23))
+
+
+# ---- animations --------------------------------------------------------------------------------------
+
+FRAMES = [picture("RG/BY"), picture("GR/BY"), picture("YY/BY")]
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize(("loop", "durations"), [(0, [40, 200, 1000]), (3, [10, 20, 30])])
+def test_durations_and_loop_are_those_that_decoding_finds(form: str, loop: int, durations: list[int]) -> None:
+    data = animation(FRAMES, form, duration=durations, loop=loop)
+    decoded = decode(read_header(data, Limits()), DecodePlan(all_frames=True), Limits())
+
+    found = describe_picture(data, Limits())
+
+    assert (found["frames"], found["durations"], found["loop"]) == (3, durations, loop)
+    assert (list(decoded.durations), decoded.loop) == (durations, loop)
+
+
+def test_the_still_picture_beside_an_animated_png_is_no_frame() -> None:
+    data = animation(FRAMES, "PNG", duration=40, default_image=True)
+
+    assert (describe_picture(data, Limits())["frames"], describe_picture(data, Limits())["durations"]) == (2, [40, 40])
+
+
+def test_durations_of_an_avif_are_not_known() -> None:
+    found = describe_picture(animation([frame.resize((32, 32)) for frame in FRAMES], "AVIF", duration=40), Limits())
+
+    assert (found["frames"], found["durations"]) == (3, None)
+
+
+def test_an_animation_that_is_cut_off_has_the_frames_that_are_there() -> None:
+    data = animation(FRAMES, "GIF", duration=40)
+
+    assert describe_picture(data[: data.rindex(b"!\xf9")], Limits())["durations"] == [40, 40]
+
+
+def test_an_animation_over_the_limit_is_not_described() -> None:
+    with pytest.raises(TooManyFrames):
+        describe_picture(animation(FRAMES, "GIF"), Limits(max_frames=2))
+
+
+# ---- depth -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "bits"),
+    [
+        pytest.param(encoded(picture("RG", "1")), 1, id="png-of-1"),
+        pytest.param(encoded(Image.new("I;16", (2, 2))), 16, id="png-of-16"),
+        pytest.param(encoded(Image.new("I;16", (2, 2)), "TIFF"), 16, id="tiff-of-16"),
+        pytest.param(encoded(picture("RG"), "TIFF"), 8, id="tiff-of-8"),
+        pytest.param(encoded(picture("RG"), "WEBP"), 8, id="webp"),
+        pytest.param(encoded(picture("RG", "1"), "BMP"), 1, id="bmp-of-1"),
+        pytest.param(encoded(picture("RG").resize((32, 32)), "AVIF"), 8, id="avif-of-8"),
+        pytest.param(encoded(Image.new("I;16", (64, 64)), "JPEG2000"), 16, id="jp2-of-16"),
+        pytest.param(encoded(picture("RG").resize((32, 32)), "JPEG2000", no_jp2=True), 8, id="bare-jpeg-2000"),
+    ],
+)
+def test_the_depth_is_that_of_the_file(data: bytes, bits: int) -> None:
+    assert describe_picture(data, Limits())["bit_depth"] == bits
+
+
+# ---- texts -------------------------------------------------------------------------------------------
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="#"><rdf:Description xmp:Rating="4"
+ xmp:CreatorTool="Dark &amp; Room"><dc:title><rdf:Alt><rdf:li xml:lang="x-default">Kölner Dom</rdf:li></rdf:Alt>
+</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG", "AVIF"])
+def test_xmp_is_told(form: str) -> None:
+    image = sample("chelsea.png").resize((64, 64))
+    options: dict[str, object] = {"xmp": XMP.encode()}
+    if form == "PNG":
+        options = {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP)  # type: ignore[attr-defined]  # it was just made
+
+    found = describe_picture(encoded(image, form, **options), Limits())["xmp"]
+
+    assert found == {"title": "Kölner Dom", "tool": "Dark & Room", "rating": "4"}
+
+
+def _iptc(*entries: tuple[int, bytes]) -> bytes:
+    """A JPEG with IPTC entries of record 2."""
+    blob = b"".join(b"\x1c\x02" + bytes([number]) + len(text).to_bytes(2, "big") + text for number, text in entries)
+    blob += b"\0" * (len(blob) % 2)
+    resource = b"8BIM\x04\x04\0\0" + len(blob).to_bytes(4, "big") + blob
+    segment = b"Photoshop 3.0\0" + resource
+    data = _file("RGB", "JPEG")
+    return data[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+
+
+def test_iptc_is_told_with_its_keywords() -> None:
+    data = _iptc((5, b"Cathedral"), (80, "Müller".encode("latin-1")), (25, b"stone"), (25, "höhe".encode()))
+
+    assert describe_picture(data, Limits())["iptc"] == {
+        "title": "Cathedral",
+        "byline": "Müller",
+        "keywords": ["stone", "höhe"],
+    }
+
+
+def test_no_amount_of_text_is_too_long_for_a_reply() -> None:
+    entries = [(25, "\U0001f408".encode() * 70)] * 200
+    exif = Image.Exif()
+    for tag in (ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software, ExifTags.Base.Artist):
+        exif[tag] = "\x01" * 3000 + "é" * 3000
+
+    for data in (_iptc(*entries), _file("RGB", "JPEG", exif=exif, xmp=XMP.replace("K", "\U0001f408" * 5000).encode())):
+        assert len(json.dumps(describe_picture(data, Limits()))) < 60_000
+
+
+def test_the_exposure_is_told() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base.ISOSpeedRatings: 400, ExifTags.Base.LensModel: "50 mm"})
+
+    assert describe_picture(_file("RGB", "JPEG", exif=exif), Limits())["exif"] == {"lens": "50 mm", "iso": "400"}
+
+
+def _placed(**changed: object) -> bytes:
+    tags: dict[str, object] = {
+        "GPSLatitudeRef": "N", "GPSLatitude": (50.0, 56.0, 28.68), "GPSLongitudeRef": "W",
+        "GPSLongitude": (6.0, 57.0, 29.16), "GPSAltitude": 55.5, "GPSAltitudeRef": b"\1",
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {ExifTags.GPS[name]: value for name, value in {**tags, **changed}.items()}
+    )
+    return _file("RGB", "JPEG", exif=exif)
+
+
+def test_the_place_is_told_to_who_asks_for_it() -> None:
+    found = describe_picture(_placed(), Limits(), ("gps",))
+
+    assert found["gps"] == {"latitude": 50.9413, "longitude": -6.9581, "altitude_m": -55.5}
+
+
+def test_the_place_is_told_to_nobody_else() -> None:
+    found = describe_picture(_placed(), Limits(), parse_include("all"))
+
+    assert "gps" not in found
+    assert "50" not in json.dumps(found["exif"])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"GPSLatitude": (99.0, 0.0, 0.0)}, id="beyond-the-pole"),
+        pytest.param({"GPSLongitude": (1.0, 2.0)}, id="too-few-numbers"),
+        pytest.param({"GPSLatitude": (IFDRational(0, 0), 0.0, 0.0)}, id="no-number"),
+    ],
+)
+def test_a_place_that_cannot_be_is_none(changed: dict[str, object]) -> None:
+    assert describe_picture(_placed(**changed), Limits(), ("gps",))["gps"] is None
+
+
+# ---- include -----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_measured_unless_it_is_asked_for() -> None:
+    # Decoding would fail: half of the pixels are not there.
+    data = encoded(sample("chelsea.png"))
+    data = data[: len(data) // 2]
+
+    assert describe_picture(data, Limits())["width"] == sample("chelsea.png").width
+    with pytest.raises(Undecodable):
+        describe_picture(data, Limits(), ("average",))
+
+
+def test_all_is_every_measure_but_not_the_place() -> None:
+    assert parse_include("all") == tuple(MEASURES)
+    assert parse_include("gps,all") == (*MEASURES, "gps")
+
+
+def test_what_is_included_comes_in_the_order_of_the_table() -> None:
+    assert parse_include("sharpness,average") == ("average", "sharpness")
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidParameter, match="did you mean palette") as caught:
+        parse_include("average,pallete")
+
+    assert all(name in str(caught.value) for name in INCLUDES)
+
+
+@pytest.mark.parametrize("text", ["", "average,", ","])
+def test_an_empty_name_is_refused(text: str) -> None:
+    with pytest.raises(InvalidParameter):
+        parse_include(text)
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    with pytest.raises(RepeatedParameter):
+        parse_include("phash,phash")

@@ -36,6 +36,12 @@ def test_a_job_reads_as_it_was_written() -> None:
     assert Job.from_bytes(job.to_bytes()) == job
 
 
+def test_a_job_of_description_reads_as_it_was_written() -> None:
+    job = Job(0, 70, None, Output(), "a1b2", include=("average", "gps"))
+
+    assert Job.from_bytes(job.to_bytes()) == job
+
+
 def test_a_picture_in_the_middle_of_a_body_is_found(body: int) -> None:
     picture = _drawn(20, 10)
     os.pwrite(body, b"--before--" + picture + b"--behind--", 0)

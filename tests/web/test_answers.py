@@ -19,6 +19,7 @@ from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.openapi import HEADERS, INFO, openapi
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.measures import MEASURES
 from imgsrv.imaging.registry import OPERATIONS, Operation
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
@@ -286,11 +287,16 @@ def test_info_says_what_a_photo_is(client: httpx.Client) -> None:
         "width": height,
         "height": width,
         "mode": "RGB",
+        "bit_depth": 8,
         "has_alpha": False,
         "frames": 1,
+        "durations": [],
+        "loop": None,
         "orientation": 6,
         "profile": None,
         "exif": {"make": "Cam"},
+        "iptc": {},
+        "xmp": {},
     }
     assert list(found) == list(INFO)
 
@@ -308,6 +314,17 @@ def test_info_says_what_a_photo_is(client: httpx.Client) -> None:
 def test_info_says_what_a_picture_is(client: httpx.Client, body: bytes, fields: dict[str, object]) -> None:
     found = client.post("/info", files={"file": body}).json()
     assert {name: found[name] for name in fields} == fields
+
+
+def test_info_measures_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:
+    found = client.post("/info?include=phash,average", content=encoded(picture("RR/RR"))).json()
+    assert list(found) == [*INFO, "average", "phash"]
+    assert found["average"] == "ff0000"
+
+
+def test_info_measures_all_but_the_place(client: httpx.Client) -> None:
+    found = client.post("/info?include=all", files={"file": encoded(sample("chelsea.png"))}).json()
+    assert list(found) == [*INFO, *MEASURES]
 
 
 # ---- pages --------------------------------------------------------------------------------------------

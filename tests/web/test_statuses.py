@@ -45,6 +45,8 @@ def checked(answer: Answer, status: int, code: str) -> Answer:
         pytest.param("/flip?width=10", "unknown_parameter", ["width", "no parameters"], id="of-another-operation"),
         pytest.param("/pipeline?ops=flip&width=1", "unknown_parameter", ["width", "ops"], id="not-the-pipelines"),
         pytest.param("/info?format=png", "unknown_parameter", ["format"], id="unknown-to-info"),
+        pytest.param("/info?include=pallete", "invalid_parameter", ["did you mean palette", "gps"], id="no-measure"),
+        pytest.param("/info?include=gps&include=all", "repeated_parameter", ["include"], id="included-twice"),
         pytest.param("/smartcrop?width=10", "missing_parameter", ["height", "whole number"], id="missing"),
         pytest.param("/pipeline", "missing_parameter", ["ops"], id="no-pipeline"),
         pytest.param("/resize", "unusable_parameters", ["width or height"], id="no-side"),
