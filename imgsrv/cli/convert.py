@@ -24,6 +24,7 @@ from imgsrv.imaging.formats import FORMATS, SUFFIXES
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.placeholders import PLACEHOLDERS
 from imgsrv.imaging.validation import validate
 from imgsrv.pool.cpus import usable_cpus
 
@@ -36,6 +37,7 @@ is the pipeline.  OUT's suffix says its format.  Several pictures, or a folder, 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
   imgsrv convert photo.jpg out.jpg watermark:scale=0.2 --part watermark=logo.png
+  imgsrv convert photo.jpg - --format blurhash
   imgsrv convert - - grayscale --format png < photo.jpg > grey.png
 """
 
@@ -85,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     )
     recipe.pipeline.check_parts(recipe.parts)
     conversions = plan(positionals.inputs, positionals.out, recipe.output)
-    _make_ready(positionals.out)
+    _make_ready(positionals.out, is_text=recipe.output.format in PLACEHOLDERS)
     return _convert(conversions, recipe, args.jobs or usable_cpus())
 
 
@@ -99,7 +101,8 @@ def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
 
 def _meaning(parameter: Parameter) -> str:
     if parameter.name == "format":
-        return f"One of {joined(list(FORMATS))} (default: by the suffix of OUT; in a folder, that of each picture)"
+        names = joined([*FORMATS, *PLACEHOLDERS])
+        return f"One of {names} (default: by the suffix of OUT; in a folder, that of each picture)"
     if parameter.is_switch:
         return parameter.description
     default = default_text(parameter)
@@ -133,9 +136,9 @@ def _output(args: argparse.Namespace, out: str) -> Output:
     return validate(Output, given, owner=OWNER).check()
 
 
-def _make_ready(out: str) -> None:
-    """Make the folder OUT if it is not there; refuse to fill a terminal with bytes."""
-    if out == STANDARD and sys.stdout.isatty():
+def _make_ready(out: str, *, is_text: bool) -> None:
+    """Make the folder OUT if it is not there; refuse to fill a terminal with bytes.  is_text: with none of those."""
+    if out == STANDARD and sys.stdout.isatty() and not is_text:
         raise BadArgument("standard output is a terminal; send it to a file or to another command")
     if out.endswith("/"):
         try:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from imgsrv.cli.conversion import Conversion
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
-from imgsrv.imaging.formats import FORMATS, SUFFIXES
+from imgsrv.imaging.formats import SUFFIXES
 from imgsrv.imaging.output import Output
+from imgsrv.imaging.placeholders import SUFFIX as TEXT_SUFFIX
+from imgsrv.imaging.placeholders import suffix_of
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
 STANDARD = "-"
@@ -38,7 +40,7 @@ def split_positionals(paths: Sequence[str]) -> Positionals:
 
 
 def _is_target(text: str) -> bool:
-    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in SUFFIXES
+    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in (*SUFFIXES, TEXT_SUFFIX)
 
 
 def is_folder(text: str) -> bool:
@@ -96,7 +98,7 @@ def _into_folder(source: Path, folder: Path, output: Output) -> Conversion:
     known = SUFFIXES.get(source.suffix.lower())
     if name is None or known == name:
         return Conversion(source, folder / source.name)
-    return Conversion(source, folder / ((source.stem if known else source.name) + FORMATS[name].suffixes[0]))
+    return Conversion(source, folder / ((source.stem if known else source.name) + suffix_of(name)))
 
 
 def _format_of(source: Path) -> str | None:

@@ -15,6 +15,7 @@ from imgsrv.imaging.info import ALL, INCLUDES
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import MAX_STEPS
+from imgsrv.imaging.placeholders import MEDIA_TYPE as PLACEHOLDER_TYPE
 from imgsrv.imaging.registry import Operation
 
 Json = dict[str, Any]
@@ -189,9 +190,9 @@ def _picture_route(
     name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations", part: str | None = None
 ) -> Json:
     picture = {
-        "description": "The picture after the operations.",
+        "description": "The picture after the operations, or the text that was asked for in its place.",
         "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in HEADERS},
-        "content": {form.media_type: {} for form in FORMATS.values()},
+        "content": {form.media_type: {} for form in FORMATS.values()} | {PLACEHOLDER_TYPE: {}},
     }
     return {
         "operationId": name,

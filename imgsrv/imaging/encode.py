@@ -14,17 +14,21 @@ from imgsrv.imaging.metadata import written_metadata
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.parameters import Colour
 from imgsrv.imaging.picture import Frame, Picture
+from imgsrv.imaging.placeholders import PLACEHOLDERS
 
 MAX_16_BITS = 65_535
 """Most repetitions that formats with animation can write down, and most steps of a duration."""
 
 
 def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
-    """Write the picture in the format `name` of FORMATS.
+    """Write the picture in the format `name` of FORMATS, or its text as PLACEHOLDERS have it.
 
     Alpha is laid over `output.background` where the format has none; only the first frame is written where it
     has no animation.  Raises ResultTooLarge for a side that the format cannot hold.
     """
+    if name in PLACEHOLDERS:
+        file.write(PLACEHOLDERS[name](picture.frames[0], output).encode())
+        return
     form = FORMATS[name]
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from imgsrv.imaging import hashes
 from imgsrv.imaging.arrays import Pixels
-from imgsrv.imaging.parameters import OPAQUE, WHITE
+from imgsrv.imaging.parameters import OPAQUE, WHITE, Colour
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.resample import resample
 
@@ -56,7 +56,7 @@ def palette(frame: Frame) -> list[dict[str, Any]]:
 
 def blurhash(frame: Frame) -> str:
     """BlurHash of 4 by 3 components, over white."""
-    return hashes.blurhash(np.asarray(_over_white(small(frame))))
+    return hashes.blurhash(np.asarray(over(small(frame), WHITE)))
 
 
 def thumbhash(frame: Frame) -> str:
@@ -66,7 +66,7 @@ def thumbhash(frame: Frame) -> str:
 
 def phash(frame: Frame) -> str:
     """Perceptual hash of 64 bits in hexadecimal, over white: pictures that look alike differ in few bits."""
-    return hashes.phash(_over_white(frame).convert("L"))
+    return hashes.phash(over(frame, WHITE).convert("L"))
 
 
 def sharpness(frame: Frame) -> float:
@@ -89,19 +89,20 @@ AT_FULL_SIZE = frozenset({"sharpness"})
 """Measures that a picture decoded at a smaller scale would change."""
 
 
-def small(frame: Frame) -> Frame:
-    """The frame within SMALL_SIDE; each pixel is the mean of those that it stands for."""
-    scale = SMALL_SIDE / max(frame.size)
+def small(frame: Frame, side: int = SMALL_SIDE) -> Frame:
+    """The frame within so many pixels; each pixel is the mean of those that it stands for."""
+    scale = side / max(frame.size)
     if scale >= 1:
         return frame
-    width, height = (max(1, round(side * scale)) for side in frame.size)
+    width, height = (max(1, round(length * scale)) for length in frame.size)
     return resample(frame, (width, height), kernel="box")
 
 
-def _over_white(frame: Frame) -> Frame:
+def over(frame: Frame, background: Colour) -> Frame:
+    """The frame in mode RGB, laid over a colour."""
     if frame.mode != "RGBA":
         return frame.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", frame.size, WHITE), frame).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", frame.size, background), frame).convert("RGB")
 
 
 def _hex(colour: Any) -> str:

@@ -10,7 +10,9 @@ from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS
 from imgsrv.imaging.parameters import WHITE, ColourParameter
 
-FormatName = Literal["auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2"]
+FormatName = Literal[
+    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "blurhash", "thumbhash", "lqip"
+]
 
 OWNER = "output"
 """What an error calls the one who takes these parameters."""
@@ -23,7 +25,10 @@ class Output(BaseModel):
 
     format: Annotated[
         FormatName | None,
-        Field(description="Format of the result; `auto` follows the Accept header.  Default: that of the input."),
+        Field(
+            description="Format of the result; `auto` follows the Accept header; the last three give a line of text to "
+            "show before the picture.  Default: that of the input."
+        ),
     ] = None
     quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format, 100 is best.")] = 80
     lossless: Annotated[bool, Field(description="Keep every pixel as it is.")] = False
@@ -46,9 +51,9 @@ class Output(BaseModel):
         """Itself; raises UnusableParameters where the named format has no use for a parameter that was given."""
         if self.format in (None, "auto"):
             return self
-        form = FORMATS[self.format]
+        fields = FORMATS[self.format].fields if self.format in FORMATS else ()
         for name in ("quality", "lossless", "effort", "progressive"):
-            if name in self.model_fields_set and name not in form.fields:
+            if name in self.model_fields_set and name not in fields:
                 users = [other for other, row in FORMATS.items() if name in row.fields]
                 raise UnusableParameters(
                     OWNER,

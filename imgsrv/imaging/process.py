@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
-from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
-from imgsrv.imaging.plan import plan_decode
+from imgsrv.imaging.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.plan import DecodePlan, plan_decode, plan_glimpse
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
@@ -58,7 +58,7 @@ def process_into(
     started = clock()
     header = read_header(data, limits)
     name = result_format(header, output)
-    plan = plan_decode(pipeline, header.size, is_jpeg=header.format == "jpeg", holds_frames=FORMATS[name].has_animation)
+    plan = _plan(header, name, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
     result = pipeline.run(picture, limits, parts)
@@ -66,6 +66,14 @@ def process_into(
     encode(result, name, output, file)
     pixels = header.size[0] * header.size[1] * len(picture.frames)
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
+
+
+def _plan(header: Header, name: str, pipeline: Pipeline) -> DecodePlan:
+    """What has to be decoded for a result in the format `name`."""
+    is_jpeg = header.format == "jpeg"
+    if name in PLACEHOLDERS and not pipeline.steps:
+        return plan_glimpse(header.size, is_jpeg=is_jpeg)
+    return plan_decode(pipeline, header.size, is_jpeg=is_jpeg, holds_frames=holds_frames(name))
 
 
 def result_format(header: Header, output: Output) -> str:

@@ -16,7 +16,6 @@ from falcon.asgi import Request, Response
 
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
-from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.glance import glance
 from imgsrv.imaging.info import parse_include
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
@@ -24,6 +23,7 @@ from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
+from imgsrv.imaging.placeholders import media_type_of
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.observe.board import Row
 from imgsrv.resources import needing
@@ -190,7 +190,7 @@ def _send_picture(req: Request, resp: Response, answer: Answer, result: bytes) -
         raise RuntimeError("the engine answered without a picture")
     resp.data = result
     report, state = answer.report, req.scope["state"]
-    resp.content_type = FORMATS[report.format].media_type
+    resp.content_type = media_type_of(report.format)
     resp.set_header("Image-Width", str(report.size[0]))
     resp.set_header("Image-Height", str(report.size[1]))
     worked_s = report.decode_s + report.operations_s + report.encode_s

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pictures import drawn, encoded, opened, picture
+from pictures import drawn, encoded, opened, picture, run
 from serving import wait_until
 
 from imgsrv.cli import conversion, convert
@@ -57,6 +57,7 @@ def files(folder: str = ".") -> list[str]:
         pytest.param(["a.png", "b.webp", "flip"], Positionals(("a.png",), "b.webp", "flip"), id="with-pipeline"),
         pytest.param(["a.png", "b.png", "out/"], Positionals(("a.png", "b.png"), "out/"), id="several-into-a-folder"),
         pytest.param(["a", "out/", "flip/flop"], Positionals(("a",), "out/", "flip/flop"), id="pipeline-of-two"),
+        pytest.param(["a.png", "b.txt"], Positionals(("a.png",), "b.txt"), id="text-out"),
         pytest.param(["-", "-"], Positionals(("-",), "-"), id="standard-streams"),
         pytest.param(["-", "-", "flip"], Positionals(("-",), "-", "flip"), id="standard-streams-with-pipeline"),
     ],
@@ -378,3 +379,23 @@ def test_an_interrupt_stops_every_process_and_leaves_no_half_file(tmp_path: Path
     assert [name for name in files(str(out)) if name.endswith(".part")] == []
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)
+
+
+# ---- placeholders ------------------------------------------------------------------------------------
+
+
+def test_a_placeholder_is_written_as_text(imgsrv: Convert) -> None:
+    assert imgsrv("square.png", "hash.txt", "flip", "--format", "thumbhash") == 0
+
+    assert Path("hash.txt").read_bytes() == run(encoded(SQUARE), "flip", format="thumbhash")
+
+
+def test_placeholders_of_several_pictures_get_the_suffix_of_texts(imgsrv: Convert) -> None:
+    assert imgsrv("square.png", "out/", "--format", "lqip") == 0
+
+    assert files("out") == ["square.txt"]
+
+
+def test_a_text_needs_to_be_told_which(imgsrv: Convert) -> None:
+    with pytest.raises(BadArgument, match="says no format"):
+        imgsrv("square.png", "hash.txt")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from pictures import animation, drawn, encoded, levels, opened, picture, psnr, sample
+from pictures import animation, drawn, encoded, levels, opened, picture, psnr, run, sample
 from PIL import Image, ImageOps
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Server, wait_until
@@ -20,6 +20,7 @@ from imgsrv.describe.examples import example_of
 from imgsrv.describe.openapi import HEADERS, INFO, openapi
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.measures import MEASURES
+from imgsrv.imaging.placeholders import PLACEHOLDERS
 from imgsrv.imaging.registry import OPERATIONS, Operation
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
@@ -271,6 +272,14 @@ def test_a_picture_may_hold_what_looks_like_a_boundary(server: Server, text: byt
 def test_a_content_type_is_not_believed(client: httpx.Client) -> None:
     answer = client.post("/flip", content=PNG, headers={"Content-Type": "image/jpeg"})
     assert answer.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize("name", PLACEHOLDERS)
+def test_a_placeholder_is_answered_as_text(client: httpx.Client, name: str) -> None:
+    answer = client.post(f"/pipeline?format={name}", content=PNG)
+    assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["image-width"] == "2"
+    assert answer.text == run(PNG, format=name).decode()
 
 
 # ---- /info --------------------------------------------------------------------------------------------
