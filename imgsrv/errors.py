@@ -26,6 +26,7 @@ class ImgsrvError(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     status_hint: ClassVar[int] = 500
+    output: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
         words = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__)
@@ -40,7 +41,16 @@ class ImgsrvError(Exception):
 
     def to_wire(self) -> dict[str, Any]:
         """The error as JSON-compatible data."""
-        return {"code": self.code, "facts": self.facts}
+        return {"code": self.code, "facts": self.facts, "output": self.output}
+
+    def of_output(self, name: str) -> None:
+        """Say that it is an error of one output of a batch."""
+        vars(self)["output"] = name
+
+    @property
+    def detail(self) -> str:
+        """The sentence, with the name of the output that it is about."""
+        return f"output {self.output!r}: {self}" if self.output else str(self)
 
     def __reduce__(self) -> tuple[type[ImgsrvError], tuple[Any, ...]]:
         # Exception's own pickling knows `args` only, which a dataclass leaves empty.
@@ -49,7 +59,10 @@ class ImgsrvError(Exception):
 
 def from_wire(wire: dict[str, Any]) -> ImgsrvError:
     """The error that `to_wire` described."""
-    return _BY_CODE[wire["code"]](**wire["facts"])
+    error = _BY_CODE[wire["code"]](**wire["facts"])
+    if wire["output"]:
+        error.of_output(wire["output"])
+    return error
 
 
 def joined(names: list[str] | tuple[str, ...]) -> str:
@@ -180,6 +193,18 @@ class BadMultipart(BadRequest):
         return (
             f"the multipart/form-data body cannot be used: {self.reason}; "
             "send the picture as a part named 'file', or as the raw body"
+        )
+
+
+class BadOutputs(BadRequest):
+    """A list of outputs that cannot be read, is too long, or has names that no files can have."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"the outputs of the batch cannot be used: {self.reason}; send a part named 'outputs' such as "
+            '[{"name": "small", "ops": "resize:width=320", "format": "webp"}], or widths=320,640'
         )
 
 

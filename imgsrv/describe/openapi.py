@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imgsrv.describe.batch import batch_route
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
@@ -89,6 +90,7 @@ def openapi(version: str) -> Json:
         "paths": {
             **{f"/{row.name}": {"post": _operation_route(row)} for row in OPERATIONS.values()},
             "/pipeline": {"post": _pipeline_route()},
+            "/batch": {"post": _batch_route()},
             "/info": {"post": _info_route()},
             **{path: {"get": route} for path, route in _pages().items()},
         },
@@ -131,6 +133,11 @@ def _pipeline_route() -> Json:
     return _picture_route(
         "pipeline", "Several operations, decoded once and encoded once.", "", [steps, *output], tag="pipeline"
     )
+
+
+def _batch_route() -> Json:
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("Server-Timing", "X-Request-Id")}
+    return batch_route([_query(parameter) for parameter in parameters_of(Output)], headers, _refusals())
 
 
 def _info_route() -> Json:
@@ -268,7 +275,9 @@ def _problem(kinds: Iterable[type[ImgsrvError]]) -> Json:
 
 
 def _problem_schema() -> Json:
-    return _object({name: {**schema, "description": text} for name, (text, schema) in PROBLEM.items()})
+    schema = _object({name: {**schema, "description": text} for name, (text, schema) in PROBLEM.items()})
+    output = {"type": "string", "description": "The output of a batch that it is about, if it is about one."}
+    return {**schema, "properties": {**schema["properties"], "output": output}}
 
 
 def _kind_schema(kind: type[ImgsrvError]) -> Json:

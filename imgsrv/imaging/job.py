@@ -15,11 +15,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, from_wire
+from imgsrv.imaging.archive import ARCHIVES
+from imgsrv.imaging.batch import BatchReport, process_batch
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import Report, process_into
+from imgsrv.imaging.variants import Variant
 
 Place = tuple[int, int]
 """Start and size in the body, in bytes."""
@@ -30,7 +33,8 @@ class Job:
     """start, size: where the picture lies in the body.  pipeline None asks for a description instead.
 
     request_id: whose job it is, for the log of an engine that fails on it.  parts: where the further parts of the
-    upload lie, by their names.  include: what the description has beside the facts of the header.
+    upload lie, by their names.  include: what the description has beside the facts of the header.  variants: what a
+    batch makes instead of one result, and archive: a key of ARCHIVES, into what.
     """
 
     start: int
@@ -40,6 +44,8 @@ class Job:
     request_id: str = ""
     parts: Mapping[str, Place] = field(default_factory=dict)
     include: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    archive: str = "multipart"
 
     @property
     def end(self) -> int:
@@ -53,9 +59,11 @@ class Job:
             "start": self.start,
             "size": self.size,
             "pipeline": None if self.pipeline is None else str(self.pipeline),
-            "output": self.output.model_dump(mode="json", exclude_defaults=True),
+            "output": _wire_output(self.output),
             "parts": dict(self.parts),
             "include": self.include,
+            "variants": [(one.name, str(one.pipeline), _wire_output(one.output)) for one in self.variants],
+            "archive": self.archive,
         }
         return json.dumps(wire).encode()
 
@@ -67,14 +75,20 @@ class Job:
         output = Output.model_validate(wire["output"])
         parts = {name: (start, size) for name, (start, size) in wire["parts"].items()}
         include = tuple(wire["include"])
-        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include)
+        variants = tuple(
+            Variant(name, parse_pipeline(text), Output.model_validate(given)) for name, text, given in wire["variants"]
+        )
+        return cls(
+            wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include, variants, wire["archive"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an engine says: a report beside the result, or the description that was asked for."""
+    """What an engine says: a report beside the result or the batch, or the description that was asked for."""
 
     report: Report | None = None
+    batch: BatchReport | None = None
     info: dict[str, Any] | None = None
 
 
@@ -99,9 +113,11 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
     with mmap.mmap(body, job.end, prot=mmap.PROT_READ) as mapping:
         try:
             data = _picture_bytes(mapping, job)
+            parts = {name: mapping[start : start + size] for name, (start, size) in job.parts.items()}
+            if job.variants:
+                return _batched(data, job, limits, parts)
             if job.pipeline is None:
                 return _message({"info": describe_picture(data, limits, job.include)}), NO_RESULT
-            parts = {name: mapping[start : start + size] for name, (start, size) in job.parts.items()}
             return _processed(data, job.pipeline, job.output, limits, parts)
         except ImgsrvError as error:
             return _message({"error": error.to_wire()}), NO_RESULT
@@ -112,8 +128,11 @@ def read_answer(message: bytes) -> Answer:
     wire = json.loads(message)
     if "error" in wire:
         raise from_wire(wire["error"])
-    report = wire.get("report")
-    return Answer(Report(**{**report, "size": tuple(report["size"])}) if report else None, wire.get("info"))
+    if "batch" in wire:
+        return Answer(batch=BatchReport(**wire["batch"]))
+    if "info" in wire:
+        return Answer(info=wire["info"])
+    return Answer(Report(**{**wire["report"], "size": tuple(wire["report"]["size"])}))
 
 
 def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
@@ -126,9 +145,24 @@ def _processed(
 ) -> tuple[bytes, memoryview]:
     file = io.BytesIO()
     report = process_into(file, data, pipeline, output, limits, parts)
-    if report.pixels >= LARGE_PIXELS:
-        _libc.malloc_trim(0)
+    _hand_back(report.pixels)
     return _message({"report": asdict(report)}), file.getbuffer()
+
+
+def _batched(data: Data, job: Job, limits: Limits, parts: Mapping[str, Data]) -> tuple[bytes, memoryview]:
+    archive = ARCHIVES[job.archive]()
+    report = process_batch(archive, data, job.variants, limits, parts)
+    _hand_back(report.pixels)
+    return _message({"batch": asdict(report)}), archive.finish()
+
+
+def _hand_back(pixels: int) -> None:
+    if pixels >= LARGE_PIXELS:
+        _libc.malloc_trim(0)
+
+
+def _wire_output(output: Output) -> dict[str, Any]:
+    return output.model_dump(mode="json", exclude_defaults=True)
 
 
 def _message(wire: dict[str, Any]) -> bytes:

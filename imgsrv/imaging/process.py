@@ -58,7 +58,7 @@ def process_into(
     started = clock()
     header = read_header(data, limits)
     name = result_format(header, output)
-    plan = _plan(header, name, pipeline)
+    plan = plan_for(header, name, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
     result = pipeline.run(picture, limits, parts)
@@ -68,7 +68,7 @@ def process_into(
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
 
 
-def _plan(header: Header, name: str, pipeline: Pipeline) -> DecodePlan:
+def plan_for(header: Header, name: str, pipeline: Pipeline) -> DecodePlan:
     """What has to be decoded for a result in the format `name`."""
     is_jpeg = header.format == "jpeg"
     if name in PLACEHOLDERS and not pipeline.steps:

@@ -21,6 +21,12 @@ def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
     return best if named.get(best, 0.0) > 0 and named[best] >= own_quality else own
 
 
+def prefers(accept: str, wanted: str, usual: str) -> bool:
+    """Whether the header names the media type `wanted`, and rather than the usual one."""
+    accept = accept.lower()
+    return _named_quality(accept, wanted) > _named_quality(accept, usual)
+
+
 def _named_quality(accept: str, media_type: str) -> float:
     """The q of a media type that the header names in full, 0 where it does not."""
     return _quality(media_type, accept) if media_type in accept else 0.0

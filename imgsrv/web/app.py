@@ -14,6 +14,7 @@ from imgsrv.observe.board import Board, Row
 from imgsrv.observe.logs import get_logger
 from imgsrv.observe.metrics import render_metrics
 from imgsrv.web.admission import Admission
+from imgsrv.web.batch import BatchRoute
 from imgsrv.web.front import Front
 from imgsrv.web.gate import Gate
 from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
@@ -35,6 +36,7 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     for name in OPERATIONS:
         app.add_route(f"/{name}", OperationRoute(services, name))
     app.add_route("/pipeline", PipelineRoute(services))
+    app.add_route("/batch", BatchRoute(services))
     app.add_route("/info", InfoRoute(services))
     for path, page in documents().items():
         app.add_route(path, page)

@@ -16,6 +16,7 @@ from falcon.asgi import Request, Response
 
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
+from imgsrv.imaging.batch import BatchReport
 from imgsrv.imaging.glance import glance
 from imgsrv.imaging.info import parse_include
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
@@ -24,7 +25,9 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.imaging.placeholders import media_type_of
+from imgsrv.imaging.process import Report
 from imgsrv.imaging.validation import closest, validate
+from imgsrv.imaging.variants import Variant
 from imgsrv.observe.board import Row
 from imgsrv.resources import needing
 from imgsrv.web.accept import negotiate
@@ -74,6 +77,10 @@ class Upload:
         """The job of doing that with it."""
         return Job(self.start, self.size, pipeline, output, request_id, self.parts)
 
+    def batch(self, variants: tuple[Variant, ...], archive: str, request_id: str) -> Job:
+        """The job of making several outputs of it."""
+        return Job(self.start, self.size, None, Output(), request_id, self.parts, variants=variants, archive=archive)
+
     def description(self, include: tuple[str, ...], request_id: str) -> Job:
         """The job of saying what it is."""
         return Job(self.start, self.size, None, Output(), request_id, include=include)
@@ -115,7 +122,8 @@ class InfoRoute:
         body: Body = req.scope["state"]["body"]
         with closing(body):
             upload = await _receive_picture(self._services, req, body, Pipeline())
-            answer, _result = await _performed(self._services, req, body, upload.description(include, _id(req)))
+            job = upload.description(include, request_id(req))
+            answer, _result = await performed(self._services, req, body, job)
         resp.media = answer.info
 
 
@@ -124,19 +132,28 @@ async def _answer_picture(services: Services, req: Request, resp: Response, pipe
     with closing(body):
         upload = await _receive_picture(services, req, body, pipeline)
         if output.format == "auto":
-            preferred = tuple(services.settings.auto_formats.split(","))
-            chosen = negotiate(req.get_header("Accept") or "*/*", upload.format, preferred)
-            output = output.model_copy(update={"format": chosen})
             resp.set_header("Vary", "Accept")
-        answer, result = await _performed(services, req, body, upload.job(pipeline, output, _id(req)))
+        output = settled(services, req, upload.format, output)
+        answer, result = await performed(services, req, body, upload.job(pipeline, output, request_id(req)))
     _send_picture(req, resp, answer, result)
 
 
-async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:
-    """What lies where in the received body, with all the parts that the pipeline works with.
+def settled(services: Services, req: Request, own: str, output: Output) -> Output:
+    """The output with a format in the place of `auto`.  own: the input's."""
+    if output.format != "auto":
+        return output
+    preferred = tuple(services.settings.auto_formats.split(","))
+    return output.model_copy(update={"format": negotiate(req.get_header("Accept") or "*/*", own, preferred)})
 
-    Raises also what `glance` raises.
-    """
+
+async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:
+    parts = await receive_parts(services, req, body)
+    pipeline.check_parts([name for name in parts if name != FILE_PART])
+    return look_at(services, body, parts)
+
+
+async def receive_parts(services: Services, req: Request, body: Body) -> dict[str, Place]:
+    """Where the parts of the received body lie, by their names; a raw picture is one named `file`."""
     if body.expected == 0:
         raise EmptyBody
     services.admission.check()
@@ -145,18 +162,21 @@ async def _receive_picture(services: Services, req: Request, body: Body, pipelin
     state["received"] = time.monotonic()
     if not body.received:
         raise EmptyBody
-    parts = {FILE_PART: (0, body.received)}
     content_type = req.content_type or ""
-    if content_type.lower().startswith("multipart/form-data"):
-        with needing("the form"), BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
-            parts = find_parts(mapping, content_type)
-    start, size = parts.pop(FILE_PART)
-    pipeline.check_parts(parts)
+    if not content_type.lower().startswith("multipart/form-data"):
+        return {FILE_PART: (0, body.received)}
+    with needing("the form"), BodyText(file, body.received, prot=mmap.PROT_READ) as mapping:
+        return find_parts(mapping, content_type)
+
+
+def look_at(services: Services, body: Body, parts: Mapping[str, Place]) -> Upload:
+    """The upload whose parts lie there.  Raises what `glance` raises."""
+    (start, size), further = parts[FILE_PART], {name: place for name, place in parts.items() if name != FILE_PART}
     # What its header already condemns must not wait behind heavy jobs only to be refused.
-    return Upload(start, size, glance(file, start, size, services.limits), parts)
+    return Upload(start, size, glance(body.file, start, size, services.limits), further)
 
 
-async def _performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, bytes]:
+async def performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, bytes]:
     """The engine's answer to the job.  Raises the error that it met, WorkerLost, JobTimeout or ClientGone."""
     plan = job.to_bytes()
     limit_s = services.settings.job_timeout_s
@@ -181,7 +201,8 @@ async def _performed(services: Services, req: Request, body: Body, job: Job) -> 
     return read_answer(message), result
 
 
-def _id(req: Request) -> str:
+def request_id(req: Request) -> str:
+    """The name of the request."""
     return str(req.scope["state"]["request_id"])
 
 
@@ -189,10 +210,16 @@ def _send_picture(req: Request, resp: Response, answer: Answer, result: bytes) -
     if answer.report is None:
         raise RuntimeError("the engine answered without a picture")
     resp.data = result
-    report, state = answer.report, req.scope["state"]
+    report = answer.report
     resp.content_type = media_type_of(report.format)
     resp.set_header("Image-Width", str(report.size[0]))
     resp.set_header("Image-Height", str(report.size[1]))
+    tell_timings(req, resp, report)
+
+
+def tell_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
+    """Say how long everything took, to the client and to the log."""
+    state = req.scope["state"]
     worked_s = report.decode_s + report.operations_s + report.encode_s
     timings = {
         "receive": state["received"] - state["started"],
@@ -209,7 +236,7 @@ def _send_picture(req: Request, resp: Response, answer: Answer, result: bytes) -
 def _one_operation(name: str, query: str) -> tuple[Pipeline, Output]:
     """What `POST /{name}?{query}` asks for.  Raises BadRequest's children."""
     own = OPERATIONS[name].parameters.model_fields
-    pairs = _pairs(query)
+    pairs = pairs_of(query)
     # `background` is both the operation's and the output's: whoever names a colour means it for both.
     step = make_step(name, [pair for pair in pairs if pair[0] in own or pair[0] not in OUTPUT_PARAMETERS])
     return Pipeline((step,)), _output([pair for pair in pairs if pair[0] in OUTPUT_PARAMETERS])
@@ -218,7 +245,7 @@ def _one_operation(name: str, query: str) -> tuple[Pipeline, Output]:
 @lru_cache(maxsize=KEPT_REQUESTS)
 def _many_operations(query: str) -> tuple[Pipeline, Output]:
     """What `POST /pipeline?{query}` asks for.  Raises BadRequest's children and UnknownOperation."""
-    pairs = _pairs(query)
+    pairs = pairs_of(query)
     texts = [value for name, value in pairs if name == "ops"]
     if len(texts) > 1:
         raise RepeatedParameter("pipeline", "ops")
@@ -232,7 +259,7 @@ def _many_operations(query: str) -> tuple[Pipeline, Output]:
 def _included(query: str) -> tuple[str, ...]:
     """What `POST /info?{query}` asks for beside the facts of the header.  Raises BadRequest's children."""
     texts: list[str] = []
-    for name, value in _pairs(query):
+    for name, value in pairs_of(query):
         if name != "include":
             raise UnknownParameter("info", name, ["include"], closest(name, ["include"]))
         if texts:
@@ -241,7 +268,8 @@ def _included(query: str) -> tuple[str, ...]:
     return parse_include(texts[0]) if texts else ()
 
 
-def _pairs(query: str) -> Pairs:
+def pairs_of(query: str) -> Pairs:
+    """Names and values of a query."""
     return parse_qsl(query, keep_blank_values=True)
 
 

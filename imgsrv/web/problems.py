@@ -33,7 +33,7 @@ FAULTS = 500
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """What a client's own X-Request-Id may look like to be taken over."""
 
-ROUTES = ("pipeline", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
+ROUTES = ("pipeline", "batch", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
 
 
 def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
@@ -43,9 +43,10 @@ def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
         "type": f"urn:imgsrv:problem:{error.code}",
         "title": error.title,
         "status": error.status_hint,
-        "detail": str(error),
+        "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
+        **({"output": error.output} if error.output else {}),
         **facts,
     }
 

@@ -1,0 +1,78 @@
+"""Several outputs of one picture: decoded once, each made from the decoded picture and encoded, one after another."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from imgsrv.errors import ResultTooLarge
+from imgsrv.imaging.archive import Archive, Entry
+from imgsrv.imaging.decode import Header, decode, read_header
+from imgsrv.imaging.encode import encode
+from imgsrv.imaging.limits import Data, Limits
+from imgsrv.imaging.picture import Picture
+from imgsrv.imaging.placeholders import holds_frames, media_type_of, suffix_of
+from imgsrv.imaging.plan import DecodePlan
+from imgsrv.imaging.process import NO_PARTS, plan_for, result_format
+from imgsrv.imaging.variants import Variant, naming
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """The seconds it took.  media_type: of the archive.  pixels: of the input, over all its frames."""
+
+    media_type: str
+    pixels: int
+    decode_s: float
+    operations_s: float
+    encode_s: float
+
+
+def process_batch(
+    archive: Archive,
+    data: Data,
+    variants: Sequence[Variant],
+    limits: Limits,
+    parts: Mapping[str, Data] = NO_PARTS,
+    clock: Callable[[], float] = time.monotonic,
+) -> BatchReport:
+    """Put every output into the archive.
+
+    parts: the further parts of the upload that steps work with.  Raises what `process` raises, with the name of the
+    output where it is one's own; together the outputs may have as many pixels as one alone.
+    """
+    started = clock()
+    header = read_header(data, limits)
+    plan = _common_plan(header, variants)
+    picture = decode(header, plan, limits)
+    decoded = clock()
+    encode_s, pixels = 0.0, 0
+    for variant in variants:
+        with naming(variant.name):
+            name = result_format(header, variant.output)
+            result = variant.pipeline.run(_shown(picture, name), limits, parts)
+            pixels += result.size[0] * result.size[1] * len(result.frames)
+            if pixels > limits.max_pixels:
+                limit = f"{limits.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
+                raise ResultTooLarge("the batch", *result.size, limit)
+            done = clock()
+            # In a file of its own: not every encoder can begin in the middle of one.
+            file = io.BytesIO()
+            encode(result, name, variant.output, file)
+            archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
+            encode_s += clock() - done
+    came = header.size[0] * header.size[1] * len(picture.frames)
+    return BatchReport(archive.media_type, came, decoded - started, clock() - decoded - encode_s, encode_s)
+
+
+def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
+    """What suits the output that needs most of the picture."""
+    plans = [plan_for(header, result_format(header, variant.output), variant.pipeline) for variant in variants]
+    return DecodePlan(min(plan.scale for plan in plans), any(plan.all_frames for plan in plans))
+
+
+def _shown(picture: Picture, name: str) -> Picture:
+    """What of the picture a result in the format `name` can show."""
+    return picture if holds_frames(name) else replace(picture, frames=picture.frames[:1])
