@@ -125,7 +125,9 @@ def test_linear_light_is_that_of_pillow_in_floating_point(name: str) -> None:
         for channel in range(3)
     ]
     wanted = np.rint(_levels(np.stack([np.asarray(one, np.float64) for one in channels], axis=-1)))
-    assert psnr(levels(made), wanted) > 50
+    assert np.abs(levels(made) - wanted).max() <= 1
+    # Below that lies what the rounding to whole levels costs.
+    assert psnr(levels(made), wanted) > 48
 
 
 def test_linear_light_keeps_the_light_of_a_fine_pattern() -> None:
