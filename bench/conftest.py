@@ -56,6 +56,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.getoption("--quick"):
         return
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "latest.jsonl").open("w", encoding="utf-8") as lines:
-        for row in _REPORT.rows:
-            lines.write(json.dumps({**asdict(row), "machine": facts}, ensure_ascii=False) + "\n")
+    # A run of some benches replaces their rows and leaves the others, each with the machine and commit it was taken on.
+    file = RESULTS / "latest.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = {json.loads(line)["question"]: line for line in lines}
+    for row in _REPORT.rows:
+        found[row.question] = json.dumps({**asdict(row), "machine": facts}, ensure_ascii=False)
+    file.write_text("\n".join(found.values()) + "\n", encoding="utf-8")
