@@ -79,7 +79,7 @@ PILLOW: dict[str, Callable[[Frame], Image.Image]] = {
     "posterize": lambda frame: ImageOps.posterize(frame, 2),
     "solarize": ImageOps.solarize,
     "normalize": lambda frame: ImageOps.autocontrast(frame, 0.5),
-    "equalize": lambda frame: _equalized(frame),
+    "equalize": _equalized,
     "threshold": lambda frame: ImageOps.grayscale(frame).point(lambda value: 255 * (value > 128)),
     "duotone": lambda frame: ImageOps.colorize(ImageOps.grayscale(frame), "#1b1464", "#ffd9a0"),
     "tint": lambda frame: ImageOps.colorize(ImageOps.grayscale(frame), "black", "white", "#ff8800"),

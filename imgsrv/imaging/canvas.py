@@ -56,7 +56,7 @@ def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour)
         return canvas
     mode = mode_with(frame, background)
     canvas = Image.new(mode, size, background[: len(mode)])
-    canvas.paste(frame.convert(mode), (left, top))
+    canvas.paste(frame if frame.mode == mode else frame.convert(mode), (left, top))
     return canvas
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image, ImageChops
 from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
-from imgsrv.imaging.arrays import bands
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.parameters import AspectParameter, Colour, ColourParameter, Length, Offset
 from imgsrv.imaging.picture import Frame, Source
@@ -131,21 +130,16 @@ def _survey_trim(frames: Sequence[Frame], _source: Source, arguments: Any) -> Bo
 
 def _differing(frame: Frame, colour: Colour, threshold: int) -> Box | None:
     """The box of all pixels of which a channel, premultiplied, differs by more than the threshold."""
-    mode = "RGBa" if frame.mode == "RGBA" or not colour.is_opaque else "RGB"
-    shown = frame.convert("RGBA").convert("RGBa") if mode == "RGBa" else frame.convert("RGB")
     weight = colour.alpha / TOP
-    ground = (*(round(level * weight) for level in colour[:3]), colour.alpha)[: len(mode)]
-    pixels = np.frombuffer(shown.tobytes(), np.uint8).reshape(frame.height, frame.width, len(mode))
-    rows, columns = np.zeros(frame.height, np.bool_), np.zeros(frame.width, np.bool_)
-    for band in bands(frame.height, frame.width):
-        distance = np.abs(pixels[band].astype(np.int16) - np.array(ground, np.int16)).max(axis=2)
-        differs: NDArray[np.bool_] = distance > threshold
-        rows[band] = differs.any(axis=1)
-        columns |= differs.any(axis=0)
-    if not rows.any():
-        return None
-    down, across = np.flatnonzero(rows), np.flatnonzero(columns)
-    return int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1
+    ground = (*(round(level * weight) for level in colour[:3]), colour.alpha)
+    shown = frame.convert("RGB")
+    if frame.mode == "RGBA" or not colour.is_opaque:
+        weighted = frame.convert("RGBA").convert("RGBa")
+        # Its bytes as plain channels, which Pillow can compare.
+        shown = Image.frombuffer("RGBA", frame.size, weighted.tobytes(), "raw", "RGBA", 0, 1)
+    distance = ImageChops.difference(shown, Image.new(shown.mode, frame.size, ground[: len(shown.mode)]))
+    table = [TOP * (level > threshold) for level in range(TOP + 1)]
+    return distance.point(table * len(shown.mode)).getbbox(alpha_only=False)
 
 
 @operation(survey=_survey_trim)
