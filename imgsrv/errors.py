@@ -385,6 +385,31 @@ class ResultTooLarge(BadPicture):
         return f"{self.owner} would make a picture of {self.width}×{self.height}; the limit is {self.limit}"
 
 
+class TooManyBytes(BadPicture):
+    """A result that cannot be made as small as `max_bytes` asks."""
+
+    owner: str
+    smallest: int
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"the smallest {self.owner} of this picture has {self.smallest} bytes and max_bytes={self.limit} allows "
+            "less; allow more, resize it first, or choose another format"
+        )
+
+
+class NoSuchFrame(BadPicture):
+    """A frame or page that the picture does not have."""
+
+    asked: str
+    frames: int
+
+    def __str__(self) -> str:
+        has = "one frame only" if self.frames == 1 else f"{self.frames} frames or pages"
+        return f"{self.asked} does not exist: the picture has {has}; frames count from 0, pages from 1"
+
+
 class OperationDoesNotFit(BadPicture):
     """An operation that this picture cannot take."""
 

@@ -44,7 +44,7 @@ def process_batch(
     output where it is one's own; together the outputs may have as many pixels as one alone.
     """
     started = clock()
-    header = read_header(data, limits)
+    header = read_header(data, limits, variants[0].output.index)
     plan = _common_plan(header, variants)
     picture = decode(header, plan, limits)
     decoded = clock()

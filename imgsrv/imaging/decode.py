@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
-from imgsrv.errors import TooManyFrames, TooManyPixels, Undecodable
+from imgsrv.errors import NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
@@ -49,24 +49,29 @@ UNREAD_TIFF_COLOURS = {8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32_803: "the raw 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known before decoding.  size: upright.  frames: 1 where the file must be read to count them."""
+    """What is known before decoding.  size: upright.  frames: 1 where the file must be read to count them.
+
+    index: of the one frame or page that is wanted.
+    """
 
     format: str
     size: Size
     frames: int
     orientation: int
     image: Image.Image
+    index: int | None = None
 
 
-def read_header(data: Data, limits: Limits) -> Header:
+def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
     """The header of a picture within the limits.
 
-    Raises UnsupportedFormat, Undecodable, TooManyPixels or TooManyFrames.
+    index: of the one frame or page that is wanted.  Raises UnsupportedFormat, Undecodable, TooManyPixels,
+    TooManyFrames or NoSuchFrame.
     """
-    return open_header(sniff(bytes(data[:SNIFF_BYTES])), _as_file(data), limits)
+    return open_header(sniff(bytes(data[:SNIFF_BYTES])), _as_file(data), limits, index)
 
 
-def open_header(name: str, file: IO[bytes], limits: Limits) -> Header:
+def open_header(name: str, file: IO[bytes], limits: Limits, index: int | None = None) -> Header:
     """The header of a picture of the format `name`; it must be a file's own beginning."""
     checked: Any = CheckedFile(name, file, limits) if name in SIZES else file
     with broken_is_ours(name):
@@ -77,12 +82,43 @@ def open_header(name: str, file: IO[bytes], limits: Limits) -> Header:
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
     limits.check_header(image.size, frames)
+    if index is not None:
+        _choose(name, image, index, limits)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # libtiff decodes whole tiles, however little of them the picture shows.
         limits.check_header(_tile_size(image))
     orientation = read_orientation(image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
-    return Header(name, size, frames, orientation, image)
+    return Header(name, size, frames, orientation, image, index)
+
+
+def _choose(name: str, image: Image.Image, index: int, limits: Limits) -> None:
+    """Go to the frame or page.  Raises NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable."""
+    if index >= limits.max_frames:
+        raise TooManyFrames(limits.max_frames)
+    with broken_is_ours(name):
+        try:
+            image.seek(index + _default_images(image))
+        except EOFError as error:
+            asked = f"page={index + 1}" if name == "tiff" else f"frame={index}"
+            raise NoSuchFrame(asked, _counted(image, index)) from error
+    # Each page of a TIFF has a size of its own.
+    limits.check_header(image.size)
+
+
+def _counted(image: Image.Image, most: int) -> int:
+    """How many frames there are, up to `most`; Pillow's own count is one more after it has looked for one in vain."""
+    for index in range(most):
+        try:
+            image.seek(index + _default_images(image))
+        except EOFError:
+            return index
+    return most
+
+
+def _default_images(image: Image.Image) -> int:
+    """The picture that an animated PNG shows to those who cannot play it is not part of the animation."""
+    return 1 if getattr(image, "is_animated", False) and image.info.get("default_image") else 0
 
 
 def _unread_variant(name: str, file: IO[bytes]) -> str:
@@ -126,12 +162,16 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
 def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
     image = header.image
     profile = image.info.get("icc_profile")
-    has_many = plan.all_frames and FORMATS[header.format].has_animation and getattr(image, "is_animated", False)
-    # The picture that an animated PNG shows to those who cannot play it is not part of the animation.
-    first = 1 if has_many and image.info.get("default_image") else 0
+    has_many = (
+        plan.all_frames
+        and header.index is None
+        and FORMATS[header.format].has_animation
+        and getattr(image, "is_animated", False)
+    )
+    first = image.tell() if header.index is not None else _default_images(image) if has_many else 0
     frames: list[Frame] = []
     durations: list[int] = []
-    for index in range(first, first + limits.max_frames + 1 if has_many else 1):
+    for index in range(first, first + (limits.max_frames + 1 if has_many else 1)):
         try:
             image.seek(index)
         except EOFError:

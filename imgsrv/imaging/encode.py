@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
 
 from PIL import Image
 
-from imgsrv.errors import ResultTooLarge
+from imgsrv.errors import ResultTooLarge, TooManyBytes
+from imgsrv.imaging.budget import largest_within, smallest_like
 from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.likeness import luma, ssim
 from imgsrv.imaging.metadata import written_metadata
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.parameters import Colour
@@ -29,13 +32,51 @@ def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     if name in PLACEHOLDERS:
         file.write(PLACEHOLDERS[name](picture.frames[0], output).encode())
         return
+    if output.target is None and output.max_bytes is None:
+        _save(picture, name, output, file)
+    else:
+        file.write(_bounded(picture, name, output))
+
+
+def _bounded(picture: Picture, name: str, output: Output) -> bytes:
+    """The file at the quality that `target` and `max_bytes` find."""
+
+    def encoded(quality: int) -> bytes:
+        made = io.BytesIO()
+        _save(picture, name, output.model_copy(update={"quality": quality}), made)
+        return made.getvalue()
+
+    def is_like(data: bytes) -> bool:
+        with Image.open(io.BytesIO(data)) as image:
+            return ssim(shown, luma(image)) >= (output.target or 0.0)
+
+    if "quality" not in FORMATS[name].fields or output.lossless:
+        only = encoded(output.quality)
+        if output.max_bytes is not None and len(only) > output.max_bytes:
+            raise TooManyBytes(name, len(only), output.max_bytes)
+        return only
+    quality = output.quality
+    if output.target is not None:
+        shown = luma(_fit_for(FORMATS[name], picture.frames[0], output.background))
+        quality, found = smallest_like(encoded, is_like)
+        if output.max_bytes is None:
+            return found
+    return largest_within(encoded, quality, output.max_bytes or 0, name)
+
+
+def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     form = FORMATS[name]
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
     frames = tuple(_fit_for(form, frame, output.background) for frame in picture.frames)
+    if output.colours is not None and "colours" in form.fields:
+        frames = tuple(_reduced(frame, output.colours) for frame in frames)
     options = {**form.options(output), **written_metadata(form, picture.metadata, output.metadata)}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))
+    if form.pillow == "ICO":
+        # The picture alone; Pillow would write the usual sizes below it as well.
+        options["sizes"] = [picture.size]
     frames[0].save(file, form.pillow, **options)
 
 
@@ -44,6 +85,14 @@ def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
         return frame
     canvas = Image.new("RGBA", frame.size, background)
     return Image.alpha_composite(canvas, frame).convert("RGB")
+
+
+def _reduced(frame: Frame, colours: int) -> Frame:
+    """The frame in a palette of its own; errors are spread over the neighbours."""
+    # The octree is the one method that knows transparency; the other finds better colours.
+    method = Image.Quantize.FASTOCTREE if frame.mode == "RGBA" else Image.Quantize.MEDIANCUT
+    palette = frame.quantize(colours, method=method)
+    return palette if frame.mode != "RGB" else frame.quantize(colours, palette=palette)
 
 
 def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:

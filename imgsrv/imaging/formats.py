@@ -43,7 +43,12 @@ def _scaled(effort: int, highest: int) -> int:
 
 
 def _jpeg(output: Output) -> Mapping[str, Any]:
-    return {"quality": output.quality, "progressive": output.progressive, "optimize": output.progressive}
+    return {
+        "quality": output.quality,
+        "subsampling": output.subsampling,
+        "progressive": output.progressive,
+        "optimize": output.progressive,
+    }
 
 
 def _png(output: Output) -> Mapping[str, Any]:
@@ -62,7 +67,8 @@ def _webp(output: Output) -> Mapping[str, Any]:
 
 def _avif(output: Output) -> Mapping[str, Any]:
     speed = 8 if output.effort is None else 10 - output.effort
-    lossless = {"quality": 100, "subsampling": "4:4:4"} if output.lossless else {"quality": output.quality}
+    lossy = {"quality": output.quality, "subsampling": output.subsampling}
+    lossless = {"quality": 100, "subsampling": "4:4:4"} if output.lossless else lossy
     # One thread: an engine owns one core, and a second picture has more use for the next one.
     return {"speed": speed, "max_threads": 1, **lossless}
 
@@ -84,20 +90,20 @@ def _plain(_output: Output) -> Mapping[str, Any]:
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format(
-        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive"), _jpeg,
+        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive", "subsampling"), _jpeg,
         has_alpha=False, max_side=65_500,
     ),
-    "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort",), _png, has_animation=True),
+    "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort", "colours"), _png, has_animation=True),
     "webp": Format(
         "WebP", "WEBP", "image/webp", (".webp",), ("quality", "lossless", "effort"), _webp,
         has_animation=True, max_side=16_383,
     ),
     "avif": Format(
-        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort"), _avif,
+        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort", "subsampling"), _avif,
         has_animation=True, max_side=32_768,
     ),
     "gif": Format(
-        "GIF", "GIF", "image/gif", (".gif",), (), _plain,
+        "GIF", "GIF", "image/gif", (".gif",), ("colours",), _plain,
         has_animation=True, has_metadata=False, max_duration_ms=655_350,
     ),
     "tiff": Format("TIFF", "TIFF", "image/tiff", (".tif", ".tiff"), (), _tiff),
@@ -105,6 +111,7 @@ FORMATS: dict[str, Format] = {
     "jp2": Format(
         "JPEG 2000", "JPEG2000", "image/jp2", (".jp2", ".j2k"), ("quality", "lossless"), _jp2, has_metadata=False
     ),
+    "ico": Format("Windows icon", "ICO", "image/x-icon", (".ico",), (), _plain, has_metadata=False, max_side=256),
 }  # fmt: skip
 
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}

@@ -8,14 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS
-from imgsrv.imaging.parameters import WHITE, ColourParameter
+from imgsrv.imaging.parameters import WHITE, ColourParameter, TargetParameter
 
 FormatName = Literal[
-    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "blurhash", "thumbhash", "lqip"
+    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "ico", "blurhash", "thumbhash", "lqip"
 ]
 
 OWNER = "output"
 """What an error calls the one who takes these parameters."""
+
+
+FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target")
+"""Parameters that some formats have no use for."""
+
+NEEDS = {"target": "quality"}
+"""What a format must take for another parameter to have a use."""
 
 
 class Output(BaseModel):
@@ -39,6 +46,23 @@ class Output(BaseModel):
     progressive: Annotated[
         bool, Field(description="Progressive scans with optimised tables: smaller, slower to make.")
     ] = False
+    subsampling: Annotated[
+        Literal["4:2:0", "4:4:4"],
+        Field(description="How much colour a JPEG or AVIF keeps: 4:4:4 keeps red text and thin coloured lines sharp."),
+    ] = "4:2:0"
+    colours: Annotated[
+        int | None, Field(ge=2, le=256, description="Reduce a PNG or GIF to so many colours: much smaller.")
+    ] = None
+    max_bytes: Annotated[
+        int | None,
+        Field(ge=100, description="Most bytes of the result; a lossy format lowers its quality until it fits."),
+    ] = None
+    target: Annotated[
+        TargetParameter | None,
+        Field(description="The lowest quality whose structural similarity reaches this, in place of `quality`."),
+    ] = None
+    frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation, counted from 0.")] = None
+    page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF, counted from 1.")] = None
     background: Annotated[
         ColourParameter, Field(description="Shines through where the result's format has no transparency.")
     ] = WHITE
@@ -47,14 +71,23 @@ class Output(BaseModel):
         Field(description="Which of EXIF and XMP survive; orientation and profile are always applied and dropped."),
     ] = "strip"
 
+    @property
+    def index(self) -> int | None:
+        """The one frame that is wanted, counted from 0."""
+        return self.frame if self.page is None else self.page - 1
+
     def check(self) -> Output:
         """Itself; raises UnusableParameters where the named format has no use for a parameter that was given."""
+        if self.frame is not None and self.page is not None:
+            raise UnusableParameters(OWNER, "frame and page both choose one; leave one of them out")
+        if self.target is not None and ("quality" in self.model_fields_set or self.lossless):
+            raise UnusableParameters(OWNER, "target finds the quality; leave quality and lossless out")
         if self.format in (None, "auto"):
             return self
         fields = FORMATS[self.format].fields if self.format in FORMATS else ()
-        for name in ("quality", "lossless", "effort", "progressive"):
-            if name in self.model_fields_set and name not in fields:
-                users = [other for other, row in FORMATS.items() if name in row.fields]
+        for name in FORMAT_FIELDS:
+            if name in self.model_fields_set and NEEDS.get(name, name) not in fields:
+                users = [other for other, row in FORMATS.items() if NEEDS.get(name, name) in row.fields]
                 raise UnusableParameters(
                     OWNER,
                     f"format={self.format} has no use for {name}; {joined(users)} take it; leave it out",

@@ -119,6 +119,27 @@ AspectParameter = Annotated[
     WithJsonSchema({"type": "string", "format": "aspect", "examples": ["16:9", "1.5"]}),
 ]
 
+
+def parse_target(text: Any) -> float:
+    """A structural similarity from `ssim:0.98` or `0.98`."""
+    if isinstance(text, float):
+        return text
+    found = TARGET.fullmatch(text) if isinstance(text, str) else None
+    if found is None or not LEAST_TARGET <= float(found[1]) < 1:
+        raise ValueError(TARGET_ALLOWED)
+    return float(found[1])
+
+
+TARGET = re.compile(r"(?:ssim:)?(0?\.\d{1,6})", re.ASCII)
+LEAST_TARGET = 0.5
+TARGET_ALLOWED = "a similarity from ssim:0.5 to ssim:0.999999"
+
+TargetParameter = Annotated[
+    float,
+    BeforeValidator(parse_target),
+    WithJsonSchema({"type": "string", "format": "target", "examples": ["ssim:0.98"]}),
+]
+
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=10)]

@@ -56,7 +56,7 @@ def process_into(
 ) -> Report:
     """As `process`, but written into a file, which for a real one saves every copy in memory."""
     started = clock()
-    header = read_header(data, limits)
+    header = read_header(data, limits, output.index)
     name = result_format(header, output)
     plan = plan_for(header, name, pipeline)
     picture = decode(header, plan, limits)

@@ -20,6 +20,7 @@ _SIGNATURES = (
     (b"BM", "bmp"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
     (b"\xff\x4f\xff\x51", "jp2"),
+    (b"\x00\x00\x01\x00", "ico"),
 )
 
 _ISO_BRANDS = {
@@ -32,7 +33,6 @@ _FOREIGN = (
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"8BPS", "a Photoshop document"),
-    (b"\x00\x00\x01\x00", "a Windows icon"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"--", "not a picture but looks like multipart/form-data without its Content-Type header"),
 )

