@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from pace import QUICK_SHARE, Pace
@@ -56,10 +57,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.getoption("--quick"):
         return
     RESULTS.mkdir(exist_ok=True)
-    # A run of some benches replaces their rows and leaves the others, each with the machine and commit it was taken on.
     file = RESULTS / "latest.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    found = {json.loads(line)["question"]: line for line in lines}
-    for row in _REPORT.rows:
-        found[row.question] = json.dumps({**asdict(row), "machine": facts}, ensure_ascii=False)
-    file.write_text("\n".join(found.values()) + "\n", encoding="utf-8")
+    before = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    # A run of some benches replaces their rows and leaves the others, each with the machine and commit it was taken on.
+    found = {**_groups(before), **_groups([{**asdict(row), "machine": facts} for row in _REPORT.rows])}
+    lines = [json.dumps(row, ensure_ascii=False) for group in found.values() for row in group]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows by the question that they answer; those that begin with `the same` belong to the one before."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if not row["question"].startswith("the same") or not found:
+            found[row["question"]] = []
+        found[next(reversed(found))].append(row)
+    return found
