@@ -16,6 +16,7 @@ from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.metadata import read_metadata, read_orientation
+from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.profiles import to_srgb
@@ -27,21 +28,6 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 # An engine owns one core; libavif would start a thread for each core of the machine.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
-_TRANSPOSED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What makes a picture upright, for each EXIF orientation but 1."""
-
-SIDEWAYS = (5, 6, 7, 8)
-"""The orientations that exchange width and height."""
-
 
 UNREAD_TIFF_COLOURS = {8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32_803: "the raw data of a camera's sensor"}
 """Photometric interpretations that Pillow's wheel does not read."""
@@ -181,7 +167,7 @@ def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Fra
         if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
             raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
         image.load()
-        frame = _upright(to_srgb(image, profile), header.orientation)
+        frame = upright(to_srgb(image, profile), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))
     return _alike(frames), tuple(durations)
@@ -202,10 +188,6 @@ def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
     size = frames[0].size
     cropped = [frame if frame.size == size else frame.crop((0, 0, *size)) for frame in frames]
     return tuple(frame if frame.mode == mode else frame.convert(mode) for frame in cropped)
-
-
-def _upright(frame: Frame, orientation: int) -> Frame:
-    return frame.transpose(_TRANSPOSED[orientation]) if orientation in _TRANSPOSED else frame
 
 
 def _source(header: Header, scale: int, decoded: Size) -> Source:

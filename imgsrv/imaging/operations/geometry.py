@@ -13,6 +13,7 @@ from pydantic import Field
 from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.numbers import CornersParameter
+from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.parameters import TRANSPARENT, ColourParameter, Side
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
@@ -31,19 +32,6 @@ _QUARTERS = {
     180: Image.Transpose.ROTATE_180,
     270: Image.Transpose.ROTATE_90,
 }
-
-_ORIENTATIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""How a picture is made upright whose EXIF says so (CIPA DC-008, tag 274)."""
-
-FIRST_ON_ITS_SIDE = 5
 
 
 def _check_warp(name: str, before: Size, after: Size) -> Size:
@@ -107,7 +95,7 @@ def flop(frame: Frame) -> Frame:
     return frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-@operation(size=lambda before, arguments: before[::-1] if arguments.value >= FIRST_ON_ITS_SIDE else before)
+@operation(size=lambda before, arguments: before[::-1] if arguments.value in SIDEWAYS else before)
 def orient(
     frame: Frame,
     *,
@@ -119,7 +107,7 @@ def orient(
 
     What a picture's own EXIF says is done when it is decoded; this is for pictures that have lost theirs.
     """
-    return frame if value == 1 else frame.transpose(_ORIENTATIONS[value])
+    return upright(frame, value)
 
 
 def _slanted(x: float, y: float) -> Matrix:
