@@ -7,7 +7,7 @@ import pytest
 from pictures import Array, levels, picture, psnr, result, sample
 from PIL import Image, ImageDraw
 
-from imgsrv.errors import UnusableParameters
+from imgsrv.errors import OperationDoesNotFit, UnusableParameters
 from imgsrv.imaging.pipeline import parse_pipeline
 
 RAMP = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (40, 1)))
@@ -37,12 +37,20 @@ def test_a_focus_lies_in_the_middle_or_as_near_as_it_gets(focus: float, left: in
         ("aspect=10", (200, 20)),
         ("aspect=2,width=60", (60, 30)),
         ("aspect=2,height=10", (20, 10)),
+        ("aspect=1:50", (1, 40)),
+        ("aspect=200:40.8,width=200", (200, 40)),
     ],
 )
 def test_a_part_can_be_a_fraction_or_a_shape(parameters: str, size: tuple[int, int]) -> None:
     assert result(RAMP, f"crop:{parameters}").size == size
     (step,) = parse_pipeline(f"crop:{parameters}").steps
     assert step.result_size(RAMP.size) == size
+
+
+@pytest.mark.parametrize("parameters", ["width=60,aspect=1:1", "height=30,aspect=10"])
+def test_a_shape_that_the_picture_has_no_room_for_is_refused(parameters: str) -> None:
+    with pytest.raises(OperationDoesNotFit, match="inside the picture of 200×40"):
+        result(RAMP, f"crop:{parameters}")
 
 
 def test_edges_can_be_fractions() -> None:
@@ -71,6 +79,7 @@ def test_density_and_least_sides_say_the_size(parameters: str, size: tuple[int, 
         ("resize:width=9,height=9,fit=cover,focus_x=0.5,gravity=north", "leave one of them out"),
         ("resize:width=9,height=9,fit=contain,min_width=9", "no use for min_width"),
         ("resize:width=30000,dpr=2", "32768"),
+        ("resize:width=9,kernel=hamming,linear=true", "another kernel or leave linear out"),
         ("crop", "width, height or aspect is needed"),
         ("crop:width=9,height=9,aspect=1", "leave one of them out"),
         ("crop:width=9,focus_x=0.5,gravity=north", "leave one of them out"),

@@ -52,6 +52,15 @@ def test_the_box_is_that_of_pillow(threshold: int, seed: int) -> None:
     assert np.array_equal(np.asarray(result(image, f"trim:threshold={threshold}")), np.asarray(image.crop(box)))
 
 
+@pytest.mark.parametrize("threshold", [0, 10])
+@pytest.mark.parametrize("alpha", [1, 77, 254])
+def test_half_transparent_edges_of_one_colour_are_cut_off(alpha: int, threshold: int) -> None:
+    image = Image.new("RGBA", (9, 7), (201, 99, 3, alpha))
+    image.paste((201, 99, 3, alpha - 1 if threshold == 0 else 255 - alpha // 2), (2, 3, 5, 6))
+
+    assert result(image, f"trim:threshold={threshold}").size == (3, 3)
+
+
 def test_all_frames_of_an_animation_are_cut_alike() -> None:
     frames = [picture(rows) for rows in ("KKKK/KRKK/KKKK/KKKK", "KKKK/KKKK/KKGK/KKKK")]
     made = result(animation(frames, "PNG", duration=50), "trim", format="png")

@@ -40,10 +40,17 @@ def _part_size(before: Size, arguments: Any) -> Size:
     if arguments.aspect is None:
         return width or before[0], height or before[1]
     ratio = arguments.aspect.ratio
-    if width is None:
-        # The largest of this shape, or that of the given height.
-        width = math.floor(min(before[0], before[1] * ratio) + 0.5) if height is None else round(height * ratio)
-    return max(1, width), max(1, height or min(before[1], round(width / ratio)))
+    if width is not None:
+        return width, _nearest(width / ratio, before[1])
+    if height is not None:
+        return _nearest(height * ratio, before[0]), height
+    most_width, most_height = min(before[0], before[1] * ratio), min(before[1], before[0] / ratio)
+    return _nearest(most_width, before[0]), _nearest(most_height, before[1])
+
+
+def _nearest(length: float, side: int) -> int:
+    """Whole pixels of a length; what is longer than the side by less than a pixel is the side."""
+    return side if side < length < side + 1 else max(1, math.floor(length + 0.5))
 
 
 def _check_crop(arguments: Any) -> None:

@@ -117,6 +117,8 @@ def _check(arguments: Any) -> None:
     has_least = arguments.min_width is not None or arguments.min_height is not None
     if has_least and arguments.fit in ("cover", "contain"):
         raise ValueError(f"fit={arguments.fit} has no use for min_width and min_height; its width and height are exact")
+    if arguments.linear and arguments.kernel == "hamming":
+        raise ValueError("kernel=hamming does not mix light; choose another kernel or leave linear out")
     longest = max(arguments.width or 0, arguments.height or 0, arguments.min_width or 0, arguments.min_height or 0)
     if longest * arguments.dpr > MAX_SIDE:
         raise ValueError(f"{longest} pixels at dpr={arguments.dpr:g} is more than the {MAX_SIDE} a side may have")
