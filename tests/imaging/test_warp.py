@@ -105,6 +105,43 @@ def test_perspective_moves_every_point_to_its_place() -> None:
     assert np.abs(np.asarray(straight, np.float64) - wanted).max() <= 5
 
 
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [
+        pytest.param("", (80, 60), id="its-own"),
+        pytest.param(",width=40", (40, 30), id="width"),
+        pytest.param(",height=120", (160, 120), id="height"),
+        pytest.param(",width=7,height=9", (7, 9), id="both"),
+    ],
+)
+def test_perspective_has_the_size_of_the_part_or_its_proportions(sides: str, size: tuple[int, int]) -> None:
+    pipeline = f"perspective:corners=0.1:0;0.9:0;0.9:1;0.1:1{sides}"
+    assert result(Image.new("L", (100, 60)), pipeline).size == size
+    assert parse_pipeline(pipeline).steps[0].result_size((100, 60)) == size
+
+
+def test_perspective_to_a_smaller_size_mixes_all_pixels() -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (600, 600), np.uint8))
+    small = np.asarray(result(noise, "perspective:corners=0:0;1:0;1:1;0:1,width=60"), np.float64)
+    wanted = np.asarray(noise.resize((60, 60), Image.Resampling.BICUBIC), np.float64)
+    assert np.abs(small - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1), (900, 900)])
+@pytest.mark.parametrize("sides", ["width=3,height=2000", "width=2000,height=3", "width=1,height=1"])
+def test_perspective_of_any_shape_has_the_size_that_was_asked_for(size: tuple[int, int], sides: str) -> None:
+    pipeline = f"perspective:corners=0:0;0.5:0;1:1;0.9:1,{sides}"
+    assert result(Image.new("RGB", size), pipeline).size == parse_pipeline(pipeline).steps[0].result_size(size)
+
+
+def test_perspective_shows_no_fringe_of_hidden_colours() -> None:
+    soft = Image.new("RGBA", (40, 40), (0, 255, 0, 0))
+    soft.paste((200, 0, 0, 255), (10, 10, 30, 30))
+    for sides in ("", ",width=23", ",width=90"):
+        pixels = np.asarray(result(soft, f"perspective:corners=0.1:0;0.9:0.1;1:1;0:0.9{sides}"))
+        assert pixels[pixels[..., 3] > 32][:, 1].max() <= 4
+
+
 def test_perspective_of_a_whole_quarter_is_a_crop() -> None:
     quarter = result(SCENE, "perspective:corners=0:0;0.5:0;0.5:0.5;0:0.5")
     assert np.array_equal(np.asarray(quarter), np.asarray(SCENE.crop((0, 0, WIDTH // 2, HEIGHT // 2))))

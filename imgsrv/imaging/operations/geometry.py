@@ -12,11 +12,12 @@ from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.limits import Size
-from imgsrv.imaging.numbers import CornersParameter
+from imgsrv.imaging.numbers import CornersParameter, Curve
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.parameters import TRANSPARENT, ColourParameter, Side
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
+from imgsrv.imaging.resample import resample
 from imgsrv.imaging.warp import MAX_WARPED_SIDE, Matrix, warp_affine, warp_perspective
 
 QUARTER_TURN, HALF_TURN, FULL_TURN = 90, 180, 360
@@ -140,13 +141,32 @@ def shear(
     return warp_affine(frame, matrix, _bounds(frame.size, matrix), background)
 
 
+def _own_size(before: Size, corners: Curve) -> tuple[float, float]:
+    """The longer of two opposite sides of the part, in pixels of the picture."""
+    points = np.multiply(corners.points, before)
+    top, right, bottom, left = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
+    return max(top, bottom), max(left, right)
+
+
 def _straightened_size(before: Size, arguments: Any) -> Size:
-    """What is given, or the longer of two opposite sides."""
-    corners = np.multiply(arguments.corners.points, before)
-    top, right, bottom, left = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    width = arguments.width or max(1, round(max(top, bottom)))
-    height = arguments.height or max(1, round(max(left, right)))
-    return _check_warp("perspective", before, (width, height))
+    """What is given; a side that is not keeps the proportions of the part."""
+    own = _own_size(before, arguments.corners)
+    across, down = arguments.width, arguments.height
+    if across is None:
+        across = max(1, round(own[0] * (down / own[1] if down else 1)))
+    if down is None:
+        down = max(1, round(own[1] * (arguments.width / own[0] if arguments.width else 1)))
+    return _check_warp("perspective", before, (across, down))
+
+
+def _sampled_size(before: Size, corners: Curve, after: Size) -> Size:
+    """The size at which each pixel of the part is looked at, where `after` is smaller than the part itself."""
+    own = _own_size(before, corners)
+    if after[0] >= round(own[0]) and after[1] >= round(own[1]):
+        return after
+    # A thin part from corner to corner is longer on all sides than it is large.
+    shrink = min(1.0, math.sqrt(before[0] * before[1] / (own[0] * own[1])), MAX_WARPED_SIDE / max(own))
+    return max(1, round(own[0] * shrink)), max(1, round(own[1] * shrink))
 
 
 @operation(size=_straightened_size)
@@ -156,20 +176,24 @@ def perspective(
     corners: Annotated[
         CornersParameter, Field(description="Where the corners of the part are, as fractions of width and height.")
     ],
-    width: Annotated[Side | None, Field(description="Width of the result; the part's own if not given.")] = None,
-    height: Annotated[Side | None, Field(description="Height of the result; the part's own if not given.")] = None,
+    width: Annotated[
+        Side | None, Field(description="Width of the result; as wide as the part if neither is given.")
+    ] = None,
+    height: Annotated[
+        Side | None, Field(description="Height of the result; one side alone keeps the part's proportions.")
+    ] = None,
 ) -> Frame:
     """Make a part with four corners a rectangle: a page or a screen that was photographed from the side.
 
     Corners are top left, top right, bottom right, bottom left.  Sampled bicubically with premultiplied alpha.
     """
-    given = _Straightening(corners, width, height)
-    size = _straightened_size(frame.size, given)
+    size = _straightened_size(frame.size, _Straightening(corners, width, height))
+    sampled = _sampled_size(frame.size, corners, size)
     # The edges of pixels lie half a pixel beside their middles.
     part = np.multiply(corners.points, frame.size) - 0.5
-    target = np.multiply([(0, 0), (1, 0), (1, 1), (0, 1)], size) - 0.5
+    target = np.multiply([(0, 0), (1, 0), (1, 1), (0, 1)], sampled) - 0.5
     matrix = cv2.getPerspectiveTransform(part.astype(np.float32), target.astype(np.float32))
-    return warp_perspective(frame, np.asarray(matrix, np.float64), size)
+    return resample(warp_perspective(frame, np.asarray(matrix, np.float64), sampled), size, kernel="bicubic")
 
 
 class _Straightening:
