@@ -52,7 +52,10 @@ def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour)
         )
     if filling == "blur":
         canvas = _blurred(frame, size)
-        canvas.paste(frame, (left, top), frame.getchannel("A") if frame.mode == "RGBA" else None)
+        if frame.mode == "RGBA":
+            canvas.alpha_composite(frame, (left, top))
+        else:
+            canvas.paste(frame, (left, top))
         return canvas
     mode = mode_with(frame, background)
     canvas = Image.new(mode, size, background[: len(mode)])

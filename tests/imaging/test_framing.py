@@ -52,6 +52,31 @@ def test_a_blurred_margin_shows_the_picture_around_itself(mode: str) -> None:
         assert np.abs(levels(framed)[at[1], at[0]] - levels(image)[50, at[0]]).max() <= 3
 
 
+def test_the_blurred_picture_shines_through_what_is_half_transparent() -> None:
+    half = Image.new("RGBA", (40, 20), (200, 100, 0, 128))
+    # 1 − (1 − ½)²
+    assert result(half, "extend:height=60,mode=blur").getpixel((20, 30)) == pytest.approx((200, 100, 0, 192), abs=2)
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["pad:edge=7,mode=blur", "extend:aspect=3,mode=blur", "round:radius=15", "round:shape=circle,background=ff000080"],
+)
+def test_no_fringe_of_hidden_colours_shows(step: str) -> None:
+    soft = Image.new("RGBA", (40, 40), (0, 255, 0, 0))
+    soft.paste((200, 0, 0, 255), (10, 10, 30, 30))
+    pixels = np.asarray(result(soft, step))
+    assert pixels[pixels[..., 3] > 8][:, 1].max() <= 4
+
+
+@pytest.mark.parametrize("shape", ["round:radius=0.3", "round:shape=circle"])
+def test_the_soft_edge_of_a_rounded_corner_has_the_colours_of_the_picture(shape: str) -> None:
+    pixels = np.asarray(result(Image.new("RGB", (50, 50), (250, 240, 10)), shape))
+    soft = (pixels[..., 3] > 0) & (pixels[..., 3] < 255)
+    assert soft.any()
+    assert (pixels[soft][:, :3] == (250, 240, 10)).all()
+
+
 def test_a_blurred_margin_has_no_hard_edges() -> None:
     image = picture("KW").resize((200, 100), Image.Resampling.NEAREST)
     across = levels(result(image, "extend:height=300,mode=blur"))[20, :, 0]
@@ -83,6 +108,9 @@ def test_border_is_drawn_outside() -> None:
         ("pad", "give edge, left, top, right or bottom"),
         ("extend", "width, height or aspect is needed"),
         ("extend:aspect=1,width=9", "leave one of them out"),
+        ("extend:aspect=1,mode=blur,colour=red", "mode=blur has no use for colour"),
+        ("pad:edge=1,mode=copy,colour=red", "mode=copy has no use for colour"),
+        ("round:shape=circle,radius=5", "no use for radius"),
     ],
 )
 def test_what_says_nothing_or_too_much_is_refused(step: str, hint: str) -> None:

@@ -42,6 +42,12 @@ def _margins(arguments: Any) -> Margins:
 def _check_pad(arguments: Any) -> None:
     if not any(_margins(arguments)):
         raise ValueError("there is nothing to add; give edge, left, top, right or bottom")
+    _check_filling(arguments)
+
+
+def _check_filling(arguments: Any) -> None:
+    if arguments.mode != "colour" and arguments.colour != TRANSPARENT:
+        raise ValueError(f"mode={arguments.mode} has no use for colour; leave one of them out")
 
 
 def _padded_size(before: Size, arguments: Any) -> Size:
@@ -71,6 +77,7 @@ def _check_extend(arguments: Any) -> None:
         raise ValueError("width, height or aspect is needed; give one of them, or width and height")
     if arguments.aspect is not None and (arguments.width is not None or arguments.height is not None):
         raise ValueError("aspect says the shape and width and height the size; leave one of them out")
+    _check_filling(arguments)
 
 
 def _extended_size(before: Size, arguments: Any) -> Size:
