@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import animation, corpus, drawn, encoded, levels, opened, picture, psnr, run, sample
+from pictures import animation, corpus, drawn, encoded, levels, opened, picture, psnr, result, run, sample
 from PIL import Image
 
 FORMS = {"gif": "GIF", "webp": "WEBP", "png": "PNG", "avif": "AVIF"}
@@ -130,6 +130,46 @@ def test_a_frame_that_sticks_out_of_its_gif_is_cut() -> None:
 def test_every_operation_runs_on_every_frame() -> None:
     data = animation([picture("RG"), picture("BY")], "PNG", duration=50)
     assert [drawn(frame) for frame in frames_of(run(data, "flop"))] == ["GR", "YB"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "resize:width=20,height=20,fit=cover,focus_x=0.2",
+        "resize:width=20,linear=true",
+        "crop:width=0.5,aspect=1:1",
+        "orient:value=7",
+        "shear:x=20,y=-5",
+        "perspective:corners=0.1:0;0.9:0.1;1:1;0:0.9,width=15",
+        "pad:edge=4,mode=mirror",
+        "extend:aspect=1:1,mode=blur",
+        "border:width=3,colour=ff000080",
+        "round:radius=0.3",
+        "round:shape=circle,background=white",
+    ],
+)
+def test_a_frame_becomes_what_it_would_become_alone(step: str) -> None:
+    data = three_frames("PNG")
+
+    got = frames_of(run(data, step))
+
+    for one, alone in zip(got, frames_of(data), strict=True):
+        assert np.array_equal(np.asarray(one), np.asarray(result(alone.convert("RGB"), step).convert("RGBA")))
+
+
+@pytest.mark.parametrize("step", ["smartcrop:width=8,height=8", "crop:width=8,height=8,gravity=smart"])
+def test_all_frames_are_cut_at_one_place_that_suits_them_together(step: str) -> None:
+    # What attracts moves from the left to the middle; each frame alone would be cut elsewhere.
+    frames = [Image.new("RGB", (48, 8), "gray") for _ in range(3)]
+    for at, frame in zip((8, 12, 12), frames, strict=True):
+        frame.paste((224, 172, 140), (at, 2, at + 4, 6))
+    marks = np.asarray([[(20 * column, 0, 0) for column in range(12)]], np.uint8)
+    for frame in frames:
+        frame.paste(Image.fromarray(marks).resize((48, 1), Image.Resampling.NEAREST), (0, 0))
+
+    got = [levels(frame, "RGB")[0] for frame in frames_of(run(animation(frames, "PNG", duration=50), step))]
+
+    assert all(np.array_equal(got[0], row) for row in got)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,13 @@ GEOMETRY = [
     "border:width=3",
     "round:radius=9",
     "round:shape=circle",
+    "resize:width=20,kernel=hamming,dpr=1.5",
+    "resize:width=20,min_height=25,linear=true",
+    "crop:width=0.5,aspect=1:1,focus_x=0.1",
+    "perspective:corners=0.1:0;0.9:0.1;1:1;0:0.9,width=9",
+    "pad:top=3,right=1,mode=copy",
+    "extend:width=60,gravity=southwest,colour=red",
+    "shear:y=-10,background=white",
 ]
 
 
@@ -137,3 +144,15 @@ def test_every_geometry_works_on_the_upright_picture(step: str, orientation: int
     got, expected = result(stored(image, "PNG", orientation), step), result(upright, step)
 
     assert np.array_equal(np.asarray(got), np.asarray(expected))
+
+
+@pytest.mark.parametrize("step", ["fit=cover,focus_x=0.2,focus_y=0.9", "fit=cover,gravity=smart", "linear=true"])
+@pytest.mark.parametrize("orientation", ALL)
+def test_a_jpeg_decoded_at_reduced_scale_shows_the_part_of_the_upright_picture(step: str, orientation: int) -> None:
+    data = stored(sample("coffee.jpg").resize((437, 293)), "JPEG", orientation)
+    upright = ImageOps.exif_transpose(opened(data))
+
+    got, expected = (result(one, f"resize:width=60,height=40,{step}") for one in (data, upright))
+
+    assert got.size == expected.size
+    assert psnr(levels(got), levels(expected)) > 33
