@@ -40,6 +40,11 @@ class Step:
         """The name of the further part of the upload that it works with."""
         return self.operation.part_of(self.arguments)
 
+    @property
+    def may_be_reduced(self) -> bool:
+        """As first step it can work on a JPEG that was decoded at a smaller scale."""
+        return self.operation.is_reduction and not self.operation.needs_every_pixel(self.arguments)
+
     def result_size(self, before: Size) -> Size:
         """(width, height) after this step, or the most it can be.  Raises OperationDoesNotFit."""
         return self.operation.result_size(before, self.arguments)

@@ -38,7 +38,7 @@ class DecodePlan:
 
 def plan_decode(pipeline: Pipeline, size: Size, *, is_jpeg: bool, holds_frames: bool) -> DecodePlan:
     """The plan for a picture of `size` (upright).  holds_frames: the output format has animation."""
-    if not is_jpeg or not pipeline.steps or not pipeline.steps[0].operation.is_reduction:
+    if not is_jpeg or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
         return DecodePlan(1, holds_frames)
     target = pipeline.steps[0].result_size(size)
     reduction = min(size[0] / target[0], size[1] / target[1])

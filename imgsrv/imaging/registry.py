@@ -39,6 +39,7 @@ class Operation:
     parameters: type[Arguments]
     result_size: Callable[[Size, Any], Size]
     is_reduction: bool
+    needs_every_pixel: Callable[[Any], bool]
     read_part: ReadPart | None
     survey: Survey | None
 
@@ -75,6 +76,7 @@ def operation(
     size: Callable[[Size, Any], Size] = lambda before, _arguments: before,
     check: Callable[[Any], None] | None = None,
     is_reduction: bool = False,
+    needs_every_pixel: Callable[[Any], bool] = lambda _arguments: False,
     part: ReadPart | None = None,
     survey: Survey | None = None,
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
@@ -85,6 +87,7 @@ def operation(
     check: raises ValueError where arguments that are each right do not go together.
     is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
         decoded at a smaller scale, as long as that still covers `size`.
+    needs_every_pixel: with these arguments a JPEG must not be decoded at a smaller scale, even for a reduction.
     survey: looks at all frames at once and gives what the function takes as next argument, so that every frame of
         an animation is changed alike.
     part: the operation works with a further part of the upload, whose name is its parameter `part`; the function
@@ -102,6 +105,7 @@ def operation(
             parameters=_parameters_model(function, check),
             result_size=size,
             is_reduction=is_reduction,
+            needs_every_pixel=needs_every_pixel,
             read_part=part,
             survey=survey,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import Array, levels, picture, psnr, result, sample
+from pictures import Array, encoded, levels, opened, picture, psnr, result, sample
 from PIL import Image, ImageDraw
 
 from imgsrv.errors import OperationDoesNotFit, UnusableParameters
@@ -174,3 +174,13 @@ def test_linear_light_of_a_soft_picture_is_that_of_pillow_in_floating_point() ->
     ).astype(np.float64)
     assert np.abs(made[..., 3] - 255 * np.clip(mixed[..., 3], 0, 1)).max() <= 1
     assert np.abs(made[..., :3] - _levels(mixed[..., :3] / mixed[..., 3:])).max() <= 2
+
+
+def test_linear_light_of_a_large_jpeg_is_that_of_its_pixels() -> None:
+    stars = Image.new("L", (640, 480), 8)
+    for x, y in np.random.default_rng(3).integers(8, 472, (60, 2)):
+        stars.paste(255, (int(x), int(y), int(x) + 2, int(y) + 2))
+    data = encoded(stars, "JPEG", quality=95)
+    assert np.array_equal(
+        levels(result(data, "resize:width=80,linear=true")), levels(result(opened(data), "resize:width=80,linear=true"))
+    )

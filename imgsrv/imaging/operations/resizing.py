@@ -134,6 +134,8 @@ def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
     size=lambda before, arguments: _Wish.of(arguments).result_size(before),
     check=_check,
     is_reduction=True,
+    # A JPEG's smaller scales mix levels: 32 dB against linear light, and small lights grow dim.
+    needs_every_pixel=lambda arguments: arguments.linear,
     survey=_survey,
 )
 def resize(
