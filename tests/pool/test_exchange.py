@@ -237,10 +237,10 @@ def test_a_message_that_is_no_job_is_refused_and_its_descriptors_closed(
 
 @contextlib.contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
-    """Inside it, only so many more can be opened."""
+    """Inside it, only so many more can be opened, and the limit is high enough for all FOR_ENGINE to be kept."""
     highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
     filling = [os.dup(0)]
-    while filling[-1] < highest:
+    while filling[-1] < max(highest, 4 * FOR_ENGINE):
         filling.append(os.dup(0))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (filling[-1] + 1 + count, before[1]))
