@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -45,6 +46,8 @@ class Server:
         )
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
+        # Those that a test still holds when it fails would otherwise be reported as its leaks besides.
+        self._connections = weakref.WeakSet[socket.socket]()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -86,8 +89,25 @@ class Server:
         return httpx.Client(base_url=self.url, timeout=timeout_s)
 
     def connect(self) -> socket.socket:
-        """A raw connection, for what no well-behaved client does."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
+        """A raw connection, for what no well-behaved client does.  It ends with the server at the latest."""
+        made = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
+        self._connections.add(made)
+        return made
+
+    def front_of(self, connection: socket.socket) -> int:
+        """The worker that serves a connection of this process; it may be connected long before it is accepted."""
+        own_end, found = connection.getsockname(), list[int]()
+
+        def is_accepted() -> bool:
+            for pid in self.workers():
+                with contextlib.suppress(psutil.Error):
+                    # A listening socket's other end is an empty tuple.
+                    if any(tuple(each.raddr) == own_end for each in psutil.Process(pid).net_connections("tcp")):
+                        found.append(pid)
+            return found != []
+
+        wait_until(is_accepted, "a worker accepts the connection")
+        return found[0]
 
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
@@ -99,7 +119,9 @@ class Server:
         return status
 
     def stop(self) -> None:
-        """End it whatever state it is in, and leave no process behind."""
+        """End it whatever state it is in, and leave no process and no connection behind."""
+        for connection in list(self._connections):
+            connection.close()
         children: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             children = psutil.Process(self.pid).children(recursive=True)

@@ -46,23 +46,6 @@ def ask(server: Server, line: str = "0") -> list[str]:
     return answer(send(server, line))
 
 
-def front_of(server: Server, client: socket.socket) -> int:
-    """The worker that accepts a connection."""
-    port, found = client.getsockname()[1], [0]
-
-    def is_accepted() -> bool:
-        for pid in server.workers():
-            with contextlib.suppress(psutil.Error):
-                connections = psutil.Process(pid).net_connections("tcp")
-                # A listening socket's other end is an empty tuple.
-                if any(getattr(each.raddr, "port", None) == port for each in connections):
-                    found[0] = pid
-        return found[0] != 0
-
-    wait_until(is_accepted, "a worker accepts it")
-    return found[0]
-
-
 def wait_for(server: Server, event: str, count: int = 1) -> None:
     wait_until(lambda: len(server.named(event)) >= count, f"{count} times {event}")
 
@@ -128,7 +111,7 @@ def test_a_job_that_a_dead_engine_had_is_answered_by_its_front() -> None:
             begun = len(server.named("job"))
             client = clients.enter_context(send(server, "3"))
             wait_for(server, "job", begun + 1)
-            front, engine = front_of(server, client), server.named("job")[-1]["pid"]
+            front, engine = server.front_of(client), server.named("job")[-1]["pid"]
         os.kill(engine, signal.SIGKILL)
         assert answer(client) == [str(front), "worker_lost"]
 
@@ -190,7 +173,7 @@ def crowd(server: Server, first: int, count: int) -> list[socket.socket]:
     clients = list[socket.socket]()
     while len(clients) < count:
         client = server.connect()
-        if front_of(server, client) == first:
+        if server.front_of(client) == first:
             clients.append(client)
         else:
             client.close()
@@ -207,7 +190,7 @@ def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts
     with tinypool("hangs") as server, contextlib.ExitStack() as clients:
         client = clients.enter_context(send(server, job))
         wait_for(server, "job")
-        hung, front = server.named("job")[0]["pid"], front_of(server, client)
+        hung, front = server.named("job")[0]["pid"], server.front_of(client)
         (other,) = set(server.workers()) - {hung}
         waiting = [clients.enter_context(each) for each in crowd(server, other, 4)]
         for each in waiting:

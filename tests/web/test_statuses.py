@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import httpx
-import psutil
 import pytest
 from pictures import animation, encoded, picture
 from serving import Server, serving, wait_until
@@ -273,26 +273,14 @@ def test_a_picture_that_cannot_be_processed_is_answered_422(
 # ---- 500, 503, 504 ------------------------------------------------------------------------------------
 
 
-def worker_of(server: Server, wire: Wire) -> int:
-    """The worker that holds the connection."""
-    return next(
-        pid
-        for pid in server.workers()
-        for connection in psutil.Process(pid).net_connections("tcp")
-        if connection.raddr[1:] == (wire.local_port,)
-    )
-
-
 def test_a_job_whose_engine_dies_is_answered_500_by_the_front_that_lives() -> None:
-    with serving("--workers=2") as server:
-        wires = [Wire(server)]
-        survivor = worker_of(server, wires[0])
+    with serving("--workers=2") as server, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server))]
+        survivor = server.front_of(wires[0].socket)
         while len(wires) < 2:
-            another = Wire(server)
-            if worker_of(server, another) == survivor:
+            another = stack.enter_context(Wire(server))
+            if server.front_of(another.socket) == survivor:
                 wires.append(another)
-            else:
-                another.socket.close()
         # Two jobs from one front: each of the two engines has one, whichever took which.
         for wire in wires:
             wire.send(post(HEAVY, PNG))
@@ -302,8 +290,6 @@ def test_a_job_whose_engine_dies_is_answered_500_by_the_front_that_lives() -> No
         assert sorted(answer.status for answer in answers) == [200, 500]
         checked(next(answer for answer in answers if answer.status == 500), 500, "worker_lost")
         assert survivor in server.workers()
-        for wire in wires:
-            wire.socket.close()
 
 
 def test_a_server_that_drains_says_so_on_readyz_and_still_serves() -> None:
