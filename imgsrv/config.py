@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from imgsrv.errors import BadSetting
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
+
+DEFAULT_FILE = "imgsrv.toml"
+
+HOOK = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -111,6 +116,18 @@ class Settings(BaseSettings):
         ),
     ] = "webp,avif"
 
+    on_worker_start: Annotated[
+        str,
+        Field(pattern=HOOK, description="A `module:function` that each worker calls with its slot before it serves."),
+    ] = ""
+    on_worker_stop: Annotated[
+        str,
+        Field(pattern=HOOK, description="The same, called when a worker has finished with its clients and goes."),
+    ] = ""
+    hook_timeout_s: Annotated[PositiveSeconds, Field(le=30, description="Longest time that such a call may take.")] = (
+        10.0
+    )
+
     log_format: Annotated[
         Literal["auto", "text", "json"],
         Field(description="`auto` is text on a terminal and JSON lines elsewhere."),
@@ -135,8 +152,19 @@ def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Co
     flags: only those that were given.  file: TOML with the settings as top-level keys.
     Raises BadSetting naming the setting, where it came from and what is allowed.
     """
-    from_file = _read_file(file) if file else {}
-    _refuse_unknown_variables()
+    configuration, faults = read_configuration(flags, file)
+    if configuration is None:
+        raise faults[0]
+    return configuration
+
+
+def read_configuration(
+    flags: Mapping[str, Any], file: Path | None = None
+) -> tuple[Configuration | None, list[BadSetting]]:
+    """The configuration; or None and everything that is wrong with it, so that all can be put right at once."""
+    faults: list[BadSetting] = []
+    from_file = _read_file(file, faults) if file else {}
+    _refuse_unknown_variables(faults)
     from_environment = EnvSettingsSource(Settings)()
     values = {**from_file, **from_environment, **flags}
     sources = {
@@ -149,9 +177,29 @@ def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Co
         # model_validate, not the constructor: that would read the environment a second time.
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        raise BadSetting(sources[name], name, f"{values[name]!r}: {_reason(error, name)}") from error
-    return Configuration(settings, sources)
+        wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+        faults += [BadSetting(sources[name], name, f"{values[name]!r}: {_reason(error, name)}") for name in wrong]
+    return (None if faults else Configuration(settings, sources)), faults
+
+
+def default_file(folder: Path = Path()) -> Path | None:
+    """The file that is read where none is named: `imgsrv.toml` in the current folder, if there is one.
+
+    It can name code to run, so it must be the user's own or root's, and nobody else may be able to write to it.
+    Raises BadSetting where it is not so.
+    """
+    file = folder / DEFAULT_FILE
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    if facts.st_uid not in (0, os.geteuid()):
+        reason = "it belongs to another user, so it is not read unasked"
+    elif facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        reason = f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o}), so it is not read unasked; chmod go-w"
+    else:
+        return file
+    raise BadSetting("the current folder", DEFAULT_FILE, f"{reason}, or name it with --config {file}")
 
 
 def flag_name(setting: str) -> str:
@@ -170,25 +218,28 @@ def _reason(error: ValidationError, setting: str) -> str:
     return f"{' or: '.join(faults)} ({Settings.model_fields[setting].description})"
 
 
-def _read_file(file: Path) -> dict[str, Any]:
+def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadSetting("flag --config", str(file), error.strerror or str(error)) from error
+        faults.append(BadSetting("flag --config", str(file), error.strerror or str(error)))
+        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSetting(f"file {file}", "the file", f"it is not valid TOML: {error}") from error
-    for name in values:
-        if name not in Settings.model_fields:
-            raise BadSetting(f"file {file}", name, _no_such_setting(name, list(Settings.model_fields)))
-    return values
+        faults.append(BadSetting(f"file {file}", "the file", f"it is not valid TOML: {error}"))
+        return {}
+    known = list(Settings.model_fields)
+    unknown = [name for name in values if name not in known]
+    faults += [BadSetting(f"file {file}", name, _no_such_setting(name, known)) for name in unknown]
+    return {name: value for name, value in values.items() if name not in unknown}
 
 
-def _refuse_unknown_variables() -> None:
+def _refuse_unknown_variables(faults: list[BadSetting]) -> None:
     """A misspelt variable would otherwise be a setting without effect."""
     known = [environment_name(name) for name in Settings.model_fields]
-    for name in os.environ:
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
-            raise BadSetting("the environment", name, _no_such_setting(name, known, ENVIRONMENT_PREFIX))
+    unknown = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
+    faults += [
+        BadSetting("the environment", name, _no_such_setting(name, known, ENVIRONMENT_PREFIX)) for name in unknown
+    ]
 
 
 def _no_such_setting(name: str, known: list[str], prefix: str = "") -> str:

@@ -500,6 +500,17 @@ class CannotListen(ImgsrvError):
         return f"cannot listen on {self.address}: {self.reason}"
 
 
+class HookFailed(ImgsrvError):
+    """A function of the operator's that a worker calls cannot be loaded, raised, or took too long."""
+
+    setting: str
+    hook: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.hook}: {self.reason}"
+
+
 class NoWorkerCanBoot(ImgsrvError):
     """Every slot of the pool has been given up."""
 

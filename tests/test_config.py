@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imgsrv.config import Settings, environment_name, flag_name, load_configuration
+from imgsrv.config import Settings, default_file, environment_name, flag_name, load_configuration, read_configuration
 from imgsrv.errors import BadSetting
 
 SETTINGS = tuple(Settings.model_fields)
@@ -128,6 +129,9 @@ WRONG = [
     ("drain_s", "3601", "less than or equal to 3600"),
     ("shutdown_delay_s", "-1", "greater than or equal to 0"),
     ("auto_formats", "webp,bmp", "jpeg|png|webp|avif|gif"),
+    ("on_worker_start", "start", "match pattern"),
+    ("on_worker_stop", "app.stop()", "match pattern"),
+    ("hook_timeout_s", "31", "less than or equal to 30"),
     ("log_format", "xml", "'auto', 'text' or 'json'"),
     ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("access_log", "perhaps", "valid boolean"),
@@ -220,3 +224,38 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str, reas
 
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_all_that_is_wrong_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSRV_WORKRES", "2")
+    monkeypatch.setenv("IMGSRV_PORT", "http")
+    file = written(tmp_path, 'max_bdy = 1\nworkers = 0\nhost = "::"')
+    configuration, faults = read_configuration({"drain_s": "-1"}, file)
+    assert configuration is None
+    assert {fault.setting for fault in faults} == {"max_bdy", "IMGSRV_WORKRES", "port", "workers", "drain_s"}
+
+
+# ---- the file that is read unasked ------------------------------------------------------------------------
+
+
+def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
+    assert default_file(tmp_path) is None
+    file = written(tmp_path, "port = 1")
+    file.chmod(0o644)
+    assert default_file(tmp_path) == file
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646], ids=["by-the-group", "by-all"])
+def test_a_file_in_which_others_can_write_is_not_read_unasked(tmp_path: Path, mode: int) -> None:
+    written(tmp_path, "port = 1").chmod(mode)
+    with pytest.raises(BadSetting, match=r"others may write to it .*; chmod go-w, or name it with --config"):
+        default_file(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+def test_a_file_of_another_user_is_not_read_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(written(tmp_path, "port = 1"), 65_534, 65_534)
+    with pytest.raises(BadSetting, match="it belongs to another user"):
+        default_file(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 65_534)
+    assert default_file(tmp_path) == tmp_path / "imgsrv.toml"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
 
-from imgsrv.cli.settings import add_settings, read_settings
-from imgsrv.config import flag_name
+from imgsrv.cli.serve import hooks_of
+from imgsrv.cli.settings import add_settings, given_flags, read_settings
+from imgsrv.config import default_file, flag_name, read_configuration
+from imgsrv.errors import ImgsrvError
+
+EXIT_WRONG = 2
 
 
 def add_parser(commands: Any) -> None:
@@ -20,12 +25,17 @@ def add_parser(commands: Any) -> None:
         description="Print every setting with its value and where that came from; takes the same flags as serve.",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--check", action="store_true", help="print only what is wrong, all of it, and exit with 2; else `ok` and 0"
+    )
     add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the configuration.  Raises BadSetting where it is wrong."""
+    if parsed.check:
+        return _check(parsed)
     configuration = read_settings(parsed)
     values, sources = configuration.settings.model_dump(mode="json"), configuration.sources
     if parsed.json:
@@ -39,4 +49,19 @@ def run(parsed: argparse.Namespace) -> int:
         # Not a rich table: that would break a long path in two where the output is no terminal.
         style = {"default": "dim", "source": "bold"}.get(source)
         console.print(f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", style=style)
+    return 0
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    """Everything that `serve` would refuse before it binds, and hooks that cannot be loaded."""
+    file = parsed.config or default_file()
+    configuration, faults = read_configuration(given_flags(parsed), file)
+    found: list[ImgsrvError] = [*faults]
+    if configuration is not None:
+        found += hooks_of(configuration.settings).faults()
+    for fault in found:
+        print(f"imgsrv: {fault}", file=sys.stderr)
+    if found:
+        return EXIT_WRONG
+    print(f"ok: {file or 'no file; flags, environment and defaults'}")
     return 0

@@ -22,6 +22,7 @@ from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.logs import configure_logs, get_logger
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.cpus import worker_count
+from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.master import Master
 from imgsrv.pool.sockets import Listener
 from imgsrv.pool.worker import Work
@@ -72,7 +73,13 @@ def _work(settings: Settings, title: str) -> Work:
         drain_s=settings.drain_s,
         shutdown_delay_s=settings.shutdown_delay_s,
         title=title,
+        hooks=hooks_of(settings),
     )
+
+
+def hooks_of(settings: Settings) -> Hooks:
+    """What the operator wants done in each worker."""
+    return Hooks(settings.on_worker_start, settings.on_worker_stop, settings.hook_timeout_s)
 
 
 def _raise_descriptor_limit() -> None:

@@ -6,12 +6,25 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from imgsrv.config import Configuration, Settings, environment_name, flag_name, load_configuration
+from imgsrv.config import (
+    DEFAULT_FILE,
+    Configuration,
+    Settings,
+    default_file,
+    environment_name,
+    flag_name,
+    load_configuration,
+)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Give the parser a flag for each setting, and `--config`."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings as top-level keys")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"TOML file with settings as top-level keys [{DEFAULT_FILE} in the current folder, where there is one]",
+    )
     group = parser.add_argument_group(
         "settings", "Each can also come from the environment (IMGSRV_…) or from the file; a flag wins."
     )
@@ -32,5 +45,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def read_settings(parsed: argparse.Namespace) -> Configuration:
     """The configuration with the flags that were given on top.  Raises BadSetting."""
-    flags = {name: value for name, value in vars(parsed).items() if name in Settings.model_fields}
-    return load_configuration(flags, parsed.config)
+    return load_configuration(given_flags(parsed), parsed.config or default_file())
+
+
+def given_flags(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the flags, those that were given."""
+    return {name: value for name, value in vars(parsed).items() if name in Settings.model_fields}

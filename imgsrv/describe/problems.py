@@ -8,9 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from imgsrv.errors import BadArgument, BadSetting, CannotListen, ClientGone, ImgsrvError, NoWorkerCanBoot
+from imgsrv.errors import BadArgument, BadSetting, CannotListen, ClientGone, HookFailed, ImgsrvError, NoWorkerCanBoot
 
-NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (BadArgument, BadSetting, CannotListen, NoWorkerCanBoot, ClientGone)
+NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (
+    *(BadArgument, BadSetting, CannotListen, HookFailed, NoWorkerCanBoot),
+    ClientGone,
+)
 """Raised before there is a server, where there is none, or when nobody is left to read the answer."""
 
 

@@ -14,17 +14,18 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import setproctitle
 import uvloop
 
-from imgsrv.errors import ImgsrvError
+from imgsrv.errors import HookFailed, ImgsrvError
 from imgsrv.observe.board import Board, Row, WorkerState
-from imgsrv.observe.logs import get_logger
+from imgsrv.observe.logs import Logger, get_logger
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
+from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.sockets import Listener, refuse_new, waiting_connections
 
 PR_SET_PDEATHSIG = 1
@@ -66,6 +67,7 @@ class Work:
 
     make_front: called in each worker with the exchange, the board and the worker's own row.
     self_test: raises where a worker could not do its work; the reason is shown to the operator.
+    hooks: what the operator wants done in each worker.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -74,6 +76,7 @@ class Work:
     drain_s: float
     shutdown_delay_s: float
     title: str
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,17 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     _die_with_master(given.master_pid)
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
-        return uvloop.run(_live(work, given, line))
+        work.hooks.call_start(given.slot)
+    except HookFailed as error:
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
+    try:
+        status = uvloop.run(_live(work, given, line))
     # The last resort of a fault of ours: nothing above this frame could tell anybody.
     except Exception:  # noqa: BLE001
         get_logger().exception("worker_crashed", slot=given.slot)
-        return EXIT_CRASHED
+        status = EXIT_CRASHED
+    work.hooks.call_stop(given.slot)
+    return status
 
 
 async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
@@ -116,11 +125,8 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
         front = work.make_front(given.exchange, given.board, row)
         await front.start(given.listener.for_slot(given.slot))
     # Whatever keeps a worker from booting is the operator's to know, and only this worker's end.
-    except Exception as error:
-        log.exception("worker_boot_failed")
-        reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
-        _tell(line, f"failed {reason}"[:4000].encode())
-        return EXIT_BOOT_FAILED
+    except Exception as error:  # noqa: BLE001
+        return _cannot_boot(line, log, error)
     engine.start()
     row.set("state", WorkerState.READY)
     _tell(line, READY)
@@ -141,6 +147,13 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     row.set("connections", 0)
     log.debug("worker_done", status=status)
     return status
+
+
+def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
+    log.error("worker_boot_failed", exc_info=error)
+    reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
+    _tell(line, f"failed {reason}"[:4000].encode())
+    return EXIT_BOOT_FAILED
 
 
 async def _until_known(given: Surroundings, is_orphan: asyncio.Event) -> None:

@@ -64,6 +64,52 @@ def test_a_wrong_value_is_told_on_standard_error_with_status_2(capsys: pytest.Ca
     assert told.err.startswith("imgsrv: port from flag --port: '65536': Input should be less than or equal to 65535")
 
 
+def test_a_file_in_the_current_folder_is_read_and_named_as_the_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "imgsrv.toml").write_text("port = 9001", encoding="utf-8")
+    (tmp_path / "imgsrv.toml").chmod(0o644)
+    monkeypatch.chdir(tmp_path)
+    assert run(["config"]) == 0
+    assert "--port" in (told := capsys.readouterr().out)
+    assert next(line.split() for line in told.splitlines() if "--port" in line)[1:] == ["9001", "file", "imgsrv.toml"]
+
+
+# ---- --check ----------------------------------------------------------------------------------------------
+
+
+def test_a_check_of_a_good_configuration_says_ok(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text('workers = "max"', encoding="utf-8")
+    assert run(["config", "--check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out == f"ok: {file}\n"
+
+
+def test_a_check_tells_every_fault_with_a_suggestion_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text("max_bdy = 1\nport = 70000", encoding="utf-8")
+    assert run(["config", "--check", "--config", str(file), "--workers", "none"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.split()[1] for line in told.err.splitlines()] == ["max_bdy", "port", "workers"]
+    assert "did you mean max_body?" in told.err
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"),
+    [
+        pytest.param("no_such_module:start", "ModuleNotFoundError: No module named 'no_such_module'", id="no-module"),
+        pytest.param("json:lods", "AttributeError: module 'json' has no attribute 'lods'", id="no-function"),
+        pytest.param("string:digits", "TypeError: digits is no function but str", id="no-function-but-a-text"),
+    ],
+)
+def test_a_check_tells_a_hook_that_cannot_be_loaded(capsys: pytest.CaptureFixture[str], hook: str, reason: str) -> None:
+    assert run(["config", "--check", "--on-worker-stop", hook]) == 2
+    assert capsys.readouterr().err == f"imgsrv: on_worker_stop {hook}: {reason}\n"
+
+
 def test_help_mentions_every_setting_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("serve", "config"):
         with pytest.raises(SystemExit) as ended:
