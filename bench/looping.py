@@ -11,31 +11,38 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 
+RATE = struct.Struct("d")
 
-def looped_rate(picture: bytes, pipeline: str, processes: int, seconds: float) -> float:
+
+def looped_rate(picture: bytes, pipeline: str, processes: int, seconds: float, output: Output | None = None) -> float:
     """Pictures per second of `processes` forked loops together."""
     read_end, write_end = os.pipe()
-    started = time.monotonic()
+    end = time.monotonic() + seconds
     children = []
     for _ in range(processes):
         child = os.fork()
         if child == 0:
-            os.write(write_end, struct.pack("I", _loop(picture, pipeline, started + seconds)))
-            os._exit(0)
+            status = 1
+            try:
+                os.write(write_end, RATE.pack(_loop(picture, pipeline, output or Output(), end)))
+                status = 0
+            finally:
+                os._exit(status)
         children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
-    elapsed = time.monotonic() - started
-    counts = struct.unpack(f"{processes}I", os.read(read_end, 4 * processes))
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    assert not any(statuses), f"looping processes ended with {statuses}"
+    rates = RATE.iter_unpack(os.read(read_end, RATE.size * processes))
     os.close(read_end)
     os.close(write_end)
-    return float(sum(counts) / elapsed)
+    return float(sum(rate for (rate,) in rates))
 
 
-def _loop(picture: bytes, text: str, end: float) -> int:
-    pipeline, output, limits = parse_pipeline(text), Output(), Limits()
-    count = 0
-    while time.monotonic() < end:
+def _loop(picture: bytes, text: str, output: Output, end: float) -> float:
+    pipeline, limits = parse_pipeline(text), Limits()
+    # The first fills caches and copies what the fork shares.
+    process(picture, pipeline, output, limits)
+    began, count = time.monotonic(), 0
+    while count == 0 or time.monotonic() < end:
         process(picture, pipeline, output, limits)
         count += 1
-    return count
+    return count / (time.monotonic() - began)

@@ -11,17 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
-def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """When requests of a Poisson process of `rate` per second come."""
-    generator = random.Random(seed)  # noqa: S311  no secret
-    arrivals: list[float] = []
-    at = generator.expovariate(rate)
-    while at < seconds:
-        arrivals.append(at)
-        at += generator.expovariate(rate)
-    return arrivals
-
-
 def single_queue(arrivals: Iterable[float], services: Iterable[float], servers: int) -> list[float]:
     """From arrival to end of service, for one queue that whichever server is free takes from."""
     free_at = [0.0] * servers
@@ -78,9 +67,3 @@ class Replay:
 
     def _latencies(self, sojourns: Iterable[float]) -> list[float]:
         return [sojourn + beside for sojourn, beside in zip(sojourns, self.beside, strict=True)]
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of the values do not exceed (nearest rank)."""
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(len(ranked) * percent / 100))]

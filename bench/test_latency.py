@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from conversation import Picture, posted
-from lean_load import always, crowd, mixed
-from open_loop import Storm, open_loop, planned
 from pace import Pace
 from report import PHOTOS, Report, Row
 from serving import serving
-from single_queue import Replay, percentile, poisson_arrivals
+from single_queue import Replay
+
+from imgsrv.load.arrivals import percentile, poisson_arrivals
+from imgsrv.load.closed_loop import always, crowd, mixed
+from imgsrv.load.conversation import Picture, posted
+from imgsrv.load.open_loop import Storm, open_loop, planned
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, SEED = 2, 20
@@ -48,7 +50,7 @@ def test_poisson_arrivals_at_80_percent(photos: list[Picture], report: Report, p
     with serving("--workers", str(WORKERS), "--no-access-log") as server:
         overheads_s = _overheads(server.port, photos, pace)
         with crowd(server.port, 8) as eight:
-            capacity = eight.load(mixed(photos, SEED), pace.seconds(6)).rate
+            capacity = eight.load(mixed(photos, SEED), pace.seconds(6)).checked().rate
         arrivals = poisson_arrivals(LOAD_SHARE * capacity, pace.seconds(60), SEED)
         storm = open_loop(server.port, planned(arrivals, mixed(photos, SEED)))
     assert not storm.faults, storm.faults[:3]
@@ -61,7 +63,7 @@ def _overheads(port: int, photos: Sequence[Picture], pace: Pace) -> dict[Picture
     found = {}
     with crowd(port, 1) as one:
         for photo in photos:
-            unloaded = one.load(always(photo), pace.seconds(1))
+            unloaded = one.load(always(photo), pace.seconds(1)).checked()
             found[photo] = statistics.median(
                 latency_s - answer.worked_s
                 for latency_s, answer in zip(unloaded.latencies_s, unloaded.answers, strict=True)

@@ -133,12 +133,15 @@ def test_an_operation_on_one_megapixel(frame: Frame, report: Report, pace: Pace,
             ours_s.append(timed[0])
             copy_s.append(timed[1])
             pillow_s.append(theirs_s)
-    if name in PILLOW:
-        ratios = [mine / theirs for mine, theirs in zip(ours_s, pillow_s, strict=True)]
-        report.judge_most(f"{name}, time against Pillow", ratios, "×", at_most=1 / 3 if name in FASTER else AS_FAST)
-    copies = [mine / copy for mine, copy in zip(ours_s, copy_s, strict=True)]
-    report.note(f"{name}, in copies of the picture in memory", copies, "copies")
-    report.note(f"{name}, for a megapixel", [1000 * seconds for seconds in ours_s], "ms")
+    at_most = 1 / 3 if name in FASTER else AS_FAST
+    report.record(
+        "operation",
+        name=name,
+        ms=[1000 * seconds for seconds in ours_s],
+        copies=[mine / copy for mine, copy in zip(ours_s, copy_s, strict=True)],
+        against_pillow=[mine / theirs for mine, theirs in zip(ours_s, pillow_s, strict=True) if theirs],
+        at_most=at_most if name in PILLOW else None,
+    )
 
 
 def _apply(step: Step, frame: Frame, part: object) -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conversation import Picture, posted
-from lean_load import Crowd, always, crowd
 from pace import Pace
 from PIL import Image
 from report import Report
 from serving import Server, serving, wait_until
+
+from imgsrv.load.closed_loop import Crowd, always, crowd
+from imgsrv.load.conversation import Picture, posted
 
 PATH = "/resize?width=720&height=588&fit=fill"
 SMALL_PATH = "/resize?width=160&height=130&fit=fill"
@@ -73,7 +74,7 @@ def test_many_connections_against_no_exchange(street: bytes, report: Report, pac
         for number in range(pace.rounds(ROUNDS)):
             with _balanced(ours) as our_many, _balanced(separate) as separate_many:
                 in_turn = (our_many, separate_many) if number % 2 else (separate_many, our_many)
-                found = {many: many.load(always(picture), SATURATED_S) for many in in_turn}
+                found = {many: many.load(always(picture), SATURATED_S).checked() for many in in_turn}
                 ratios.append(found[our_many].rate / found[separate_many].rate)
                 rates.append(found[our_many].rate)
     report.judge_least(f"{MANY} connections, {size}, throughput against no exchange", ratios, "×", at_least=0.97)
@@ -89,7 +90,7 @@ def _share_of_many(server: Server, many: Crowd, few: int, picture: Picture) -> f
         for number in range(SLICES):
             # Back and forth rather than round and round: a machine that slows down steadily favours neither.
             for which in (0, 1) if number % 2 else (1, 0):
-                rates[which].append((fresh, many)[which].load(choose, SLICE_S).rate)
+                rates[which].append((fresh, many)[which].load(choose, SLICE_S).checked().rate)
     return statistics.fmean(rates[0]) / statistics.fmean(rates[1])
 
 

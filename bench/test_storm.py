@@ -13,14 +13,15 @@ import statistics
 from typing import NamedTuple
 
 import pytest
-from conversation import Picture, posted
-from lean_load import Slice, always, crowd
 from memory import Memory, memory_of, watched_memory
-from open_loop import Storm, open_loop, planned
 from pace import Pace
 from report import Report
 from serving import Server, serving
-from single_queue import poisson_arrivals
+
+from imgsrv.load.arrivals import poisson_arrivals
+from imgsrv.load.closed_loop import Slice, always, crowd
+from imgsrv.load.conversation import Picture, posted
+from imgsrv.load.open_loop import Storm, open_loop, planned
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, CONNECTIONS, SEED = 2, 8, 21
@@ -68,9 +69,9 @@ def test_three_times_the_capacity(street: bytes, report: Report, pace: Pace, cli
 def _weather(server: Server, picture: Picture, seconds: float) -> Found:
     choose = always(picture)
     with crowd(server.port, CONNECTIONS) as many:
-        full = many.load(choose, max(1.0, seconds / 5))
+        full = many.load(choose, max(1.0, seconds / 5)).checked()
     with crowd(server.port, 1) as one:
-        before = one.load(choose, max(1.0, seconds / 15))
+        before = one.load(choose, max(1.0, seconds / 15)).checked()
     plans = planned(poisson_arrivals(TIMES * full.rate, seconds, SEED), choose)
     with watched_memory(server) as memory:
         storm = open_loop(server.port, plans)

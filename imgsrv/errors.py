@@ -530,6 +530,18 @@ class BadArgument(ImgsrvError):
         return self.reason
 
 
+class LoadFailed(ImgsrvError):
+    """A load that got something else than pictures where nothing else may come."""
+
+    faults: int
+    refused: int
+    first: str
+
+    def __str__(self) -> str:
+        first = f", first: {self.first}" if self.first else ""
+        return f"the load got {self.faults} faults and {self.refused} refusals{first}"
+
+
 def _all_below(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
     return [parent, *(found for child in parent.__subclasses__() for found in _all_below(child))]
 

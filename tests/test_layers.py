@@ -22,6 +22,10 @@ FORBIDDEN = {
     ),
     "describe": ("falcon", "uvicorn", "imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.cli"),
     "web": ("imgsrv.pool", "imgsrv.cli", "PIL", "numpy", "cv2", "cykooz_resizer"),
+    "load": (
+        *("imgsrv.imaging", "imgsrv.describe", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.config"),
+        *("imgsrv.cli", "PIL", "numpy"),
+    ),
     "observe": ("imgsrv.imaging", "imgsrv.web", "imgsrv.pool", "imgsrv.describe", "imgsrv.cli", "PIL", "numpy"),
     "pool": ("imgsrv.web", "imgsrv.imaging", "imgsrv.describe", "imgsrv.cli", "falcon", "PIL", "numpy"),
 }

@@ -8,11 +8,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from imgsrv.errors import BadArgument, BadSetting, CannotListen, ClientGone, HookFailed, ImgsrvError, NoWorkerCanBoot
+from imgsrv.errors import (
+    BadArgument,
+    BadSetting,
+    CannotListen,
+    ClientGone,
+    HookFailed,
+    ImgsrvError,
+    LoadFailed,
+    NoWorkerCanBoot,
+)
 
 NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (
     *(BadArgument, BadSetting, CannotListen, HookFailed, NoWorkerCanBoot),
-    ClientGone,
+    *(LoadFailed, ClientGone),
 )
 """Raised before there is a server, where there is none, or when nobody is left to read the answer."""
 

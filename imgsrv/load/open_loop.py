@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from conversation import EDGES, Answer, Conversation, Picture
+from imgsrv.load.conversation import EDGES, Answer, Conversation, Picture
 
 LOST_AFTER_S = 40.0
 """Longer than the server's own deadline for a job, which it answers."""
+
+WATCH_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Outcome:
         return self.done_s - self.plan.due_s
 
 
+Watch = Callable[[Sequence[Outcome]], None]
+"""Is shown all that has been answered so far, every WATCH_S."""
+
+
 @dataclass
 class Storm:
     """What an open loop found, in the order of the plan.  cpu_share: of one core, spent by the load itself."""
@@ -53,13 +59,13 @@ class Storm:
 
     @property
     def pictures(self) -> list[Outcome]:
-        """Answered 200."""
-        return [outcome for outcome in self.outcomes if outcome.answer.status == 200]
+        """Answered as they should be."""
+        return [outcome for outcome in self.outcomes if outcome.answer.is_picture]
 
     @property
     def refusals(self) -> list[Outcome]:
         """Answered 503."""
-        return [outcome for outcome in self.outcomes if outcome.answer.status == 503]
+        return [outcome for outcome in self.outcomes if outcome.answer.is_refusal]
 
     @property
     def faults(self) -> list[str]:
@@ -72,9 +78,9 @@ def planned(arrivals: Sequence[float], choose: Callable[[], tuple[Picture, bytes
     return [Plan(due_s, *choose()) for due_s in arrivals]
 
 
-def open_loop(port: int, plans: Sequence[Plan]) -> Storm:
+def open_loop(port: int, plans: Sequence[Plan], host: str = "127.0.0.1", watch: Watch | None = None) -> Storm:
     """Send every request at its time and wait for all answers."""
-    generator = _Generator(port)
+    generator = _Generator(port, host, watch)
     try:
         return generator.run(plans)
     finally:
@@ -82,8 +88,10 @@ def open_loop(port: int, plans: Sequence[Plan]) -> Storm:
 
 
 class _Generator:
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, host: str, watch: Watch | None) -> None:
+        self._address = port, host
+        self._watch = watch
+        self._watched_s = 0.0
         self._poll = select.epoll()
         self._opened = 0
         self._idle: dict[int, tuple[Conversation, int]] = {}
@@ -115,6 +123,9 @@ class _Generator:
 
     def _serve_until(self, wait_s: float) -> None:
         """Carry on what has news, for at most so long."""
+        if self._watch is not None and self._now() - self._watched_s > WATCH_S:
+            self._watched_s = self._now()
+            self._watch(self._found)
         # The poll itself would round the wait up to a millisecond.
         if not select.select([self._poll], [], [], wait_s)[0]:
             return
@@ -147,7 +158,7 @@ class _Generator:
         member.ask(plan.picture, plan.whole)
 
     def _open(self) -> tuple[Conversation, int]:
-        member = Conversation(self._port)
+        member = Conversation(*self._address)
         self._poll.register(member, EDGES)
         self._opened += 1
         return member, self._opened - 1

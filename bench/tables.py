@@ -1,0 +1,251 @@
+"""The lines of the benches as Markdown tables, one function for each kind, and as charts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import chart
+from report import Line
+
+OURS = "imgsrv"
+
+
+def of_kind(lines: Iterable[Line], kind: str) -> list[Line]:
+    """Those of one kind."""
+    return [line for line in lines if line["kind"] == kind]
+
+
+def rows_table(lines: Iterable[Line]) -> str:
+    """Figures that stand for themselves."""
+    return _table(
+        ("question", "median", "rounds from, to", "wanted", ""),
+        [
+            (
+                line["question"],
+                f"{line['value']:.3g} {line['unit']}",
+                f"{line['spread'][0]:.3g}, {line['spread'][1]:.3g}",
+                line["wanted"] or "–",
+                "" if not line["wanted"] else "reached" if line["is_reached"] else "**missed**",
+            )
+            for line in of_kind(lines, "row")
+        ],
+    )
+
+
+def scaling_table(lines: Iterable[Line]) -> str:
+    """Workers against as many looped processes."""
+    return _table(
+        (
+            *("workers", "pictures/s", "looped processes/s", "share of the limit", "speed-up", "efficiency"),
+            *("p50", "p99", "cores used", "load's own", "memory (PSS)"),
+        ),
+        [
+            (
+                f"{line['workers']}{'' if line['workers'] <= line['cores'] else ' (beyond the cores)'}",
+                _spread(line["rates"]),
+                _spread(line["limits"]),
+                _spread(line["shares"]),
+                f"{_median(line['speed_ups']):.2f} ×",
+                f"{_median(line['speed_ups']) / min(line['workers'], line['cores']):.0%}",
+                f"{line['p50_ms']:.3g} ms",
+                f"{line['p99_ms']:.3g} ms",
+                f"{_median(line['cpu']):.2f}",
+                f"{_median(line['load_cpu']):.2f}",
+                f"{line['pss_mb']:.0f} MB",
+            )
+            for line in of_kind(lines, "scaling")
+        ],
+    )
+
+
+def scaling_chart(lines: Iterable[Line]) -> str:
+    """The same as columns."""
+    groups = []
+    for line in of_kind(lines, "scaling"):
+        workers = line["workers"]
+        is_beyond = workers > line["cores"]
+        groups.append(
+            chart.Group(
+                f"{workers} worker{'s' * (workers > 1)}",
+                [
+                    _bar("plain processes that loop the pipeline: the limit", line["limits"], "", is_ours=False),
+                    _bar(f"{OURS}, through HTTP", line["rates"], "", is_ours=True),
+                ],
+                [
+                    f"{_median(line['speed_ups']):.2f} × one",
+                    f"{_median(line['shares']):.0%} of the limit",
+                    *["more than cores"] * is_beyond,
+                ],
+            )
+        )
+    return chart.columns("6-megapixel JPEG → 720×588, by number of workers", "pictures a second", groups)
+
+
+def latency_table(lines: Iterable[Line]) -> str:
+    """Random arrivals against the ideal queue."""
+    return _table(
+        ("load", "p50", "p99", "p50 of the ideal queue", "p99 of the ideal queue", "p99 against the ideal"),
+        [
+            (
+                f"{line['load']:.0%}",
+                f"{line['p50_ms']:.3g} ms",
+                f"{line['p99_ms']:.3g} ms",
+                f"{line['ideal_p50_ms']:.3g} ms",
+                f"{line['ideal_p99_ms']:.3g} ms",
+                f"{line['p99_ms'] / line['ideal_p99_ms']:.2f} ×",
+            )
+            for line in of_kind(lines, "latency")
+        ],
+    )
+
+
+def latency_chart(lines: Iterable[Line]) -> str:
+    """The same as columns."""
+    groups = [
+        chart.Group(
+            f"{line['load']:.0%} of capacity",
+            [
+                _bar("one ideal queue, simulated", line["ideal_p99_parts_ms"], "", line["ideal_p99_ms"], is_ours=False),
+                _bar(OURS, line["p99_parts_ms"], "", line["p99_ms"], is_ours=True),
+            ],
+            [f"{line['p99_ms'] / line['ideal_p99_ms']:.2f} × the ideal"],
+        )
+        for line in of_kind(lines, "latency")
+    ]
+    return chart.columns("Latency of random arrivals, 99th percentile", "milliseconds", groups)
+
+
+def sizes_table(lines: Iterable[Line]) -> str:
+    """Small and large pictures."""
+    return _table(
+        ("picture", "pictures/s", "megapixels/s", "share of the limit", "p50", "p99"),
+        [
+            (
+                line["name"],
+                _spread(line["rates"]),
+                f"{_median(line['rates']) * line['megapixels']:.3g}",
+                _spread(line["shares"]),
+                f"{line['p50_ms']:.3g} ms",
+                f"{line['p99_ms']:.3g} ms",
+            )
+            for line in of_kind(lines, "size")
+        ],
+    )
+
+
+def costs_table(lines: Iterable[Line], kind: str) -> str:
+    """What an operation or a codec costs for a megapixel."""
+    return _table(
+        (kind, "ms for a megapixel", "beside Pillow", "in copies of the picture", "wanted", ""),
+        [
+            (
+                line["name"],
+                f"{_median(line['ms']):.3g}",
+                f"{_median(line['against_pillow']):.2f} ×" if line["against_pillow"] else "–",
+                f"{_median(line['copies']):.3g}",
+                f"at most {line['at_most']:.3g} ×" if line["at_most"] else "–",
+                ("reached" if _median(line["against_pillow"]) <= line["at_most"] else "**missed**")
+                if line["at_most"]
+                else "",
+            )
+            for line in of_kind(lines, kind)
+        ],
+    )
+
+
+def peers_table(lines: Iterable[Line]) -> str:
+    """Each work, done by all servers."""
+    rows = []
+    for work, found in _works(lines).items():
+        for line in found:
+            if "why" in line:
+                rows.append((work, line["server"], f"– ({line['why']})", "", "", "", "", "", ""))
+                continue
+            rows.append(
+                (
+                    work,
+                    f"**{OURS}**" if line["server"] == OURS else line["server"],
+                    _spread(line["rates"]),
+                    f"{_median(line['ours_against']):.2f} ×" if line["ours_against"] else "–",
+                    f"{line['p99_ms']:.3g} ms",
+                    f"{line['bytes'] / 1000:.1f} kB",
+                    f"{line['ssim']:.4f}",
+                    f"at least {line['wanted']:g} ×" if line["wanted"] else "",
+                    ("reached" if _median(line["ours_against"]) >= line["wanted"] else "**missed**")
+                    if line["wanted"] and line["ours_against"]
+                    else "",
+                )
+            )
+    heads = (*("work", "server", "pictures/s", f"{OURS} against it", "p99", "bytes", "SSIM", "wanted"), "")
+    return _table(heads, rows)
+
+
+def peers_chart(lines: Iterable[Line]) -> str:
+    """The same as bars."""
+    groups = []
+    for work, found in _works(lines).items():
+        measured = [line for line in found if "why" not in line]
+        shown = [
+            _bar(
+                line["server"],
+                line["rates"],
+                f"{_median(line['rates']):.3g} · SSIM {line['ssim']:.3f}",
+                is_ours=line["server"] == OURS,
+            )
+            for line in measured
+        ]
+        if shown:
+            groups.append(chart.Group(work, sorted(shown, key=lambda bar: -bar.value)))
+    return chart.bars("The same pictures, through HTTP, on the same cores in turn", "pictures a second", groups)
+
+
+def endings(lines: Iterable[Line]) -> str:
+    """What failed or was left out, and why."""
+    return "\n".join(
+        f"- `{line['test']}` {line['outcome']}: {line['why']}"
+        for line in of_kind(lines, "test")
+        if line["outcome"] != "passed"
+    )
+
+
+def machines(lines: Iterable[Line]) -> str:
+    """What was measured on which machine, in a sentence for each."""
+    found: dict[str, None] = {}
+    for line in lines:
+        facts = dict(line["machine"])
+        start = f"Commit {facts.pop('commit')}, {facts.pop('cores')} cores ({facts.pop('cpu')})"
+        names = (f"{name} {value}" for name, value in facts.items())
+        found[f"{start}, {', '.join(names)}."] = None
+    return "\n\n".join(found)
+
+
+def _works(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    found: dict[str, list[Line]] = {}
+    for line in of_kind(lines, "peer"):
+        found.setdefault(line["work"], []).append(line)
+    return found
+
+
+def _bar(name: str, values: Sequence[float], says: str, value: float | None = None, *, is_ours: bool) -> chart.Bar:
+    shown = _median(values) if value is None else value
+    low, high = min([shown, *values]), max([shown, *values])
+    return chart.Bar(name, shown, low, high, says or f"{shown:.3g}", is_ours)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{_median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table, or nothing if it has no rows."""
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
