@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Sequence
+from itertools import cycle
 
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import Output
@@ -14,8 +16,10 @@ from imgsrv.imaging.process import process
 RATE = struct.Struct("d")
 
 
-def looped_rate(picture: bytes, pipeline: str, processes: int, seconds: float, output: Output | None = None) -> float:
-    """Pictures per second of `processes` forked loops together."""
+def looped_rate(
+    pictures: Sequence[bytes], pipeline: str, processes: int, seconds: float, output: Output | None = None
+) -> float:
+    """Pictures per second of `processes` forked loops together, which take one picture after another."""
     read_end, write_end = os.pipe()
     end = time.monotonic() + seconds
     children = []
@@ -24,7 +28,7 @@ def looped_rate(picture: bytes, pipeline: str, processes: int, seconds: float, o
         if child == 0:
             status = 1
             try:
-                os.write(write_end, RATE.pack(_loop(picture, pipeline, output or Output(), end)))
+                os.write(write_end, RATE.pack(_loop(pictures, pipeline, output or Output(), end)))
                 status = 0
             finally:
                 os._exit(status)
@@ -37,12 +41,14 @@ def looped_rate(picture: bytes, pipeline: str, processes: int, seconds: float, o
     return float(sum(rate for (rate,) in rates))
 
 
-def _loop(picture: bytes, text: str, output: Output, end: float) -> float:
+def _loop(pictures: Sequence[bytes], text: str, output: Output, end: float) -> float:
     pipeline, limits = parse_pipeline(text), Limits()
     # The first fills caches and copies what the fork shares.
-    process(picture, pipeline, output, limits)
+    process(pictures[0], pipeline, output, limits)
     began, count = time.monotonic(), 0
-    while count == 0 or time.monotonic() < end:
+    for picture in cycle(pictures):
         process(picture, pipeline, output, limits)
         count += 1
+        if time.monotonic() >= end:
+            break
     return count / (time.monotonic() - began)

@@ -19,6 +19,6 @@ class Pace:
         """A duration in seconds."""
         return max(LEAST_SECONDS, full * self.share)
 
-    def rounds(self, full: int) -> int:
+    def rounds(self, full: int, least: int = LEAST_ROUNDS) -> int:
         """A number of repetitions."""
-        return max(LEAST_ROUNDS, round(full * self.share))
+        return max(least, round(full * self.share))

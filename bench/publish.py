@@ -76,6 +76,7 @@ def sections(results: Path) -> dict[str, str]:
         "latency": tables.latency_table(lines),
         "sizes": tables.sizes_table(lines),
         "peers": tables.peers_table(lines),
+        "peers-summary": tables.peers_summary(lines),
         "operations": tables.costs_table(lines, "operation"),
         "codecs": tables.costs_table(lines, "codec"),
         "machines": tables.machines(lines),

@@ -74,7 +74,7 @@ class _Found:
 
     def take(self, server: Server, request: Picture, picture: bytes, workers: int, seconds: float) -> None:
         """One round."""
-        self.limits.append(looped_rate(picture, PIPELINE, workers, seconds))
+        self.limits.append(looped_rate([picture], PIPELINE, workers, seconds))
         cpu, began = cpu_s(server.pid), time.monotonic()
         load = _loaded(server, request, workers, seconds)
         self.cpu.append((cpu_s(server.pid) - cpu) / (time.monotonic() - began))

@@ -54,6 +54,7 @@ def peer(server: str, rates: list[float], **more: object) -> report.Line:
         "bytes": 1000.0,
         "ssim": 0.98,
         "wanted": 1.6,
+        "version": "",
         **more,
     }
 

@@ -85,18 +85,26 @@ class Crowd:
         for member in self._members.values():
             member.close()
 
-    def load(self, choose: Choose, seconds: float, watch: Watch | None = None) -> Slice:
-        """Ask without a pause for `seconds` after a moment of warming up."""
+    def load(self, choose: Choose, seconds: float, watch: Watch | None = None, least: int = 0) -> Slice:
+        """Ask without a pause for `seconds` after a moment of warming up, and until `least` answers have come."""
         self._renew()
         found: list[Asked] = []
         cpu, began_s = time.process_time(), time.monotonic()
-        window = began_s + WARM_UP_S, began_s + WARM_UP_S + seconds
-        lost = self._keep_asking(choose, window[1], found, watch)
-        share = (time.process_time() - cpu) / (time.monotonic() - began_s)
-        counted = [asked for asked in found if window[0] <= asked.done_s < window[1]]
+        from_s, to_s = began_s + WARM_UP_S, began_s + WARM_UP_S + seconds
+
+        def goes_on(now: float) -> bool:
+            return now < to_s or sum(asked.done_s >= from_s for asked in found) < least
+
+        lost = self._keep_asking(choose, goes_on, found, watch)
+        ended_s = time.monotonic()
+        share = (time.process_time() - cpu) / (ended_s - began_s)
+        counted, counted_s = [asked for asked in found if from_s <= asked.done_s < to_s], seconds
+        if len(counted) < least:
+            # Too few for a window: all of them, from the first request to the last answer.
+            counted, counted_s = found, ended_s - began_s
         pictures = [asked for asked in counted if asked.answer.is_picture]
         return Slice(
-            len(pictures) / seconds,
+            len(pictures) / counted_s,
             share,
             [asked.answer for asked in pictures],
             [asked.latency_s for asked in pictures],
@@ -104,13 +112,15 @@ class Crowd:
             [*(asked.answer.fault for asked in found if asked.answer.fault), *["lost"] * lost],
         )
 
-    def _keep_asking(self, choose: Choose, end_s: float, found: list[Asked], watch: Watch | None) -> int:
-        """Ask until the end and wait for the answers; the number of those that never came."""
+    def _keep_asking(
+        self, choose: Choose, goes_on: Callable[[float], bool], found: list[Asked], watch: Watch | None
+    ) -> int:
+        """Ask as long as it goes on, and wait for the answers; the number of those that never came."""
         asked_at = dict.fromkeys(self._members, time.monotonic())
         for member in self._members.values():
             member.ask(*choose())
         watched_s = lost_s = time.monotonic()
-        faults = 0
+        is_over, faults = False, 0
         while asked_at:
             events = self._poll.poll(LOST_AFTER_S if watch is None else WATCH_S)
             now = time.monotonic()
@@ -126,8 +136,8 @@ class Crowd:
                 now = time.monotonic()
                 found.append(Asked(asked_at.pop(number), now, answer))
                 faults += bool(answer.fault)
-                again = self._again(number) if now < end_s and faults < MOST_FAULTS else None
-                if again is not None:
+                is_over = is_over or faults == MOST_FAULTS or not goes_on(now)
+                if not is_over and (again := self._again(number)) is not None:
                     asked_at[again.fileno()] = now
                     again.ask(*choose())
             if watch is not None and now - watched_s > WATCH_S:

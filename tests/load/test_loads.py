@@ -175,6 +175,14 @@ def test_a_load_can_be_watched() -> None:
     assert seen == sorted(seen)
 
 
+def test_a_slow_server_is_asked_until_enough_has_come() -> None:
+    with answering(FULL) as scripted, crowd(scripted.port, 1) as one:
+        found = one.load(always(posted("/", b"a BODY")), 0.0, least=20).checked()
+
+    assert len(found.answers) >= 20
+    assert found.rate > 20
+
+
 def test_pictures_come_in_turn() -> None:
     first, second = posted("/1", b""), posted("/2", b"")
     choose = in_turn([first, second])

@@ -1,0 +1,196 @@
+"""How many pictures a second do other servers make of the same work on the same cores, and how good are theirs?
+
+All servers run all the time and are loaded in turn, with as many connections each.  `python bench/peers/install.py`
+installs the others; one that is missing, does not start or answers something else is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from looping import looped_rate
+from opponents import CORES, Running, opponents, other, running
+from pace import Pace
+from report import Report
+from serving import serving
+from works import LIMIT, SHARP, Work, likeness, works
+
+from imgsrv import __version__
+from imgsrv.errors import LoadFailed
+from imgsrv.load.arrivals import percentile
+from imgsrv.load.closed_loop import Slice, crowd, in_turn
+from imgsrv.load.conversation import Picture, posted
+
+OURS = "imgsrv"
+CONNECTIONS = 8
+ROUNDS, SECONDS, LEAST = 5, 1.4, 2 * CONNECTIONS
+"""A slow server is asked for longer, until so many pictures have come."""
+
+WORKS = works()
+
+ONCE = "Express + PM2 + sharp"
+"""Is asked for the first work only: it runs the same program as the one with cluster."""
+
+
+@pytest.fixture(scope="module")
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
+    """All servers that start, ours first."""
+    scratch = tmp_path_factory.mktemp("peers")
+    folder = request.config.getoption("--peer-folder") or scratch / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in {file for work in WORKS for file in work.files}:
+        shutil.copy(file, folder)
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(serving("--workers", str(CORES), "--no-access-log"))
+        found = [Running(OURS, __version__, ours.port, _our_request)]
+        for number, opponent in enumerate(opponents()):
+            why = opponent.missing()
+            if not why:
+                try:
+                    found.append(stack.enter_context(running(opponent, folder, scratch / f"server-{number}")))
+                    continue
+                except (AssertionError, OSError) as error:
+                    why = f"does not start: {_line(error)}"
+            found.append(Running(opponent.name, opponent.version, 0, opponent.request, why=why))
+        found += [other(text) for text in request.config.getoption("--peer")]
+        yield found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.test_id)
+def test_the_same_work(servers: list[Running], work: Work, report: Report, pace: Pace) -> None:
+    if not work.files:
+        pytest.skip("no such picture among the samples; put the corpus into ../shared/corpus/photos")
+    contest = _Contest(work)
+    asked = [server for server in servers if server.name != ONCE or work is WORKS[0]]
+    for server in asked:
+        contest.meet(server)
+    least = max(CONNECTIONS, pace.rounds(LEAST))
+    for number in range(pace.rounds(ROUNDS, least=1)):
+        contest.turn(asked if number % 2 else asked[::-1], pace.seconds(SECONDS), least)
+    for server in asked:
+        contest.add(report, server)
+    contest.add_limit(report)
+    contest.judge(report)
+
+
+class _Contest:
+    """One work, done by all servers in turn."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._pictures: dict[str, list[Picture]] = {}
+        self._slices: dict[str, list[Slice]] = {}
+        self._limits: list[float] = []
+        self._why: dict[str, str] = {}
+        self._likeness: dict[str, float] = {}
+
+    def meet(self, server: Running) -> None:
+        """Ask for each picture once, and look at what comes."""
+        if server.why:
+            self._why[server.name] = server.why
+            return
+        pictures = [server.request(self._work, file) for file in self._work.files]
+        with self._or_left_out(server.name):
+            with crowd(server.port, 1, server.host) as one:
+                for picture in pictures:
+                    one.load(in_turn([picture]), 0.0, least=1).checked()
+            found = [
+                likeness(self._work, file, each.expected) for file, each in zip(self._work.files, pictures, strict=True)
+            ]
+            self._likeness[server.name] = statistics.fmean(found)
+            self._pictures[server.name] = pictures
+            self._slices[server.name] = []
+
+    def turn(self, servers: list[Running], seconds: float, least: int) -> None:
+        """One round of all, and of the limit."""
+        bodies = [file.read_bytes() for file in self._work.files]
+        self._limits.append(looped_rate(bodies, self._work.pipeline, CORES, seconds, self._work.output))
+        for server in servers:
+            if server.name in self._why:
+                continue
+            with self._or_left_out(server.name), crowd(server.port, CONNECTIONS, server.host) as many:
+                found = many.load(in_turn(self._pictures[server.name]), seconds, least=least).checked()
+                self._slices[server.name].append(found)
+
+    @contextlib.contextmanager
+    def _or_left_out(self, name: str) -> Iterator[None]:
+        """A server that fails is asked no more, and the others go on; ours has to work."""
+        try:
+            yield
+        except (AssertionError, LoadFailed, OSError) as error:
+            if name == OURS:
+                raise
+            self._why[name] = _line(error)
+
+    def add(self, report: Report, server: Running) -> None:
+        """What came of one server."""
+        facts = {"work": self._work.name, "server": server.name, "version": server.version}
+        if server.name in self._why:
+            report.record("peer", **facts, rates=[], why=self._why[server.name])
+            return
+        slices = self._slices[server.name]
+        latencies_ms = [1000 * latency_s for each in slices for latency_s in each.latencies_s]
+        report.record(
+            "peer",
+            **facts,
+            rates=[each.rate for each in slices],
+            ours_against=[] if server.name == OURS else self._against(server.name),
+            p50_ms=percentile(latencies_ms, 50),
+            p99_ms=percentile(latencies_ms, 99),
+            load_cpu=statistics.median(each.cpu_share for each in slices),
+            bytes=self._bytes(server.name),
+            ssim=self._likeness[server.name],
+            wanted=self._work.wanted.get(server.name, 0),
+        )
+
+    def add_limit(self, report: Report) -> None:
+        """The pipeline without a server."""
+        report.record(
+            "peer",
+            work=self._work.name,
+            server=LIMIT,
+            version="",
+            rates=self._limits,
+            ours_against=self._against(LIMIT),
+            p99_ms=None,
+            bytes=self._bytes(OURS),
+            ssim=self._likeness[OURS],
+            wanted=self._work.wanted.get(LIMIT, 0),
+        )
+
+    def judge(self, report: Report) -> None:
+        """What it must reach."""
+        name = self._work.name
+        for server, least in self._work.wanted.items():
+            if server not in self._why:
+                report.judge_least(f"{name}: against {server}", self._against(server), "×", at_least=least)
+        if SHARP not in self._why:
+            likeness_ratio = self._likeness[OURS] / self._likeness[SHARP]
+            report.judge_least(f"{name}: SSIM against sharp's", [likeness_ratio], "×", at_least=1)
+            size_ratio = self._bytes(OURS) / self._bytes(SHARP)
+            report.judge_most(f"{name}: bytes against sharp's", [size_ratio], "×", at_most=1.05)
+
+    def _against(self, name: str) -> list[float]:
+        ours = [each.rate for each in self._slices[OURS]]
+        theirs = self._limits if name == LIMIT else [each.rate for each in self._slices[name]]
+        return [mine / rate for mine, rate in zip(ours, theirs, strict=True)]
+
+    def _bytes(self, name: str) -> float:
+        return statistics.fmean(len(picture.expected) for picture in self._pictures[name])
+
+
+def _our_request(work: Work, file: Path) -> Picture:
+    query = {"ops": work.pipeline, "format": work.format, **work.quality_facts}
+    return posted(f"/pipeline?{urlencode(query)}", file.read_bytes())
+
+
+def _line(error: Exception) -> str:
+    """The last line that says something."""
+    return ([line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)])[-1][:200]
