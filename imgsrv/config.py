@@ -26,6 +26,8 @@ DEFAULT_FILE = "imgsrv.toml"
 
 HOOK = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$"
 
+SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
+
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
@@ -42,6 +44,21 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
 
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+            description="Name of this instance, by which commands such as `imgsrv status` find it.",
+        ),
+    ] = "default"
+    runtime_dir: Annotated[
+        str,
+        Field(
+            max_length=100,  # no path of a socket has more than 107 bytes
+            description="Folder of the control sockets; empty is XDG_RUNTIME_DIR/imgsrv, else /run/imgsrv where that "
+            "may be used, else a folder of the user's own under /tmp.",
+        ),
+    ] = ""
     host: Annotated[
         str, Field(min_length=1, description="Address to listen on; 0.0.0.0 or :: for every interface.")
     ] = "127.0.0.1"
@@ -200,6 +217,18 @@ def default_file(folder: Path = Path()) -> Path | None:
     else:
         return file
     raise BadSetting("the current folder", DEFAULT_FILE, f"{reason}, or name it with --config {file}")
+
+
+def runtime_folder(runtime_dir: str) -> Path:
+    """The folder of the control sockets.  runtime_dir: the setting."""
+    if runtime_dir:
+        return Path(runtime_dir).absolute()
+    if own := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(own) / "imgsrv"
+    if os.geteuid() == 0 or os.access(SYSTEM_RUNTIME_FOLDER, os.W_OK):
+        return SYSTEM_RUNTIME_FOLDER
+    # Whoever makes it first: pool/runtime.py refuses one that is not the user's own.
+    return Path(f"/tmp/imgsrv-{os.geteuid()}")  # noqa: S108
 
 
 def flag_name(setting: str) -> str:

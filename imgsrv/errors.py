@@ -511,6 +511,50 @@ class HookFailed(ImgsrvError):
         return f"{self.setting} {self.hook}: {self.reason}"
 
 
+class BadRuntimeFolder(ImgsrvError):
+    """A folder in which no control socket can be, or none could be trusted."""
+
+    folder: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the runtime folder {self.folder} cannot be used: {self.reason}; choose another with --runtime-dir"
+
+
+class NameTaken(ImgsrvError):
+    """Another instance has the name."""
+
+    name: str
+    folder: str
+
+    def __str__(self) -> str:
+        return (
+            f"an instance named {self.name!r} runs already (in {self.folder}); "
+            f"stop it with `imgsrv stop --name {self.name}`, or choose another --name"
+        )
+
+
+class NoSuchInstance(ImgsrvError):
+    """A command for an instance that does not run."""
+
+    name: str
+    folder: str
+    running: list[str]
+
+    def __str__(self) -> str:
+        others = f"running: {joined(self.running)}" if self.running else "none runs"
+        return f"no instance named {self.name!r} runs in {self.folder}; {others}"
+
+
+class CommandFailed(ImgsrvError):
+    """A running instance has refused a command, or could not do what it asked for."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class NoWorkerCanBoot(ImgsrvError):
     """Every slot of the pool has been given up."""
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -37,12 +40,14 @@ class Server:
         self, *flags: str, environment: dict[str, str] | None = None, program: list[str] | None = None
     ) -> None:
         command = program or [sys.executable, "-m", "imgsrv"]
+        # Of its own, so that any number of servers may be named `default`.
+        self.folder = Path(tempfile.mkdtemp(prefix="imgsrv-test-"))
         self.process = subprocess.Popen(
             [*command, "serve", "--port", "0", "--log-format", "json", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "IMGSRV_RUNTIME_DIR": str(self.folder), **(environment or {})},
         )
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
@@ -139,6 +144,7 @@ class Server:
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

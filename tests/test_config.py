@@ -103,6 +103,8 @@ def test_settings_cannot_be_changed_once_they_are_read() -> None:
 # ---- wrong values -----------------------------------------------------------------------------------------
 
 WRONG = [
+    ("name", "../web", "match pattern"),
+    ("runtime_dir", "/" + 100 * "x", "at most 100 characters"),
     ("host", "", "at least 1 character"),
     ("port", "-1", "greater than or equal to 0"),
     ("port", "65536", "less than or equal to 65535"),

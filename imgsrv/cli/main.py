@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from imgsrv import __version__
-from imgsrv.cli import config, convert, operations, serve
+from imgsrv.cli import config, convert, operate, operations, serve
 from imgsrv.errors import ImgsrvError
 
 EXIT_BAD_ARGUMENTS = 2
@@ -14,6 +14,7 @@ EXIT_INTERRUPTED = 130
 
 EPILOG = """examples:
   imgsrv serve --workers max
+  imgsrv status
   imgsrv convert photo.jpg small.webp resize:width=800/sharpen
   imgsrv operations resize
 
@@ -46,6 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, convert, operations, config):
+    for command in (serve, operate, convert, operations, config):
         command.add_parser(commands)
     return parser

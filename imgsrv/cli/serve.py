@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import platform
 import resource
 import sys
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from imgsrv import __version__
 from imgsrv.cli.settings import add_settings, read_settings
-from imgsrv.config import Settings
+from imgsrv.config import Configuration, Settings, runtime_folder
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.fonts import use_fonts
 from imgsrv.imaging.job import perform
@@ -21,14 +23,20 @@ from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.logs import configure_logs, get_logger
 from imgsrv.pool.child import WorkerLimits
+from imgsrv.pool.control import Control
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.master import Master
+from imgsrv.pool.operator import About
+from imgsrv.pool.runtime import Place, claim
 from imgsrv.pool.sockets import Listener
 from imgsrv.pool.worker import Work
 from imgsrv.web.app import make_front
 
 EXIT_FAILED = 1
+
+PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "uvicorn", "uvloop")
+"""Those whose versions `imgsrv describe` tells."""
 
 
 def add_parser(commands: Any) -> None:
@@ -44,19 +52,29 @@ def add_parser(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Serve; returns when everything in flight is done.  Raises BadSetting and CannotListen."""
-    settings = read_settings(parsed).settings
+    configuration = read_settings(parsed)
+    settings = configuration.settings
     configure_logs(settings.log_format, settings.log_level)
     _raise_descriptor_limit()
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
     workers = worker_count(settings.workers)
-    with Listener(settings.host, settings.port, settings.backlog) as listener:
+    place = Place(runtime_folder(settings.runtime_dir), settings.name)
+    with claim(place) as claimed, Listener(settings.host, settings.port, settings.backlog) as listener:
         work = _work(settings, f"{settings.host}:{listener.port}")
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
         gc.collect()
         gc.freeze()
         limits = WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker)
-        master = Master(listener, work, workers, partial(_announce, settings, listener, workers), limits)
+        master = Master(
+            listener,
+            work,
+            workers,
+            partial(_announce, settings, listener, workers),
+            limits,
+            control=Control(claimed),
+            about=_about(configuration),
+        )
         try:
             return master.run()
         except NoWorkerCanBoot as error:
@@ -80,6 +98,26 @@ def _work(settings: Settings, title: str) -> Work:
 def hooks_of(settings: Settings) -> Hooks:
     """What the operator wants done in each worker."""
     return Hooks(settings.on_worker_start, settings.on_worker_stop, settings.hook_timeout_s)
+
+
+def _about(configuration: Configuration) -> About:
+    """What the commands tell of this instance."""
+    settings = configuration.settings
+    values = settings.model_dump(mode="json")
+    return About(
+        name=settings.name,
+        version=__version__,
+        max_queue=settings.max_queue,
+        description={
+            "command": [sys.executable, *sys.orig_argv[1:]],
+            "folder": str(Path.cwd()),
+            "python": platform.python_version(),
+            "packages": {name: metadata.version(name) for name in PACKAGES},
+            "settings": {
+                name: {"value": value, "source": configuration.sources[name]} for name, value in values.items()
+            },
+        },
+    )
 
 
 def _raise_descriptor_limit() -> None:

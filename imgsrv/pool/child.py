@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
-import selectors
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ DEAF_S = 5.0
 
 KILL_GRACE_S = 2.0
 """After the drain limit a worker should end by itself; this much later it is killed."""
+
+MEMORY_FRESH_S = 1.0
+"""A size that was measured so short ago is told again: measuring takes the kernel a millisecond or more."""
 
 PROVEN_S = 10.0
 """A worker is not replaced for its memory before it served so long: a limit below what it starts with ends nothing."""
@@ -50,6 +53,7 @@ class Child:
     """One worker.
 
     last_job: the count of its row's jobs at which it is replaced.  retired_at: when it was told to go.
+    generation: of the code that it runs.  The counts of its row go on where those of an earlier worker ended.
     """
 
     pid: int
@@ -58,8 +62,20 @@ class Child:
     row_index: int
     line: socket.socket
     last_job: float
+    forked_at: float
+    generation: int = 1
     retired_at: float | None = None
     is_hung: bool = False
+
+    def __post_init__(self) -> None:
+        self.requests_before, self.jobs_before = self.row["requests"], self.row["jobs_done"]
+        self._memory, self._measured_at = 0, -math.inf
+
+    def memory(self, now: float) -> int:
+        """Its proportional size in bytes, as it was a moment ago at most."""
+        if now - self._measured_at > MEMORY_FRESH_S:
+            self._memory, self._measured_at = proportional_bytes(self.pid) or 0, now
+        return self._memory
 
     def retire(self, now: float) -> None:
         """Ask it to finish with its clients and go; its slot is another's."""
@@ -115,14 +131,16 @@ def proportional_bytes(pid: int) -> int | None:
 
 
 def fork_worker(
-    work: Work, given: Surroundings, selector: selectors.BaseSelector, lines: Iterable[socket.socket]
+    work: Work, given: Surroundings, let_go: Callable[[], None], lines: Iterable[socket.socket]
 ) -> tuple[int, socket.socket]:
     """The pid of a new worker and the master's end of its line, in the master; in the worker it does not return.
 
-    selector, lines: the master's own, which the worker lets go of.  Raises OSError where the machine has no room.
+    let_go: closes, in the worker, what is the master's.  lines: those of the other workers, the same.
+    Raises OSError where the machine has no room.
     """
     with contextlib.ExitStack() as undo:
-        ours, theirs = socket.socketpair()
+        # Each message is one: two that follow each other are not read as one.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         undo.enter_context(ours).setblocking(False)
         with theirs, blocked_signals():
             pid = os.fork()
@@ -130,19 +148,19 @@ def fork_worker(
                 # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
                 for line in (ours, *lines):
                     line.close()
-                _become_worker(work, given, selector, theirs)
+                _become_worker(work, given, let_go, theirs)
         undo.pop_all()
     return pid, ours
 
 
-def _become_worker(work: Work, given: Surroundings, selector: selectors.BaseSelector, line: socket.socket) -> None:
+def _become_worker(work: Work, given: Surroundings, let_go: Callable[[], None], line: socket.socket) -> None:
     """Drop what is the master's, live as a worker, and leave by the one exit there is."""
     status = EXIT_BOOT_FAILED
     try:
         signal.set_wakeup_fd(-1)  # or the child's signals would wake the master
         for signum in HANDLED:
             signal.signal(signum, signal.SIG_DFL)  # the master's handlers; blocked until the worker has its own
-        selector.close()  # its epoll is shared with the master
+        let_go()
         given.listener.keep_only(given.slot)  # or the port would outlive the master in this process
         random.seed()  # or every worker would draw the same numbers
         status = run_worker(work, given, line)

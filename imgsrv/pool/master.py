@@ -14,16 +14,20 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 
 import setproctitle
 
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.observe.board import Board
-from imgsrv.observe.logs import get_logger
+from imgsrv.pool import commands
 from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job, proportional_bytes
+from imgsrv.pool.control import Control
+from imgsrv.pool.events import Events
 from imgsrv.pool.exchange import Exchange
-from imgsrv.pool.signals import wake_on_signals
+from imgsrv.pool.operator import About, Operator
+from imgsrv.pool.signals import Signalled, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
 from imgsrv.pool.sockets import Listener
 from imgsrv.pool.worker import READY, Surroundings, Work
@@ -44,6 +48,7 @@ class Master:
     """The pool of workers on one listener.
 
     on_ready: called once, when a worker serves and every other one does too or has failed to.
+    control: where operators ask for something; without one, only signals do.
     """
 
     listener: Listener
@@ -52,60 +57,96 @@ class Master:
     on_ready: Callable[[], None]
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     make_exchange: Callable[[], Exchange] = Exchange
+    control: Control | None = None
+    about: About = field(default_factory=About)
+    events: Events = field(default_factory=Events)
     clock: Callable[[], float] = time.monotonic
-    _children: dict[int, Child] = field(init=False, default_factory=dict)
+    children: dict[int, Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
     _stop_at: float | None = field(init=False, default=None)
-    _has_announced: bool = field(init=False, default=False)
+    has_announced: bool = field(init=False, default=False)
     _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
     _measured_at: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self._slots = [Slot(index) for index in range(self.size)]
-        self._to_measure = cycle(self._slots)
-        self._board = Board(0, spare=self.size + SPARE_ROWS)
-        self._exchange = self.make_exchange()
-        self._log = get_logger()
+        self.slots = [Slot(index) for index in range(self.size)]
+        self._to_measure = cycle(self.slots)
+        self.board = Board(0, spare=self.size + SPARE_ROWS)
+        self.exchange = self.make_exchange()
+        self._operator = Operator(self)
 
     def run(self) -> int:
         """Keep the pool alive until a signal ends it; returns the exit status."""
         setproctitle.setproctitle(f"imgsrv: master {self.work.title}")
-        for slot in self._slots:
+        for slot in self.slots:
             self.listener.for_slot(slot.index)
+        if self.control is not None:
+            self.control.open(self._selector, partial(commands.obey, self._operator))
         with wake_on_signals(self._selector) as pending:
             while not self._is_over():
                 self._match_wish()
                 for key, _events in self._selector.select(self._until_next()):
                     if key.data is not None:
-                        self._hear(key.data)
+                        key.data()
                 for signum in pending():
                     self._obey(signum)
+                if self.control is not None:
+                    self.control.turn()
                 self._reap()
                 self._steer()
         self.listener.close()
-        return self._status()
+        self._operator.stopped()
+        if self.control is not None:
+            self.control.close()
+        return self._exit_status()
+
+    @property
+    def is_stopping(self) -> bool:
+        """The whole server is on its way out."""
+        return self._stop_at is not None
+
+    def stop(self, by: str) -> None:
+        """Let every worker finish and go."""
+        self.events.info("stopping", by=by, drain_s=self.work.drain_s)
+        self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
+        # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
+        self.listener.leave()
+        for slot in self.slots:
+            slot.stop()
+        # All are told before the first of them goes, so that every engine helps to the end.
+        for child in self.children.values():
+            child.row.set("is_stopping", 1)
+        for pid in self.children:
+            os.kill(pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """End every worker at once, whatever it is at."""
+        self._was_forced = True
+        self._kill_all()
 
     # ---- the loop's verbs, in the order in which they run ---------------------------------------------
 
     def _match_wish(self) -> None:
         now = self.clock()
-        for slot in self._slots:
+        for slot in self.slots:
             action = slot.tick(now)
             if action is Action.FORK:
                 self._fork(slot)
             elif action is Action.KILL and slot.booting is not None:
                 os.kill(slot.booting, signal.SIGKILL)
-        if self._stop_at is None:
+        if not self.is_stopping:
             self._replace_who_must_go(now)
-        for child in self._children.values():
+        for child in self.children.values():
             if child.is_overdue(now, self.work.drain_s):
                 os.kill(child.pid, signal.SIGKILL)
         if self._stop_at is not None and now > self._stop_at:
             self._kill_all()
 
     def _until_next(self) -> float:
-        due = [slot.due - self.clock() for slot in self._slots if slot.state is State.BACKOFF]
+        if self.control is not None and self.control.has_work():
+            return 0.0
+        due = [slot.due - self.clock() for slot in self.slots if slot.state is State.BACKOFF]
         return max(0.0, min([TICK_S, *due]))
 
     def _hear(self, child: Child) -> None:
@@ -121,53 +162,42 @@ class Master:
             self._forget(child.line)
         elif message == READY:
             replaced = child.slot.became_ready(child.pid, self.clock())
-            self._log.info("worker_ready", slot=child.slot.index, pid=child.pid)
+            self.events.info("worker_ready", slot=child.slot.index, pid=child.pid)
             if replaced is not None:
-                self._children[replaced].retire(self.clock())
+                self.children[replaced].retire(self.clock())
         else:
             child.slot.boot_failed(message.decode(errors="replace").removeprefix("failed "))
 
     def _obey(self, signum: int) -> None:
-        if signum not in (signal.SIGTERM, signal.SIGINT):
-            return
-        if self._stop_at is not None:
-            self._was_forced = True
-            self._kill_all()
-            return
-        self._log.info("stopping", signal=signal.Signals(signum).name, drain_s=self.work.drain_s)
-        self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
-        # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
-        self.listener.leave()
-        for slot in self._slots:
-            slot.stop()
-        # All are told before the first of them goes, so that every engine helps to the end.
-        for child in self._children.values():
-            child.row.set("is_stopping", 1)
-        for pid in self._children:
-            os.kill(pid, signal.SIGTERM)
+        """A signal asks for what its row among the commands says; the second that asks for an end gets it at once."""
+        if (asked := commands.SIGNALS.get(signum)) is not None:
+            command, argument = asked
+            is_repeated = command.name == "stop" and self.is_stopping
+            caller = Signalled(signal.Signals(signum), self.events)
+            command.run(self._operator, caller, commands.AT_ONCE if is_repeated else argument)
 
     def _reap(self) -> None:
         """Every child that is gone, not one for each SIGCHLD: the kernel folds several into one."""
-        while self._children:
+        while self.children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
             # As process 1 of a container the master is also handed strangers' children.
-            if (child := self._children.pop(pid, None)) is not None:
+            if (child := self.children.pop(pid, None)) is not None:
                 self._bury(child, os.waitstatus_to_exitcode(status))
 
     def _steer(self) -> None:
         """New connections go to the slots that serve; to all, to wait there, where none does."""
-        if self._stop_at is not None:
+        if self.is_stopping:
             return
-        ready = [slot.index for slot in self._slots if slot.state is State.READY]
-        chosen = ready or [slot.index for slot in self._slots]
+        ready = [slot.index for slot in self.slots if slot.state is State.READY]
+        chosen = ready or [slot.index for slot in self.slots]
         if chosen != self._chosen:
             self._chosen = chosen
             self.listener.choose(chosen)
-        is_settled = all(slot.state is not State.STARTING or slot.boot_failures for slot in self._slots)
-        if ready and is_settled and not self._has_announced:
-            self._has_announced = True
+        is_settled = all(slot.state is not State.STARTING or slot.boot_failures for slot in self.slots)
+        if ready and is_settled and not self.has_announced:
+            self.has_announced = True
             self.on_ready()
 
     # ---- what the verbs are made of -------------------------------------------------------------------
@@ -175,10 +205,10 @@ class Master:
     def _replace_who_must_go(self, now: float) -> None:
         """A worker that cannot serve goes at once; one that can when its successor is ready, one at a time."""
         measured = self._slots_to_measure(now)
-        is_busy = any(slot.successor is not None for slot in self._slots) or any(
-            child.retired_at is not None and not child.is_hung for child in self._children.values()
+        is_busy = any(slot.successor is not None for slot in self.slots) or any(
+            child.retired_at is not None and not child.is_hung for child in self.children.values()
         )
-        for child in [self._children[slot.pid] for slot in self._slots if slot.state is State.READY and slot.pid]:
+        for child in [self.children[slot.pid] for slot in self.slots if slot.state is State.READY and slot.pid]:
             slot = child.slot
             memory = proportional_bytes(child.pid) if slot in measured else None
             reason = child.reason_to_replace(now, memory, self.limits.memory)
@@ -201,7 +231,7 @@ class Master:
 
     def _note_replacement(self, child: Child, reason: str) -> None:
         child.row.add(f"replaced_{reason}")
-        level = self._log.warning if reason == "hang" else self._log.info
+        level = self.events.warning if reason == "hang" else self.events.info
         level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason)
 
     def _fork(self, slot: Slot) -> None:
@@ -209,22 +239,28 @@ class Master:
             child = self._new_child(slot)
         except OSError as error:
             slot.fork_failed(self.clock(), f"cannot fork: {error.strerror}")
-            self._log.error("fork_failed", slot=slot.index, reason=error.strerror)
+            self.events.error("fork_failed", slot=slot.index, reason=error.strerror)
             return
         slot.forked(child.pid, self.clock())
         child.row.add("starts")
-        self._children[child.pid] = child
-        self._selector.register(child.line, selectors.EVENT_READ, child)
+        self.children[child.pid] = child
+        self._selector.register(child.line, selectors.EVENT_READ, partial(self._hear, child))
 
     def _new_child(self, slot: Slot) -> Child:
-        index = self._board.free_row({child.row_index for child in self._children.values()})
-        row = self._board.row(index)
+        index = self.board.free_row({child.row_index for child in self.children.values()})
+        row = self.board.row(index)
         row.set("slot", slot.index)
         row.set("is_retired", 0)
-        lines = [child.line for child in self._children.values()]
-        given = Surroundings(slot.index, row, self.listener, self._exchange, self._board, os.getpid())
-        pid, line = fork_worker(self.work, given, self._selector, lines)
-        return Child(pid, slot, row, index, line, last_job(row, self.limits.jobs))
+        lines = [child.line for child in self.children.values()]
+        given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid())
+        pid, line = fork_worker(self.work, given, self._let_go, lines)
+        return Child(pid, slot, row, index, line, last_job(row, self.limits.jobs), self.clock())
+
+    def _let_go(self) -> None:
+        """In a worker: close what is the master's."""
+        self._selector.close()  # its epoll is shared
+        if self.control is not None:
+            self.control.let_go()
 
     def _bury(self, child: Child, exit_code: int) -> None:
         self._hear(child)  # its last words may have come since the loop last listened
@@ -232,15 +268,15 @@ class Master:
         child.line.close()
         child.clear_row()
         slot, reason = child.slot, exit_reason(exit_code)
-        was_wanted = child.retired_at is None and self._stop_at is None
+        was_wanted = child.retired_at is None and not self.is_stopping
         slot.exited(child.pid, self.clock(), reason)
         if slot.state is State.FAILED:
             self.listener.turn_away(slot.index)
         if was_wanted:
             child.row.add("deaths")
-        elif exit_code not in (0, -signal.SIGTERM) and self._stop_at is not None:
+        elif exit_code not in (0, -signal.SIGTERM) and self.is_stopping:
             self._was_forced = True
-        level = self._log.warning if was_wanted else self._log.info
+        level = self.events.warning if was_wanted else self.events.info
         level("worker_exit", slot=slot.index, pid=child.pid, reason=reason, next=slot.state.value)
 
     def _forget(self, line: socket.socket) -> None:
@@ -248,14 +284,14 @@ class Master:
             self._selector.unregister(line)
 
     def _kill_all(self) -> None:
-        for pid in self._children:
+        for pid in self.children:
             os.kill(pid, signal.SIGKILL)
 
     def _is_over(self) -> bool:
-        over = (State.GONE, State.FAILED) if self._stop_at is not None else (State.FAILED,)
-        return not self._children and all(slot.state in over for slot in self._slots)
+        over = (State.GONE, State.FAILED) if self.is_stopping else (State.FAILED,)
+        return not self.children and all(slot.state in over for slot in self.slots)
 
-    def _status(self) -> int:
-        if self._stop_at is None:
-            raise NoWorkerCanBoot(next(slot.reason for slot in self._slots if slot.reason))
+    def _exit_status(self) -> int:
+        if not self.is_stopping:
+            raise NoWorkerCanBoot(next(slot.reason for slot in self.slots if slot.reason))
         return EXIT_NOT_DRAINED if self._was_forced else EXIT_OK

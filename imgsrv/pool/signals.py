@@ -7,6 +7,9 @@ import os
 import selectors
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from imgsrv.pool.events import Events
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 
@@ -46,3 +49,21 @@ def blocked_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Signalled:
+    """The caller of what a signal asks for: the log is told what becomes of it."""
+
+    def __init__(self, signum: signal.Signals, events: Events) -> None:
+        self.name = signum.name
+        self._events = events
+
+    def progress(self, **facts: Any) -> None:
+        """The events tell of it already."""
+
+    def done(self, result: Any = None) -> None:
+        """The same."""
+
+    def failed(self, reason: str) -> None:
+        """Nobody else would tell."""
+        self._events.warning("signal_refused", signal=self.name, reason=reason)

@@ -53,7 +53,7 @@ class Action(Enum):
 class Slot:
     """A place for one worker.  Times are those of the master's monotonic clock, in seconds.
 
-    pid: the worker that serves or is to.  successor: the one that boots to replace it.
+    pid: the worker that serves or is to.  successor: the one that boots to replace it.  starts: workers forked for it.
     """
 
     index: int
@@ -65,6 +65,7 @@ class Slot:
     ready_at: float = 0.0
     boot_failures: int = 0
     deaths: int = 0
+    starts: int = 0
     reason: str = ""
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
@@ -89,6 +90,7 @@ class Slot:
     def forked(self, pid: int, now: float) -> None:
         """The master forked a worker for this slot; beside one that serves it is the successor."""
         self.started_at, self.reason = now, ""
+        self.starts += 1
         if self.state is State.READY:
             self.successor = pid
         else:

@@ -62,6 +62,7 @@ class Listener:
     def __init__(self, host: str, port: int, backlog: int) -> None:
         self._host, self._port, self._backlog = host, port, backlog
         self._sockets: list[socket] = []
+        self._wished = f"{_bracketed(host)}:{port}"
         self._family, self._address = self._resolve()
         self._lock = socket(AF_UNIX, SOCK_STREAM)
         try:
@@ -73,7 +74,7 @@ class Listener:
     @property
     def port(self) -> int:
         """The port, also where 0 was asked for."""
-        return int(self._sockets[0].getsockname()[1]) if self._sockets else self._port
+        return self._port
 
     @property
     def url(self) -> str:
@@ -133,7 +134,7 @@ class Listener:
     def _take(self) -> None:
         if self._port:
             self._probe()
-        self.for_slot(0)
+        self._port = int(self.for_slot(0).getsockname()[1])
         try:
             # The kernel drops an abstract name with its last holder: no stale lock file is ever left.
             self._lock.bind(f"\0imgsrv:{self._address[0]}:{self.port}")
@@ -171,7 +172,7 @@ class Listener:
         return self._refused(reasons.get(error.errno or 0, str(error)))
 
     def _refused(self, reason: str) -> CannotListen:
-        return CannotListen(f"{_bracketed(self._host)}:{self._port}", reason)
+        return CannotListen(self._wished, reason)
 
 
 def refuse_new(listening: socket) -> None:

@@ -1,0 +1,87 @@
+"""The commands for a running instance: each row of pool/commands.py is one of the command line, and `list`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from imgsrv.cli import render
+from imgsrv.cli.instance import add_instance, ask, place_of, running
+from imgsrv.errors import BadRuntimeFolder, CommandFailed, NoSuchInstance
+from imgsrv.pool.commands import COMMANDS, Command
+
+EXIT_FAILED = 1
+
+VIEWS: dict[str, Callable[[Any], None]] = {
+    "status": render.status,
+    "describe": render.description,
+    "ping": render.identity,
+}
+"""How a result is shown to a person; of the others the sentence in `_sentence` tells."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add every command for a running instance."""
+    for command in COMMANDS.values():
+        parser: argparse.ArgumentParser = commands.add_parser(
+            command.name, help=_help(command), description=command.summary
+        )
+        if command.argument is not None:
+            parser.add_argument(
+                "argument",
+                metavar=command.argument.name,
+                nargs="?" if command.argument.is_optional else None,
+                help=command.argument.meaning,
+            )
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        add_instance(parser)
+        parser.set_defaults(run=run, command=command.name, argument=None)
+    listing: argparse.ArgumentParser = commands.add_parser(
+        "list", help="list the running instances", description="List every instance in the runtime folder."
+    )
+    listing.add_argument("--json", action="store_true", help="print the status of each as JSON")
+    add_instance(listing)
+    listing.set_defaults(run=run_list)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Ask the instance and show what it says.  Raises BadSetting."""
+    try:
+        result = ask(
+            place_of(parsed), parsed.command, parsed.argument, on_progress=_show_progress, patience_s=_patience(parsed)
+        )
+    except (NoSuchInstance, CommandFailed, BadRuntimeFolder) as error:
+        print(f"imgsrv: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    if parsed.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        view = VIEWS.get(parsed.command, render.outcome)
+        view(result)
+    return 0
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """Show every running instance.  Raises BadSetting."""
+    found = running(place_of(parsed).folder)
+    if parsed.json:
+        print(json.dumps(list(found.values()), indent=2, ensure_ascii=False))
+    else:
+        render.instances(list(found.values()))
+    return 0
+
+
+def _help(command: Command) -> str:
+    return f"{command.summary[0].lower()}{command.summary[1:].split(';')[0].split(':')[0].rstrip('.')}"
+
+
+def _patience(parsed: argparse.Namespace) -> float | None:
+    """Nobody knows how long others take; what only tells something does so at once."""
+    return 15.0 if parsed.command in VIEWS else None
+
+
+def _show_progress(facts: Mapping[str, Any]) -> None:
+    print("  ".join(str(fact) for fact in facts.values()), file=sys.stderr, flush=True)

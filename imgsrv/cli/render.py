@@ -1,0 +1,157 @@
+"""What a running instance says, for a person at a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Result = Mapping[str, Any]
+
+LATEST = 5
+"""Events that `imgsrv status` shows."""
+
+
+def status(found: Result) -> None:
+    """Workers, queue, totals and latest events."""
+    console, totals = _console(), found["totals"]
+    latency = found["latency_s"]
+    _say(console, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
+    _say(
+        console,
+        f"{totals['requests']} requests, {totals['jobs_done']} pictures, {found['queue']['waiting']} waiting "
+        f"(of {found['queue']['max']}), latency {_latency(latency)}",
+    )
+    for title in ("errors", "restarts"):
+        if totals[title]:
+            _say(console, f"{title}: {', '.join(f'{name} {count}' for name, count in totals[title].items())}")
+    console.print()
+    console.print(_table(WORKER_COLUMNS, map(_worker, found["workers"])))
+    if found["events"]:
+        console.print()
+        for event in found["events"][-LATEST:]:
+            _say(console, event_line(event))
+
+
+def instances(found: Sequence[Result]) -> None:
+    """A line for each instance."""
+    if not found:
+        print("no instance runs")
+        return
+    rows = [
+        (
+            one["name"],
+            one["state"],
+            str(one.get("pid", "")),
+            one.get("url", ""),
+            str(one.get("size", "")),
+            duration(one["uptime_s"]) if "uptime_s" in one else "",
+            str(one["totals"]["requests"]) if "totals" in one else "",
+        )
+        for one in found
+    ]
+    _console().print(_table(("name", "state", "pid", "url", "workers", "up", "requests"), rows))
+
+
+def description(found: Result) -> None:
+    """How it was started, and every setting."""
+    console = _console()
+    _say(console, _headline(found))
+    for name, value in found.items():
+        if name not in ("settings", "name", "version", "pid", "url", "state"):
+            _say(console, f"{name}: {' '.join(value) if isinstance(value, list) else value}")
+    console.print()
+    rows = [(name, str(one["value"]), one["source"]) for name, one in found.get("settings", {}).items()]
+    console.print(_table(("setting", "value", "source"), rows))
+
+
+def identity(found: Result) -> None:
+    """One line."""
+    print(_headline(found))
+
+
+def outcome(found: Any) -> None:
+    """What became of a command that changes something."""
+    print(_headline(found) if isinstance(found, Mapping) and "state" in found else found)
+
+
+def event_line(event: Result) -> str:
+    """One event of the master."""
+    facts = " ".join(f"{name}={value}" for name, value in event.items() if name not in ("time", "event"))
+    return f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']}  {facts}"
+
+
+def duration(seconds: float) -> str:
+    """`5 s`, `3 min`, `2 h 5 min`, `4 d 3 h`."""
+    whole = int(seconds)
+    if whole < 60:  # noqa: PLR2004  of a minute
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if not hours:
+        return f"{minutes} min"
+    return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes as a person reads them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004  what a unit holds
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+WORKER_COLUMNS = (
+    *("slot", "pid", "state", "gen", "up", "starts"),
+    *("cpu", "memory", "open", "requests", "jobs", "job"),
+)
+
+
+def _worker(one: Result) -> tuple[str, ...]:
+    job = f"{one['job']['age_s']:.1f} s" if one["job"] else "–"
+    return (
+        str(one["slot"]),
+        str(one["pid"] or "–"),
+        one["state"],
+        str(one["generation"] or "–"),
+        duration(one["uptime_s"]),
+        str(one["starts"]),
+        f"{one['cpu_s']:.1f} s",
+        size(one["memory_bytes"]),
+        str(one["connections"]),
+        str(one["requests"]),
+        str(one["jobs_done"]),
+        job,
+    )
+
+
+def _headline(found: Result) -> str:
+    return f"{found['name']} is {found['state']} on {found['url']} (imgsrv {found['version']}, pid {found['pid']})"
+
+
+def _latency(found: Result) -> str:
+    if found["p50"] is None:
+        return "unknown yet"
+    return " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in found.items())
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        # Text, because a string in brackets would be read as markup.
+        table.add_row(*map(Text, row))
+    return table

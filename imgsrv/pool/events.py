@@ -1,0 +1,50 @@
+"""What happens in the master: told once, heard by the log and by everybody who observes.
+
+events.warning("worker_exit", slot=3, pid=4711, reason="killed by SIGKILL")
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from imgsrv.observe.logs import get_logger
+
+Facts = dict[str, Any]
+
+Observer = Callable[[str, Facts], None]
+"""Called in the master's loop with the name and the facts of an event: it may not block and may not raise."""
+
+RECENT = 50
+"""Events that `status` tells of."""
+
+
+class Events:
+    """Each event goes to the log, to the recent ones, and to every observer, in this order."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.observers: list[Observer] = []
+        self.recent: deque[Facts] = deque(maxlen=RECENT)
+        self._clock, self._log = clock, get_logger()
+
+    def info(self, name: str, **facts: Any) -> None:
+        """Something that is as it should be."""
+        self._log.info(name, **facts)
+        self._tell(name, facts)
+
+    def warning(self, name: str, **facts: Any) -> None:
+        """Something that the server has dealt with and a person may want to know."""
+        self._log.warning(name, **facts)
+        self._tell(name, facts)
+
+    def error(self, name: str, **facts: Any) -> None:
+        """Something that a person should look into."""
+        self._log.error(name, **facts)
+        self._tell(name, facts)
+
+    def _tell(self, name: str, facts: Facts) -> None:
+        self.recent.append({"time": round(self._clock(), 3), "event": name, **facts})
+        for observer in self.observers:
+            observer(name, facts)

@@ -1,0 +1,120 @@
+"""The commands for a running instance, against a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from serving import Server, serving, wait_until
+from wire import HEALTH, PNG, ask, post
+
+from imgsrv import __version__
+from imgsrv.cli.main import run
+
+Captured = pytest.CaptureFixture[str]
+
+
+def told(capsys: Captured, server: Server, *arguments: str) -> Any:
+    """What a command prints as JSON."""
+    assert run([*arguments, "--json", "--runtime-dir", str(server.folder)]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: Captured, *arguments: str) -> str:
+    """What a command says that fails."""
+    assert run([*arguments]) == 1
+    return capsys.readouterr().err
+
+
+def test_status_tells_of_the_instance_and_each_worker(capsys: Captured, server: Server) -> None:
+    assert ask(server, post("/flip", PNG)).status == 200
+    found = told(capsys, server, "status")
+    assert {name: found[name] for name in ("name", "version", "pid", "url", "state", "size", "generation")} == {
+        "name": "default",
+        "version": __version__,
+        "pid": server.pid,
+        "url": server.url,
+        "state": "serving",
+        "size": 2,
+        "generation": 1,
+    }
+    assert [worker["slot"] for worker in found["workers"]] == [0, 1]
+    assert sorted(worker["pid"] for worker in found["workers"]) == server.workers()
+    assert all(worker["state"] == "ready" and worker["memory_bytes"] > 1_000_000 for worker in found["workers"])
+    assert sum(worker["jobs_done"] for worker in found["workers"]) == found["totals"]["jobs_done"] >= 1
+    assert 0 < found["latency_s"]["p50"] <= found["latency_s"]["p99"]
+    assert [event["event"] for event in found["events"]][:2] == ["worker_ready", "worker_ready"]
+
+
+def test_status_is_a_table_for_a_person(capsys: Captured, server: Server) -> None:
+    assert run(["status", "--runtime-dir", str(server.folder)]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"default is serving on {server.url} (imgsrv {__version__}, pid {server.pid})")
+    assert [line.split()[0] for line in rest if " ready " in line] == ["0", "1"]
+
+
+def test_list_shows_every_instance_that_runs(capsys: Captured, server: Server) -> None:
+    with serving("--workers", "1", "--name", "other", "--runtime-dir", str(server.folder)) as other:
+        assert [one["name"] for one in told(capsys, server, "list")] == ["default", "other"]
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait_exit()
+        assert [one["name"] for one in told(capsys, server, "list")] == ["default"]
+
+
+def test_list_of_an_empty_folder_says_so(capsys: Captured, tmp_path: Path) -> None:
+    assert run(["list", "--runtime-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "no instance runs\n"
+
+
+def test_describe_tells_every_setting_and_its_source(capsys: Captured, server: Server) -> None:
+    found = told(capsys, server, "describe")
+    assert found["settings"]["workers"] == {"value": 2, "source": "flag --workers"}
+    assert found["command"][-6:] == ["--port", "0", "--log-format", "json", "--workers", "2"]
+    assert "pillow" in found["packages"]
+
+
+def test_ping_names_the_process(capsys: Captured, server: Server) -> None:
+    assert told(capsys, server, "ping")["pid"] == server.pid
+
+
+def test_a_name_that_does_not_run_is_told_with_those_that_do(capsys: Captured, server: Server) -> None:
+    folder = str(server.folder)
+    assert refused(capsys, "status", "--name", "web", "--runtime-dir", folder) == (
+        f"imgsrv: no instance named 'web' runs in {folder}; running: default\n"
+    )
+
+
+def test_a_folder_in_which_nothing_ever_ran_is_told_of(capsys: Captured, tmp_path: Path) -> None:
+    assert "none runs" in refused(capsys, "status", "--runtime-dir", str(tmp_path / "nowhere"))
+
+
+def test_a_second_instance_of_a_name_is_refused_and_says_what_to_do(capsys: Captured, server: Server) -> None:
+    assert run(["serve", "--port", "0", "--runtime-dir", str(server.folder)]) == 2
+    assert "stop it with `imgsrv stop --name default`, or choose another --name" in capsys.readouterr().err
+    assert ask(server, HEALTH).status == 200
+
+
+def test_stop_returns_when_the_instance_has_ended(capsys: Captured) -> None:
+    with serving("--workers", "2") as server:
+        assert told(capsys, server, "stop")["state"] == "stopped"
+        assert server.wait_exit() == 0
+        assert list(server.folder.iterdir()) == []
+
+
+def test_stop_now_does_not_wait_for_clients(capsys: Captured) -> None:
+    with serving("--workers", "1") as server, server.connect() as client:
+        client.sendall(b"POST /flip HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        wait_until(lambda: told(capsys, server, "status")["workers"][0]["connections"] == 1, "it is accepted")
+        assert told(capsys, server, "stop", "now")["state"] == "stopped"
+        assert server.wait_exit() == 1
+
+
+def test_a_worker_holds_nothing_of_the_control_socket(server: Server) -> None:
+    for pid in server.workers():
+        files = [file.path for file in psutil.Process(pid).open_files()]
+        assert [file for file in files if str(server.folder) in file] == []
