@@ -66,6 +66,17 @@ class Admission:
             return Overloaded(reason, retry_after_s)
         return None
 
+    def overdue(self, deadline: float) -> Overloaded | None:
+        """Why the job with that deadline is late, where no engine has begun it.
+
+        The deadline is its name: nothing else of a job is known to all, and two are hardly ever the same.
+        """
+        deadline_us = round(deadline * 1e6)
+        if any(row["job_deadline_us"] == deadline_us and row["job_began_us"] for row in self._board.rows()):
+            return None
+        retry_after_s = max(1, math.ceil(self.expected_wait_s(self._queue.waiting())))
+        return Overloaded("the picture waited in the queue past its deadline (--job-timeout-s)", retry_after_s)
+
     def is_saturated(self) -> bool:
         """A job that came now would be refused."""
         return self.refusal() is not None

@@ -177,7 +177,7 @@ def look_at(services: Services, body: Body, parts: Mapping[str, Place]) -> Uploa
 
 
 async def performed(services: Services, req: Request, body: Body, job: Job) -> tuple[Answer, bytes]:
-    """The engine's answer to the job.  Raises the error that it met, WorkerLost, JobTimeout or ClientGone."""
+    """The engine's answer to the job.  Raises the error that it met, WorkerLost, JobTimeout, Overloaded, ClientGone."""
     plan = job.to_bytes()
     limit_s = services.settings.job_timeout_s
     deadline = req.scope["state"]["received"] + limit_s
@@ -191,7 +191,7 @@ async def performed(services: Services, req: Request, body: Body, job: Job) -> t
         async with asyncio.timeout(limit_s):
             message, result = await reply
     except TimeoutError as error:
-        raise JobTimeout(limit_s) from error
+        raise services.admission.overdue(deadline) or JobTimeout(limit_s) from error
     except asyncio.CancelledError as error:
         if not body.is_client_gone:
             raise

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import psutil
@@ -17,7 +18,7 @@ import pytest
 from load import loading
 from pictures import SAMPLES
 from serving import Server, serving, wait_until
-from wire import HEALTH, Wire, ask, head, post
+from wire import HEALTH, Wire, ask, head, metric, post
 
 from imgsrv.pool.sockets import Listener
 
@@ -25,6 +26,9 @@ PICTURE = (SAMPLES / "coffee.jpg").read_bytes()
 
 SLOW = post("/pipeline?format=avif&effort=7", PICTURE)
 """A request that an engine works on for a second or more."""
+
+VERY_SLOW = post("/pipeline?ops=resize:width=5000,enlarge=true" + "/blur:sigma=3.9" * 30, PICTURE)
+"""Half a minute of work."""
 
 UNFINISHED = head("/resize?width=300", "Content-Length: 1000") + b"a first part"
 
@@ -48,6 +52,10 @@ def ports_of(pid: int) -> set[int]:
     """The other ends of a worker's connections."""
     connections = psutil.Process(pid).net_connections("tcp")
     return {each.raddr.port for each in connections if each.status == psutil.CONN_ESTABLISHED}
+
+
+def is_stopped(pid: int) -> bool:
+    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
 def cpu_s(pid: int) -> float:
@@ -88,13 +96,15 @@ def test_only_what_the_killed_worker_held_fails_under_load() -> None:
             load.wait_more(5)
             dying = server.named("worker_ready")[slot]["pid"]
             os.kill(dying, signal.SIGSTOP)  # so that nothing changes hands between the look and the end
+            wait_until(partial(is_stopped, dying), "it stands still")
             held |= ports_of(dying)
             os.kill(dying, signal.SIGKILL)
             wait_replaced(server, deaths)
         load.wait_more(5)
-        dropped = [outcome for outcome in load.failures if outcome.error]
+        dropped = sorted(outcome.port for outcome in load.failures if outcome.error)
         answered = [outcome for outcome in load.failures if outcome.answer is not None]
-        assert {outcome.port for outcome in dropped} <= held
+        # One request of each connection: each client had one under way, or found out with its next.
+        assert dropped == sorted(held)
         assert {(outcome.answer.status, outcome.answer.code) for outcome in answered if outcome.answer} <= {
             (500, "worker_lost")
         }
@@ -103,16 +113,20 @@ def test_only_what_the_killed_worker_held_fails_under_load() -> None:
 
 def test_a_job_that_the_killed_worker_had_of_another_front_is_answered_500_worker_lost() -> None:
     with serving("--workers", "2") as server, contextlib.ExitStack() as wires:
-        while True:
+        first = wires.enter_context(Wire(server))
+        first.send(VERY_SLOW)
+        busy = busy_worker(server)
+        (idle,) = set(server.workers()) - {busy}
+        wire = wires.enter_context(Wire(server))
+        while server.front_of(wire.socket) != busy:
             wire = wires.enter_context(Wire(server))
-            wire.send(SLOW)
-            engine = busy_worker(server)
-            if wire.local_port not in ports_of(engine):
-                break
-            assert wire.answer().status == 200
-        os.kill(engine, signal.SIGKILL)
+        # This front's own engine is busy: the other one takes the job.
+        wire.send(VERY_SLOW)
+        wait_until(lambda: metric(server, "imgsrv_jobs_begun_total") == 2, "both work")
+        os.kill(idle, signal.SIGKILL)
         answer = wire.answer()
         assert (answer.status, answer.code) == (500, "worker_lost")
+        assert busy in server.workers()
 
 
 def test_two_hundred_random_signals_leave_the_server_serving() -> None:
@@ -234,12 +248,13 @@ def test_a_worker_that_cannot_even_be_told_is_killed_after_the_drain_limit() -> 
 
 
 def test_a_stop_announced_to_the_load_balancer_has_the_whole_drain_limit_after_it() -> None:
-    flags = ("--workers", "2", "--shutdown-delay-s", "1", "--drain-s", "0.5")
-    with serving(*flags) as server:
+    with serving("--workers", "2", "--shutdown-delay-s", "2", "--drain-s", "1") as server, Wire(server) as idle:
+        idle.send(HEALTH)
+        assert idle.answer().status == 200
         server.signal(signal.SIGTERM)
-        wait_for(server, "stopping")
         wait_until(lambda: ask(server, head("/readyz", method="GET")).status == 503, "it says that it will go")
-        assert ask(server, post("/resize?width=300", PICTURE)).status == 200
+        # Two seconds after the signal, when a limit of one that began with it would long be over.
+        assert idle.ends()
         assert server.wait_exit() == 0
 
 

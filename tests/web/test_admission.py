@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from serving import Server, serving, wait_until
-from wire import PNG, Wire, ask, chunked, head, metric, post
+from wire import HEALTH, PNG, Wire, ask, chunked, head, metric, post
 
 from imgsrv.errors import Overloaded
 from imgsrv.observe.board import Board, WorkerState
@@ -128,30 +128,45 @@ def test_an_engine_that_hangs_is_none() -> None:
     assert admission.expected_wait_s(10) == pytest.approx(10 * 7.0)
 
 
-def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -> None:
-    with serving("--workers", "1", "--max-queue", "2") as server:
-        statuses: list[int] = []
-        clients = [threading.Thread(target=lambda: statuses.append(_post(server))) for _ in range(8)]
-        for client in clients:
-            client.start()
-        wait_until(lambda: 503 in statuses, "some are refused while the others wait")
-        readiness = httpx.get(f"{server.url}/readyz")
-        health = httpx.get(f"{server.url}/healthz")
-        for client in clients:
-            client.join(60)
+def test_a_job_that_no_engine_has_begun_is_overdue_and_one_at_work_is_not() -> None:
+    board, clock = _board(2), Clock()
+    admission = Admission(board, Waiting(30), max_queue=1000, max_wait_s=100, clock=clock)
+    _at_work(board, 1, clock, since_s=1)
 
-        assert readiness.json() == {"status": "saturated"}
-        assert readiness.status_code == 503
-        assert health.status_code == 200
-        assert set(statuses) == {200, 503}
-        assert statuses.count(200) >= 3
+    waiting = admission.overdue(clock.now + 30.5)
+    assert waiting is not None
+    assert (waiting.retry_after_s, "--job-timeout-s" in str(waiting)) == (2, True)
+    assert admission.overdue(clock.now + 30) is None
+
+
+def test_a_job_that_waits_past_its_deadline_is_answered_503_while_the_one_at_work_is_answered_504() -> None:
+    with serving("--workers", "1", "--job-timeout-s", "1") as server, Wire(server) as first, Wire(server) as second:
+        first.send(post(VERY_HEAVY, SAMPLE))
+        wait_until(lambda: metric(server, "imgsrv_jobs_begun_total") == 1, "the engine is busy")
+        second.send(post("/flip", PNG))
+        answers = first.answer(), second.answer()
+        assert [(answer.status, answer.code) for answer in answers] == [(504, "job_timeout"), (503, "overloaded")]
+        assert int(answers[1].headers["retry-after"]) >= 1
+
+
+def test_more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_served() -> None:
+    with serving("--workers", "1", "--max-queue", "2") as server, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server)) for _ in range(8)]
+        wires[0].send(post(HEAVY, SAMPLE))
+        wait_until(lambda: metric(server, "imgsrv_jobs_begun_total") == 1, "the engine is busy")
+        for wire in wires[1:]:
+            wire.send(post(HEAVY, SAMPLE))
+        assert sorted(wire.answer().status for wire in wires) == [200] * 3 + [503] * 5
         assert httpx.get(f"{server.url}/readyz").json() == {"status": "ready"}
 
 
 @pytest.fixture
 def full_server() -> Iterator[Server]:
     """A server whose queue is full for longer than any test takes."""
-    with serving("--workers", "1", "--max-queue", "1") as server, contextlib.ExitStack() as stack:
+    with (
+        serving("--workers", "1", "--max-queue", "1", "--job-timeout-s", "600") as server,
+        contextlib.ExitStack() as stack,
+    ):
         for place in ("begun_total", "waiting"):
             stack.enter_context(Wire(server)).send(post(VERY_HEAVY, SAMPLE))
             wait_until(lambda: metric(server, f"imgsrv_jobs_{place}") == 1, f"a job is {place}")  # noqa: B023
@@ -185,6 +200,12 @@ def test_a_refusal_says_when_to_come_back(full_server: Server, request_: bytes, 
         assert not answer.closes or wire.ends()
 
 
+def test_a_full_queue_is_told_by_readyz_while_the_server_is_healthy(full_server: Server) -> None:
+    readiness = ask(full_server, head("/readyz", method="GET"))
+    assert (readiness.status, json.loads(readiness.body)) == (503, {"status": "saturated"})
+    assert ask(full_server, HEALTH).status == 200
+
+
 def test_what_was_refused_is_counted(full_server: Server) -> None:
     before = metric(full_server, "imgsrv_requests_total")
     for _ in range(3):
@@ -194,7 +215,3 @@ def test_what_was_refused_is_counted(full_server: Server) -> None:
 
 def test_requests_without_a_body_are_served_however_full_the_queue_is(full_server: Server) -> None:
     assert ask(full_server, head("/operations", method="GET")).status == 200
-
-
-def _post(server: Server) -> int:
-    return httpx.post(server.url + HEAVY, content=SAMPLE, timeout=60).status_code

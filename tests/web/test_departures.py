@@ -8,7 +8,7 @@ import psutil
 import pytest
 from pictures import opened
 from serving import Server, serving, wait_until
-from wire import HEALTH, PNG, Wire, ask, chunked, head, is_flipped, noise, post
+from wire import HEALTH, PNG, Wire, ask, chunked, head, is_flipped, metric, noise, post
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -109,7 +109,8 @@ def connections(server: Server) -> int:
 
 def test_the_job_of_a_client_that_left_is_skipped() -> None:
     with serving("--workers", "1") as server, Wire(server) as patient:
-        patient.send(post("/blur?sigma=3", noise(2000)))
+        # Long enough for all that follows to happen meanwhile.
+        patient.send(post("/pipeline?ops=resize:width=2000,enlarge=true" + "/blur:sigma=3.9" * 25, PNG))
         wait_until(lambda: metric(server, "imgsrv_jobs_begun_total") == 1, "the engine is busy")
         with Wire(server) as leaving:
             leaving.send(post("/flip", PNG))
@@ -117,8 +118,3 @@ def test_the_job_of_a_client_that_left_is_skipped() -> None:
         assert patient.answer().status == 200
         wait_until(lambda: metric(server, "imgsrv_jobs_skipped_total") == 1, "the job is skipped")
         assert metric(server, "imgsrv_jobs_begun_total") == 1
-
-
-def metric(server: Server, name: str) -> float:
-    lines = ask(server, head("/metrics", method="GET")).body.decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))

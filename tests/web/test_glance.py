@@ -48,7 +48,7 @@ def form(data: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def busy() -> Iterator[Server]:
     """A server whose engines have all a job for longer than the tests take."""
-    with serving(f"--workers={WORKERS}") as server:
+    with serving(f"--workers={WORKERS}", "--job-timeout-s=600") as server:
         wires = [Wire(server) for _ in range(WORKERS)]
         for wire in wires:
             wire.send(post(HEAVY, PNG))

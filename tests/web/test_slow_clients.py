@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -12,14 +13,14 @@ from wire import HEALTH, PNG, Wire, ask, chunked, head, is_flipped, post
 
 from imgsrv.web.body import UNREAD_KEPT
 
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 """Longer than any deadline of the impatient server."""
 
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Server]:
     """A server of one worker with short deadlines."""
-    flags = ["--workers=1", "--header-timeout-s=0.4", "--body-timeout-s=1.5", "--keepalive-s=0.4", "--max-body=20MB"]
+    flags = ["--workers=1", "--header-timeout-s=1", "--body-timeout-s=1.5", "--keepalive-s=1", "--max-body=20MB"]
     with serving(*flags) as running:
         yield running
 
@@ -84,8 +85,9 @@ def other(impatient: Server) -> Iterator[list[float]]:
     yield seconds
     is_over.set()
     thread.join()
-    assert len(seconds) >= 5
-    assert max(seconds) < 0.5
+    # The median: a machine that is busy elsewhere delays one or the other.  Held up, there would be one or two in all.
+    assert len(seconds) >= 3
+    assert statistics.median(seconds) < 0.3
 
 
 def drip(wire: Wire, data: bytes, interval_s: float) -> None:
