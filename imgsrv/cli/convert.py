@@ -20,7 +20,7 @@ from imgsrv.cli.targets import STANDARD, is_folder, plan, split_positionals, suf
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.fonts import use_fonts
-from imgsrv.imaging.formats import FORMATS, SUFFIXES
+from imgsrv.imaging.formats import SUFFIXES, WRITTEN
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import parse_pipeline
@@ -101,7 +101,7 @@ def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
 
 def _meaning(parameter: Parameter) -> str:
     if parameter.name == "format":
-        names = joined([*FORMATS, *PLACEHOLDERS])
+        names = joined([*WRITTEN, *PLACEHOLDERS])
         return f"One of {names} (default: by the suffix of OUT; in a folder, that of each picture)"
     if parameter.is_switch:
         return parameter.description

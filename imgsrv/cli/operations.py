@@ -16,7 +16,8 @@ from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, UnknownOperation
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.extras import INSTALLED, how_to_install
+from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.registry import Operation
@@ -71,12 +72,19 @@ def _print_overview(console: Console) -> None:
     console.print(_table("Operations", ("operation", "parameters", "what it does"), operations))
     console.print()
     formats = [
-        (name, form.media_type, " ".join(form.suffixes), ", ".join(form.fields)) for name, form in FORMATS.items()
+        (name, form.media_type, " ".join(form.suffixes), ", ".join(form.fields), _standing(form))
+        for name, form in KNOWN.items()
     ]
-    console.print(_table("Formats", ("format", "media type", "suffixes", "output parameters"), formats))
+    console.print(_table("Formats", ("format", "media type", "suffixes", "output parameters", "here"), formats))
     console.print()
     console.print(_parameters("Output parameters", parameters_of(Output)))
     _say(console, "\nimgsrv operations NAME says everything about one of them.")
+
+
+def _standing(form: Format) -> str:
+    if form.extra and form.extra not in INSTALLED:
+        return f"no: {how_to_install(form.extra)}"
+    return "read and written" if form.is_written else "read"
 
 
 def _print_page(console: Console, operation: Operation) -> None:

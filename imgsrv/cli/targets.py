@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imgsrv.cli.conversion import Conversion
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
-from imgsrv.imaging.formats import SUFFIXES
+from imgsrv.imaging.formats import SUFFIXES, written_as
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.placeholders import suffix_of
@@ -94,7 +94,8 @@ def _file_target(out: str) -> Path | None:
 
 def _into_folder(source: Path, folder: Path, output: Output) -> Conversion:
     """The same name with the suffix of the result's format; a suffix that is right stays as it is written."""
-    name = output.format or _format_of(source)
+    own = _format_of(source) if output.format is None else None
+    name = output.format or (own and written_as(own))
     known = SUFFIXES.get(source.suffix.lower())
     if name is None or known == name:
         return Conversion(source, folder / source.name)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
-from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN, Format
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import FormatName, Output
+from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import MAX_STEPS
 from imgsrv.imaging.registry import Operation
-from imgsrv.imaging.sniff import readable_names
 
 BOUNDS = {
     "minimum": "minimum",
@@ -28,7 +27,7 @@ def catalogue() -> dict[str, Any]:
     """Every operation, format, output parameter and measure, JSON-compatible."""
     return {
         "operations": [_operation(row) for row in OPERATIONS.values()],
-        "formats": [_format(name, form) for name, form in FORMATS.items()],
+        "formats": [_format(name, form) for name, form in KNOWN.items()],
         "output": [_parameter(parameter) for parameter in parameters_of(Output)],
         "include": [{"name": name, "description": text} for name, text in included_texts().items()],
         "max_steps": MAX_STEPS,
@@ -65,8 +64,9 @@ def _format(name: str, form: Format) -> dict[str, Any]:
         "media_type": form.media_type,
         "suffixes": list(form.suffixes),
         "fields": list(form.fields),
-        "reads": form.label in readable_names(),
-        "writes": name in get_args(FormatName),
+        "reads": name in FORMATS,
+        "writes": name in WRITTEN,
+        "extra": form.extra or None,
         "alpha": form.has_alpha,
         "animation": form.has_animation,
         "metadata": form.has_metadata,

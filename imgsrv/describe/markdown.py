@@ -10,7 +10,7 @@ from imgsrv.config import environment_name, flag_name
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
-from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.registry import Operation
@@ -34,9 +34,12 @@ def parameters_table(operation: Operation) -> str:
 
 
 def formats_table() -> str:
-    """Every format and what it can hold."""
-    heads = ("format", "name", "media type", "suffixes", "output parameters", "transparency", "animation", "metadata")
-    return table(heads, [_format_row(name, form) for name, form in FORMATS.items()])
+    """Every format and what it can hold, also where its extra is not installed."""
+    heads = (
+        *("format", "name", "media type", "suffixes", "output parameters"),
+        *("transparency", "animation", "metadata", "written", "comes with"),
+    )
+    return table(heads, [_format_row(name, form) for name, form in KNOWN.items()])
 
 
 def output_table() -> str:
@@ -93,6 +96,8 @@ def _format_row(name: str, form: Format) -> tuple[str, ...]:
         YES if form.has_alpha else NO,
         YES if form.has_animation else NO,
         YES if form.has_metadata else NO,
+        YES if form.is_written else NO,
+        f"`imgsrv[{form.extra}]`" if form.extra else "imgsrv",
     )
 
 

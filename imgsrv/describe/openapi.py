@@ -11,7 +11,7 @@ from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import ALL, INCLUDES
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
@@ -45,7 +45,7 @@ HEADERS: Mapping[str, tuple[str, str]] = {
 TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
 
 INFO: Mapping[str, Json] = {
-    "format": {"type": "string", "enum": list(FORMATS)},
+    "format": {"type": "string", "enum": list(KNOWN)},
     "media_type": {"type": "string"},
     "width": {"type": "integer", "description": "Pixels of the upright picture."},
     "height": {"type": "integer", "description": "Pixels of the upright picture."},
@@ -199,7 +199,7 @@ def _picture_route(
     picture = {
         "description": "The picture after the operations, or the text that was asked for in its place.",
         "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in HEADERS},
-        "content": {form.media_type: {} for form in FORMATS.values()} | {PLACEHOLDER_TYPE: {}},
+        "content": {form.media_type: {} for form in KNOWN.values() if form.is_written} | {PLACEHOLDER_TYPE: {}},
     }
     return {
         "operationId": name,

@@ -70,7 +70,9 @@ def process_batch(
 def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
     """What suits the output that needs most of the picture."""
     plans = [plan_for(header, result_format(header, variant.output), variant.pipeline) for variant in variants]
-    return DecodePlan(min(plan.scale for plan in plans), any(plan.all_frames for plan in plans))
+    return DecodePlan(
+        min(plan.scale for plan in plans), any(plan.all_frames for plan in plans), max(plan.drawn for plan in plans)
+    )
 
 
 def _shown(picture: Picture, name: str) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from mmap import mmap
@@ -134,8 +135,10 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
         metadata = read_metadata(image)
         if plan.scale > 1:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
+        if header.format == "svg":
+            image.draft(None, _drawn_size(full_size, plan.drawn, limits))
         frames, durations = _frames(header, plan, limits)
-    source = _source(header, plan.scale, image.size) if plan.scale > 1 and image.size != full_size else None
+    source = _source(header, plan.scale, image.size) if image.size != full_size else None
     # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
     loop = 0 if header.format == "avif" else image.info.get("loop")
     picture = Picture(frames, header.format, durations, loop, metadata, source)
@@ -143,6 +146,12 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
         # What the file said of itself must not reach the encoder through the back door.
         frame.info = {}
     return picture
+
+
+def _drawn_size(size: Size, drawn: float, limits: Limits) -> Size:
+    """The pixels of a drawing: as wanted, but no more than the limits allow."""
+    factor = min(drawn, math.sqrt(limits.max_pixels / (size[0] * size[1])))
+    return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))
 
 
 def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
@@ -191,7 +200,12 @@ def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
 
 
 def _source(header: Header, scale: int, decoded: Size) -> Source:
-    """Where the picture lies in a frame decoded at 1/scale: libjpeg rounds up on the right and below."""
+    """Where the picture lies in a frame decoded at 1/scale: libjpeg rounds up on the right and below.
+
+    A drawing fills whatever it is drawn on.
+    """
+    if header.format == "svg":
+        return Source(header.size, (0.0, 0.0, float(decoded[0]), float(decoded[1])))
     stored = header.size[::-1] if header.orientation in SIDEWAYS else header.size
     width, height = stored[0] / scale, stored[1] / scale
     spare_x, spare_y = decoded[0] - width, decoded[1] - height

@@ -45,4 +45,20 @@ def _jp2(data: bytes, _image: Image.Image) -> int:
     return (data[marker + 42] & 0x7F) + 1 if 0 <= marker < len(data) - 42 else 0
 
 
-_DEPTHS: dict[str, Callable[[bytes, Image.Image], int]] = {"png": _png, "tiff": _tiff, "avif": _avif, "jp2": _jp2}
+def _heic(_data: bytes, image: Image.Image) -> int:
+    found = image.info.get("bit_depth")
+    return found if isinstance(found, int) else 0
+
+
+def _jxl(_data: bytes, image: Image.Image) -> int:
+    return int(image.header.bits) if hasattr(image, "header") else 0
+
+
+_DEPTHS: dict[str, Callable[[bytes, Image.Image], int]] = {
+    "png": _png,
+    "tiff": _tiff,
+    "avif": _avif,
+    "jp2": _jp2,
+    "heic": _heic,
+    "jxl": _jxl,
+}

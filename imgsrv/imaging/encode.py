@@ -71,6 +71,8 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     frames = tuple(_fit_for(form, frame, output.background) for frame in picture.frames)
     if output.colours is not None and "colours" in form.fields:
         frames = tuple(_reduced(frame, output.colours) for frame in frames)
+    if form.options is None:
+        raise RuntimeError(f"{name} is read only")
     options = {**form.options(output), **written_metadata(form, picture.metadata, output.metadata)}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))

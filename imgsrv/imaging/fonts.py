@@ -15,6 +15,9 @@ BUILT_IN = "SourceSansPro-Regular"
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".woff2")
 
+DRAWING_FONTS = (BUILT_IN, "SourceSansPro-It", "SourceSansPro-Bold", "SourceSansPro-BoldIt")
+"""What texts in drawings are set in: all weights would take 15 ms to read."""
+
 _FOLDERS: list[Path] = []
 
 
@@ -43,6 +46,13 @@ def font_names() -> list[str]:
 def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at a size in pixels.  name: one of `font_names`."""
     return ImageFont.truetype(_files()[name], size)
+
+
+def drawing_fonts() -> list[str]:
+    """The files of the fonts that a drawing may name: DRAWING_FONTS and those of the folders given at the start."""
+    given = {name for folder in _FOLDERS for name in _fonts_in(folder)}
+    files = [file for name, file in _files().items() if name in DRAWING_FONTS or name in given]
+    return [str(file) for file in files if file.suffix.lower() != ".woff2"]
 
 
 @cache

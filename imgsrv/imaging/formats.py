@@ -1,6 +1,7 @@
 """FORMATS: every picture format, what it can hold and how Pillow is asked to write it.
 
-A row is all there is to a format.  `options` turns an Output into the keyword arguments of Pillow's encoder.
+A row is all there is to a format.  `options` turns an Output into the keyword arguments of Pillow's encoder.  KNOWN
+has all rows; FORMATS those whose codecs are there, for some come with an extra.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from imgsrv.imaging.extras import INSTALLED
 
 if TYPE_CHECKING:
     from imgsrv.imaging.output import Output
@@ -21,6 +24,8 @@ class Format:
     """One picture format.
 
     fields: output parameters this format has a use for, beside format, background and metadata.
+    options: None for a format that is read only.
+    extra: a key of EXTRAS that brings the codec, empty where it is always there.
     max_side: most pixels along one side that the encoder writes and this server reads again.
     max_duration_ms: longest time that one frame of an animation can stand.
     """
@@ -30,12 +35,18 @@ class Format:
     media_type: str
     suffixes: tuple[str, ...]
     fields: tuple[str, ...]
-    options: Callable[[Output], Mapping[str, Any]]
+    options: Callable[[Output], Mapping[str, Any]] | None
     has_alpha: bool = True
     has_animation: bool = False
     has_metadata: bool = True
     max_side: int = 65_535
     max_duration_ms: int = 16_777_215
+    extra: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        """Pictures can be saved in it."""
+        return self.options is not None
 
 
 def _scaled(effort: int, highest: int) -> int:
@@ -84,11 +95,33 @@ def _tiff(_output: Output) -> Mapping[str, Any]:
     return {"compression": "tiff_adobe_deflate"}
 
 
+HEIC_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+)  # fmt: skip
+"""What x265 calls its efforts; `medium` takes half the time of `slow`, which is libheif's own choice."""
+
+
+def _heic(output: Output) -> Mapping[str, Any]:
+    preset = "medium" if output.effort is None else HEIC_PRESETS[_scaled(output.effort, len(HEIC_PRESETS) - 1)]
+    # Without pools x265 works on the engine's own core.
+    encoder = {"preset": preset, "x265:pools": "none", "x265:frame-threads": "1"}
+    if output.lossless:
+        return {"enc_params": encoder, "quality": -1, "chroma": 444, "matrix_coefficients": 0}
+    chroma = int(output.subsampling.replace(":", ""))
+    return {"enc_params": encoder, "quality": output.quality, "chroma": chroma}
+
+
+def _jxl(output: Output) -> Mapping[str, Any]:
+    # Effort 3 takes an eighth of the time of 7, libjxl's own choice, and its files are no larger at a quality of 80.
+    effort = 3 if output.effort is None else max(1, output.effort)
+    return {"quality": output.quality, "lossless": output.lossless, "effort": effort, "num_threads": 0}
+
+
 def _plain(_output: Output) -> Mapping[str, Any]:
     return {}
 
 
-FORMATS: dict[str, Format] = {
+KNOWN: dict[str, Format] = {
     "jpeg": Format(
         "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive", "subsampling"), _jpeg,
         has_alpha=False, max_side=65_500,
@@ -112,6 +145,23 @@ FORMATS: dict[str, Format] = {
         "JPEG 2000", "JPEG2000", "image/jp2", (".jp2", ".j2k"), ("quality", "lossless"), _jp2, has_metadata=False
     ),
     "ico": Format("Windows icon", "ICO", "image/x-icon", (".ico",), (), _plain, has_metadata=False, max_side=256),
+    "heic": Format(
+        "HEIC", "HEIF", "image/heic", (".heic", ".heif"), ("quality", "lossless", "effort", "subsampling"), _heic,
+        max_side=16_384, extra="heif",
+    ),
+    "jxl": Format("JPEG XL", "JXL", "image/jxl", (".jxl",), ("quality", "lossless", "effort"), _jxl, extra="jxl"),
+    "svg": Format("SVG", "SVG", "image/svg+xml", (".svg",), (), None, has_metadata=False, extra="svg"),
 }  # fmt: skip
+
+FORMATS = {name: form for name, form in KNOWN.items() if not form.extra or form.extra in INSTALLED}
+
+WRITTEN = {name: form for name, form in FORMATS.items() if form.is_written}
+"""What a result can be in."""
+
+
+def written_as(name: str) -> str:
+    """What a picture of the format becomes if no other is asked for: a drawing comes out as pixels."""
+    return name if name in WRITTEN else "png"
+
 
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}

@@ -58,6 +58,9 @@ XMP_TAG = 700
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """What a PNG calls its XMP."""
 
+UPRIGHT = ("TIFF", "HEIF", "JXL")
+"""Formats whose decoders turn a picture upright while they load it and give the upright size before."""
+
 JPEG_SEGMENT = 65_533 - len("http://ns.adobe.com/xap/1.0/\0")
 """Bytes that EXIF or XMP may have in a JPEG, which holds each in one segment."""
 
@@ -76,8 +79,7 @@ def read_metadata(image: Image.Image) -> Metadata:
 
 def read_orientation(image: Image.Image) -> int:
     """The EXIF orientation that is still to be applied, 1 to 8."""
-    if image.format == "TIFF":
-        # Pillow turns a TIFF upright while it loads it and gives the upright size before.
+    if image.format in UPRIGHT:
         return 1
     value = read_tag(read_exif(image), ExifTags.Base.Orientation)
     return value if value in range(1, 9) else 1
@@ -123,8 +125,18 @@ def written_metadata(
     elif xmp and (form.pillow != "JPEG" or len(xmp) <= JPEG_SEGMENT):
         options["xmp"] = xmp
     if len(exif) and (form.pillow != "JPEG" or len(exif.tobytes()) <= JPEG_SEGMENT):
-        options["exif"] = exif
+        options["exif"] = _exif_argument(form, exif)
     return options
+
+
+def _exif_argument(form: Format, exif: Image.Exif) -> Image.Exif | bytes:
+    """As Pillow's encoder takes it."""
+    if form.pillow == "TIFF":
+        # libtiff is given the tags one by one.
+        return exif
+    data = exif.tobytes()
+    # A box of JPEG XL begins with how far behind it the TIFF header lies, which its plugin leaves to the caller.
+    return bytes(4) + data.removeprefix(b"Exif\0\0") if form.pillow == "JXL" else data
 
 
 def _main_tags(exif: Image.Exif, tags: tuple[int, ...], form: Format) -> dict[int, Any]:

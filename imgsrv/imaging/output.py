@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from imgsrv.errors import UnusableParameters, joined
-from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS
+from imgsrv.imaging.extras import how_to_install
+from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.parameters import WHITE, ColourParameter, TargetParameter
 
 FormatName = Literal[
-    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "ico", "blurhash", "thumbhash", "lqip"
-]
+    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "ico", "heic", "jxl",
+    "blurhash", "thumbhash", "lqip",
+]  # fmt: skip
 
 OWNER = "output"
 """What an error calls the one who takes these parameters."""
@@ -34,7 +36,7 @@ class Output(BaseModel):
         FormatName | None,
         Field(
             description="Format of the result; `auto` follows the Accept header; the last three give a line of text to "
-            "show before the picture.  Default: that of the input."
+            "show before the picture.  Default: that of the input, PNG for a drawing."
         ),
     ] = None
     quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format, 100 is best.")] = 80
@@ -84,10 +86,13 @@ class Output(BaseModel):
             raise UnusableParameters(OWNER, "target finds the quality; leave quality and lossless out")
         if self.format in (None, "auto"):
             return self
+        if self.format in KNOWN and self.format not in FORMATS:
+            missing = how_to_install(KNOWN[self.format].extra)
+            raise UnusableParameters(OWNER, f"format={self.format} cannot be written here; {missing} adds it")
         fields = FORMATS[self.format].fields if self.format in FORMATS else ()
         for name in FORMAT_FIELDS:
             if name in self.model_fields_set and NEEDS.get(name, name) not in fields:
-                users = [other for other, row in FORMATS.items() if NEEDS.get(name, name) in row.fields]
+                users = [other for other, row in WRITTEN.items() if NEEDS.get(name, name) in row.fields]
                 raise UnusableParameters(
                     OWNER,
                     f"format={self.format} has no use for {name}; {joined(users)} take it; leave it out",

@@ -1,7 +1,8 @@
 """The decode plan: what of the picture has to be decoded, derived from the pipeline and the output.
 
 This is the only place that decides it.  A JPEG whose pipeline begins with a reduction is decoded at 1/2, 1/4
-or 1/8 scale by the inverse DCT; only as many frames are decoded as the output can hold.
+or 1/8 scale by the inverse DCT, and a drawing is drawn at the size that it is resized to; only as many frames are
+decoded as the output can hold.
 """
 
 from __future__ import annotations
@@ -30,17 +31,23 @@ GLIMPSE_SIDE = 200
 
 @dataclass(frozen=True, slots=True)
 class DecodePlan:
-    """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted."""
+    """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted.
+
+    drawn: what a drawing's size is multiplied by, for it has pixels at any size.
+    """
 
     scale: int = 1
     all_frames: bool = False
+    drawn: float = 1.0
 
 
-def plan_decode(pipeline: Pipeline, size: Size, *, is_jpeg: bool, holds_frames: bool) -> DecodePlan:
-    """The plan for a picture of `size` (upright).  holds_frames: the output format has animation."""
-    if not is_jpeg or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
+def plan_decode(pipeline: Pipeline, size: Size, name: str, *, holds_frames: bool) -> DecodePlan:
+    """The plan for a picture of `size` (upright) in the format `name`.  holds_frames: the output has animation."""
+    if name not in ("jpeg", "svg") or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
         return DecodePlan(1, holds_frames)
     target = pipeline.steps[0].result_size(size)
+    if name == "svg":
+        return DecodePlan(1, holds_frames, max(target[0] / size[0], target[1] / size[1]))
     reduction = min(size[0] / target[0], size[1] / target[1])
     return DecodePlan(next((scale for scale in SCALES if reduction >= scale), 1), holds_frames)
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
+from imgsrv.imaging.formats import written_as
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
@@ -70,12 +71,13 @@ def process_into(
 
 def plan_for(header: Header, name: str, pipeline: Pipeline) -> DecodePlan:
     """What has to be decoded for a result in the format `name`."""
-    is_jpeg = header.format == "jpeg"
     if name in PLACEHOLDERS and not pipeline.steps:
-        return plan_glimpse(header.size, is_jpeg=is_jpeg)
-    return plan_decode(pipeline, header.size, is_jpeg=is_jpeg, holds_frames=holds_frames(name))
+        return plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
+    return plan_decode(pipeline, header.size, header.format, holds_frames=holds_frames(name))
 
 
 def result_format(header: Header, output: Output) -> str:
     """The format that was asked for, or that of the input."""
-    return header.format if output.format in (None, "auto") else output.format
+    if output.format not in (None, "auto"):
+        return output.format
+    return written_as(header.format)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from imgsrv.errors import UnsupportedFormat
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.extras import how_to_install
+from imgsrv.imaging.formats import FORMATS, KNOWN
 
-SNIFF_BYTES = 512
-"""Enough for the brands of an ISO media file and for an SVG behind an XML declaration."""
+SNIFF_BYTES = 1024
+"""Enough for the brands of an ISO media file and for an SVG behind an XML declaration and a comment."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -21,17 +22,19 @@ _SIGNATURES = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
     (b"\xff\x4f\xff\x51", "jp2"),
     (b"\x00\x00\x01\x00", "ico"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
+    (b"\xff\x0a", "jxl"),
 )
 
 _ISO_BRANDS = {
     "avif": (b"avif", b"avis"),
-    "HEIC": (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"),
+    "heic": (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"),
 }
+
+HTML = (b"<!doctype html", b"<html")
 
 _FOREIGN = (
     (b"%PDF-", "a PDF document"),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (b"\xff\x0a", "a JPEG XL picture"),
     (b"8BPS", "a Photoshop document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"--", "not a picture but looks like multipart/form-data without its Content-Type header"),
@@ -44,14 +47,26 @@ def sniff(head: bytes) -> str:
     Raises UnsupportedFormat, naming what was recognised, for anything that this server does not read.
     """
     head = head[:SNIFF_BYTES]
+    name = _recognised(head)
+    if name is None:
+        raise UnsupportedFormat(_foreign(head), readable_names())
+    if name not in FORMATS:
+        form = KNOWN[name]
+        raise UnsupportedFormat(f"{form.label}, which {how_to_install(form.extra)} adds", readable_names())
+    return name
+
+
+def _recognised(head: bytes) -> str | None:
+    """The key in KNOWN."""
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[4:8] == b"ftyp":
-        return _sniff_iso(head)
-    raise UnsupportedFormat(_foreign(head), readable_names())
+        return _recognised_iso(head)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return "svg" if text.startswith(b"<") and b"<svg" in text and not text.startswith(HTML) else None
 
 
 def readable_names() -> list[str]:
@@ -59,22 +74,18 @@ def readable_names() -> list[str]:
     return [form.label for form in FORMATS.values()]
 
 
-def _sniff_iso(head: bytes) -> str:
+def _recognised_iso(head: bytes) -> str | None:
     box = head[8 : int.from_bytes(head[:4], "big")]
     brands = [box[:4], *(box[at : at + 4] for at in range(8, len(box), 4))]
-    if any(brand in _ISO_BRANDS["avif"] for brand in brands):
-        return "avif"
-    is_heic = any(brand in _ISO_BRANDS["HEIC"] for brand in brands)
-    raise UnsupportedFormat("a HEIC picture" if is_heic else "a video or another ISO media file", readable_names())
+    return next((name for name, known in _ISO_BRANDS.items() if any(brand in known for brand in brands)), None)
 
 
 def _foreign(head: bytes) -> str:
     for signature, description in _FOREIGN:
         if head.startswith(signature):
             return description
-    text = head.lstrip().lower()
-    if b"<svg" in text:
-        return "an SVG drawing"
-    if text.startswith((b"<!doctype html", b"<html")):
+    if head[4:8] == b"ftyp":
+        return "a video or another ISO media file"
+    if head.lstrip().lower().startswith(HTML):
         return "an HTML page"
     return "in no picture format that is known here"

@@ -10,7 +10,7 @@ from imgsrv.imaging.formats import FORMATS
 def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
     """The format to answer with: a key of FORMATS.
 
-    own: the input's format.  preferred: what the server may choose instead, best first.
+    own: the input's format, or what stands in for it.  preferred: what the server may choose instead, best first.
     A preferred format needs to be named by the client: a bare `*/*` says nothing about what it can show.  Among
     the ones it names, the highest q wins, then the server's order; without any it is the input's own.
     """

@@ -17,6 +17,7 @@ from falcon.asgi import Request, Response
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.batch import BatchReport
+from imgsrv.imaging.formats import written_as
 from imgsrv.imaging.glance import glance
 from imgsrv.imaging.info import parse_include
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
@@ -143,7 +144,9 @@ def settled(services: Services, req: Request, own: str, output: Output) -> Outpu
     if output.format != "auto":
         return output
     preferred = tuple(services.settings.auto_formats.split(","))
-    return output.model_copy(update={"format": negotiate(req.get_header("Accept") or "*/*", own, preferred)})
+    return output.model_copy(
+        update={"format": negotiate(req.get_header("Accept") or "*/*", written_as(own), preferred)}
+    )
 
 
 async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:

@@ -13,7 +13,7 @@ from imgsrv.describe.markdown import (
     settings_table,
     table,
 )
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
 
 
@@ -45,7 +45,7 @@ def test_a_required_parameter_is_marked() -> None:
 
 
 def test_every_format_has_a_row() -> None:
-    assert len(formats_table().splitlines()) == len(FORMATS) + 2
+    assert len(formats_table().splitlines()) == len(KNOWN) + 2
 
 
 def test_an_output_parameter_has_its_default() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.decode import read_header
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import parse_pipeline
@@ -30,7 +30,7 @@ def test_process_changes_none_of_its_input() -> None:
     assert bytes(data) == before
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_the_same_request_gives_the_same_bytes(name: str) -> None:
     data = encoded(sample("chelsea.png").resize((60, 40)))
     text = "resize:width=30/rotate:degrees=10/sharpen"
@@ -101,16 +101,16 @@ def small_pictures(draw: st.DrawFn) -> Image.Image:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     image=small_pictures(),
-    before=st.sampled_from(sorted(FORMATS)),
-    after=st.sampled_from(sorted(FORMATS)),
+    before=st.sampled_from(sorted(WRITTEN)),
+    after=st.sampled_from(sorted(WRITTEN)),
     steps=st.lists(STEPS, max_size=4),
 )
 def test_any_pipeline_gives_the_promised_size_or_an_error_of_ours(
     image: Image.Image, before: str, after: str, steps: list[str]
 ) -> None:
-    stored = image if FORMATS[before].has_alpha or image.mode != "RGBA" else image.convert("RGB")
+    stored = image if WRITTEN[before].has_alpha or image.mode != "RGBA" else image.convert("RGB")
     # Pillow would write the usual sizes of an icon only.
-    data = encoded(stored, FORMATS[before].pillow, **({"sizes": [image.size]} if before == "ico" else {}))
+    data = encoded(stored, WRITTEN[before].pillow, **({"sizes": [image.size]} if before == "ico" else {}))
     pipeline = parse_pipeline("/".join(steps))
     try:
         size = image.size
@@ -120,7 +120,7 @@ def test_any_pipeline_gives_the_promised_size_or_an_error_of_ours(
     except ImgsrvError:
         return
     assert got.size == size
-    assert got.format == FORMATS[after].pillow
+    assert got.format == WRITTEN[after].pillow
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from imgsrv import __version__
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.openapi import HEADERS, INFO, openapi
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.measures import MEASURES
 from imgsrv.imaging.placeholders import PLACEHOLDERS
 from imgsrv.imaging.registry import OPERATIONS, Operation
@@ -81,11 +81,11 @@ def test_a_resized_photo_is_near_what_pillow_makes(client: httpx.Client) -> None
     assert psnr(levels(opened(answer.content)), levels(own)) > 38
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_format_is_written_and_read_again(client: httpx.Client, name: str) -> None:
     answer = client.post(f"/resize?width=100&format={name}", content=PHOTO)
-    assert answer.headers["content-type"] == FORMATS[name].media_type
-    assert opened(answer.content).format == FORMATS[name].pillow
+    assert answer.headers["content-type"] == WRITTEN[name].media_type
+    assert opened(answer.content).format == WRITTEN[name].pillow
     again = client.post("/flip?format=png", content=answer.content)
     assert opened(again.content).width == 100
 

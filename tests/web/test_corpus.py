@@ -13,6 +13,8 @@ from pictures import CORPUS, Array, corpus, levels, opened, psnr
 from PIL import Image, ImageCms, ImageOps
 from serving import Server, serving
 
+from imgsrv.imaging.formats import FORMATS
+
 MOST_SECONDS = 2.0
 MOST_MB = 512
 TRIES = 3
@@ -100,7 +102,11 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 # ---- odd ----------------------------------------------------------------------------------------------
 
-NOT_READ = {"Commons-logo.svg": (415, "SVG"), "image.heic": (415, "HEIC"), "cielab.tif": (422, "TIFF")}
+NOT_READ = {"cielab.tif": (422, "TIFF")}
+if "heic" not in FORMATS:
+    NOT_READ["image.heic"] = (415, "HEIC")
+if "svg" not in FORMATS:
+    NOT_READ["Commons-logo.svg"] = (415, "SVG")
 
 
 @pytest.mark.parametrize("name", names("odd"))
