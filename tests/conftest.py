@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import structlog
+from hypothesis import settings
 from serving import Server, serving
+
+settings.register_profile("long", print_blob=True)
 
 
 @pytest.fixture(scope="session")

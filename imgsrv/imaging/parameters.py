@@ -155,6 +155,7 @@ PartName = Annotated[
     Field(
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         examples=["watermark"],
+        json_schema_extra={"format": "part"},
         description="Name of the part of the upload to work with.",
     ),
 ]

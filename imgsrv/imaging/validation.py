@@ -37,6 +37,9 @@ _FORMAT_WORDS = {
     "kernel": "the numbers from -100 to 100 of a square with an odd side of 3 to 15, row by row,",
     "corners": "4 points from 0 to 1, clockwise from the top left,",
     "curve": "2 to 32 points from 0 to 1, from left to right,",
+    "boxes": "1 to 100 boxes, each left;top;width;height in whole pixels,",
+    "part": "1 to 64 letters, digits, lines and underscores",
+    "font": "the name of a font",
 }
 
 
@@ -68,6 +71,8 @@ def _describe_one(schema: Mapping[str, Any]) -> str:
         return joined(schema["enum"]).replace(" and ", " or ")
     if (form := schema.get("format")) in _FORMAT_WORDS:
         return f"{_FORMAT_WORDS[form]} such as {joined(schema['examples']).replace(' and ', ' or ')}"
+    if "maxLength" in schema:
+        return f"text of {schema['minLength']} to {schema['maxLength']} characters such as {joined(schema['examples'])}"
     words = _TYPE_WORDS.get(schema.get("type", ""), "a value")
     return f"{words}{_describe_bounds(schema)}"
 

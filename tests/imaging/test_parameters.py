@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from imgsrv.errors import (
@@ -17,7 +19,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.parameters import Colour, gravity_point, parse_colour
 from imgsrv.imaging.pipeline import make_step, parse_pipeline
-from imgsrv.imaging.validation import validate
+from imgsrv.imaging.validation import describe_allowed, validate
 
 NEEDED = {
     "resize": {"width": "5"},
@@ -149,6 +151,92 @@ def test_an_unknown_parameter_is_refused_and_the_known_are_named(name: str) -> N
         make_step(name, {**NEEDED.get(name, {}), "colour_space": "x"}.items())
     assert caught.value.allowed == list(OPERATIONS[name].parameters.model_fields)
     assert caught.value.parameter == "colour_space"
+
+
+Parameter = tuple[str, str, dict[str, Any]]
+
+
+def every_parameter() -> list[Parameter]:
+    """Operation, parameter and schema of all there are."""
+    return [
+        (name, parameter, schema)
+        for name, operation in OPERATIONS.items()
+        for parameter, schema in operation.parameters.model_json_schema().get("properties", {}).items()
+    ]
+
+
+def parameter_ids(row: Parameter) -> str:
+    return f"{row[0]}-{row[1]}"
+
+
+ANY_TEXT = ("text",)
+"""Parameters that take every text but the empty one and one that is too long."""
+
+
+@pytest.mark.parametrize("value", ["", "nan", "1e999", "no such thing", "\0", "٣", "1;2", "x" * 2000])
+@pytest.mark.parametrize("row", every_parameter(), ids=parameter_ids)
+def test_a_value_of_the_wrong_type_is_refused_with_what_is_allowed(row: Parameter, value: str) -> None:
+    name, parameter, schema = row
+    if parameter in ANY_TEXT and 1 <= len(value) <= schema["maxLength"]:
+        return
+    if parameter == "part" and value in ("nan", "1e999"):
+        return
+    message = str(refusal(name, parameter, value))
+    assert f"{parameter}={value}"[:60] in message
+    assert f"of {name} is not allowed: it must be {describe_allowed(schema)}" in message
+
+
+@pytest.mark.parametrize("row", every_parameter(), ids=parameter_ids)
+def test_what_is_allowed_is_said_with_bounds_choices_or_an_example(row: Parameter) -> None:
+    said = describe_allowed(row[2])
+    for option in row[2].get("anyOf", [row[2]]):
+        for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"):
+            assert bound not in option or f"{option[bound]:g}" in said
+        for choice in option.get("enum", ()):
+            assert choice in said
+        is_free = option.get("type") == "string" and "enum" not in option
+        assert not is_free or any(example in said for example in option["examples"])
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "choice"),
+    [
+        pytest.param(name, parameter, choice, id=f"{name}-{parameter}-{choice}")
+        for name, parameter, schema in every_parameter()
+        for option in schema.get("anyOf", [schema])
+        for choice in option.get("enum", ())
+    ],
+)
+def test_a_misspelt_choice_gets_a_suggestion(name: str, parameter: str, choice: str) -> None:
+    suggestion = refusal(name, parameter, f"{choice[:-1]}_{choice[-1]}").suggestion
+    assert suggestion is not None
+    assert suggestion.startswith(choice[:3])
+
+
+@pytest.mark.parametrize("row", every_parameter(), ids=parameter_ids)
+def test_a_misspelt_parameter_gets_a_suggestion(row: Parameter) -> None:
+    name, parameter, _ = row
+    misspelt = f"{parameter[:-1]}_{parameter[-1]}" if len(parameter) > 1 else f"{parameter}_"
+    with pytest.raises(UnknownParameter) as caught:
+        make_step(name, {**NEEDED.get(name, {}), misspelt: "1"}.items())
+    assert caught.value.suggestion == parameter or len(parameter) < 4
+
+
+@pytest.mark.parametrize("row", every_parameter(), ids=parameter_ids)
+def test_every_parameter_given_twice_is_refused(row: Parameter) -> None:
+    with pytest.raises(RepeatedParameter, match=f"{row[1]} is given more than once to {row[0]}"):
+        make_step(row[0], [(row[1], "1"), (row[1], "1")])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_parameter_that_is_needed_is_asked_for(name: str) -> None:
+    schema = OPERATIONS[name].parameters.model_json_schema()
+    for parameter in schema.get("required", ()):
+        others = {key: value for key, value in NEEDED[name].items() if key != parameter}
+        with pytest.raises(MissingParameter) as caught:
+            make_step(name, others.items())
+        assert caught.value.parameter == parameter
+        assert caught.value.allowed == describe_allowed(schema["properties"][parameter])
 
 
 def test_an_unknown_parameter_gets_a_suggestion() -> None:

@@ -62,7 +62,14 @@ Boxes = Annotated[
     tuple[PixelBox, ...],
     BeforeValidator(_parse_boxes),
     PlainSerializer(_print_boxes, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": f"^{ONE_BOX}(;{ONE_BOX})*$", "examples": ["10;20;100;50"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "boxes",
+            "pattern": f"^{ONE_BOX}(;{ONE_BOX})*$",
+            "examples": ["10;20;100;50"],
+        }
+    ),
 ]
 
 

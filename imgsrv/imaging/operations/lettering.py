@@ -29,7 +29,7 @@ def _known_font(name: str) -> str:
     return name
 
 
-FontName = Annotated[str, AfterValidator(_known_font)]
+FontName = Annotated[str, AfterValidator(_known_font), Field(json_schema_extra={"format": "font"})]
 
 
 @operation()
