@@ -1,0 +1,216 @@
+"""`imgsrv bench`: how many pictures a second a server makes, and how long a request takes under load."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from imgsrv import __version__
+from imgsrv.cli.benchview import View
+from imgsrv.errors import BadArgument, ImgsrvError
+from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.testcard import noise_card
+from imgsrv.load.conversation import Picture, fetched, posted
+from imgsrv.load.phases import Phase, closed_phase, first_answer, open_phase
+from imgsrv.load.target import Target, parse_target
+
+EXIT_FAULTS = 1
+
+PATH = "/resize?width=720"
+"""Asked for where nothing else is said; a path of this server."""
+
+SELF_READY_S = 60.0
+
+MOST_CONNECTIONS, MOST_SECONDS, MOST_RATE = 1000, 600.0, 20_000.0
+
+EPILOG = """\
+First a closed loop: each connection asks again as soon as it is answered, which gives the most pictures a second.
+Then an open loop for each --load: random arrivals at that percentage of it, which gives the latency that users see.
+Every answer is compared with the first one for its picture.
+
+  imgsrv bench --self
+  imgsrv bench http://127.0.0.1:8000 --picture photo.jpg --path '/resize?width=800&format=webp'
+  imgsrv bench http://127.0.0.1:8888/unsafe/800x600/photo.jpg --get
+  imgsrv bench http://127.0.0.1:8000 --rate 50 --seconds 60 --json > result.json
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `bench` to the commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "bench",
+        help="load a server and say what it does",
+        description="Load any HTTP server with pictures, for a bounded time, and show what it does while it does it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("url", nargs="?", metavar="URL", help="the server, as http://HOST:PORT or with a path")
+    where.add_argument("--self", action="store_true", dest="is_self", help="a server started for it on a free port")
+    parser.add_argument("--workers", default="max", metavar="N", help="workers of --self (default: max)")
+    parser.add_argument("--path", metavar="PATH", help=f"what is asked for, with its query (default: {PATH})")
+    parser.add_argument(
+        "--picture", type=Path, action="append", default=[], metavar="FILE",
+        help="what is posted, one after another if given several times (default: 4 megapixels of noise)",
+    )  # fmt: skip
+    parser.add_argument("--get", action="store_true", help="GET the path and post nothing")
+    parser.add_argument(
+        "--connections",
+        type=_number(1, MOST_CONNECTIONS),
+        default=8,
+        metavar="N",
+        help="of the closed loop (default: 8)",
+    )
+    parser.add_argument(
+        "--seconds", type=_number(0.2, MOST_SECONDS), default=5.0, metavar="S", help="of each phase (default: 5)"
+    )
+    parser.add_argument(
+        "--load", type=_percentages, default=(50.0, 80.0), metavar="P,P…",
+        help="open loops at these percentages of what the closed one reached; none for no open loop (default: 50,80)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rate",
+        type=_number(0.1, MOST_RATE),
+        metavar="R",
+        help="instead of all that, an open loop of R requests a second",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load the server and print what came of it; the exit code.  Raises BadArgument."""
+    if args.get and args.picture:
+        raise BadArgument("--get posts nothing; leave out --picture")
+    bodies = [] if args.get else _bodies(args.picture)
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(_own_server(args.workers)) if args.is_self else args.url
+        target = parse_target(url, args.path or PATH)
+        if args.path and target.path != args.path:
+            raise BadArgument(f"{url} has a path of its own; leave out --path {args.path}")
+        pictures = _requests(target, bodies)
+        first_answer(target, pictures)
+        about = [_about(picture.expected) for picture in pictures]
+        view = View(Console(stderr=args.json), target.url, about)
+        phases = _load(target, pictures, args, stack.enter_context(view))
+    if args.json:
+        print(json.dumps(_result(target, about, phases), indent=2))
+    return EXIT_FAULTS if any(phase.faults for phase in phases) else 0
+
+
+def _load(target: Target, pictures: Sequence[Picture], args: argparse.Namespace, view: View) -> list[Phase]:
+    if args.rate:
+        return [open_phase(target, pictures, args.rate, args.seconds, f"open, {args.rate:g}/s", view.show)]
+    closed = closed_phase(target, pictures, args.connections, args.seconds, view.show)
+    phases = [closed]
+    for percentage in args.load if closed.rate else ():
+        rate = closed.rate * percentage / 100
+        name = f"open, {percentage:g} % of that"
+        phases.append(open_phase(target, pictures, rate, args.seconds, name, view.show))
+    return phases
+
+
+def _bodies(files: Sequence[Path]) -> list[bytes]:
+    try:
+        return [file.read_bytes() for file in files] or [noise_card()]
+    except OSError as error:
+        raise BadArgument(f"--picture {error.filename} cannot be read: {error.strerror}") from error
+
+
+def _requests(target: Target, bodies: Sequence[bytes]) -> list[Picture]:
+    if not bodies:
+        return [fetched(target.path, host=target.authority)]
+    return [posted(target.path, body, host=target.authority) for body in bodies]
+
+
+def _about(answer: bytes) -> str:
+    """What an answer is, in words."""
+    size = f"{len(answer):,} bytes"
+    try:
+        facts = describe_picture(answer, Limits())
+    except ImgsrvError:
+        return f"{size}, no picture that this program reads"
+    return f"{facts['width']}×{facts['height']} {facts['format']}, {size}"
+
+
+def _result(target: Target, about: Sequence[str], phases: Sequence[Phase]) -> dict[str, Any]:
+    return {
+        "imgsrv": __version__,
+        "url": target.url,
+        "answers": about,
+        "phases": [asdict(replace(phase, fault=phase.fault[:300])) for phase in phases],
+    }
+
+
+@contextlib.contextmanager
+def _own_server(workers: str) -> Iterator[str]:
+    """The URL of a server for the length of the block.  Raises BadArgument with its log if it does not start."""
+    command = [sys.executable, "-m", "imgsrv", "serve", "--port", "0", "--workers", workers]
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
+        # A folder of its own, so that another server may have the same name.
+        quiet = ["--no-access-log", "--log-format", "json", "--runtime-dir", folder]
+        process = subprocess.Popen([*command, *quiet], stdout=subprocess.DEVNULL, stderr=log)  # noqa: S603  ourselves
+        try:
+            yield _url_in(log, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(SELF_READY_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _url_in(log: Any, process: subprocess.Popen[bytes]) -> str:
+    """What the log of a server says about where it serves, as soon as it does."""
+    end = time.monotonic() + SELF_READY_S
+    while time.monotonic() < end:
+        is_over = process.poll() is not None
+        log.seek(0)
+        lines = log.read().decode(errors="replace").splitlines(keepends=True)
+        for line in lines:
+            if line.endswith("\n") and '"event": "serving"' in line:
+                return str(json.loads(line)["url"])
+        if is_over:
+            raise BadArgument(f"the server of --self did not start: {''.join(lines[-3:]).strip()}")
+        time.sleep(0.02)
+    raise BadArgument(f"the server of --self was not ready in {SELF_READY_S:g} s")
+
+
+def _number(least: float, most: float) -> Any:
+    """A parser of numbers from `least` to `most`, whole if `least` is."""
+    kind = int if isinstance(least, int) else float
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(most + 1)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not a {_words(kind)} from {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def _words(kind: type) -> str:
+    return "whole number" if kind is int else "number"
+
+
+def _percentages(text: str) -> tuple[float, ...]:
+    if text == "none":
+        return ()
+    parse = _number(1.0, 1000.0)
+    return tuple(parse(part) for part in text.split(","))

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pictures import SAMPLES
+from rich.console import Console
+from serving import Server
+
+from imgsrv.cli import bench
+from imgsrv.cli.benchview import View
+from imgsrv.errors import BadArgument
+from imgsrv.load.phases import Phase
+from imgsrv.load.target import parse_target
+
+SHORT = ("--seconds", "0.5", "--connections", "2")
+
+Bench = Callable[..., int]
+
+
+@pytest.fixture(name="imgsrv")
+def _imgsrv() -> Bench:
+    """`imgsrv bench` with the given arguments."""
+    parser = argparse.ArgumentParser()
+    bench.add_parser(parser.add_subparsers())
+
+    def run(*arguments: str) -> int:
+        parsed = parser.parse_args(["bench", *arguments])
+        return int(parsed.run(parsed))
+
+    return run
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_closed_loop_is_followed_by_open_ones_at_parts_of_it(
+    imgsrv: Bench, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(SAMPLES / "coffee.jpg")
+
+    assert imgsrv(server.url, "--path", "/resize?width=60", "--picture", photo, "--load", "40", "--json", *SHORT) == 0
+
+    found = result(capsys)
+    closed, opened = found["phases"]
+    assert found["url"] == f"{server.url}/resize?width=60"
+    assert found["answers"][0].startswith("60×40 jpeg, ")
+    assert closed["pictures"] > 0
+    assert closed["p50_ms"] <= closed["p99_ms"] <= closed["most_ms"]
+    assert 0 < closed["cpu_share"] < 1.1
+    assert opened["asked_rate"] == pytest.approx(0.4 * closed["rate"])
+    assert opened["pictures"] > 0
+    assert closed["faults"] == opened["faults"] == 0
+
+
+def test_a_rate_of_its_own_replaces_the_closed_loop(
+    imgsrv: Bench, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(SAMPLES / "coffee.jpg")
+
+    assert imgsrv(f"{server.url}/resize?width=60", "--picture", photo, "--rate", "20", "--json", *SHORT) == 0
+
+    (phase,) = result(capsys)["phases"]
+    assert phase["asked_rate"] == 20
+
+
+def test_any_page_can_be_fetched(imgsrv: Bench, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imgsrv(f"{server.url}/healthz", "--get", "--load", "none", *SHORT) == 0
+
+    shown = capsys.readouterr().out
+    assert "no picture that this program reads" in shown
+    assert "closed, 2 connections" in shown
+
+
+def test_a_server_of_its_own_is_started_and_ended() -> None:
+    command = [sys.executable, "-m", "imgsrv", "bench", "--self", "--workers", "1", "--load", "none", "--json", *SHORT]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["phases"][0]["pictures"] > 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", parse_target(found["url"], "").port), 5)
+
+
+def test_a_server_of_its_own_that_does_not_start_says_why(imgsrv: Bench) -> None:
+    with pytest.raises(BadArgument, match="workers"):
+        imgsrv("--self", "--workers", "no")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["http://127.0.0.1:9"], "is the server started", id="nobody-listens"),
+        pytest.param(["https://127.0.0.1"], "no TLS", id="tls"),
+        pytest.param(["127.0.0.1:8000"], "is not written as http://", id="no-scheme"),
+        pytest.param(["http://127.0.0.1:99999"], "is no URL", id="port"),
+        pytest.param(["http://127.0.0.1/a", "--path", "/b"], "has a path of its own", id="two-paths"),
+        pytest.param(["http://127.0.0.1", "--get", "--picture", "x.jpg"], "leave out --picture", id="get-and-picture"),
+        pytest.param(["http://127.0.0.1", "--picture", "/nowhere/x.jpg"], "cannot be read", id="no-such-picture"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused(imgsrv: Bench, arguments: list[str], words: str) -> None:
+    with pytest.raises(BadArgument, match=words):
+        imgsrv(*arguments)
+
+
+def test_a_request_that_the_server_refuses_is_told_at_once(imgsrv: Bench, server: Server) -> None:
+    with pytest.raises(BadArgument, match="answers status 404"):
+        imgsrv(server.url, "--path", "/nonsense", *SHORT)
+
+
+@pytest.mark.parametrize("flag", [["--connections", "0"], ["--seconds", "1000"], ["--rate", "x"], ["--load", "50,x"]])
+def test_a_number_out_of_bounds_is_refused(imgsrv: Bench, flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        imgsrv("http://127.0.0.1", *flag)
+
+    assert "is not a " in capsys.readouterr().err
+
+
+def shown(*, is_terminal: bool) -> str:
+    """What a view of a phase that is watched twice writes on a narrow console."""
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80, color_system=None)
+    phase = Phase("closed, 8 connections", 1.0, pictures=1, rate=1234.5, p50_ms=1234.5, p99_ms=1234.5, most_ms=1234.5)
+    with View(console, "http://example", ["an answer"]) as view:
+        view.show(phase)
+        view.show(replace(phase, elapsed_s=1.0, faults=1, fault="[oops]"))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_terminal_sees_the_table_while_it_fills() -> None:
+    assert shown(is_terminal=True).count("closed, 8 connections") > 2
+
+
+def test_elsewhere_the_table_is_printed_once_and_fits_a_narrow_page() -> None:
+    text = shown(is_terminal=False)
+
+    assert text.count("closed, 8 connections") == 1
+    assert "1234.5 " in text
+    assert "own CPU" in text
+    assert "fault: [oops]" in text
+    assert "…" not in text
