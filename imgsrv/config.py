@@ -19,6 +19,7 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from imgsrv.errors import BadSetting
+from imgsrv.values import a_folder, a_group, a_user, networks
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
 
@@ -31,12 +32,6 @@ SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
-
-
-def _a_folder(name: str) -> str:
-    if name and not Path(name).is_dir():
-        raise ValueError(f"{name} is no folder")
-    return name
 
 
 class Settings(BaseSettings):
@@ -60,7 +55,11 @@ class Settings(BaseSettings):
         ),
     ] = ""
     host: Annotated[
-        str, Field(min_length=1, description="Address to listen on; 0.0.0.0 or :: for every interface.")
+        str,
+        Field(
+            min_length=1,
+            description="Address to listen on; 0.0.0.0 or :: for every interface, `unix:/path` for a unix socket.",
+        ),
     ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
     workers: Annotated[
@@ -70,6 +69,30 @@ class Settings(BaseSettings):
             "`auto` the same but at least two, so that one is always there to serve; or a number."
         ),
     ] = "auto"
+    socket_mode: Annotated[
+        str, Field(pattern="^0?[0-7]{3}$", description="Who may connect to the unix socket, as chmod takes it.")
+    ] = "660"
+    user: Annotated[
+        str,
+        AfterValidator(a_user),
+        Field(description="User that the workers become; only root can. Empty: nobody else."),
+    ] = ""
+    group: Annotated[
+        str,
+        AfterValidator(a_group),
+        Field(description="Group that they become, and of the unix socket; else the user's."),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        AfterValidator(networks),
+        Field(
+            description="Whose word on the client is taken (X-Forwarded-For, X-Forwarded-Proto, PROXY protocol): "
+            "addresses, networks such as 10.0.0.0/8, and `unix` for the unix socket, with commas between."
+        ),
+    ] = ""
+    proxy_protocol: Annotated[
+        bool, Field(description="Every connection begins with a PROXY protocol header, version 1 or 2.")
+    ] = False
     backlog: Annotated[int, Field(ge=1, le=65_535, description="Connections a worker's accept queue holds.")] = 1024
 
     max_body: Annotated[ByteSize, Field(ge=1, description="Largest request body, such as 64MB.")] = ByteSize(64_000_000)
@@ -83,7 +106,7 @@ class Settings(BaseSettings):
 
     font_dir: Annotated[
         str,
-        AfterValidator(_a_folder),
+        AfterValidator(a_folder),
         Field(description="Folder with further fonts for the operation `text`, named by their files; empty for none."),
     ] = ""
 
@@ -229,6 +252,23 @@ def runtime_folder(runtime_dir: str) -> Path:
         return SYSTEM_RUNTIME_FOLDER
     # Whoever makes it first: pool/runtime.py refuses one that is not the user's own.
     return Path(f"/tmp/imgsrv-{os.geteuid()}")  # noqa: S108
+
+
+def notify_socket() -> str:
+    """Where systemd hears what becomes of the service; empty where nobody does."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_s() -> float | None:
+    """How often systemd wants a sign of life, in seconds; None where it wants none from this process."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    return int(usec) / 1e6 if usec.isdecimal() and int(usec) and pid in ("", str(os.getpid())) else None
+
+
+def inherited_sockets() -> int:
+    """How many sockets systemd has handed to this process; no process that it starts is to think the same."""
+    count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", "")
+    return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
 
 
 def flag_name(setting: str) -> str:

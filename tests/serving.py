@@ -37,7 +37,11 @@ class Server:
     """`imgsrv serve` as a child process; its log is read as events."""
 
     def __init__(
-        self, *flags: str, environment: dict[str, str] | None = None, program: list[str] | None = None
+        self,
+        *flags: str,
+        environment: dict[str, str] | None = None,
+        program: list[str] | None = None,
+        descriptors: tuple[int, ...] = (),
     ) -> None:
         command = program or [sys.executable, "-m", "imgsrv"]
         # Of its own, so that any number of servers may be named `default`.
@@ -48,6 +52,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "IMGSRV_RUNTIME_DIR": str(self.folder), **(environment or {})},
+            pass_fds=descriptors,
         )
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []

@@ -44,7 +44,8 @@ class Wire:
 
     def __init__(self, server: Server) -> None:
         self.socket = server.connect()
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""
 
     def __enter__(self) -> Self:
@@ -55,7 +56,7 @@ class Wire:
 
     @property
     def local_port(self) -> int:
-        return int(self.socket.getsockname()[1])
+        return 0 if self.socket.family == socket.AF_UNIX else int(self.socket.getsockname()[1])
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv import __version__
+from imgsrv.cli.listening import identity_of, open_listener
 from imgsrv.cli.settings import add_settings, read_settings
 from imgsrv.config import Configuration, Settings, runtime_folder
 from imgsrv.errors import NoWorkerCanBoot
@@ -26,10 +27,11 @@ from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.control import Control
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.hooks import Hooks
+from imgsrv.pool.identity import Identity
 from imgsrv.pool.master import Master
 from imgsrv.pool.operator import About
 from imgsrv.pool.runtime import Place, claim
-from imgsrv.pool.sockets import Listener
+from imgsrv.pool.sockets import Listening
 from imgsrv.pool.worker import Work
 from imgsrv.web.app import make_front
 
@@ -60,8 +62,9 @@ def run(parsed: argparse.Namespace) -> int:
         use_fonts(Path(settings.font_dir))
     workers = worker_count(settings.workers)
     place = Place(runtime_folder(settings.runtime_dir), settings.name)
-    with claim(place) as claimed, Listener(settings.host, settings.port, settings.backlog) as listener:
-        work = _work(settings, f"{settings.host}:{listener.port}")
+    identity = identity_of(settings)
+    with claim(place) as claimed, open_listener(settings, identity) as listener:
+        work = _work(settings, listener.name, identity)
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
         gc.collect()
         gc.freeze()
@@ -82,7 +85,7 @@ def run(parsed: argparse.Namespace) -> int:
             return EXIT_FAILED
 
 
-def _work(settings: Settings, title: str) -> Work:
+def _work(settings: Settings, title: str, identity: Identity) -> Work:
     limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
     return Work(
         make_front=partial(make_front, settings),
@@ -92,6 +95,7 @@ def _work(settings: Settings, title: str) -> Work:
         shutdown_delay_s=settings.shutdown_delay_s,
         title=title,
         hooks=hooks_of(settings),
+        become=identity.take,
     )
 
 
@@ -126,22 +130,24 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _announce(settings: Settings, listener: Listener, workers: int) -> None:
+def _announce(settings: Settings, listener: Listening, workers: int) -> None:
     """Say to a person where the server is and what to try; to a machine the same as one event."""
     get_logger().info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
     if settings.log_format == "json":
         return
-    url = listener.url
+    # Over a unix socket curl takes any host.
+    url = listener.url if listener.port else "http://localhost"
+    curl = "curl" if listener.port else f"curl --unix-socket {listener.url.removeprefix('unix:')}"
     print(
         f"""
-  imgsrv {__version__} serves on {url}
+  imgsrv {__version__} serves on {listener.url}
   {workers} workers · bodies up to {settings.max_body.human_readable(decimal=True)} \
 · pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
 
   Try:
-    curl --data-binary @photo.jpg '{url}/resize?width=800' -o small.jpg
-    curl --data-binary @photo.jpg '{url}/pipeline?ops=resize:width=800/sharpen&format=webp' -o small.webp
-    curl {url}/operations
+    {curl} --data-binary @photo.jpg '{url}/resize?width=800' -o small.jpg
+    {curl} --data-binary @photo.jpg '{url}/pipeline?ops=resize:width=800/sharpen&format=webp' -o small.webp
+    {curl} {url}/operations
 
   Ctrl-C finishes what is in flight and stops.
 """,

@@ -29,7 +29,7 @@ from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.operator import About, Operator
 from imgsrv.pool.signals import Signalled, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
-from imgsrv.pool.sockets import Listener
+from imgsrv.pool.sockets import Listening
 from imgsrv.pool.worker import READY, Surroundings, Work
 
 TICK_S = 1.0
@@ -51,7 +51,7 @@ class Master:
     control: where operators ask for something; without one, only signals do.
     """
 
-    listener: Listener
+    listener: Listening
     work: Work
     size: int
     on_ready: Callable[[], None]
@@ -64,6 +64,7 @@ class Master:
     children: dict[int, Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
     _stop_at: float | None = field(init=False, default=None)
+    _leave_at: float | None = field(init=False, default=None)
     has_announced: bool = field(init=False, default=False)
     _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
@@ -110,8 +111,7 @@ class Master:
         """Let every worker finish and go."""
         self.events.info("stopping", by=by, drain_s=self.work.drain_s)
         self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
-        # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
-        self.listener.leave()
+        self._leave_at = self.clock() + self.work.shutdown_delay_s
         for slot in self.slots:
             slot.stop()
         # All are told before the first of them goes, so that every engine helps to the end.
@@ -140,14 +140,20 @@ class Master:
         for child in self.children.values():
             if child.is_overdue(now, self.work.drain_s):
                 os.kill(child.pid, signal.SIGKILL)
+        if self._leave_at is not None and now >= self._leave_at:
+            # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
+            self.listener.leave()
+            self._leave_at = None
         if self._stop_at is not None and now > self._stop_at:
             self._kill_all()
 
     def _until_next(self) -> float:
         if self.control is not None and self.control.has_work():
             return 0.0
-        due = [slot.due - self.clock() for slot in self.slots if slot.state is State.BACKOFF]
-        return max(0.0, min([TICK_S, *due]))
+        due = [slot.due for slot in self.slots if slot.state is State.BACKOFF]
+        if self._leave_at is not None:
+            due.append(self._leave_at)
+        return max(0.0, min([TICK_S, *(moment - self.clock() for moment in due)]))
 
     def _hear(self, child: Child) -> None:
         """A worker says that it is ready, or why it cannot be."""

@@ -24,7 +24,7 @@ from socket import (
     getaddrinfo,
     socket,
 )
-from typing import Self
+from typing import Protocol, Self
 
 from imgsrv.errors import CannotListen
 
@@ -51,6 +51,57 @@ DROP_FIRST_PACKETS = (
     # The packet that completes a handshake must pass: its client counts as connected.
     (RETURN, 0, 0, WHOLE_PACKET),
 )
+
+
+class Listening(Protocol):
+    """Where a pool's clients come from: a port with a socket for each slot, or one socket that all slots share."""
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The same for a person who knows the machine, such as `0.0.0.0:8000`."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port; 0 where it has none."""
+        ...
+
+    def for_slot(self, slot: int) -> socket:
+        """What the slot's worker accepts from."""
+        ...
+
+    def choose(self, slots: Sequence[int]) -> None:
+        """Give new connections to these slots alone, where that can be told."""
+        ...
+
+    def turn_away(self, slot: int) -> None:
+        """Close what waits for a slot that will never have a worker."""
+        ...
+
+    def leave(self) -> None:
+        """In the master: let nothing new come once the workers are gone too."""
+        ...
+
+    def keep_only(self, slot: int) -> None:
+        """In a worker: close what is not its slot's."""
+        ...
+
+    def refuse_new(self, slot: int) -> None:
+        """In a worker that goes with all others: let no further connection into its queue."""
+        ...
+
+    def has_waiting(self, slot: int) -> bool:
+        """In a worker: whether connections wait, or may still come, that this server has to serve."""
+        ...
+
+    def close(self) -> None:
+        """Give the address back."""
+        ...
 
 
 class Listener:
@@ -82,6 +133,11 @@ class Listener:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104  compared, not bound
         return f"http://{_bracketed(host)}:{self.port}"
 
+    @property
+    def name(self) -> str:
+        """The address with the port."""
+        return f"{_bracketed(self._host)}:{self.port}"
+
     def for_slot(self, slot: int) -> socket:
         """The socket of a slot, bound and listening from the first time it is asked for."""
         while len(self._sockets) <= slot:
@@ -109,6 +165,14 @@ class Listener:
         for index, other in enumerate(self._sockets):
             if index != slot:
                 other.close()
+
+    def refuse_new(self, slot: int) -> None:
+        """Let no further connection into the queue of a slot."""
+        refuse_new(self._sockets[slot])
+
+    def has_waiting(self, slot: int) -> bool:
+        """Whether connections wait in the queue of a slot."""
+        return waiting_connections(self._sockets[slot]) > 0
 
     def close(self) -> None:
         """Free the port."""

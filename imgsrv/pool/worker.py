@@ -26,7 +26,7 @@ from imgsrv.observe.logs import Logger, get_logger
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.hooks import Hooks
-from imgsrv.pool.sockets import Listener, refuse_new, waiting_connections
+from imgsrv.pool.sockets import Listening
 
 PR_SET_PDEATHSIG = 1
 
@@ -68,6 +68,7 @@ class Work:
     make_front: called in each worker with the exchange, the board and the worker's own row.
     self_test: raises where a worker could not do its work; the reason is shown to the operator.
     hooks: what the operator wants done in each worker.
+    become: changes to the user that it is to run as.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -77,6 +78,7 @@ class Work:
     shutdown_delay_s: float
     title: str
     hooks: Hooks = field(default_factory=Hooks)
+    become: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Surroundings:
 
     slot: int
     row: Row
-    listener: Listener
+    listener: Listening
     exchange: Exchange
     board: Board
     master_pid: int
@@ -97,6 +99,8 @@ class Surroundings:
 
 def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     """Live as a worker; returns the exit status.  line: to the master."""
+    work.become()
+    # After it: the kernel forgets the wish when the user changes.
     _die_with_master(given.master_pid)
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
@@ -170,9 +174,8 @@ async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, del
     """
     front.begin_drain()
     await asyncio.sleep(delay_s)
-    listening = given.listener.for_slot(given.slot)
-    refuse_new(listening)
-    await _until(lambda: not waiting_connections(listening))
+    given.listener.refuse_new(given.slot)
+    await _until(lambda: not given.listener.has_waiting(given.slot))
     front.stop_accepting()
     await front.finished()
     await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))

@@ -20,6 +20,7 @@ from imgsrv.web.gate import Gate
 from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
 from imgsrv.web.pages import HealthPage, MetricsPage, ReadyPage, documents
 from imgsrv.web.problems import add_handlers
+from imgsrv.web.proxies import Proxies
 
 
 def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Front:
@@ -44,7 +45,7 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     app.add_route("/readyz", ReadyPage(is_draining, admission.is_saturated))
     app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__)))
     add_handlers(app)
-    gate = Gate(app, row, log, logs_access=settings.access_log)
+    gate = Gate(app, row, log, Proxies(settings.trusted_proxies), logs_access=settings.access_log)
     front = gate.front = Front(gate, settings, row, log)
     front.refusal = admission.refusal
     return front

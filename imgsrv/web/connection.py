@@ -8,8 +8,7 @@ clients that still get their answer, and a lingering close that does not destroy
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
+import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +17,7 @@ from imgsrv.resources import FOR_BODIES, RETRY_AFTER_S, is_scarce
 from imgsrv.web.body import Body
 from imgsrv.web.parser import Parser
 from imgsrv.web.problems import make_request_id, raw_answer
+from imgsrv.web.proxies import BadProxyHeader, read_preface
 
 if TYPE_CHECKING:
     from imgsrv.web.front import Front
@@ -32,7 +32,6 @@ IDLE_GRACE_S = 2.0
 RATE_WINDOW_S = 5.0
 
 PROBE_S = 0.1
-TCP_CLOSE = 7
 
 _scratch = memoryview(bytearray(SCRATCH_BYTES))
 """Shared by all connections of the process: the loop fills it and hands it on in one step."""
@@ -50,6 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lingered = -1
         self._window_began_with = 0
         self._body_due = 0.0
+        self._preface: bytes | None = b"" if front.settings.proxy_protocol else None
 
     # ---- what the loop calls --------------------------------------------------------------------------
 
@@ -78,6 +78,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.abort()
         elif self._refusal:
             return
+        elif self._preface is not None:
+            self._read_preface(self._preface + _scratch[:nbytes])
         elif self._body is not None and self._body.direct_bytes:
             self._body.feed(_scratch[:nbytes])
             if not self._body.direct_bytes:
@@ -181,6 +183,23 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---- what these are made of -----------------------------------------------------------------------
 
+    def _read_preface(self, data: bytes) -> None:
+        """The header of the PROXY protocol, before the first request; who does not send it is no client of ours."""
+        try:
+            preface = read_preface(data)
+        except BadProxyHeader as error:
+            self._front.no_preface(str(error))
+            self._transport.abort()
+            return
+        if preface is None:
+            self._preface = data
+            return
+        self._preface = None
+        if preface.client is not None and self._front.proxies.trusts(self._http.client):
+            self._http.client = preface.client
+        if rest := data[preface.size :]:
+            self._parse(rest)
+
     def _parse(self, data: bytes) -> None:
         was_in_head, self._http.has_passed_head = self._http.is_in_head, False
         self._http.data_received(data)
@@ -267,8 +286,9 @@ class Connection(asyncio.BufferedProtocol):
     def _probed(self) -> None:
         if self._transport.is_closing() or not self._http.is_answering():
             return
-        state = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        if struct.unpack("B", state)[0] == TCP_CLOSE:
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), 0)
+        if poll.poll(0):  # no event was asked for: only an error or a hang-up is told
             self._transport.abort()
         else:
             self._loop.call_later(PROBE_S, self._probed)

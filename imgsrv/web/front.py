@@ -16,6 +16,7 @@ from imgsrv.observe.board import Row
 from imgsrv.observe.logs import Logger
 from imgsrv.web.body import Files
 from imgsrv.web.connection import Connection
+from imgsrv.web.proxies import Proxies
 
 NEVER_S = 86_400
 """uvicorn's own keep-alive timer; `Connection` has its own, which knows about draining."""
@@ -31,6 +32,7 @@ class Front:
         self.settings = settings
         self.is_draining = False
         self.files = Files()
+        self.proxies = Proxies(settings.trusted_proxies)
         self.refusal: Callable[[], ImgsrvError | None] = lambda: None
         self.config = uvicorn.Config(
             app,
@@ -89,6 +91,10 @@ class Front:
         self._row.set("connections", len(self._connections))
         if not self._connections:
             self._nobody_left.set()
+
+    def no_preface(self, reason: str) -> None:
+        """Log a connection that was closed because it did not begin as the PROXY protocol asks."""
+        self._log.warning("proxy_header_refused", reason=reason)
 
     def refused(self, error: ImgsrvError, request_id: str) -> None:
         """Count and log a request that never reached the app."""

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from imgsrv.observe.board import Row
 from imgsrv.observe.logs import Logger
+from imgsrv.values import UNIX
 from imgsrv.web.body import Body
 from imgsrv.web.problems import request_id_of
+from imgsrv.web.proxies import Proxies
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -27,8 +29,8 @@ class Drainable(Protocol):
 class Gate:
     """ASGI middleware, once around the whole app.  front: set when there is one."""
 
-    def __init__(self, app: App, row: Row, log: Logger, *, logs_access: bool) -> None:
-        self._app, self._row, self._log, self._logs_access = app, row, log, logs_access
+    def __init__(self, app: App, row: Row, log: Logger, proxies: Proxies, *, logs_access: bool) -> None:
+        self._app, self._row, self._log, self._proxies, self._logs_access = app, row, log, proxies, logs_access
         self.front: Drainable | None = None
 
     async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
@@ -36,6 +38,7 @@ class Gate:
         state = scope["state"]
         state["started"] = time.monotonic()
         state["request_id"] = request_id_of(scope["headers"])
+        self._believe(scope)
         body: Body = state["body"]
         answer = {"status": 0, "bytes": 0}
 
@@ -51,6 +54,11 @@ class Gate:
             await self._app(scope, _no_stream, sending)
         finally:
             self._record(scope, body, answer)
+
+    def _believe(self, scope: Message) -> None:
+        """Take over what a trusted proxy says of its client."""
+        if self._proxies and self._proxies.trusts(scope["client"]):
+            self._proxies.forwarded(scope)
 
     def _headers(self, request_id: str, body: Body) -> list[tuple[bytes, bytes]]:
         headers = [(b"date", formatdate(usegmt=True).encode()), (b"x-request-id", request_id.encode())]
@@ -72,6 +80,8 @@ class Gate:
                 "request",
                 request_id=state["request_id"],
                 method=scope["method"],
+                client=scope["client"][0] if scope["client"] else UNIX,
+                scheme=scope["scheme"],
                 path=scope["path"],
                 query=scope["query_string"].decode("ascii", "replace"),
                 status=answer["status"],

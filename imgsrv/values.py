@@ -1,0 +1,54 @@
+"""Checks of settings that a type alone cannot make: whether what they name is there.
+
+Each returns its text as it was, or raises ValueError with the reason.
+"""
+
+from __future__ import annotations
+
+import grp
+import ipaddress
+import pwd
+from pathlib import Path
+
+UNIX = "unix"
+"""Among the trusted proxies: whoever comes over the unix socket, which has no address."""
+
+
+def a_folder(name: str) -> str:
+    """A folder that is there, or nothing."""
+    if name and not Path(name).is_dir():
+        raise ValueError(f"{name} is no folder")
+    return name
+
+
+def a_user(name: str) -> str:
+    """A user of this machine, or nothing."""
+    if name:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            raise ValueError(f"this machine has no user {name}") from None
+    return name
+
+
+def a_group(name: str) -> str:
+    """A group of this machine, or nothing."""
+    if name:
+        try:
+            grp.getgrnam(name)
+        except KeyError:
+            raise ValueError(f"this machine has no group {name}") from None
+    return name
+
+
+def networks(text: str) -> str:
+    """Addresses, networks and `unix`, separated by commas, or nothing."""
+    for each in split(text):
+        if each != UNIX:
+            ipaddress.ip_network(each)
+    return text
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
