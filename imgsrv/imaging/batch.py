@@ -12,10 +12,12 @@ from imgsrv.imaging.archive import Archive, Entry
 from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
 from imgsrv.imaging.limits import Data, Limits
+from imgsrv.imaging.output import Output
 from imgsrv.imaging.picture import Picture
 from imgsrv.imaging.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.process import NO_PARTS, plan_for, result_format
+from imgsrv.imaging.suiting import Offers, choose
 from imgsrv.imaging.variants import Variant, naming
 
 
@@ -37,6 +39,8 @@ def process_batch(
     limits: Limits,
     parts: Mapping[str, Data] = NO_PARTS,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    offers: Offers = (),
 ) -> BatchReport:
     """Put every output into the archive.
 
@@ -51,16 +55,18 @@ def process_batch(
     encode_s, pixels = 0.0, 0
     for variant in variants:
         with naming(variant.name):
-            name = result_format(header, variant.output)
-            result = variant.pipeline.run(_shown(picture, name), limits, parts)
+            name, output = result_format(header, variant.output), variant.output
+            result = variant.pipeline.run(_shown(picture, variant.output, name), limits, parts)
             pixels += result.size[0] * result.size[1] * len(result.frames)
             if pixels > limits.max_pixels:
                 limit = f"{limits.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
                 raise ResultTooLarge("the batch", *result.size, limit)
+            if output.format == "auto":
+                name, output = choose(result, header.format, offers, output)
             done = clock()
             # In a file of its own: not every encoder can begin in the middle of one.
             file = io.BytesIO()
-            encode(result, name, variant.output, file)
+            encode(result, name, output, file)
             archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * len(picture.frames)
@@ -69,12 +75,15 @@ def process_batch(
 
 def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
     """What suits the output that needs most of the picture."""
-    plans = [plan_for(header, result_format(header, variant.output), variant.pipeline) for variant in variants]
+    plans = [plan_for(header, variant.output, variant.pipeline) for variant in variants]
     return DecodePlan(
-        min(plan.scale for plan in plans), any(plan.all_frames for plan in plans), max(plan.drawn for plan in plans)
+        min(plan.scale for plan in plans),
+        any(plan.all_frames for plan in plans),
+        max(plan.drawn for plan in plans),
+        variants[0].output.icc,
     )
 
 
-def _shown(picture: Picture, name: str) -> Picture:
+def _shown(picture: Picture, output: Output, name: str) -> Picture:
     """What of the picture a result in the format `name` can show."""
-    return picture if holds_frames(name) else replace(picture, frames=picture.frames[:1])
+    return picture if output.format == "auto" or holds_frames(name) else replace(picture, frames=picture.frames[:1])

@@ -20,7 +20,7 @@ from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
-from imgsrv.imaging.profiles import to_srgb
+from imgsrv.imaging.profiles import to_profile, working_profile
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
 # Pillow warns of odd tags and of large pictures; the first do no harm, the second are ours to refuse.
@@ -30,7 +30,12 @@ Image.MAX_IMAGE_PIXELS = None
 # An engine owns one core; libavif would start a thread for each core of the machine.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-UNREAD_TIFF_COLOURS = {8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32_803: "the raw data of a camera's sensor"}
+UNREAD_TIFF_COLOURS = {
+    8: "CIELAB of more than 8 bits",
+    9: "ICCLAB",
+    10: "ITULAB",
+    32_803: "the raw data of a camera's sensor",
+}
 """Photometric interpretations that Pillow's wheel does not read."""
 
 
@@ -137,11 +142,11 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
         if header.format == "svg":
             image.draft(None, _drawn_size(full_size, plan.drawn, limits))
-        frames, durations = _frames(header, plan, limits)
+        frames, durations, profile = _frames(header, plan, limits)
     source = _source(header, plan.scale, image.size) if image.size != full_size else None
     # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
     loop = 0 if header.format == "avif" else image.info.get("loop")
-    picture = Picture(frames, header.format, durations, loop, metadata, source)
+    picture = Picture(frames, header.format, durations, loop, metadata, source, profile)
     for frame in frames:
         # What the file said of itself must not reach the encoder through the back door.
         frame.info = {}
@@ -154,9 +159,12 @@ def _drawn_size(size: Size, drawn: float, limits: Limits) -> Size:
     return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))
 
 
-def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
+def _frames(
+    header: Header, plan: DecodePlan, limits: Limits
+) -> tuple[tuple[Frame, ...], tuple[int, ...], bytes | None]:
+    """The frames, how long each stands, and the profile of their colours."""
     image = header.image
-    profile = image.info.get("icc_profile")
+    profile = target = None
     has_many = (
         plan.all_frames
         and header.index is None
@@ -176,10 +184,14 @@ def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Fra
         if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
             raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
         image.load()
-        frame = upright(to_srgb(image, profile), header.orientation)
+        if not frames:
+            # Some decoders find the profile beside the pixels.
+            profile = image.info.get("icc_profile")
+            target = working_profile(image, profile, plan.icc)
+        frame = upright(to_profile(image, profile, target), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))
-    return _alike(frames), tuple(durations)
+    return _alike(frames), tuple(durations), target
 
 
 def _detached(image: Image.Image, *, has_more: bool) -> Frame:

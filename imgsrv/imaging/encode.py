@@ -18,6 +18,7 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.parameters import Colour
 from imgsrv.imaging.picture import Frame, Picture
 from imgsrv.imaging.placeholders import PLACEHOLDERS
+from imgsrv.imaging.profiles import to_profile
 
 MAX_16_BITS = 65_535
 """Most repetitions that formats with animation can write down, and most steps of a duration."""
@@ -68,18 +69,32 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     form = FORMATS[name]
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
-    frames = tuple(_fit_for(form, frame, output.background) for frame in picture.frames)
+    frames, profile = _in_profile(form, picture)
+    frames = tuple(_fit_for(form, frame, output.background) for frame in frames)
     if output.colours is not None and "colours" in form.fields:
         frames = tuple(_reduced(frame, output.colours) for frame in frames)
     if form.options is None:
         raise RuntimeError(f"{name} is read only")
     options = {**form.options(output), **written_metadata(form, picture.metadata, output.metadata)}
+    if profile:
+        options["icc_profile"] = profile
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))
     if form.pillow == "ICO":
         # The picture alone; Pillow would write the usual sizes below it as well.
         options["sizes"] = [picture.size]
     frames[0].save(file, form.pillow, **options)
+
+
+def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], bytes | None]:
+    """The frames and the profile that goes with them; in sRGB where the format takes none."""
+    if picture.profile is None:
+        return picture.frames, None
+    if "icc" not in form.fields:
+        return tuple(to_profile(frame, picture.profile) for frame in picture.frames), None
+    # What became grey on its way is grey in any profile of RGB, but a file of one channel may not have it.
+    colours = (frame.convert("RGB") if frame.mode == "L" else frame for frame in picture.frames)
+    return tuple(colours), picture.profile
 
 
 def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:

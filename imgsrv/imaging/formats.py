@@ -123,31 +123,31 @@ def _plain(_output: Output) -> Mapping[str, Any]:
 
 KNOWN: dict[str, Format] = {
     "jpeg": Format(
-        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive", "subsampling"), _jpeg,
+        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive", "subsampling", "icc"), _jpeg,
         has_alpha=False, max_side=65_500,
     ),
-    "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort", "colours"), _png, has_animation=True),
+    "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort", "colours", "icc"), _png, has_animation=True),
     "webp": Format(
-        "WebP", "WEBP", "image/webp", (".webp",), ("quality", "lossless", "effort"), _webp,
+        "WebP", "WEBP", "image/webp", (".webp",), ("quality", "lossless", "effort", "icc"), _webp,
         has_animation=True, max_side=16_383,
     ),
     "avif": Format(
-        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort", "subsampling"), _avif,
+        "AVIF", "AVIF", "image/avif", (".avif",), ("quality", "lossless", "effort", "subsampling", "icc"), _avif,
         has_animation=True, max_side=32_768,
     ),
     "gif": Format(
         "GIF", "GIF", "image/gif", (".gif",), ("colours",), _plain,
         has_animation=True, has_metadata=False, max_duration_ms=655_350,
     ),
-    "tiff": Format("TIFF", "TIFF", "image/tiff", (".tif", ".tiff"), (), _tiff),
+    "tiff": Format("TIFF", "TIFF", "image/tiff", (".tif", ".tiff"), ("icc",), _tiff),
     "bmp": Format("BMP", "BMP", "image/bmp", (".bmp",), (), _plain, has_alpha=False, has_metadata=False),
     "jp2": Format(
         "JPEG 2000", "JPEG2000", "image/jp2", (".jp2", ".j2k"), ("quality", "lossless"), _jp2, has_metadata=False
     ),
     "ico": Format("Windows icon", "ICO", "image/x-icon", (".ico",), (), _plain, has_metadata=False, max_side=256),
     "heic": Format(
-        "HEIC", "HEIF", "image/heic", (".heic", ".heif"), ("quality", "lossless", "effort", "subsampling"), _heic,
-        max_side=16_384, extra="heif",
+        "HEIC", "HEIF", "image/heic", (".heic", ".heif"),
+        ("quality", "lossless", "effort", "subsampling", "icc"), _heic, max_side=16_384, extra="heif",
     ),
     "jxl": Format("JPEG XL", "JXL", "image/jxl", (".jxl",), ("quality", "lossless", "effort"), _jxl, extra="jxl"),
     "svg": Format("SVG", "SVG", "image/svg+xml", (".svg",), (), None, has_metadata=False, extra="svg"),

@@ -22,6 +22,7 @@ from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import Report, process_into
+from imgsrv.imaging.suiting import Offers
 from imgsrv.imaging.variants import Variant
 
 Place = tuple[int, int]
@@ -34,7 +35,7 @@ class Job:
 
     request_id: whose job it is, for the log of an engine that fails on it.  parts: where the further parts of the
     upload lie, by their names.  include: what the description has beside the facts of the header.  variants: what a
-    batch makes instead of one result, and archive: a key of ARCHIVES, into what.
+    batch makes instead of one result, and archive: a key of ARCHIVES, into what.  offers: what `format=auto` may be.
     """
 
     start: int
@@ -46,6 +47,7 @@ class Job:
     include: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     archive: str = "multipart"
+    offers: Offers = ()
 
     @property
     def end(self) -> int:
@@ -64,6 +66,7 @@ class Job:
             "include": self.include,
             "variants": [(one.name, str(one.pipeline), _wire_output(one.output)) for one in self.variants],
             "archive": self.archive,
+            "offers": self.offers,
         }
         return json.dumps(wire).encode()
 
@@ -78,9 +81,9 @@ class Job:
         variants = tuple(
             Variant(name, parse_pipeline(text), Output.model_validate(given)) for name, text, given in wire["variants"]
         )
-        return cls(
-            wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include, variants, wire["archive"]
-        )
+        offers = tuple((name, quality) for name, quality in wire["offers"])
+        of_all = wire["archive"], offers
+        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include, variants, *of_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
                 return _batched(data, job, limits, parts)
             if job.pipeline is None:
                 return _message({"info": describe_picture(data, limits, job.include)}), NO_RESULT
-            return _processed(data, job.pipeline, job.output, limits, parts)
+            return _processed(data, job.pipeline, job, limits, parts)
         except ImgsrvError as error:
             return _message({"error": error.to_wire()}), NO_RESULT
 
@@ -141,17 +144,17 @@ def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
 
 
 def _processed(
-    data: Data, pipeline: Pipeline, output: Output, limits: Limits, parts: Mapping[str, Data]
+    data: Data, pipeline: Pipeline, job: Job, limits: Limits, parts: Mapping[str, Data]
 ) -> tuple[bytes, memoryview]:
     file = io.BytesIO()
-    report = process_into(file, data, pipeline, output, limits, parts)
+    report = process_into(file, data, pipeline, job.output, limits, parts, offers=job.offers)
     _hand_back(report.pixels)
     return _message({"report": asdict(report)}), file.getbuffer()
 
 
 def _batched(data: Data, job: Job, limits: Limits, parts: Mapping[str, Data]) -> tuple[bytes, memoryview]:
     archive = ARCHIVES[job.archive]()
-    report = process_batch(archive, data, job.variants, limits, parts)
+    report = process_batch(archive, data, job.variants, limits, parts, offers=job.offers)
     _hand_back(report.pixels)
     return _message({"batch": asdict(report)}), archive.finish()
 

@@ -10,6 +10,7 @@ from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.extras import how_to_install
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.parameters import WHITE, ColourParameter, TargetParameter
+from imgsrv.imaging.profiles import Icc
 
 FormatName = Literal[
     "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "ico", "heic", "jxl",
@@ -20,7 +21,7 @@ OWNER = "output"
 """What an error calls the one who takes these parameters."""
 
 
-FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target")
+FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target", "icc")
 """Parameters that some formats have no use for."""
 
 NEEDS = {"target": "quality"}
@@ -65,6 +66,13 @@ class Output(BaseModel):
     ] = None
     frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation, counted from 0.")] = None
     page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF, counted from 1.")] = None
+    icc: Annotated[
+        Icc,
+        Field(
+            description="Colours of the result: `srgb` without a profile, `p3` (Display P3) or, of an RGB picture, its "
+            "own, with the profile.  Colours in parameters are then meant in it."
+        ),
+    ] = "srgb"
     background: Annotated[
         ColourParameter, Field(description="Shines through where the result's format has no transparency.")
     ] = WHITE

@@ -9,7 +9,8 @@ from PIL import Image
 from imgsrv.imaging.limits import Box, Size
 
 Frame = Image.Image
-"""One frame: a Pillow image of mode L, RGB or RGBA, 8 bits a channel, sRGB, upright, alpha not premultiplied."""
+"""One frame: a Pillow image of mode L, RGB or RGBA, 8 bits a channel, sRGB or of the picture's profile, upright, alpha
+not premultiplied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Metadata:
 class Picture:
     """Frames of one size, their durations in ms, how often they loop (0: for ever, None: once).
 
-    source: set by decoding at a smaller scale, spent by the first step.
+    source: set by decoding at a smaller scale, spent by the first step.  profile: of its colours; None is sRGB.
     """
 
     frames: tuple[Frame, ...]
@@ -56,6 +57,7 @@ class Picture:
     loop: int | None = None
     metadata: Metadata = field(default_factory=Metadata)
     source: Source | None = None
+    profile: bytes | None = None
 
     @property
     def size(self) -> Size:

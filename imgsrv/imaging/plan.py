@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgsrv.imaging.limits import Size
+from imgsrv.imaging.profiles import Icc
 
 if TYPE_CHECKING:
     # Operations that decode a second picture are part of a pipeline, and decoding needs the plan.
@@ -33,12 +34,13 @@ GLIMPSE_SIDE = 200
 class DecodePlan:
     """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted.
 
-    drawn: what a drawing's size is multiplied by, for it has pixels at any size.
+    drawn: what a drawing's size is multiplied by, for it has pixels at any size.  icc: what the colours become.
     """
 
     scale: int = 1
     all_frames: bool = False
     drawn: float = 1.0
+    icc: Icc = "srgb"
 
 
 def plan_decode(pipeline: Pipeline, size: Size, name: str, *, holds_frames: bool) -> DecodePlan:

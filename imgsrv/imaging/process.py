@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.plan import DecodePlan, plan_decode, plan_glimpse
+from imgsrv.imaging.suiting import Offers, choose
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
@@ -54,30 +55,39 @@ def process_into(
     limits: Limits,
     parts: Mapping[str, Data] = NO_PARTS,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    offers: Offers = (),
 ) -> Report:
-    """As `process`, but written into a file, which for a real one saves every copy in memory."""
+    """As `process`, but written into a file, which for a real one saves every copy in memory.
+
+    offers: what `format=auto` may be.
+    """
     started = clock()
     header = read_header(data, limits, output.index)
     name = result_format(header, output)
-    plan = plan_for(header, name, pipeline)
+    plan = plan_for(header, output, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
     result = pipeline.run(picture, limits, parts)
+    if output.format == "auto":
+        name, output = choose(result, header.format, offers, output)
     done = clock()
     encode(result, name, output, file)
     pixels = header.size[0] * header.size[1] * len(picture.frames)
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
 
 
-def plan_for(header: Header, name: str, pipeline: Pipeline) -> DecodePlan:
-    """What has to be decoded for a result in the format `name`."""
+def plan_for(header: Header, output: Output, pipeline: Pipeline) -> DecodePlan:
+    """What has to be decoded for the result; every frame for one that may be animated."""
+    name = result_format(header, output)
     if name in PLACEHOLDERS and not pipeline.steps:
         return plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
-    return plan_decode(pipeline, header.size, header.format, holds_frames=holds_frames(name))
+    is_animated = output.format == "auto" or holds_frames(name)
+    return replace(plan_decode(pipeline, header.size, header.format, holds_frames=is_animated), icc=output.icc)
 
 
 def result_format(header: Header, output: Output) -> str:
-    """The format that was asked for, or that of the input."""
+    """The format that was asked for, or that of the input; which it stays for `auto`, only pixels can tell."""
     if output.format not in (None, "auto"):
         return output.format
     return written_as(header.format)

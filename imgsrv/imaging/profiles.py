@@ -1,42 +1,68 @@
-"""Colour management: whatever the bytes meant, what comes out is sRGB, and no profile is left on it."""
+"""Colour management: whatever the bytes meant, what comes out is sRGB, or of the one profile that goes with it."""
 
 from __future__ import annotations
 
 import io
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from imgsrv.imaging.p3 import make_display_p3
 from imgsrv.imaging.picture import Frame
 
-_SRGB = ImageCms.createProfile("sRGB")
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 MAX_PROFILE_BYTES = 4 << 20
 """Those of presses have up to 3 MiB; what is larger is no use to anybody and would fill the cache."""
 
 SAME_LEVELS = 1
-"""A profile that moves no colour by more levels than this is taken for sRGB."""
+"""A profile that moves no colour by more levels than this is taken for the wanted one."""
+
+COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX")
+
+GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Frame:
-    """The image in mode L, RGB or RGBA with sRGB colours.
+Icc = Literal["srgb", "p3", "keep"]
+"""What the colours of a result are."""
+
+P3 = make_display_p3()
+
+
+def working_profile(image: Image.Image, profile: bytes | None, icc: Icc) -> bytes | None:
+    """The profile that the pixels of the image are to have; None is sRGB.
+
+    Only a profile of RGB is kept.  CMYK and LAB become sRGB then, and so does grey, which needs no other.
+    """
+    if icc == "p3":
+        return P3 if image.mode not in GREYS else None
+    is_kept = icc == "keep" and profile and image.mode in COLOURS and _is_usable(profile, "RGB")
+    return profile if is_kept else None
+
+
+def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None = None) -> Frame:
+    """The image in mode L, RGB or RGBA, in the colours of the wanted profile; None is sRGB, of either.
 
     An unusable profile, or one for another kind of pixels, is ignored, as browsers do; CMYK without a profile
     is converted as `(255 − ink) × (255 − black) / 255`.
     """
     image = _plain_mode(image)
-    if profile and len(profile) <= MAX_PROFILE_BYTES and image.mode in ("L", "RGB", "RGBA", "CMYK"):
-        image = _transformed(image, profile)
+    if profile and len(profile) > MAX_PROFILE_BYTES:
+        profile = None
+    if image.mode == "LAB":
+        return _from_lab(wanted).apply(image)
+    image = _transformed(image, profile, wanted)
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
-    """One of L, RGB, RGBA, CMYK; 16-bit greys become 8-bit ones by their high byte."""
+    """One of L, RGB, RGBA, CMYK, LAB; 16-bit greys become 8-bit ones by their high byte."""
     if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
         # A PNG or GIF without an alpha channel can still name one colour as transparent.
         return image.convert("RGBA")
-    if image.mode in ("L", "RGB", "RGBA", "CMYK"):
+    if image.mode in ("L", "RGB", "RGBA", "CMYK", "LAB"):
         return image
     if image.mode == "1":
         return image.convert("L")
@@ -48,9 +74,16 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if has_alpha else "RGB")
 
 
-def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
+def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None) -> Image.Image:
     colours = "RGB" if image.mode == "RGBA" else image.mode
-    transform = _transform(profile, colours)
+    if profile is not None and not _is_usable(profile, colours):
+        profile = None
+    if profile is None and image.mode == "CMYK":
+        image, colours = image.convert("RGB"), "RGB"
+    # Grey without a profile is grey in any.
+    if profile == wanted or (profile is None and colours != "RGB"):
+        return image
+    transform = _transform(profile, colours, wanted)
     if transform is None:
         return image
     if image.mode == "RGBA":
@@ -63,15 +96,34 @@ def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 @lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from the profile's colours to sRGB; None where there is nothing to do or nothing that can be done."""
+def _is_usable(profile: bytes, mode: str) -> bool:
+    """Can be read, and is for pixels of that mode."""
     try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)), _SRGB, mode, "RGB", ImageCms.Intent.PERCEPTUAL
-        )
+        _built(profile, mode, None)
     except (ImageCms.PyCMSError, OSError):
-        return None
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform | None:
+    """The way from the profile's colours to the wanted ones; None where there is nothing to do."""
+    transform = _built(profile, mode, wanted)
     return None if mode != "CMYK" and _keeps_colours(transform, mode) else transform
+
+
+def _built(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(_opened(profile), _opened(wanted), mode, "RGB", ImageCms.Intent.PERCEPTUAL)
+
+
+@lru_cache(maxsize=4)
+def _from_lab(wanted: bytes | None) -> ImageCms.ImageCmsTransform:
+    """From CIELAB under D50."""
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _opened(wanted), "LAB", "RGB")
+
+
+def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
+    return _SRGB if profile is None else ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
 def _keeps_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:

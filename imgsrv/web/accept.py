@@ -1,24 +1,28 @@
-"""`format=auto`: which format the client's Accept header asks for."""
+"""`format=auto`: which formats the client's Accept header offers; the engine chooses, which knows the picture."""
 
 from __future__ import annotations
 
 from falcon.util import mediatypes
 
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import WRITTEN
+from imgsrv.imaging.suiting import Offers
+
+EVERYWHERE = ("jpeg", "png", "gif")
+"""Formats that are shown everywhere, so that a bare `*/*` may mean them."""
 
 
-def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
-    """The format to answer with: a key of FORMATS.
+def offers(accept: str, own: str, preferred: tuple[str, ...]) -> Offers:
+    """The formats that may be answered with, best first, and the q of each.
 
-    own: the input's format, or what stands in for it.  preferred: what the server may choose instead, best first.
-    A preferred format needs to be named by the client: a bare `*/*` says nothing about what it can show.  Among
-    the ones it names, the highest q wins, then the server's order; without any it is the input's own.
+    own: the input's format.  preferred: what the server may choose, best first; each needs to be named by the client,
+    for a bare `*/*` says nothing about what it can show.
     """
     accept = accept.lower()
-    named = {name: _named_quality(accept, FORMATS[name].media_type) for name in preferred}
-    best = max(named, key=lambda name: named[name], default=own)
-    own_quality = _quality(FORMATS[own].media_type, accept)
-    return best if named.get(best, 0.0) > 0 and named[best] >= own_quality else own
+    found = {name: _named_quality(accept, WRITTEN[name].media_type) for name in preferred if name in WRITTEN}
+    for name in (own, *EVERYWHERE):
+        if name in WRITTEN and not found.get(name):
+            found[name] = _quality(WRITTEN[name].media_type, accept)
+    return tuple((name, quality) for name, quality in found.items() if quality > 0)
 
 
 def prefers(accept: str, wanted: str, usual: str) -> bool:

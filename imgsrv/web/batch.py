@@ -31,11 +31,11 @@ from imgsrv.web.images import (
     OUTPUT_PARAMETERS,
     Services,
     look_at,
+    offered,
     pairs_of,
     performed,
     receive_parts,
     request_id,
-    settled,
     tell_timings,
 )
 from imgsrv.web.multipart import FILE_PART
@@ -73,10 +73,8 @@ class BatchRoute:
             variants = _variants(wish, body.file, parts.pop(OUTPUTS_PART, None))
             _check_parts(variants, parts.keys() - {FILE_PART})
             upload = look_at(self._services, body, parts)
-            variants = tuple(
-                replace(one, output=settled(self._services, req, upload.format, one.output)) for one in variants
-            )
             job = upload.batch(variants, archive, request_id(req))
+            job = replace(job, offers=offered(self._services, req, upload.format))
             answer, result = await performed(self._services, req, body, job)
         if answer.batch is None:
             raise RuntimeError("the engine answered without a batch")

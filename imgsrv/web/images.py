@@ -7,7 +7,7 @@ import mmap
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -17,7 +17,6 @@ from falcon.asgi import Request, Response
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.batch import BatchReport
-from imgsrv.imaging.formats import written_as
 from imgsrv.imaging.glance import glance
 from imgsrv.imaging.info import parse_include
 from imgsrv.imaging.job import Answer, Job, Place, read_answer
@@ -27,11 +26,12 @@ from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.imaging.placeholders import media_type_of
 from imgsrv.imaging.process import Report
+from imgsrv.imaging.suiting import Offers
 from imgsrv.imaging.validation import closest, validate
 from imgsrv.imaging.variants import Variant
 from imgsrv.observe.board import Row
 from imgsrv.resources import needing
-from imgsrv.web.accept import negotiate
+from imgsrv.web.accept import offers
 from imgsrv.web.admission import Admission
 from imgsrv.web.body import Body
 from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
@@ -134,19 +134,15 @@ async def _answer_picture(services: Services, req: Request, resp: Response, pipe
         upload = await _receive_picture(services, req, body, pipeline)
         if output.format == "auto":
             resp.set_header("Vary", "Accept")
-        output = settled(services, req, upload.format, output)
-        answer, result = await performed(services, req, body, upload.job(pipeline, output, request_id(req)))
+        job = replace(upload.job(pipeline, output, request_id(req)), offers=offered(services, req, upload.format))
+        answer, result = await performed(services, req, body, job)
     _send_picture(req, resp, answer, result)
 
 
-def settled(services: Services, req: Request, own: str, output: Output) -> Output:
-    """The output with a format in the place of `auto`.  own: the input's."""
-    if output.format != "auto":
-        return output
+def offered(services: Services, req: Request, own: str) -> Offers:
+    """What `format=auto` may be.  own: the input's format."""
     preferred = tuple(services.settings.auto_formats.split(","))
-    return output.model_copy(
-        update={"format": negotiate(req.get_header("Accept") or "*/*", written_as(own), preferred)}
-    )
+    return offers(req.get_header("Accept") or "*/*", own, preferred)
 
 
 async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:

@@ -1,12 +1,22 @@
-"""`format=auto`: the Accept headers that browsers and tools send, and what each of them gets."""
+"""`format=auto`: the Accept headers that browsers and tools send, and what each of them gets for a photograph."""
 
 from __future__ import annotations
 
 import pytest
+from pictures import sample
 
-from imgsrv.web.accept import negotiate
+from imgsrv.imaging.output import Output
+from imgsrv.imaging.picture import Picture
+from imgsrv.imaging.suiting import choose
+from imgsrv.web.accept import offers
 
 SERVER = ("webp", "avif")
+
+
+def negotiate(accept: str, own: str, preferred: tuple[str, ...]) -> str:
+    """What a photograph is answered in."""
+    photograph = Picture((sample("chelsea.png"),), own)
+    return choose(photograph, own, offers(accept, own, preferred), Output())[0]
 
 
 @pytest.mark.parametrize(
@@ -18,8 +28,9 @@ SERVER = ("webp", "avif")
         pytest.param("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "jpeg", "webp", id="chrome"),
         pytest.param("image/webp,image/png;q=0.8,*/*;q=0.5", "png", "webp", id="webp-before-its-own"),
         pytest.param("*/*", "jpeg", "jpeg", id="curl"),
-        pytest.param("image/*", "png", "png", id="any-picture"),
-        pytest.param("", "gif", "gif", id="empty"),
+        pytest.param("image/*", "png", "jpeg", id="any-picture"),
+        pytest.param("image/*", "avif", "avif", id="its-own-is-as-good"),
+        pytest.param("", "jp2", "jp2", id="empty"),
         pytest.param("image/avif", "jpeg", "avif", id="avif-alone"),
         pytest.param("image/avif, image/webp;q=0.9", "jpeg", "avif", id="avif-preferred"),
         pytest.param("image/avif;q=0.9, image/webp", "jpeg", "webp", id="webp-preferred"),

@@ -157,7 +157,7 @@ def test_a_background_shines_through_a_transparent_picture(client: httpx.Client)
         pytest.param("image/avif,image/webp,*/*;q=0.8", "JPEG", "image/webp", id="browser"),
         pytest.param("image/avif", "JPEG", "image/avif", id="avif"),
         pytest.param("*/*", "PNG", "image/png", id="anything"),
-        pytest.param(None, "GIF", "image/gif", id="nothing-said"),
+        pytest.param(None, "GIF", "image/png", id="nothing-said"),
     ],
 )
 def test_an_automatic_format_follows_accept_and_says_so(
