@@ -19,7 +19,7 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from imgsrv.errors import BadSetting
-from imgsrv.values import a_folder, a_group, a_user, networks
+from imgsrv.values import a_folder, a_group, a_user, networks, no_folder
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
 
@@ -176,6 +176,18 @@ class Settings(BaseSettings):
         "info"
     )
     access_log: Annotated[bool, Field(description="One line for each request.")] = True
+    log_file: Annotated[
+        str,
+        AfterValidator(no_folder),
+        Field(description="File for the log, opened again on SIGUSR1 and where it was moved; empty for stderr."),
+    ] = ""
+    log_max_size: Annotated[
+        ByteSize, Field(ge=0, description="Size, such as 100MB, at which the log file is rotated; 0 never does.")
+    ] = ByteSize(100_000_000)
+    log_max_age_s: Annotated[
+        float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False, description="Age at which it is; 0 never does.")
+    ] = 86_400.0
+    log_keep: Annotated[int, Field(ge=0, description="Rotated log files that are kept, compressed; 0 keeps all.")] = 14
 
 
 @dataclass(frozen=True)

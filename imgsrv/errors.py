@@ -500,6 +500,16 @@ class CannotListen(ImgsrvError):
         return f"cannot listen on {self.address}: {self.reason}"
 
 
+class CannotWriteLog(ImgsrvError):
+    """A log file that cannot be opened when the server starts."""
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"cannot write the log file {self.file}: {self.reason} (--log-file)"
+
+
 class HookFailed(ImgsrvError):
     """A function of the operator's that a worker calls cannot be loaded, raised, or took too long."""
 

@@ -21,6 +21,13 @@ def a_folder(name: str) -> str:
     return name
 
 
+def no_folder(name: str) -> str:
+    """A file that is there or can be made, or nothing."""
+    if name and Path(name).is_dir():
+        raise ValueError(f"{name} is a folder")
+    return name
+
+
 def a_user(name: str) -> str:
     """A user of this machine, or nothing."""
     if name:

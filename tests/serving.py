@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,7 +35,7 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEA
 
 
 class Server:
-    """`imgsrv serve` as a child process; its log is read as events."""
+    """`imgsrv serve` as a child process; its log is read as events, from stderr or the file that it is to have."""
 
     def __init__(
         self,
@@ -42,7 +43,11 @@ class Server:
         environment: dict[str, str] | None = None,
         program: list[str] | None = None,
         descriptors: tuple[int, ...] = (),
+        log_file: Path | None = None,
     ) -> None:
+        self.log_file = log_file
+        if log_file is not None:
+            flags = (*flags, f"--log-file={log_file}")
         command = program or [sys.executable, "-m", "imgsrv"]
         # Of its own, so that any number of servers may be named `default`.
         self.folder = Path(tempfile.mkdtemp(prefix="imgsrv-test-"))
@@ -73,13 +78,16 @@ class Server:
         """Return when it serves; fail with its log where it does not."""
         wait_until(lambda: self.named("serving") != [] or self.process.poll() is not None, "the server serves")
         assert self.process.poll() is None, [*self.other_lines, *self.events]
+        if self.log_file is not None:
+            self.port  # noqa: B018  kept while the event that tells it is still in the file
         return self
 
     def named(self, event: str) -> list[dict[str, Any]]:
         """The events of that name so far."""
-        return [found for found in list(self.events) if found["event"] == event]
+        filed = self.log_file.read_text().splitlines() if self.log_file and self.log_file.exists() else []
+        return [found for found in [*self.events, *map(json.loads, filed)] if found["event"] == event]
 
-    @property
+    @cached_property
     def port(self) -> int:
         return int(self.named("serving")[0]["port"])
 

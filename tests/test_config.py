@@ -142,6 +142,10 @@ WRONG = [
     ("log_format", "xml", "'auto', 'text' or 'json'"),
     ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("access_log", "perhaps", "valid boolean"),
+    ("log_file", "/", "/ is a folder"),
+    ("log_max_size", "large", "byte string"),
+    ("log_max_age_s", "-1", "greater than or equal to 0"),
+    ("log_keep", "-1", "greater than or equal to 0"),
 ]
 
 

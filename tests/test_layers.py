@@ -33,8 +33,8 @@ FORBIDDEN = {
 
 LARGEST_MODULE, LARGEST_FUNCTION = 250, 50
 
-LARGER_MODULES = {"errors.py": 350}
-"""Larger on purpose: every error on one page, most of them five lines."""
+LARGER_MODULES = {"errors.py": 350, "config.py": 350}
+"""Larger on purpose: every error on one page, most of them five lines, and every setting on one."""
 
 
 def _name(file: Path) -> str:

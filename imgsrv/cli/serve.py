@@ -23,11 +23,14 @@ from imgsrv.imaging.job import perform
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.observe.rotation import Rotation
+from imgsrv.observe.sink import Sink
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.control import Control
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.identity import Identity
+from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.master import Master
 from imgsrv.pool.operator import About
 from imgsrv.pool.runtime import Place, claim
@@ -56,15 +59,16 @@ def run(parsed: argparse.Namespace) -> int:
     """Serve; returns when everything in flight is done.  Raises BadSetting and CannotListen."""
     configuration = read_settings(parsed)
     settings = configuration.settings
-    configure_logs(settings.log_format, settings.log_level)
+    sink = configure_logs(settings.log_format, settings.log_level, settings.log_file)
     _raise_descriptor_limit()
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
     workers = worker_count(settings.workers)
     place = Place(runtime_folder(settings.runtime_dir), settings.name)
     identity = identity_of(settings)
+    sink.give_to(identity.user, identity.group)
     with claim(place) as claimed, open_listener(settings, identity) as listener:
-        work = _work(settings, listener.name, identity)
+        work = _work(settings, listener.name, identity, sink)
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
         gc.collect()
         gc.freeze()
@@ -76,6 +80,7 @@ def run(parsed: argparse.Namespace) -> int:
             partial(_announce, settings, listener, workers),
             limits,
             control=Control(claimed),
+            keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
             about=_about(configuration),
         )
         try:
@@ -85,7 +90,7 @@ def run(parsed: argparse.Namespace) -> int:
             return EXIT_FAILED
 
 
-def _work(settings: Settings, title: str, identity: Identity) -> Work:
+def _work(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
     limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
     return Work(
         make_front=partial(make_front, settings),
@@ -96,6 +101,7 @@ def _work(settings: Settings, title: str, identity: Identity) -> Work:
         title=title,
         hooks=hooks_of(settings),
         become=identity.take,
+        sink=sink,
     )
 
 
@@ -110,6 +116,7 @@ def _about(configuration: Configuration) -> About:
     values = settings.model_dump(mode="json")
     return About(
         name=settings.name,
+        log_file=os.path.realpath(settings.log_file) if settings.log_file else None,
         version=__version__,
         max_queue=settings.max_queue,
         description={

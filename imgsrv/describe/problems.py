@@ -12,6 +12,7 @@ from imgsrv.errors import (
     BadArgument,
     BadSetting,
     CannotListen,
+    CannotWriteLog,
     ClientGone,
     HookFailed,
     ImgsrvError,
@@ -20,7 +21,7 @@ from imgsrv.errors import (
 )
 
 NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (
-    *(BadArgument, BadSetting, CannotListen, HookFailed, NoWorkerCanBoot),
+    *(BadArgument, BadSetting, CannotListen, CannotWriteLog, HookFailed, NoWorkerCanBoot),
     *(LoadFailed, ClientGone),
 )
 """Raised before there is a server, where there is none, or when nobody is left to read the answer."""

@@ -36,6 +36,7 @@ WORKER_FIELDS = (
     "job_deadline_us",
     "job_busy_us",
     "request_us",
+    "log_records_lost",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"error_{code}" for code in CODES),
 )
@@ -49,6 +50,7 @@ MASTER_FIELDS = (
     "deaths",
     "is_stopping",
     "is_retired",
+    "master_log_records_lost",
     *(f"replaced_{reason}" for reason in REPLACED_FOR),
 )
 """Written by the master, in a part of the row of its own."""

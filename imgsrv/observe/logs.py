@@ -1,4 +1,4 @@
-"""Logs: an event name and facts, one `write` for each record, on standard error.
+"""Logs: an event name and facts, one `write` for each record, on standard error or in a file.
 
 log = get_logger(); log.info("worker_exit", slot=3, pid=4711, status=9)
 """
@@ -8,79 +8,56 @@ from __future__ import annotations
 import json
 import logging
 import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
 import structlog
 
+from imgsrv.observe.human import NO_WRAPPING, HumanRenderer
+from imgsrv.observe.sink import STANDARD_ERROR, LogFile, Sink
+
 Logger = structlog.typing.FilteringBoundLogger
 
-STANDARD_ERROR = 2
-
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class Sink:
-    """Standard error, a `write` for each record; one that cannot be written is lost, and no work with it.
+def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str = "") -> Sink:
+    """Set up the process's one logger; `auto` is text on a terminal and JSON lines elsewhere.
 
-    How many were lost is told as soon as it can be told.
+    file: empty for standard error.  Returns where it writes.  Raises CannotWriteLog.
     """
-
-    def __init__(self) -> None:
-        self._lost = 0
-
-    def write(self, text: str) -> None:
-        """Write a record."""
-        if self._lost and self._has_taken(_lost_record(self._lost)):
-            self._lost = 0
-        if not self._has_taken(text):
-            self._lost += 1
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-    @staticmethod
-    def _has_taken(text: str) -> bool:
-        data = text.encode(errors="backslashreplace")
-        try:
-            while data:
-                data = data[os.write(STANDARD_ERROR, data) :]
-        except OSError:
-            return False
-        return True
-
-
-def _lost_record(count: int) -> str:
-    return json.dumps({"count": count, "event": "log_records_lost", "level": "warning"}) + "\n"
-
-
-def configure_logs(style: Literal["auto", "text", "json"], level: str) -> None:
-    """Set up the process's one logger; `auto` is text on a terminal and JSON lines elsewhere."""
-    is_terminal = os.isatty(STANDARD_ERROR)
+    is_terminal = not file and os.isatty(STANDARD_ERROR)
     is_text = style == "text" or (style == "auto" and is_terminal)
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_text else "iso", utc=not is_text)
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(
-            colors=is_terminal,
-            pad_event_to=20,
-            sort_keys=False,
-            exception_formatter=structlog.dev.plain_traceback,
+        HumanRenderer(
+            os.get_terminal_size(STANDARD_ERROR).columns or NO_WRAPPING if is_terminal else NO_WRAPPING,
+            has_colours=is_terminal,
+            is_dated=not is_terminal,
         )
         if is_text
         else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     )
+    sink = LogFile(Path(file), _lost_record) if file else Sink(_lost_record)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            stamp,
-            *([] if is_text else [structlog.processors.format_exc_info]),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Sink())),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=True,
     )
+    return sink
 
 
 def get_logger() -> Logger:
     """The logger; configured or not, it is the same one everywhere."""
     return cast("Logger", structlog.get_logger())
+
+
+def _lost_record(count: int) -> str:
+    facts = {"count": count, "pid": os.getpid(), "event": "log_records_lost", "level": "warning"}
+    return json.dumps({**facts, "timestamp": datetime.now(UTC).isoformat()}) + "\n"

@@ -58,6 +58,8 @@ class BoardCollector(Collector):
         """Every metric there is, with its help text."""
         for count in COUNTERS:
             yield CounterMetricFamily(count.name, count.help, value=self._board.total(count.field) * count.unit)
+        lost = sum(map(self._board.total, ("log_records_lost", "master_log_records_lost")))
+        yield CounterMetricFamily("imgsrv_log_records_lost", "Log records that could not be written.", value=lost)
         yield self._errors()
         yield self._replacements()
         yield self._latency()

@@ -34,6 +34,10 @@ class Operable(Protocol):
         """Finish what is under way, or not even that, and end."""
         ...
 
+    def reopen_logs(self, caller: Caller) -> None:
+        """Open the log file again."""
+        ...
+
 
 AT_ONCE = "now"
 
@@ -79,6 +83,12 @@ COMMANDS = {
             "ping",
             "Ask whether the instance lives, and in which state.",
             lambda pool, caller, _: caller.done(pool.identity()),
+        ),
+        Command(
+            "reopen-logs",
+            "Open the log file again in every process, after it was moved.",
+            lambda pool, caller, _: pool.reopen_logs(caller),
+            signals=((signal.SIGUSR1, ""),),
         ),
         Command(
             "stop",

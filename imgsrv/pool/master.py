@@ -21,11 +21,13 @@ import setproctitle
 
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.observe.board import Board
+from imgsrv.observe.sink import Sink
 from imgsrv.pool import commands
 from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job, proportional_bytes
 from imgsrv.pool.control import Control
 from imgsrv.pool.events import Events
 from imgsrv.pool.exchange import Exchange
+from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.operator import About, Operator
 from imgsrv.pool.signals import Signalled, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
@@ -60,6 +62,7 @@ class Master:
     control: Control | None = None
     about: About = field(default_factory=About)
     events: Events = field(default_factory=Events)
+    keeper: LogKeeper = field(default_factory=lambda: LogKeeper(Sink()))
     clock: Callable[[], float] = time.monotonic
     children: dict[int, Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
@@ -76,6 +79,8 @@ class Master:
         self.board = Board(0, spare=self.size + SPARE_ROWS)
         self.exchange = self.make_exchange()
         self._operator = Operator(self)
+        # The master has no row of its own and writes no other field of this one.
+        self.keeper.count_lost_with(partial(self.board.row(0).add, "master_log_records_lost"))
 
     def run(self) -> int:
         """Keep the pool alive until a signal ends it; returns the exit status."""
@@ -146,6 +151,7 @@ class Master:
             self._leave_at = None
         if self._stop_at is not None and now > self._stop_at:
             self._kill_all()
+        self.keeper.tick(self._tell_workers_to_reopen)
 
     def _until_next(self) -> float:
         if self.control is not None and self.control.has_work():
@@ -284,6 +290,15 @@ class Master:
             self._was_forced = True
         level = self.events.warning if was_wanted else self.events.info
         level("worker_exit", slot=slot.index, pid=child.pid, reason=reason, next=slot.state.value)
+
+    def reopen_logs(self) -> None:
+        """Let every process write to the file that has the log's name now."""
+        self.keeper.reopen()
+        self._tell_workers_to_reopen()
+
+    def _tell_workers_to_reopen(self) -> None:
+        for pid in self.children:
+            os.kill(pid, signal.SIGUSR1)
 
     def _forget(self, line: socket.socket) -> None:
         with contextlib.suppress(KeyError):

@@ -77,6 +77,14 @@ class Operator:
         if at_once:
             self._master.end()
 
+    def reopen_logs(self, caller: Caller) -> None:
+        """Let every process write to the file that has the log's name now."""
+        if self._master.about.log_file is None:
+            caller.failed("the log goes to standard error; there is no --log-file to open again")
+            return
+        self._master.reopen_logs()
+        caller.done(f"every process writes to {self._master.about.log_file}")
+
     def stopped(self) -> None:
         """The last worker has gone."""
         for caller in self._stoppers:

@@ -11,7 +11,7 @@ from typing import Any
 
 from imgsrv.pool.events import Events
 
-HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import setproctitle
@@ -23,9 +24,11 @@ import uvloop
 from imgsrv.errors import HookFailed, ImgsrvError
 from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import Logger, get_logger
+from imgsrv.observe.sink import Sink
 from imgsrv.pool.engine import Engine, Perform
 from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.hooks import Hooks
+from imgsrv.pool.signals import HANDLED
 from imgsrv.pool.sockets import Listening
 
 PR_SET_PDEATHSIG = 1
@@ -69,6 +72,7 @@ class Work:
     self_test: raises where a worker could not do its work; the reason is shown to the operator.
     hooks: what the operator wants done in each worker.
     become: changes to the user that it is to run as.
+    sink: where everybody logs.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -79,6 +83,7 @@ class Work:
     title: str
     hooks: Hooks = field(default_factory=Hooks)
     become: Callable[[], None] = lambda: None
+    sink: Sink = field(default_factory=Sink)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,8 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     log = get_logger().bind(slot=given.slot, pid=os.getpid())
     row = given.row
     _reset(row)
+    work.sink.count_lost_with(partial(row.add, "log_records_lost"))
+    _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _listen_for_the_end(line, stop, is_orphan)
     engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop))
@@ -239,7 +246,21 @@ def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, is_orphan: asy
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     # A terminal that closes sends it to the group too; the master does not end for it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def _reopen_on_signal(sink: Sink) -> None:
+    """SIGUSR1 from the master says that the log file was moved.
+
+    Not one of the loop's own handlers: those end with the loop, and then the signal would end the process.
+    """
+    loop = asyncio.get_running_loop()
+
+    def wake(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(sink.reopen)
+
+    signal.signal(signal.SIGUSR1, wake)
 
 
 def _tell(line: socket.socket, message: bytes) -> None:

@@ -1,0 +1,120 @@
+"""`imgsrv logs`: the last records of a log and those to come, for people or as they are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from imgsrv.cli.instance import add_instance, ask, place_of
+from imgsrv.errors import BadArgument
+from imgsrv.observe.human import NO_WRAPPING, HumanRenderer
+from imgsrv.observe.logs import LEVELS
+from imgsrv.observe.reading import LogReader
+
+POLL_S = 0.2
+
+DEFAULT_LINES = 20
+
+
+def add_parser(commands: Any) -> None:
+    """Add `logs` to the commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "logs",
+        help="show what a log file says",
+        description="Show the last records of an instance's log file, rotated and compressed ones included.",
+    )
+    parser.add_argument("instance", nargs="?", metavar="NAME", help="the instance, as --name of the server")
+    parser.add_argument("--file", metavar="FILE", help="the log file instead, also of a server that does not run")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with those to come, across rotation")
+    parser.add_argument(
+        "-n", "--lines", type=_count, default=DEFAULT_LINES, metavar="N", help=f"how many (default {DEFAULT_LINES})"
+    )
+    parser.add_argument("--level", choices=tuple(LEVELS), default="debug", help="only those of this level and above")
+    parser.add_argument("--request", metavar="ID", help="only those of the request with this X-Request-Id")
+    parser.add_argument("--json", action="store_true", help="as they are, also on a terminal")
+    add_instance(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print; with --follow until Ctrl-C.  Raises BadArgument, BadSetting, NoSuchInstance and CommandFailed."""
+    path = Path(parsed.file) if parsed.file else _log_file(parsed)
+    with LogReader(path) as reader:
+        if not reader.is_there and not parsed.follow:
+            raise BadArgument(f"there is no log file {path}; give what --log-file of the server says")
+        try:
+            _show(reader, parsed)
+        except BrokenPipeError:
+            # Whoever read it has seen enough; nothing may be written at the end either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _log_file(parsed: argparse.Namespace) -> Path:
+    """What the running instance says."""
+    if parsed.instance:
+        parsed.name = parsed.instance
+    place = place_of(parsed)
+    found = ask(place, "status")["log_file"]
+    if found is None:
+        raise BadArgument(f"{place.name} logs to its standard error; start it with --log-file, or read that")
+    return Path(found)
+
+
+def _show(reader: LogReader, parsed: argparse.Namespace) -> None:
+    wanted, shown = _filter(parsed.level, parsed.request), _renderer(as_json=parsed.json)
+    for line in reversed(list(islice(filter(wanted, reader.backwards()), parsed.lines))):
+        print(shown(line))
+    sys.stdout.flush()
+    while parsed.follow:
+        for line in filter(wanted, reader.news()):
+            print(shown(line))
+        sys.stdout.flush()
+        time.sleep(POLL_S)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: it must be a whole number of at least 0")
+    return int(text)
+
+
+def _filter(level: str, request_id: str | None) -> Callable[[bytes], bool]:
+    least = LEVELS[level]
+
+    def is_wanted(line: bytes) -> bool:
+        record = _record(line)
+        if record is None:
+            # Of a line that is no record only its being there is known.
+            return level == "debug" and request_id is None
+        is_asked_for = request_id is None or record.get("request_id") == request_id
+        return is_asked_for and LEVELS.get(str(record.get("level")), least) >= least
+
+    return is_wanted
+
+
+def _renderer(*, as_json: bool) -> Callable[[bytes], str]:
+    if as_json or not sys.stdout.isatty():
+        return lambda line: line.decode(errors="replace")
+    human = HumanRenderer(os.get_terminal_size(sys.stdout.fileno()).columns or NO_WRAPPING, has_colours=True)
+
+    def shown(line: bytes) -> str:
+        record = _record(line)
+        return line.decode(errors="replace") if record is None else human.render(record)
+
+    return shown
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,145 @@
+"""The log file of a running server: moved, rotated, compressed and refused, while requests are served and counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import shutil
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from serving import Server, serving, wait_until
+from wire import Wire
+
+from imgsrv.observe.rotation import rotated_files
+
+CLIENTS, MOVES = 4, 4
+
+
+def records(*files: Path) -> list[dict[str, Any]]:
+    """The records of these files, each of which has to be whole."""
+    texts = [gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes() for file in files]
+    return [json.loads(line) for line in b"".join(texts).splitlines()]
+
+
+def ids(*files: Path) -> list[str]:
+    return [record["request_id"] for record in records(*files) if record["event"] == "request"]
+
+
+def ask(server: Server, name: str) -> None:
+    with Wire(server) as wire:
+        wire.send(f"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: {name}\r\n\r\n".encode())
+        assert wire.answer().status == 200
+
+
+def lost(server: Server) -> float:
+    with server.client() as client:
+        (line,) = [
+            line
+            for line in client.get("/metrics").text.splitlines()
+            if line.startswith("imgsrv_log_records_lost_total")
+        ]
+    return float(line.split()[1])
+
+
+class Numbered(threading.Thread):
+    """A client whose requests are numbered, until it is told to end."""
+
+    def __init__(self, server: Server, client: int) -> None:
+        super().__init__(daemon=True)
+        self._server, self._client, self.names, self.is_over = server, client, list[str](), threading.Event()
+
+    def run(self) -> None:
+        with Wire(self._server) as wire:
+            while not self.is_over.is_set():
+                name = f"{self._client}-{len(self.names)}"
+                wire.send(f"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: {name}\r\n\r\n".encode())
+                assert wire.answer().status == 200
+                self.names.append(name)
+
+
+def test_rotation_under_load_loses_tears_and_doubles_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "imgsrv.log"
+    with serving("--workers=2", "--log-max-size=5000", log_file=path) as server:
+        clients = [Numbered(server, number) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        moved: list[Path] = []
+        for goal in range(1, 1 + MOVES):
+            wait_until(lambda goal=goal: len(rotated_files(path)) >= goal, "the server rotates")  # type: ignore[misc]
+            # Somebody else does too, and says so.
+            moved.append(path.rename(tmp_path / f"moved-{goal}"))
+            server.signal(signal.SIGUSR1)
+            wait_until(path.exists, "the log file is there again")
+        for client in clients:
+            client.is_over.set()
+            client.join()
+        wait_until(
+            lambda: all(file.suffix == ".gz" for file in rotated_files(path)), "every rotated file is compressed"
+        )
+        server.stop()
+    found = ids(*rotated_files(path), *moved, path)
+    assert sorted(found) == sorted(name for client in clients for name in client.names)
+
+
+def test_a_file_moved_without_a_word_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "imgsrv.log"
+    with serving("--workers=2", log_file=path) as server:
+        path.rename(tmp_path / "moved")
+        wait_until(path.exists, "the log file is there again")
+
+        def all_have_it() -> bool:
+            return all(path in open_files(pid) for pid in (server.pid, *server.workers()))
+
+        wait_until(all_have_it, "every process writes to it")
+        ask(server, "after")
+        wait_until(lambda: ids(path) == ["after"], "the request is in it")
+
+
+def open_files(pid: int) -> list[Path]:
+    return [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def test_what_a_deleted_folder_costs_is_counted_and_told(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    path = folder / "imgsrv.log"
+    with serving("--workers=1", log_file=path) as server:
+        shutil.rmtree(folder)
+        wait_until(lambda: lost(server) >= 1, "a lost record is counted")
+        folder.mkdir()
+        wait_until(path.exists, "the log file is there again")
+        wait_until(lambda: told(server, path) >= 1, "the loss is told")
+        assert server.workers()
+
+
+def told(server: Server, path: Path) -> int:
+    ask(server, "more")
+    return sum(record["count"] for record in records(path) if record["event"] == "log_records_lost")
+
+
+def test_a_log_that_may_not_grow_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "imgsrv.log"
+    with serving("--workers=1", log_file=path) as server:
+        (worker,) = server.workers()
+        before = resource.prlimit(worker, resource.RLIMIT_FSIZE)
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, (path.stat().st_size + 100, before[1]))
+        for number in range(10):
+            ask(server, f"lost-{number}")
+        assert lost(server) >= 10
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, before)
+        ask(server, "found")
+        wait_until(lambda: ids(path) == ["found"], "it is written again")
+        (record,) = [record for record in records(path) if record["event"] == "log_records_lost"]
+        assert record["count"] >= 10
+        assert server.workers() == [worker]
+
+
+def test_a_log_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
+    server = Server(f"--log-file={tmp_path / 'no' / 'imgsrv.log'}")
+    assert server.wait_exit() == 2
+    assert "cannot write the log file" in server.other_lines[0]
+    server.stop()
