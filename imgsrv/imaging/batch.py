@@ -81,6 +81,7 @@ def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
         any(plan.all_frames for plan in plans),
         max(plan.drawn for plan in plans),
         variants[0].output.icc,
+        all(plan.is_deep for plan in plans),
     )
 
 

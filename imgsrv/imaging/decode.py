@@ -20,7 +20,7 @@ from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
-from imgsrv.imaging.profiles import to_profile, working_profile
+from imgsrv.imaging.profiles import deep_grey, to_profile, working_profile
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
 # Pillow warns of odd tags and of large pictures; the first do no harm, the second are ours to refuse.
@@ -188,7 +188,8 @@ def _frames(
             # Some decoders find the profile beside the pixels.
             profile = image.info.get("icc_profile")
             target = working_profile(image, profile, plan.icc)
-        frame = upright(to_profile(image, profile, target), header.orientation)
+        kept = deep_grey(image, profile) if plan.is_deep else None
+        frame = upright(kept or to_profile(image, profile, target), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))
     return _alike(frames), tuple(durations), target

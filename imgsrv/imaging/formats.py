@@ -153,6 +153,9 @@ KNOWN: dict[str, Format] = {
     "svg": Format("SVG", "SVG", "image/svg+xml", (".svg",), (), None, has_metadata=False, extra="svg"),
 }  # fmt: skip
 
+DEEP = ("png", "tiff")
+"""Formats that grey of 16 bits is written in."""
+
 FORMATS = {name: form for name, form in KNOWN.items() if not form.extra or form.extra in INSTALLED}
 
 WRITTEN = {name: form for name, form in FORMATS.items() if form.is_written}

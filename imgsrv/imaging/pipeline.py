@@ -67,6 +67,11 @@ class Pipeline:
     def __str__(self) -> str:
         return "/".join(map(str, self.steps))
 
+    @property
+    def keeps_depth(self) -> bool:
+        """No step does more than move pixels."""
+        return all(step.operation.keeps_depth(step.arguments) for step in self.steps)
+
     def check_parts(self, names: Collection[str]) -> None:
         """Raise MissingPart where a step needs a further part of the upload, UnusedPart where none needs one."""
         wanted = {part: step.operation.name for step in self.steps if (part := step.part) is not None}

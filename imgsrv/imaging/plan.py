@@ -35,12 +35,14 @@ class DecodePlan:
     """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted.
 
     drawn: what a drawing's size is multiplied by, for it has pixels at any size.  icc: what the colours become.
+    is_deep: grey of 16 bits stays that.
     """
 
     scale: int = 1
     all_frames: bool = False
     drawn: float = 1.0
     icc: Icc = "srgb"
+    is_deep: bool = False
 
 
 def plan_decode(pipeline: Pipeline, size: Size, name: str, *, holds_frames: bool) -> DecodePlan:

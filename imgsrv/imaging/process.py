@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
-from imgsrv.imaging.formats import written_as
+from imgsrv.imaging.formats import DEEP, written_as
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
@@ -83,7 +83,9 @@ def plan_for(header: Header, output: Output, pipeline: Pipeline) -> DecodePlan:
     if name in PLACEHOLDERS and not pipeline.steps:
         return plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
     is_animated = output.format == "auto" or holds_frames(name)
-    return replace(plan_decode(pipeline, header.size, header.format, holds_frames=is_animated), icc=output.icc)
+    plan = plan_decode(pipeline, header.size, header.format, holds_frames=is_animated)
+    is_deep = name in DEEP and output.format != "auto" and output.colours is None and pipeline.keeps_depth
+    return replace(plan, icc=output.icc, is_deep=is_deep)
 
 
 def result_format(header: Header, output: Output) -> str:

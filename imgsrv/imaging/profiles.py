@@ -20,6 +20,8 @@ MAX_PROFILE_BYTES = 4 << 20
 SAME_LEVELS = 1
 """A profile that moves no colour by more levels than this is taken for the wanted one."""
 
+TOP_16 = 65_535
+
 COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX")
 
 GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -57,6 +59,13 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
 
 
+def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
+    """The image as 16 bits of grey, if it has more than 8 and no profile that would have to be applied."""
+    if not image.mode.startswith("I") or (profile is not None and _is_usable(profile, "L")):
+        return None
+    return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
+
+
 def _plain_mode(image: Image.Image) -> Image.Image:
     """One of L, RGB, RGBA, CMYK, LAB; 16-bit greys become 8-bit ones by their high byte."""
     if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
@@ -67,7 +76,7 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, 65_535) >> 8).astype(np.uint8))
+        return Image.fromarray((np.asarray(image).clip(0, TOP_16) >> 8).astype(np.uint8))
     if image.mode == "F":
         return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
     has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info

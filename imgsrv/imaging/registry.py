@@ -40,6 +40,7 @@ class Operation:
     result_size: Callable[[Size, Any], Size]
     is_reduction: bool
     needs_every_pixel: Callable[[Any], bool]
+    keeps_depth: Callable[[Any], bool]
     read_part: ReadPart | None
     survey: Survey | None
 
@@ -77,6 +78,7 @@ def operation(
     check: Callable[[Any], None] | None = None,
     is_reduction: bool = False,
     needs_every_pixel: Callable[[Any], bool] = lambda _arguments: False,
+    keeps_depth: Callable[[Any], bool] = lambda _arguments: False,
     part: ReadPart | None = None,
     survey: Survey | None = None,
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
@@ -88,6 +90,7 @@ def operation(
     is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
         decoded at a smaller scale, as long as that still covers `size`.
     needs_every_pixel: with these arguments a JPEG must not be decoded at a smaller scale, even for a reduction.
+    keeps_depth: with these arguments it only moves pixels, so that it works on 16 bits as on 8.
     survey: looks at all frames at once and gives what the function takes as next argument, so that every frame of
         an animation is changed alike.
     part: the operation works with a further part of the upload, whose name is its parameter `part`; the function
@@ -106,6 +109,7 @@ def operation(
             result_size=size,
             is_reduction=is_reduction,
             needs_every_pixel=needs_every_pixel,
+            keeps_depth=keeps_depth,
             read_part=part,
             survey=survey,
         )

@@ -111,6 +111,27 @@ def test_transparency_of_every_frame_survives(name: str) -> None:
     assert np.asarray(last.getchannel("A")).max() <= 8
 
 
+@pytest.mark.parametrize("after", ["gif", "webp", "png"])
+@pytest.mark.parametrize(
+    ("form", "disposal"),
+    [("GIF", 0), ("GIF", 1), ("GIF", 2), ("GIF", 3), ("PNG", 0), ("PNG", 1), ("PNG", 2), ("WEBP", None)],
+)
+def test_however_frames_are_disposed_of_each_shows_what_it_showed(form: str, disposal: int | None, after: str) -> None:
+    frames = [Image.new("RGBA", (40, 30)) for _ in range(4)]
+    for at, frame in enumerate(frames):
+        frame.paste((255, 0, 0, 255), (at * 8, 5, at * 8 + 10, 20))
+        frame.paste((0, 0, 255, 255), (0, at * 5, 6, at * 5 + 5))
+    how = {"lossless": True} if disposal is None else {"disposal": disposal}
+    data = animation(frames, form, duration=[40, 50, 60, 70], **how)
+
+    made = run(data, "flop", format=after, lossless=after == "webp")
+
+    for before, got in zip(frames_of(data), frames_of(made), strict=True):
+        mirrored = before.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        assert np.array_equal(np.asarray(mirrored.convert("RGBa")), np.asarray(got.convert("RGBa")))
+    assert durations_of(made) == [40, 50, 60, 70]
+
+
 def test_the_still_picture_beside_an_animated_png_is_not_a_frame() -> None:
     data = animation([picture("R"), picture("G"), picture("B")], "PNG", default_image=True, duration=50)
     assert [drawn(frame) for frame in frames_of(run(data))] == ["G", "B"]

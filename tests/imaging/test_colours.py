@@ -90,7 +90,7 @@ def test_a_grey_picture_with_a_grey_profile_stays_grey() -> None:
 
 
 def test_sixteen_bits_of_grey_become_their_high_byte() -> None:
-    got = np.asarray(result(sixteen_bit()))
+    got = np.asarray(result(sixteen_bit(), format="bmp"))
     assert np.array_equal(got, (np.arange(65_536) >> 8).reshape(256, 256))
 
 

@@ -87,7 +87,13 @@ def _survey_crop(frames: Sequence[Frame], source: Source, arguments: Any) -> Box
     return left, top, left + size[0], top + size[1]
 
 
-@operation(size=_cropped_size, check=_check_crop, survey=_survey_crop)
+@operation(
+    size=_cropped_size,
+    check=_check_crop,
+    survey=_survey_crop,
+    # What attracts is looked for in 8 bits.
+    keeps_depth=lambda given: given.gravity != "smart",
+)
 def crop(
     frame: Frame,
     box: Box,

@@ -84,19 +84,22 @@ def rotate(
     return warp_affine(frame, matrix, _bounds(frame.size, matrix), background)
 
 
-@operation()
+@operation(keeps_depth=lambda _arguments: True)
 def flip(frame: Frame) -> Frame:
     """Mirror top to bottom."""
     return frame.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 
 
-@operation()
+@operation(keeps_depth=lambda _arguments: True)
 def flop(frame: Frame) -> Frame:
     """Mirror left to right."""
     return frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-@operation(size=lambda before, arguments: before[::-1] if arguments.value in SIDEWAYS else before)
+@operation(
+    size=lambda before, arguments: before[::-1] if arguments.value in SIDEWAYS else before,
+    keeps_depth=lambda _arguments: True,
+)
 def orient(
     frame: Frame,
     *,
