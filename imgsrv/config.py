@@ -176,6 +176,22 @@ class Settings(BaseSettings):
         "info"
     )
     access_log: Annotated[bool, Field(description="One line for each request.")] = True
+    slow_job_s: Annotated[Seconds, Field(description="Time from which on a job is logged as `slow_job`; 0 never.")] = (
+        5.0
+    )
+    crash_dir: Annotated[
+        str,
+        AfterValidator(a_folder),
+        Field(description="Folder for a report of each crash of a worker, the last hundred; empty for none."),
+    ] = ""
+    quarantine: Annotated[
+        str,
+        AfterValidator(a_folder),
+        Field(description="Folder for the pictures at which workers crashed, named by their SHA-256; empty for none."),
+    ] = ""
+    quarantine_max_size: Annotated[
+        ByteSize, Field(ge=0, description="Most bytes kept there, in at most a hundred pictures; the oldest go.")
+    ] = ByteSize(1_000_000_000)
     log_file: Annotated[
         str,
         AfterValidator(no_folder),

@@ -19,15 +19,18 @@ from imgsrv.cli.settings import add_settings, read_settings
 from imgsrv.config import Configuration, Settings, runtime_folder
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.fonts import use_fonts
-from imgsrv.imaging.job import perform
+from imgsrv.imaging.job import input_place, perform, plan_facts
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
+from imgsrv.observe.crashes import Keeping
 from imgsrv.observe.logs import configure_logs, get_logger
 from imgsrv.observe.rotation import Rotation
 from imgsrv.observe.sink import Sink
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.control import Control
+from imgsrv.pool.coroner import Coroner
 from imgsrv.pool.cpus import worker_count
+from imgsrv.pool.engine import Telling
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.identity import Identity
 from imgsrv.pool.logkeeper import LogKeeper
@@ -80,6 +83,7 @@ def run(parsed: argparse.Namespace) -> int:
             partial(_announce, settings, listener, workers),
             limits,
             control=Control(claimed),
+            coroner=_coroner(settings, sink),
             keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
             about=_about(configuration),
         )
@@ -102,12 +106,20 @@ def _work(settings: Settings, title: str, identity: Identity, sink: Sink) -> Wor
         hooks=hooks_of(settings),
         become=identity.take,
         sink=sink,
+        telling=Telling(plan_facts, settings.slow_job_s),
     )
 
 
 def hooks_of(settings: Settings) -> Hooks:
     """What the operator wants done in each worker."""
     return Hooks(settings.on_worker_start, settings.on_worker_stop, settings.hook_timeout_s)
+
+
+def _coroner(settings: Settings, sink: Sink) -> Coroner:
+    """Who looks into the deaths of workers."""
+    reports, inputs = (Path(folder) if folder else None for folder in (settings.crash_dir, settings.quarantine))
+    keeping = Keeping(reports, inputs, int(settings.quarantine_max_size))
+    return Coroner(plan_facts, input_place, keeping, sink.descriptor)
 
 
 def _about(configuration: Configuration) -> About:

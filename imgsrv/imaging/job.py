@@ -10,11 +10,12 @@ import ctypes
 import io
 import json
 import mmap
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from imgsrv.errors import ImgsrvError, from_wire
+from imgsrv.errors import ImgsrvError, UnsupportedFormat, from_wire
 from imgsrv.imaging.archive import ARCHIVES
 from imgsrv.imaging.batch import BatchReport, process_batch
 from imgsrv.imaging.info import describe_picture
@@ -22,6 +23,7 @@ from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import Report, process_into
+from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.suiting import Offers
 from imgsrv.imaging.variants import Variant
 
@@ -136,6 +138,48 @@ def read_answer(message: bytes) -> Answer:
     if "info" in wire:
         return Answer(info=wire["info"])
     return Answer(Report(**{**wire["report"], "size": tuple(wire["report"]["size"])}))
+
+
+def plan_facts(plan: bytes, message: bytes = b"") -> dict[str, Any]:
+    """What of a plan and of the answer to it is for a log: whose job it is, what it asks for, the milliseconds.
+
+    Of a plan that cannot be read, its text.
+    """
+    try:
+        wire = json.loads(plan)
+        said = json.loads(message) if message else {}
+        facts = {
+            "request_id": wire["request_id"],
+            "pipeline": _asked(wire),
+            "output": wire["output"],
+            "input_bytes": wire["size"],
+        }
+    except (ValueError, KeyError, TypeError):
+        return {"plan": plan.decode(errors="replace")}
+    report = said.get("report") or said.get("batch") or {}
+    stages = ("decode", "operations", "encode")
+    return {**facts, **{f"{name}_ms": round(report[f"{name}_s"] * 1000, 1) for name in stages if report}}
+
+
+def input_place(body: int, plan: bytes) -> tuple[str, int, int]:
+    """The format of a plan's picture by its first bytes, and where it lies in the body: start and size.
+
+    Raises ValueError or KeyError for a plan that cannot be read.
+    """
+    wire = json.loads(plan)
+    start, size = int(wire["start"]), int(wire["size"])
+    try:
+        found = sniff(os.pread(body, min(size, SNIFF_BYTES), start))
+    except UnsupportedFormat as error:
+        found = error.found
+    return found, start, size
+
+
+def _asked(wire: dict[str, Any]) -> str:
+    """The pipeline's text, and of what has none what it is."""
+    if wire["variants"]:
+        return " + ".join(text for _name, text, _output in wire["variants"])
+    return "info" if wire["pipeline"] is None else str(wire["pipeline"])
 
 
 def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:

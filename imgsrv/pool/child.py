@@ -10,10 +10,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgsrv.observe.board import Row, WorkerState
+from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
 from imgsrv.pool.worker import EXIT_BOOT_FAILED, Surroundings, Work, run_worker
@@ -66,6 +67,7 @@ class Child:
     generation: int = 1
     retired_at: float | None = None
     is_hung: bool = False
+    box: CrashBox = field(default_factory=CrashBox)
 
     def __post_init__(self) -> None:
         self.requests_before, self.jobs_before = self.row["requests"], self.row["jobs_done"]
@@ -131,11 +133,11 @@ def proportional_bytes(pid: int) -> int | None:
 
 
 def fork_worker(
-    work: Work, given: Surroundings, let_go: Callable[[], None], lines: Iterable[socket.socket]
+    work: Work, given: Surroundings, let_go: Callable[[], None], others: Iterable[socket.socket | CrashBox]
 ) -> tuple[int, socket.socket]:
     """The pid of a new worker and the master's end of its line, in the master; in the worker it does not return.
 
-    let_go: closes, in the worker, what is the master's.  lines: those of the other workers, the same.
+    let_go: closes, in the worker, what is the master's.  others: what is the other workers', the same.
     Raises OSError where the machine has no room.
     """
     with contextlib.ExitStack() as undo:
@@ -146,8 +148,8 @@ def fork_worker(
             pid = os.fork()
             if pid == 0:
                 # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
-                for line in (ours, *lines):
-                    line.close()
+                for each in (ours, *others):
+                    each.close()
                 _become_worker(work, given, let_go, theirs)
         undo.pop_all()
     return pid, ours

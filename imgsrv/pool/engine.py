@@ -8,10 +8,13 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
 from imgsrv.observe.board import Row, now_us
 from imgsrv.observe.logs import Logger
+from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.resources import needing
 
@@ -22,17 +25,41 @@ Perform = Callable[[int, bytes], tuple[bytes, Data]]
 """Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
 
 
+def _text(plan: bytes, _message: bytes = b"") -> dict[str, Any]:
+    return {"plan": plan.decode(errors="replace")}
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the log is told of jobs.
+
+    facts: what of a plan, and of the engine's message where there is one, is for the log.  slow_s: from this time on
+    a job is an event; 0 for never.
+    """
+
+    facts: Callable[[bytes, bytes], dict[str, Any]] = _text
+    slow_s: float = 0.0
+
+
 class Engine(threading.Thread):
     """Takes jobs from the exchange until it is stopped; the job at hand is always finished.
 
-    on_crash: called from the thread where it ends without having been stopped.
+    on_crash: called from the thread where it ends without having been stopped.  box: where the job at hand is noted.
     """
 
     def __init__(
-        self, exchange: Exchange, perform: Perform, row: Row, log: Logger, on_crash: Callable[[], None]
+        self,
+        exchange: Exchange,
+        perform: Perform,
+        row: Row,
+        log: Logger,
+        on_crash: Callable[[], None],
+        telling: Telling | None = None,
+        box: CrashBox | None = None,
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
+        self._telling, self._box = telling or Telling(), box
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
         self._at_work: Parcel | None = None
@@ -95,6 +122,8 @@ class Engine(threading.Thread):
         self._row.set("job_deadline_us", round(parcel.deadline * 1e6))
         self._row.set("job_began_us", began)
         self._row.add("jobs_begun")
+        if self._box is not None:
+            self._box.put(parcel.body, parcel.plan_start, len(parcel.plan))
         try:
             message, result = self._performed(parcel)
         except BaseException:
@@ -104,9 +133,14 @@ class Engine(threading.Thread):
         finally:
             self._at_work = None
         self._row.set("job_began_us", 0)
-        self._row.add("job_busy_us", now_us() - began)
+        if self._box is not None:
+            self._box.clear()
+        busy_us = now_us() - began
+        self._row.add("job_busy_us", busy_us)
         self._row.add("jobs_done")
         self._answer(parcel, message, result)
+        if 0 < self._telling.slow_s <= busy_us * 1e-6:
+            self._log.warning("slow_job", seconds=round(busy_us * 1e-6, 3), **self._telling.facts(parcel.plan, message))
 
     def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
         """Send the reply, or in its place what keeps it from being sent, and let go of the job."""
@@ -114,7 +148,7 @@ class Engine(threading.Thread):
             with needing("the result"):
                 parcel.answer(message, result)
         except (OSError, OutOfResources) as error:
-            self._log.exception("reply_not_sent", plan=parcel.plan.decode(errors="replace"))
+            self._log.exception("reply_not_sent", **self._telling.facts(parcel.plan, b""))
             try:
                 parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()))
             except OSError:
@@ -127,7 +161,7 @@ class Engine(threading.Thread):
                 return self._perform(parcel.body, parcel.plan)
         # A picture must not end the engine, whatever it makes a codec raise: its client gets a 5xx and the log all.
         except Exception as error:  # noqa: BLE001
-            self._log.exception("job_failed", plan=parcel.plan.decode(errors="replace"))
+            self._log.exception("job_failed", **self._telling.facts(parcel.plan, b""))
             return _wire(error if isinstance(error, ImgsrvError) else InternalError()), b""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from imgsrv.observe import compress
@@ -29,7 +31,7 @@ FAILED_S = 60.0
 class LogKeeper:
     """What the master's loop does for the log, if it is a file.  rotation: None for none.
 
-    tell_workers: called when they, too, have to open the file again.
+    workers: their pids; each is told by SIGUSR1 when it, too, has to open the file again.
     """
 
     def __init__(self, sink: Sink, rotation: Rotation | None = None) -> None:
@@ -40,7 +42,7 @@ class LogKeeper:
         self._at_work: Path | None = None
         self._log = get_logger()
 
-    def tick(self, tell_workers: Callable[[], None]) -> None:
+    def tick(self, workers: Iterable[int]) -> None:
         """Once in each turn of the loop."""
         now = time.monotonic()
         if now < self._look_at:
@@ -48,15 +50,16 @@ class LogKeeper:
         self._look_at = now + LOOK_S
         size = self._rotated(now)
         if self._sink.is_astray():
-            self._sink.reopen()
-            tell_workers()
+            self.reopen(workers)
             if size is not None:
                 self._log.info("log_rotated", bytes=size)
         self._compress(now)
 
-    def reopen(self) -> None:
-        """Somebody says that the file was moved."""
+    def reopen(self, workers: Iterable[int]) -> None:
+        """Let every process write to the file that has the log's name now."""
         self._sink.reopen()
+        for pid in workers:
+            os.kill(pid, signal.SIGUSR1)
 
     def count_lost_with(self, count: Callable[[int], None]) -> None:
         """Count records that this process loses so."""

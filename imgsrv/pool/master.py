@@ -25,6 +25,8 @@ from imgsrv.observe.sink import Sink
 from imgsrv.pool import commands
 from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job, proportional_bytes
 from imgsrv.pool.control import Control
+from imgsrv.pool.coroner import Coroner
+from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.events import Events
 from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.logkeeper import LogKeeper
@@ -62,6 +64,7 @@ class Master:
     control: Control | None = None
     about: About = field(default_factory=About)
     events: Events = field(default_factory=Events)
+    coroner: Coroner = field(default_factory=Coroner)
     keeper: LogKeeper = field(default_factory=lambda: LogKeeper(Sink()))
     clock: Callable[[], float] = time.monotonic
     children: dict[int, Child] = field(init=False, default_factory=dict)
@@ -151,7 +154,7 @@ class Master:
             self._leave_at = None
         if self._stop_at is not None and now > self._stop_at:
             self._kill_all()
-        self.keeper.tick(self._tell_workers_to_reopen)
+        self.keeper.tick(self.children)
 
     def _until_next(self) -> float:
         if self.control is not None and self.control.has_work():
@@ -197,6 +200,7 @@ class Master:
             # As process 1 of a container the master is also handed strangers' children.
             if (child := self.children.pop(pid, None)) is not None:
                 self._bury(child, os.waitstatus_to_exitcode(status))
+            self.coroner.reaped(pid)
 
     def _steer(self) -> None:
         """New connections go to the slots that serve; to all, to wait there, where none does."""
@@ -263,10 +267,10 @@ class Master:
         row = self.board.row(index)
         row.set("slot", slot.index)
         row.set("is_retired", 0)
-        lines = [child.line for child in self.children.values()]
-        given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid())
-        pid, line = fork_worker(self.work, given, self._let_go, lines)
-        return Child(pid, slot, row, index, line, last_job(row, self.limits.jobs), self.clock())
+        theirs = [each for child in self.children.values() for each in (child.line, child.box)]
+        given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid(), CrashBox())
+        pid, line = fork_worker(self.work, given, self._let_go, theirs)
+        return Child(pid, slot, row, index, line, last_job(row, self.limits.jobs), self.clock(), box=given.box)
 
     def _let_go(self) -> None:
         """In a worker: close what is the master's."""
@@ -284,21 +288,13 @@ class Master:
         slot.exited(child.pid, self.clock(), reason)
         if slot.state is State.FAILED:
             self.listener.turn_away(slot.index)
+        self.coroner.examine(child, 0 if self.is_stopping else exit_code, reason)
         if was_wanted:
             child.row.add("deaths")
         elif exit_code not in (0, -signal.SIGTERM) and self.is_stopping:
             self._was_forced = True
         level = self.events.warning if was_wanted else self.events.info
         level("worker_exit", slot=slot.index, pid=child.pid, reason=reason, next=slot.state.value)
-
-    def reopen_logs(self) -> None:
-        """Let every process write to the file that has the log's name now."""
-        self.keeper.reopen()
-        self._tell_workers_to_reopen()
-
-    def _tell_workers_to_reopen(self) -> None:
-        for pid in self.children:
-            os.kill(pid, signal.SIGUSR1)
 
     def _forget(self, line: socket.socket) -> None:
         with contextlib.suppress(KeyError):

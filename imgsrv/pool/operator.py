@@ -82,7 +82,7 @@ class Operator:
         if self._master.about.log_file is None:
             caller.failed("the log goes to standard error; there is no --log-file to open again")
             return
-        self._master.reopen_logs()
+        self._master.keeper.reopen(self._master.children)
         caller.done(f"every process writes to {self._master.about.log_file}")
 
     def stopped(self) -> None:

@@ -25,7 +25,8 @@ from imgsrv.errors import HookFailed, ImgsrvError
 from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import Logger, get_logger
 from imgsrv.observe.sink import Sink
-from imgsrv.pool.engine import Engine, Perform
+from imgsrv.pool.crashbox import CrashBox
+from imgsrv.pool.engine import Engine, Perform, Telling
 from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.signals import HANDLED
@@ -72,7 +73,7 @@ class Work:
     self_test: raises where a worker could not do its work; the reason is shown to the operator.
     hooks: what the operator wants done in each worker.
     become: changes to the user that it is to run as.
-    sink: where everybody logs.
+    sink: where everybody logs.  telling: what the log is told of jobs.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -84,6 +85,7 @@ class Work:
     hooks: Hooks = field(default_factory=Hooks)
     become: Callable[[], None] = lambda: None
     sink: Sink = field(default_factory=Sink)
+    telling: Telling = field(default_factory=Telling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Surroundings:
     exchange: Exchange
     board: Board
     master_pid: int
+    box: CrashBox
 
     def server_stops(self) -> bool:
         """The whole server stops, or has lost its master."""
@@ -107,6 +110,7 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     work.become()
     # After it: the kernel forgets the wish when the user changes.
     _die_with_master(given.master_pid)
+    given.box.watch_signals()
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
         work.hooks.call_start(given.slot)
@@ -130,7 +134,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _listen_for_the_end(line, stop, is_orphan)
-    engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop))
+    engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop), work.telling, given.box)
     try:
         work.self_test()
         front = work.make_front(given.exchange, given.board, row)

@@ -104,5 +104,5 @@ class Front:
             self._log.warning("request_failed", request_id=request_id, code=error.code, reason=str(error))
         if self.settings.access_log:
             self._log.info(
-                "request_refused", id=request_id, status=error.status_hint, code=error.code, reason=str(error)
+                "request_refused", request_id=request_id, status=error.status_hint, code=error.code, reason=str(error)
             )

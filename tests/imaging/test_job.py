@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imgsrv.errors import Undecodable
-from imgsrv.imaging.job import Job, perform, read_answer
+from imgsrv.imaging.job import Job, perform, plan_facts, read_answer
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
@@ -80,3 +80,28 @@ def test_the_memory_of_a_large_picture_is_handed_back(body: int) -> None:
     assert result
     result.release()
     assert psutil.Process().memory_info().rss - before < 50e6
+
+
+def test_a_log_is_told_whose_job_it_is_what_it_asks_for_and_how_long_each_stage_took(body: int) -> None:
+    picture = _drawn(20, 10)
+    os.pwrite(body, picture, 0)
+    plan = Job(0, len(picture), parse_pipeline("resize:width=4/flip"), Output(quality=40), "a1b2").to_bytes()
+
+    facts = plan_facts(plan, perform(body, plan, Limits())[0])
+
+    assert {name: facts[name] for name in ("request_id", "pipeline", "output", "input_bytes")} == {
+        "request_id": "a1b2",
+        "pipeline": "resize:width=4/flip",
+        "output": {"quality": 40},
+        "input_bytes": len(picture),
+    }
+    assert all(facts[f"{stage}_ms"] >= 0 for stage in ("decode", "operations", "encode"))
+
+
+def test_a_log_is_told_the_text_of_a_plan_that_cannot_be_read() -> None:
+    assert plan_facts(b"\xff{") == {"plan": "\ufffd{"}
+    assert plan_facts(b"{}") == {"plan": "{}"}
+
+
+def test_a_log_is_told_of_a_description_that_it_is_one() -> None:
+    assert plan_facts(Job(0, 7, None, Output(), "a1b2").to_bytes())["pipeline"] == "info"

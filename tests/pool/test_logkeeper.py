@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from serving import Server, serving, wait_until
-from wire import Wire
+from wire import PNG, Wire, post
 
 from imgsrv.observe.rotation import rotated_files
 
@@ -143,3 +143,15 @@ def test_a_log_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> Non
     assert server.wait_exit() == 2
     assert "cannot write the log file" in server.other_lines[0]
     server.stop()
+
+
+def test_a_slow_job_is_told_with_its_request_its_pipeline_and_its_stages() -> None:
+    with serving("--workers=1", "--slow-job-s=0.000001") as server:
+        with Wire(server) as wire:
+            wire.send(post("/flip", PNG, "X-Request-Id: a1b2"))
+            assert wire.answer().status == 200
+        wait_until(lambda: server.named("slow_job") != [], "the job is told of")
+        (event,) = server.named("slow_job")
+    assert (event["request_id"], event["pipeline"], event["level"]) == ("a1b2", "flip", "warning")
+    assert event["seconds"] > 0
+    assert {"decode_ms", "operations_ms", "encode_ms"} <= set(event)

@@ -1,0 +1,75 @@
+"""The crash box: what a worker works on, where its master finds it when the worker is dead.
+
+A descriptor that lies in a socket lives as long as the socket does, and this one the master holds too.  The engine
+puts the body of its job in before it begins and takes it out when it is done; whatever ends the process in between,
+also where front and engine die together, the body with its plan is still there.  The master does not listen on it,
+so nobody is woken.  Beside it lies a memfd for the stacks that the dying process may write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+NOTE = struct.Struct("<QQ")
+"""Where the plan starts in the body's file, and its length."""
+
+STACK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a dead worker left.  body: of the job at hand, with its plan; None where there was none.
+
+    stack: of all its threads, as the interpreter's handler of deadly signals wrote it; empty where it could not.
+    """
+
+    body: int | None
+    plan: bytes
+    stack: str
+
+
+class CrashBox:
+    """One worker's.  Made by the master, used by the engine."""
+
+    def __init__(self) -> None:
+        self._inside, self._outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._inside.setblocking(False)
+        self._outside.setblocking(False)
+        self._stack = os.fdopen(os.memfd_create("imgsrv-stack"), "r+b", buffering=0)
+
+    def watch_signals(self) -> None:
+        """In the worker: write the stacks of all threads here when a signal such as SIGSEGV ends it."""
+        faulthandler.enable(self._stack)
+
+    def put(self, body: int, plan_start: int, plan_size: int) -> None:
+        """A job begins.  A box that has no room only makes a crash less clear."""
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._inside, [NOTE.pack(plan_start, plan_size)], [body])
+
+    def clear(self) -> None:
+        """The job is done.  The kernel drops the descriptor, because none is asked for."""
+        with contextlib.suppress(BlockingIOError):
+            self._outside.recv(NOTE.size)
+
+    def open(self) -> Remains:
+        """What the worker left, for its master; the descriptor is the caller's to close."""
+        stack = os.pread(self._stack.fileno(), STACK_BYTES, 0).decode(errors="replace")
+        try:
+            note, descriptors, _flags, _address = socket.recv_fds(self._outside, NOTE.size, 1)
+        except BlockingIOError:
+            return Remains(None, b"", stack)
+        if not descriptors:
+            return Remains(None, b"", stack)
+        start, size = NOTE.unpack(note)
+        return Remains(descriptors[0], os.pread(descriptors[0], size, start), stack)
+
+    def close(self) -> None:
+        """Let go of it: in the master when the worker is buried, in a worker what belongs to others."""
+        self._inside.close()
+        self._outside.close()
+        self._stack.close()
