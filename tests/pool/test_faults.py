@@ -32,7 +32,7 @@ FORM = "Content-Type: multipart/form-data; boundary=XX"
 LARGE = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=2&format=jpeg"
 """A third of a gigabyte for a small picture."""
 
-LONG = "/pipeline?ops=resize:width=2000,enlarge=true" + "/blur:sigma=3.9" * 12
+LONG = "/pipeline?ops=resize:width=2000,enlarge=true" + "/blur:sigma=3.9" * 25
 """More than a second of work for a small picture, in little memory."""
 
 ENDLESS = "/pipeline?ops=resize:width=5000,enlarge=true" + "/blur:sigma=3.9" * 30
