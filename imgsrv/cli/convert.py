@@ -20,7 +20,7 @@ from imgsrv.cli.targets import STANDARD, is_folder, plan, split_positionals, suf
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.fonts import use_fonts
-from imgsrv.imaging.formats import SUFFIXES, WRITTEN
+from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.pipeline import parse_pipeline
@@ -130,9 +130,9 @@ def _output(args: argparse.Namespace, out: str) -> Output:
     if given.get("format") == "auto":
         raise BadArgument("--format auto follows the Accept header of a request; name a format or leave it out")
     if out != STANDARD and not is_folder(out) and "format" not in given:
-        if Path(out).suffix.lower() not in SUFFIXES:
+        if Path(out).suffix.lower() not in KNOWN_SUFFIXES:
             raise BadArgument(f"{out} says no format; give --format, end it with / or with one of {suffixes()}")
-        given["format"] = SUFFIXES[Path(out).suffix.lower()]
+        given["format"] = KNOWN_SUFFIXES[Path(out).suffix.lower()]
     return validate(Output, given, owner=OWNER).check()
 
 

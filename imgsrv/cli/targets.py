@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imgsrv.cli.conversion import Conversion
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
-from imgsrv.imaging.formats import SUFFIXES, written_as
+from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.placeholders import suffix_of
@@ -40,7 +40,7 @@ def split_positionals(paths: Sequence[str]) -> Positionals:
 
 
 def _is_target(text: str) -> bool:
-    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in (*SUFFIXES, TEXT_SUFFIX)
+    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in (*KNOWN_SUFFIXES, TEXT_SUFFIX)
 
 
 def is_folder(text: str) -> bool:

@@ -19,6 +19,9 @@ EFFORT_STEPS = 9
 """`effort` is 0 (fastest) to 9 (smallest) for every format; a row maps it onto the encoder's own scale."""
 
 
+HIGHEST_QUALITY = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One picture format.
@@ -114,7 +117,9 @@ def _heic(output: Output) -> Mapping[str, Any]:
 def _jxl(output: Output) -> Mapping[str, Any]:
     # Effort 3 takes an eighth of the time of 7, libjxl's own choice, and its files are no larger at a quality of 80.
     effort = 3 if output.effort is None else max(1, output.effort)
-    return {"quality": output.quality, "lossless": output.lossless, "effort": effort, "num_threads": 0}
+    # The best quality is a distance of 0, which libjxl takes from lossless files alone.
+    is_exact = output.lossless or output.quality == HIGHEST_QUALITY
+    return {"quality": output.quality, "lossless": is_exact, "effort": effort, "num_threads": 0}
 
 
 def _plain(_output: Output) -> Mapping[str, Any]:
@@ -168,3 +173,6 @@ def written_as(name: str) -> str:
 
 
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
+
+KNOWN_SUFFIXES = {suffix: name for name, form in KNOWN.items() for suffix in form.suffixes}
+"""Also those of formats whose extra is not there."""

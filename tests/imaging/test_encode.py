@@ -18,7 +18,7 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.process import process_into
 
-LOSSY = ["jpeg", "webp", "avif", "jp2"]
+LOSSY = [name for name, form in WRITTEN.items() if "quality" in form.fields]
 LOSSLESS = ["png", "tiff", "bmp", "webp", "jp2"]
 
 

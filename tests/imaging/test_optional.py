@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from pictures import corpus, encoded, levels, opened, psnr, result, run, sample
 from PIL import ExifTags, Image
 
+from imgsrv.cli.main import run as command
 from imgsrv.errors import TooManyPixels, Undecodable, UnusableParameters
 from imgsrv.imaging import output as outputs
 from imgsrv.imaging.formats import FORMATS, KNOWN
@@ -99,6 +101,14 @@ def test_bytes_that_lie_about_the_size_are_refused(name: str) -> None:
         run(lying, limits=Limits(max_pixels=100_000))
 
 
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_bytes_and_likeness_bound_the_quality(name: str) -> None:
+    data = encoded(sample("chelsea.png").resize((120, 80)))
+    assert len(run(data, format=name, max_bytes=2500)) <= 2500
+    low, high = (len(run(data, format=name, target=target)) for target in (0.8, 0.97))
+    assert low < high
+
+
 def test_a_heic_of_the_corpus_is_read() -> None:
     if "heic" not in FORMATS:
         pytest.skip("the extra heif is not installed")
@@ -111,6 +121,16 @@ def test_a_format_without_its_extra_is_not_written_and_says_what_adds_it(monkeyp
     monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
     with pytest.raises(UnusableParameters, match=r"pip install 'imgsrv\[heif\]' adds it"):
         Output(format="heic").check()
+
+
+def test_a_target_of_a_format_without_its_extra_is_known_for_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
+    source = tmp_path / "in.png"
+    source.write_bytes(encoded(sample("chelsea.png")))
+    assert command(["convert", str(source), str(tmp_path / "out.jxl")]) == 2
+    assert "pip install 'imgsrv[jxl]' adds it" in capsys.readouterr().err
 
 
 def test_the_names_of_output_formats_are_those_of_the_tables() -> None:
