@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -16,14 +17,14 @@ from typing import Any
 from imgsrv import __version__
 from imgsrv.cli.listening import identity_of, open_listener
 from imgsrv.cli.settings import add_settings, read_settings
-from imgsrv.config import Configuration, Settings, runtime_folder
+from imgsrv.config import Configuration, Settings, notify_socket, runtime_folder, watchdog_s
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.fonts import use_fonts
 from imgsrv.imaging.job import input_place, perform, plan_facts
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
 from imgsrv.observe.crashes import Keeping
-from imgsrv.observe.logs import configure_logs, get_logger
+from imgsrv.observe.logs import configure_logs
 from imgsrv.observe.rotation import Rotation
 from imgsrv.observe.sink import Sink
 from imgsrv.pool.child import WorkerLimits
@@ -31,10 +32,12 @@ from imgsrv.pool.control import Control
 from imgsrv.pool.coroner import Coroner
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.engine import Telling
+from imgsrv.pool.events import Events
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.identity import Identity
 from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.master import Master
+from imgsrv.pool.notify import Notifier
 from imgsrv.pool.operator import About
 from imgsrv.pool.runtime import Place, claim
 from imgsrv.pool.sockets import Listening
@@ -80,12 +83,14 @@ def run(parsed: argparse.Namespace) -> int:
             listener,
             work,
             workers,
-            partial(_announce, settings, listener, workers),
+            partial(_announce, settings, listener, workers, events := Events()),
             limits,
             control=Control(claimed),
             coroner=_coroner(settings, sink),
             keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
             about=_about(configuration),
+            events=events,
+            on_turn=_notify(events),
         )
         try:
             return master.run()
@@ -143,15 +148,24 @@ def _about(configuration: Configuration) -> About:
     )
 
 
+def _notify(events: Events) -> Callable[[bool], None]:
+    """Tell systemd what becomes of the service, where it has asked; returns what to call in each turn of the loop."""
+    if not (address := notify_socket()):
+        return lambda _is_healthy: None
+    notifier = Notifier(address, watchdog_s())
+    events.observers.append(notifier.observe)
+    return notifier.turn
+
+
 def _raise_descriptor_limit() -> None:
     """Every waiting job holds descriptors; the soft limit of 1024 dates from a time without them."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _announce(settings: Settings, listener: Listening, workers: int) -> None:
+def _announce(settings: Settings, listener: Listening, workers: int, events: Events) -> None:
     """Say to a person where the server is and what to try; to a machine the same as one event."""
-    get_logger().info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
+    events.info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
     if settings.log_format == "json":
         return
     # Over a unix socket curl takes any host.

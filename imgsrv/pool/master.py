@@ -53,6 +53,7 @@ class Master:
 
     on_ready: called once, when a worker serves and every other one does too or has failed to.
     control: where operators ask for something; without one, only signals do.
+    on_turn: called in each turn of the loop with whether the pool does its work.
     """
 
     listener: Listening
@@ -66,6 +67,7 @@ class Master:
     events: Events = field(default_factory=Events)
     coroner: Coroner = field(default_factory=Coroner)
     keeper: LogKeeper = field(default_factory=lambda: LogKeeper(Sink()))
+    on_turn: Callable[[bool], None] = lambda _is_healthy: None
     clock: Callable[[], float] = time.monotonic
     children: dict[int, Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
@@ -104,6 +106,7 @@ class Master:
                     self.control.turn()
                 self._reap()
                 self._steer()
+                self.on_turn(self.is_stopping or any(slot.state is State.READY for slot in self.slots))
         self.listener.close()
         self._operator.stopped()
         if self.control is not None:
@@ -160,8 +163,7 @@ class Master:
         if self.control is not None and self.control.has_work():
             return 0.0
         due = [slot.due for slot in self.slots if slot.state is State.BACKOFF]
-        if self._leave_at is not None:
-            due.append(self._leave_at)
+        due += [] if self._leave_at is None else [self._leave_at]
         return max(0.0, min([TICK_S, *(moment - self.clock() for moment in due)]))
 
     def _hear(self, child: Child) -> None:

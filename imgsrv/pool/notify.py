@@ -1,0 +1,78 @@
+"""What systemd is told of the service: ready, reloading, stopping, a line for `systemctl status`, signs of life.
+
+An observer of the master's events and a verb of its loop; without systemd there is none.  A message that cannot be
+sent is dropped: systemd misses a line, and the master never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from imgsrv.errors import BadSetting
+
+ABSTRACT = "@"
+"""How the name of a socket without a file is written in the variable; in the system call it is a zero."""
+
+SIGNS_PER_PERIOD = 2
+"""As systemd advises: so that one may come late."""
+
+
+class Notifier:
+    """Speaks to the socket of systemd.  watchdog_s: the period in which a sign of life is expected, or None.
+
+    Raises BadSetting where the address is none.
+    """
+
+    def __init__(
+        self, address: str, watchdog_s: float | None = None, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        if not address.startswith(("/", ABSTRACT)):
+            raise BadSetting("environment NOTIFY_SOCKET", address, "it is neither a path nor begins with @")
+        self._address = "\0" + address[1:] if address.startswith(ABSTRACT) else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._sign_s = watchdog_s / SIGNS_PER_PERIOD if watchdog_s else None
+        self._clock, self._sign_due, self._is_ready = clock, 0, False
+
+    def observe(self, event: str, facts: dict[str, Any]) -> None:
+        """Tell of an event of the master's, if systemd wants to know."""
+        if event == "serving":
+            self.ready(f"serving on {facts['url']} with {facts['workers']} workers")
+        elif event == "reloading":
+            # systemd compares it with its own clock, to know which READY=1 belongs to which reload.
+            self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock() // 1000}", "STATUS=reloading")
+        elif event in ("reloaded", "reload_failed"):
+            self.ready("reloaded" if event == "reloaded" else f"reload failed: {facts.get('reason', '')}")
+        elif event == "stopping":
+            self._send("STOPPING=1", "STATUS=finishing open requests")
+        elif event in ("worker_exit", "worker_replaced") and self._is_ready:
+            self._send(f"STATUS=worker {facts['slot']} {_words(event)}: {facts['reason']}")
+
+    def ready(self, status: str) -> None:
+        """The service does its work, at first or again."""
+        self._is_ready = True
+        self._send("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}")
+
+    def turn(self, is_healthy: bool) -> None:  # noqa: FBT001  the loop's one fact
+        """A turn of the master's loop: a sign of life where one is due and the pool deserves it."""
+        now = self._clock()
+        if self._sign_s is not None and is_healthy and now >= self._sign_due:
+            self._sign_due = now + int(self._sign_s * 1e9)
+            self._send("WATCHDOG=1")
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+    def _send(self, *lines: str) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.sendto("\n".join(line.replace("\n", " ") for line in lines).encode(), self._address)
+
+
+def _words(event: str) -> str:
+    return event.removeprefix("worker_").replace("exit", "ended")

@@ -1,0 +1,98 @@
+"""`imgsrv systemd-unit`: what it prints is what systemd takes."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgsrv.cli.main import run
+
+ANALYZE = shutil.which("systemd-analyze") or ""
+
+
+def printed(capsys: pytest.CaptureFixture[str], *flags: str) -> configparser.ConfigParser:
+    assert run(["systemd-unit", *flags]) == 0
+    unit = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=True)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # keys as they are written
+    unit.read_string(capsys.readouterr().out)
+    return unit
+
+
+def test_the_service_notifies_is_watched_reloads_and_is_hardened(capsys: pytest.CaptureFixture[str]) -> None:
+    service = printed(capsys, "--name", "shop", "--workers", "max", "--max-body", "20MB", "--no-access-log")["Service"]
+    _program, *arguments = shlex.split(service["ExecStart"])
+    assert arguments == ["serve", "--name=shop", "--workers=max", "--max-body=20MB", "--no-access-log"]
+    assert service["ExecReload"].endswith("imgsrv reload --name=shop")
+    wanted = {
+        "Type": "notify",
+        "KillMode": "mixed",
+        "WatchdogSec": "30",
+        "DynamicUser": "yes",
+        "NoNewPrivileges": "yes",
+        "ProtectSystem": "strict",
+        "PrivateTmp": "yes",
+        "RuntimeDirectory": "imgsrv-shop",
+        "StateDirectory": "imgsrv-shop",
+        "MemoryMax": "80%",
+        "LimitNOFILE": "65536",
+        "TimeoutStopSec": "40",
+        "CapabilityBoundingSet": "",
+    }
+    assert {key: service[key] for key in wanted} == wanted
+
+
+def test_a_user_and_a_group_become_those_of_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    service = printed(capsys, "--user", "root", "--group", "root")["Service"]
+    assert (service["User"], service["Group"], "DynamicUser" in service) == ("root", "root", False)
+    assert "--user" not in service["ExecStart"]
+
+
+def test_only_a_port_below_1024_gets_a_right(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "--port", "80")["Service"]["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE"
+    assert printed(capsys, "--port", "80", "--with-socket")["Service"]["AmbientCapabilities"] == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        pytest.param(["--host", "0.0.0.0", "--port", "80"], "0.0.0.0:80", id="ipv4"),  # noqa: S104  printed, not bound
+        pytest.param(["--host", "::"], "[::]:8000", id="ipv6"),
+        pytest.param(["--host", "unix:/run/imgsrv/http.sock"], "/run/imgsrv/http.sock", id="unix"),
+    ],
+)
+def test_the_socket_unit_has_the_address(capsys: pytest.CaptureFixture[str], flags: list[str], address: str) -> None:
+    unit = printed(capsys, "--socket", *flags)
+    assert unit["Socket"]["ListenStream"] == address
+    assert unit["Socket"]["Service"] == "imgsrv-default.service"
+    assert unit["Socket"].get("SocketMode") == ("0660" if address.startswith("/") else None)
+
+
+def test_a_value_that_means_something_to_systemd_is_escaped(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "a b%c$d"
+    folder.mkdir()
+    command = printed(capsys, "--font-dir", str(folder))["Service"]["ExecStart"]
+    assert f'"--font-dir={tmp_path}/a b%%c$$d"' in command
+
+
+def test_a_value_with_a_line_break_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a\nb").mkdir()
+    assert run(["systemd-unit", "--font-dir", str(tmp_path / "a\nb")]) == 2
+    assert "it has characters that are not printable" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not ANALYZE, reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for suffix, flags in (("service", ["--with-socket"]), ("socket", ["--socket"])):
+        assert run(["systemd-unit", *flags]) == 0
+        (tmp_path / f"imgsrv-default.{suffix}").write_text(capsys.readouterr().out, encoding="utf-8")
+    files = [str(file) for file in sorted(tmp_path.iterdir())]
+    done = subprocess.run([ANALYZE, "verify", "--man=no", *files], capture_output=True, text=True, check=False)
+    complaints = [
+        line for line in done.stderr.splitlines() if "imgsrv-default" in line and "not executable" not in line
+    ]
+    assert complaints == []
