@@ -20,6 +20,7 @@ from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
+from imgsrv.imaging.png import read_pixels
 from imgsrv.imaging.profiles import deep_grey, to_profile, working_profile
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
@@ -183,13 +184,15 @@ def _frames(
             raise TooManyFrames(limits.max_frames)
         if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
             raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
-        image.load()
+        plain = read_pixels(image)
+        if plain is None:
+            image.load()
         if not frames:
             # Some decoders find the profile beside the pixels.
             profile = image.info.get("icc_profile")
             target = working_profile(image, profile, plan.icc)
         kept = deep_grey(image, profile) if plan.is_deep else None
-        frame = upright(kept or to_profile(image, profile, target), header.orientation)
+        frame = upright(kept or to_profile(plain or image, profile, target), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))
     return _alike(frames), tuple(durations), target

@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from imgsrv.errors import ResultTooLarge, TooManyBytes
+from imgsrv.imaging import png
 from imgsrv.imaging.budget import largest_within, smallest_like
-from imgsrv.imaging.formats import FORMATS, Format
+from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format
 from imgsrv.imaging.likeness import luma, ssim
 from imgsrv.imaging.metadata import written_metadata
 from imgsrv.imaging.output import Output
@@ -75,9 +76,13 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         frames = tuple(_reduced(frame, output.colours) for frame in frames)
     if form.options is None:
         raise RuntimeError(f"{name} is read only")
-    options = {**form.options(output), **written_metadata(form, picture.metadata, output.metadata)}
+    metadata = written_metadata(form, picture.metadata, output.metadata)
     if profile:
-        options["icc_profile"] = profile
+        metadata = {**metadata, "icc_profile": profile}
+    if form.pillow == "PNG" and not metadata and not picture.is_animated and png.can_write(frames[0]):
+        png.write(frames[0], file, png.level_of(output.effort, EFFORT_STEPS))
+        return
+    options = {**form.options(output), **metadata}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))
     if form.pillow == "ICO":

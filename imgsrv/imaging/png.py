@@ -1,0 +1,149 @@
+"""PNG by libdeflate: what Pillow would read and write itself, several times faster.
+
+Pillow's wheels work with the system's zlib, and weigh five filters against each other for every row; libdeflate is
+handed the whole picture at once.  What is not plain (palettes, 16 bits, interlacing, animation, metadata) is left to
+Pillow.
+"""
+
+from __future__ import annotations
+
+from typing import IO, BinaryIO
+
+import deflate
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from imgsrv.imaging.picture import Frame
+
+MOST_BYTES = 64 << 20
+"""Largest picture that is worked on whole; Pillow works in pieces and takes no second copy."""
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+COLOUR_TYPES = {"L": 0, "RGB": 2, "RGBA": 6}
+"""What the header calls the modes that are plain (PNG specification, 11.2.1)."""
+
+DEFAULT_LEVEL, TRIAL_LEVEL = 6, 1
+"""Of libdeflate: 6 is smaller than zlib's 6 in a third of its time."""
+
+TRIAL_BANDS, TRIAL_ROWS = 8, 4
+"""What of the picture is compressed on trial to choose the filter."""
+
+MOST_EFFORT = 12
+"""Of libdeflate."""
+
+Rows = NDArray[np.uint8]
+
+
+def read_pixels(image: Image.Image) -> Frame | None:
+    """The pixels of an opened PNG whose rows are plain and not filtered; None where Pillow has to read it.
+
+    3 ms instead of 11 ms for 3 megapixels of RGBA.  Whatever is wrong with the file is Pillow's to find and to say.
+    """
+    if not isinstance(image, PngImagePlugin.PngImageFile) or image.mode not in COLOUR_TYPES or len(image.tile) != 1:
+        return None
+    codec, box, start, raw_mode = image.tile[0][:4]
+    row_bytes = 1 + image.width * len(image.getbands())
+    size = row_bytes * image.height
+    if (codec, box, raw_mode) != ("zip", (0, 0, *image.size), image.mode) or size > MOST_BYTES:
+        return None
+    # Interlaced rows are shorter; of a single colour that is transparent decode() makes alpha, from Pillow's image.
+    if image.is_animated or image.info.get("interlace") or "transparency" in image.info or image.fp is None:
+        return None
+    rows = _inflated(_compressed(image.fp, start), size)
+    if rows is None or any(rows[::row_bytes]):
+        return None
+    return Image.frombytes(image.mode, image.size, memoryview(rows)[1:], "raw", image.mode, row_bytes)
+
+
+def _compressed(file: IO[bytes], start: int) -> bytes:
+    """The data of all IDAT chunks.  start: of the first one's data."""
+    file.seek(start - 8)
+    parts = []
+    while (head := file.read(8))[4:] == b"IDAT":
+        parts.append(file.read(int.from_bytes(head[:4], "big")))
+        file.read(4)
+    return b"".join(parts)
+
+
+def _inflated(data: bytes, size: int) -> bytearray | None:
+    """The data if it is as large as it should be; memory is taken for no more."""
+    try:
+        rows = deflate.zlib_decompress(data, size)
+    except deflate.DeflateError:
+        return None
+    return rows if len(rows) == size else None
+
+
+def can_write(frame: Frame) -> bool:
+    """Whether `write` can write it."""
+    return frame.mode in COLOUR_TYPES and frame.width * frame.height * len(frame.getbands()) <= MOST_BYTES
+
+
+def level_of(effort: int | None, steps: int) -> int:
+    """The level of libdeflate for an effort of 0 to `steps`."""
+    return DEFAULT_LEVEL if effort is None else max(1, round(effort * MOST_EFFORT / steps))
+
+
+def write(frame: Frame, file: BinaryIO, level: int) -> None:
+    """Write the frame, all rows with the filter that makes a few of them smallest.
+
+    3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.
+    """
+    channels = len(frame.getbands())
+    pixels = np.asarray(frame).reshape(frame.height, frame.width * channels)
+    rows = _filtered(pixels, channels, _best_filter(pixels, channels))
+    header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes((8, COLOUR_TYPES[frame.mode], 0, 0, 0))
+    file.write(SIGNATURE)
+    for kind, data in ((b"IHDR", header), (b"IDAT", deflate.zlib_compress(rows, level)), (b"IEND", b"")):
+        file.write(len(data).to_bytes(4, "big") + kind)
+        file.write(data)
+        file.write(deflate.crc32(data, deflate.crc32(kind)).to_bytes(4, "big"))
+
+
+def _best_filter(pixels: Rows, channels: int) -> int:
+    """The number of the filter that makes bands of rows, spread over the picture, smallest.
+
+    Within 5 % of the best of all filters, and of Pillow's choice for each row, on photographs and drawings.
+    """
+    height = len(pixels)
+    tops = range(0, height, max(TRIAL_ROWS, height // TRIAL_BANDS))
+    sizes = []
+    for number in range(len(_FILTERS)):
+        trial = np.concatenate([_filtered(pixels[top : top + TRIAL_ROWS], channels, number) for top in tops])
+        sizes.append(len(deflate.zlib_compress(trial, TRIAL_LEVEL)))
+    return sizes.index(min(sizes))
+
+
+def _filtered(pixels: Rows, channels: int, number: int) -> Rows:
+    """The rows with the filter's number before each."""
+    rows = np.empty((len(pixels), pixels.shape[1] + 1), np.uint8)
+    rows[:, 0] = number
+    _FILTERS[number](pixels, channels, rows[:, 1:])
+    return rows
+
+
+def _none(pixels: Rows, _channels: int, rows: Rows) -> None:
+    rows[:] = pixels
+
+
+def _sub(pixels: Rows, channels: int, rows: Rows) -> None:
+    rows[:, :channels] = pixels[:, :channels]
+    np.subtract(pixels[:, channels:], pixels[:, :-channels], out=rows[:, channels:])
+
+
+def _up(pixels: Rows, _channels: int, rows: Rows) -> None:
+    rows[0] = pixels[0]
+    np.subtract(pixels[1:], pixels[:-1], out=rows[1:])
+
+
+def _average(pixels: Rows, channels: int, rows: Rows) -> None:
+    left, above = np.zeros_like(pixels), np.zeros_like(pixels)
+    left[:, channels:], above[1:] = pixels[:, :-channels], pixels[:-1]
+    # The mean of two bytes without a ninth bit: what they share, and half of what they do not.
+    np.subtract(pixels, (left & above) + ((left ^ above) >> 1), out=rows)
+
+
+_FILTERS = (_none, _sub, _up, _average)
+"""By their numbers (PNG specification, 9.2).  Paeth, the fifth, takes long in numpy and is seldom best."""
