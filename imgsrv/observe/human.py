@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -86,7 +87,8 @@ def _request(facts: dict[str, Any]) -> list[str]:
     }
     if stages:
         words.append("(" + ", ".join(f"{name} {value:g}" for name, value in stages.items()) + ")")
-    return [*words, f"id={facts.get('request_id')}"]
+    client = [f"client={facts['client']}"] if facts.get("client") else []
+    return [*words, f"id={facts.get('request_id')}", *client]
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:
@@ -94,7 +96,7 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _value(value: object) -> str:
-    text = str(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")) if isinstance(value, dict) else str(value)
     return repr(text) if not text or any(mark in text for mark in " \n\t") else text
 
 

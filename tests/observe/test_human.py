@@ -22,6 +22,7 @@ REQUEST = {
     "ms": 12.3,
     "decode_ms": 4.5,
     "encode_ms": 2.0,
+    "client": "10.0.0.7",
     "event": "request",
     "level": "info",
     "timestamp": datetime.now(UTC).isoformat(),
@@ -41,8 +42,14 @@ def test_a_record_says_when_what_and_its_facts() -> None:
 
 def test_a_request_reads_like_one() -> None:
     assert text(REQUEST)[9:] == (
-        "200 POST /resize?width=300  12.3 ms  84.1 kB → 12.3 kB  (decode 4.5, encode 2)  id=3f2a9c0011223344"
+        "200 POST /resize?width=300  12.3 ms  84.1 kB → 12.3 kB  (decode 4.5, encode 2)  id=3f2a9c0011223344  "
+        "client=10.0.0.7"
     )
+
+
+def test_facts_within_a_fact_are_short() -> None:
+    record = {"event": "slow_job", "output": {"format": "jpeg", "quality": 40}}
+    assert text(record).endswith('output={"format":"jpeg","quality":40}')
 
 
 def test_what_is_worse_than_usual_says_so() -> None:
