@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 QUICK_SHARE = 0.1
 
-LEAST_SECONDS, LEAST_ROUNDS = 0.3, 2
+LEAST_SECONDS, LEAST_ROUNDS = 0.2, 2
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import io
 import time
 
 import pytest
+from pace import Pace
 from report import Report
 
 from imgsrv.imaging.archive import Multipart
@@ -18,10 +19,10 @@ ROUNDS = 7
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_four_widths_against_four_requests(street: bytes, report: Report, form: str) -> None:
+def test_four_widths_against_four_requests(street: bytes, report: Report, pace: Pace, form: str) -> None:
     variants = variants_of_widths("320,640,960,1280", {"format": form})
     ratios = []
-    for _ in range(ROUNDS):
+    for _ in range(pace.rounds(ROUNDS)):
         began = time.process_time()
         for variant in variants:
             process_into(io.BytesIO(), street, variant.pipeline, variant.output, Limits())
