@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgsrv.imaging.picture import Frame
 
 LEVELS = range(256)
 TOP = 255
 
-Level = Callable[[float], float]
-"""From an input level to an output level, both 0 to 255."""
+Floats = NDArray[np.float64]
+
+Level = Callable[[Floats], Floats]
+"""From input levels to output levels, all 0 to 255."""
+
+ALL_LEVELS = np.arange(256, dtype=np.float64)
 
 
 def through_level(frame: Frame, level: Level) -> Frame:
     """The frame with every colour level replaced by `level` of it; alpha is kept unchanged."""
-    return through_table(frame, map(level, LEVELS))
+    return through_table(frame, level(ALL_LEVELS))
 
 
 def through_table(frame: Frame, levels: Iterable[float]) -> Frame:
@@ -37,7 +42,8 @@ def through_tables(frame: Frame, tables: Sequence[Iterable[float]]) -> Frame:
 
 def rounded(levels: Iterable[float]) -> list[int]:
     """The nearest whole levels, those out of range clipped."""
-    found: list[int] = np.rint(np.fromiter(levels, np.float64)).clip(0, TOP).astype(np.uint8).tolist()
+    given = levels if isinstance(levels, np.ndarray) else np.fromiter(levels, np.float64)
+    found: list[int] = np.rint(given).clip(0, TOP).astype(np.uint8).tolist()
     return found
 
 

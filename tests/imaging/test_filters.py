@@ -186,3 +186,9 @@ def test_unsharp_without_threshold_is_sharpen(cat: Image.Image) -> None:
         result(cat, "unsharp:amount=2,radius=3,threshold=0").tobytes()
         == result(cat, "sharpen:amount=2,sigma=3").tobytes()
     )
+
+
+@pytest.mark.parametrize("sigma", [3.9, 4, 5, 7.9, 8])
+def test_blur_of_noise_is_the_gaussian_where_it_begins_to_be_made_of_a_smaller_picture(sigma: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 97, 3), np.uint8))
+    assert psnr(levels(result(noise, f"blur:sigma={sigma}")), gaussian(levels(noise), sigma)) > 48

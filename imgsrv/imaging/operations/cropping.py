@@ -19,6 +19,9 @@ from imgsrv.imaging.registry import operation
 
 TOP = 255
 
+STRIP = 64
+"""Rows or columns that are compared with a colour at once."""
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, as Pillow counts them."""
 
@@ -129,7 +132,8 @@ def crop(
 
 def _survey_trim(frames: Sequence[Frame], _source: Source, arguments: Any) -> Box:
     """What is left of all frames together; everything where they are of one colour."""
-    colour = arguments.colour or Colour(*frames[0].convert("RGBA").getpixel((0, 0)))  # type: ignore[misc]  # four of RGBA
+    first = frames[0].crop((0, 0, 1, 1)).convert("RGBA")
+    colour = arguments.colour or Colour(*first.getpixel((0, 0)))  # type: ignore[misc]  # four of RGBA
     found = [box for frame in frames if (box := _differing(frame, colour, arguments.threshold)) is not None]
     width, height = frames[0].size
     if not found:
@@ -142,10 +146,32 @@ def _survey_trim(frames: Sequence[Frame], _source: Source, arguments: Any) -> Bo
 
 
 def _differing(frame: Frame, colour: Colour, threshold: int) -> Box | None:
-    """The box of all pixels of which a channel, premultiplied, differs by more than the threshold."""
+    """The box of all pixels of which a channel, premultiplied, differs by more than the threshold.
+
+    Looked for from each edge inwards, so that what lies inside of the box is not looked at.
+    """
+
+    def found(left: int, top: int, right: int, bottom: int) -> Box | None:
+        part = _differing_in(frame.crop((left, top, right, bottom)), colour, threshold)
+        return part and (left + part[0], top + part[1], left + part[2], top + part[3])
+
+    width, height = frame.size
+    rows = [(top, min(top + STRIP, height)) for top in range(0, height, STRIP)]
+    first = next((box for top, end in rows if (box := found(0, top, width, end))), None)
+    if first is None:
+        return None
+    last = next(box for top, end in reversed(rows) if (box := found(0, top, width, end)))
+    top, bottom = first[1], last[3]
+    columns = [(left, min(left + STRIP, width)) for left in range(0, width, STRIP)]
+    left = next(box[0] for start, end in columns if (box := found(start, top, end, bottom)))
+    right = next(box[2] for start, end in reversed(columns) if (box := found(start, top, end, bottom)))
+    return left, top, right, bottom
+
+
+def _differing_in(frame: Frame, colour: Colour, threshold: int) -> Box | None:
     weight = colour.alpha / TOP
     ground = (*(round(level * weight) for level in colour[:3]), colour.alpha)
-    shown = frame.convert("RGB")
+    shown = frame if frame.mode == "RGB" else frame.convert("RGB")
     if frame.mode == "RGBA" or not colour.is_opaque:
         weighted = frame.convert("RGBA").convert("RGBa")
         # Its bytes as plain channels, which Pillow can compare.

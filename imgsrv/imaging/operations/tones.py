@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import math
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from imgsrv.imaging.monotone import interpolate
-from imgsrv.imaging.numbers import CurveParameter
+from imgsrv.imaging.numbers import Curve, CurveParameter
 from imgsrv.imaging.parameters import Factor
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
-from imgsrv.imaging.tables import LEVELS, TOP, through_level, through_table, through_tables, visible_histogram
+from imgsrv.imaging.tables import LEVELS, TOP, Floats, through_level, through_table, through_tables, visible_histogram
 
 MID_GREY = 127.5
 
@@ -77,9 +78,9 @@ def levels(
     to 0..1: the dialogue that image editors call Levels.
     """
 
-    def level(value: float) -> float:
-        share = min(1.0, max(0.0, (value - black) / (white - black)))
-        return out_black + (out_white - out_black) * math.pow(share, 1 / gamma)
+    def level(value: Floats) -> Floats:
+        share: Floats = ((value - black) / (white - black)).clip(0, 1)
+        return out_black + (out_white - out_black) * share ** (1 / gamma)
 
     return through_level(frame, level)
 
@@ -122,7 +123,7 @@ def posterize(
     levels: Annotated[int, Field(ge=2, le=256, description="How many levels are left; 256 keeps all.", examples=[4])],
 ) -> Frame:
     """Leave only a few levels of every colour channel, evenly spread from black to white, and take the nearest."""
-    return through_level(frame, lambda level: round(level * (levels - 1) / TOP) * TOP / (levels - 1))
+    return through_level(frame, lambda level: np.rint(level * (levels - 1) / TOP) * TOP / (levels - 1))
 
 
 @operation()
@@ -132,7 +133,7 @@ def solarize(
     threshold: Annotated[int, Field(ge=0, le=256, description="Lowest level that is inverted; 256 keeps all.")] = 128,
 ) -> Frame:
     """Invert the bright part of every colour channel: `out = 255 − in` where `in ≥ threshold`."""
-    return through_level(frame, lambda level: TOP - level if level >= threshold else level)
+    return through_level(frame, lambda level: np.where(level >= threshold, TOP - level, level))
 
 
 @operation()
@@ -153,7 +154,13 @@ def curves(
     Source: Fritsch & Butland, A method for constructing local monotone piecewise cubic interpolants, SIAM J. Sci.
     Stat. Comput. 5 (1984), 300-304; with Moler's ends, as SciPy's PchipInterpolator.
     """
-    curve = [TOP * height for height in interpolate(points.points, [level / TOP for level in LEVELS])]
+    curve = _heights(points)
     if channel == "all":
         return through_table(frame, curve)
     return through_tables(frame, [curve if channel == name else LEVELS for name in ("red", "green", "blue")])
+
+
+@lru_cache(maxsize=64)
+def _heights(curve: Curve) -> tuple[float, ...]:
+    """The output of every level.  Kept, because the same curve comes again and takes longer than a small picture."""
+    return tuple(TOP * height for height in interpolate(curve.points, [level / TOP for level in LEVELS]))
