@@ -16,6 +16,7 @@ from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Data, Limits, Size
+from imgsrv.imaging.memory import keep_freed_memory
 from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
@@ -30,6 +31,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 # An engine owns one core; libavif would start a thread for each core of the machine.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+keep_freed_memory()
 
 UNREAD_TIFF_COLOURS = {
     8: "CIELAB of more than 8 bits",
