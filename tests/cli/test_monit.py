@@ -1,0 +1,136 @@
+"""`imgsrv monit`: a real terminal of 80×24 shows a real server, and its keys work."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console, ConsoleDimensions
+from serving import DEADLINE_S, Server, serving, wait_until
+
+from imgsrv.cli.dashboard import Sample, View, draw
+from imgsrv.cli.main import run
+
+WIDTH, HEIGHT = 80, 24
+
+
+def status(workers: int) -> dict[str, Any]:
+    """As a busy server says it, with everything as long as it gets."""
+    worker = {
+        "pid": 4_194_303, "state": "draining", "generation": 12, "uptime_s": 987_654, "starts": 3, "cpu_s": 5000.0,
+        "memory_bytes": 987_000_000, "connections": 1234, "requests": 10**6, "jobs_done": 1_234_567,
+        "job": {"age_s": 12.3, "deadline_in_s": 17.7},
+    }  # fmt: skip
+    return {
+        "name": "default", "version": "0.1.0", "pid": 4_194_302, "url": "http://127.0.0.1:18431", "state": "serving",
+        "uptime_s": 987_654, "generation": 12, "size": workers, "queue": {"waiting": 128, "max": 256},
+        "totals": {"requests": 10**8, "jobs_done": 10**8, "errors": {"overloaded": 7}, "restarts": {"death": 2}},
+        "latency_s": {"p50": 0.014, "p90": 0.026, "p99": None},
+        "workers": [{**worker, "slot": slot} for slot in range(workers)],
+        "events": [
+            {"time": 0, "event": "worker_exit", "slot": 1, "reason": "a long reason [with brackets] " * 9}
+        ] * 50,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 4, 64])
+def test_everything_fits_a_small_terminal(workers: int) -> None:
+    console = Console(width=WIDTH, height=HEIGHT, force_terminal=False)
+    now, before = Sample(11.0, status(workers)), Sample(10.0, status(workers))
+    with console.capture() as captured:
+        console.print(draw(View(now, before, "reload: done", "r reload · q quit"), ConsoleDimensions(WIDTH, HEIGHT)))
+    lines = captured.get().rstrip("\n").split("\n")
+    assert len(lines) <= HEIGHT
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[-2:] == ["reload: done", "r reload · q quit"]
+    worker = next(line for line in lines if "4194303" in line)
+    assert " ".join(worker.split()) == "0 4194303 draining 12 0% 987 MB 1234 0.0 1234567 11 d 10 h for 12.3 s"
+    assert ("more workers" in captured.get()) == (workers == 64)
+
+
+def test_rates_are_those_between_two_looks() -> None:
+    console = Console(width=WIDTH, height=HEIGHT)
+    before, now = status(1), status(1)
+    now["totals"] = {**now["totals"], "jobs_done": 10**8 + 90}
+    now["workers"] = [{**now["workers"][0], "jobs_done": 1_234_567 + 90, "cpu_s": 5001.0}]
+    with console.capture() as captured:
+        console.print(draw(View(Sample(12.0, now), Sample(10.0, before), "", ""), ConsoleDimensions(WIDTH, HEIGHT)))
+    assert "45.0 jobs/s" in captured.get()
+    assert " 50% " in captured.get()
+
+
+class Terminal:
+    """`imgsrv monit` in a terminal of its own."""
+
+    def __init__(self, server: Server) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", HEIGHT, WIDTH, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "imgsrv", "monit", "--period-s", "0.2", "--runtime-dir", str(server.folder)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
+        os.close(theirs)
+        os.set_blocking(self._ours, False)
+        self._text = ""
+
+    def shows(self, text: str) -> bool:
+        """Whether it has shown the text since it began."""
+        try:
+            self._text += os.read(self._ours, 1 << 20).decode(errors="replace")
+        except (BlockingIOError, OSError):
+            time.sleep(0.01)
+        return text in self._text
+
+    def press(self, key: str) -> None:
+        os.write(self._ours, key.encode())
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(DEADLINE_S)
+        os.close(self._ours)
+
+
+@pytest.fixture
+def watched() -> Iterator[tuple[Server, Terminal]]:
+    with serving("--workers", "2") as server:
+        terminal = Terminal(server)
+        try:
+            yield server, terminal
+        finally:
+            terminal.close()
+
+
+def test_a_terminal_shows_every_worker_until_q(watched: tuple[Server, Terminal]) -> None:
+    server, terminal = watched
+    for pid in server.workers():
+        wait_until(lambda pid=pid: terminal.shows(str(pid)), "the worker is shown")  # type: ignore[misc]
+    terminal.press("q")
+    wait_until(lambda: terminal.shows("\x1b[?1049l"), "the terminal's own screen comes back")
+    assert terminal.process.wait(DEADLINE_S) == 0
+
+
+def test_it_ends_with_the_reason_when_the_server_goes(watched: tuple[Server, Terminal]) -> None:
+    server, terminal = watched
+    wait_until(lambda: terminal.shows("q quit"), "it is drawn")
+    server.process.terminate()
+    server.wait_exit()
+    wait_until(lambda: terminal.shows("imgsrv: no instance named 'default' runs in"), "it says why it ends")
+    assert terminal.process.wait(DEADLINE_S) == 1
+
+
+def test_without_a_terminal_it_says_what_to_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["monit"]) == 2
+    assert "monit needs a terminal; `imgsrv status --json` is for programs" in capsys.readouterr().err
