@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import mmap
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from enum import IntEnum
 
 from imgsrv.errors import CODES
@@ -20,6 +20,9 @@ CELL_BYTES = 8
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the latency histogram; a last bucket has none."""
+
+STAGES = ("receive", "queue", "decode", "operations", "encode")
+"""Of a request, as `Server-Timing` names them."""
 
 WORKER_FIELDS = (
     "pid",
@@ -38,6 +41,8 @@ WORKER_FIELDS = (
     "request_us",
     "log_records_lost",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
+    *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
+    *(f"stage_{name}_us" for name in STAGES),
     *(f"error_{code}" for code in CODES),
 )
 
@@ -88,9 +93,14 @@ class Row:
 
     def observe_request(self, seconds: float) -> None:
         """Count a request into the latency histogram."""
-        bucket = next((index for index, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
-        self.add(f"bucket_{bucket}")
+        self.add(f"bucket_{_bucket(seconds)}")
         self.add("request_us", round(seconds * 1e6))
+
+    def observe_stages(self, stages: Mapping[str, float]) -> None:
+        """Count the stages of a request, in seconds, and its wait into the histogram of that."""
+        self.add(f"wait_bucket_{_bucket(stages['queue'])}")
+        for name, seconds in stages.items():
+            self.add(f"stage_{name}_us", round(seconds * 1e6))
 
 
 class Board:
@@ -125,6 +135,10 @@ class Board:
     def total(self, field: str) -> int:
         """The sum of a field over all rows."""
         return sum(row[field] for row in self.rows())
+
+
+def _bucket(seconds: float) -> int:
+    return next((index for index, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
 
 
 def now_us() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
-from imgsrv.observe.board import BUCKETS_S, REPLACED_FOR, Board, WorkerState
+from imgsrv.observe.board import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,8 +53,8 @@ COUNTERS = (
 class BoardCollector(Collector):
     """Reads the board whenever it is asked."""
 
-    def __init__(self, board: Board, queue: Queue, version: str) -> None:
-        self._board, self._queue, self._version = board, queue, version
+    def __init__(self, board: Board, queue: Queue, version: str, max_queue: int) -> None:
+        self._board, self._queue, self._version, self._max_queue = board, queue, version, max_queue
 
     def collect(self) -> Iterable[Metric]:
         """Every metric there is, with its help text."""
@@ -62,10 +64,18 @@ class BoardCollector(Collector):
         yield CounterMetricFamily("imgsrv_log_records_lost", "Log records that could not be written.", value=lost)
         yield self._errors()
         yield self._replacements()
-        yield self._latency()
+        yield self._stages()
+        yield self._histogram(
+            "imgsrv_request_seconds", "Seconds from the head of a request to its answer.", "bucket", "request_us"
+        )
+        yield self._histogram(
+            "imgsrv_queue_wait_seconds", "Seconds that a picture waited for an engine.", "wait_bucket", "stage_queue_us"
+        )
+        yield self._memory()
         states = [row["state"] for row in self._board.rows()]
         yield GaugeMetricFamily("imgsrv_workers_ready", "Workers ready to take work.", states.count(WorkerState.READY))
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
+        yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Most jobs that may wait.", self._max_queue)
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))
         build = GaugeMetricFamily("imgsrv_build_info", "The version that runs.", labels=["version"])
         build.add_metric([self._version], 1)
@@ -83,18 +93,42 @@ class BoardCollector(Collector):
             replacements.add_metric([reason], self._board.total(f"replaced_{reason}"))
         return replacements
 
-    def _latency(self) -> Metric:
-        latency = HistogramMetricFamily("imgsrv_request_seconds", "Seconds from the head of a request to its answer.")
+    def _stages(self) -> Metric:
+        stages = CounterMetricFamily("imgsrv_stage_seconds", "Seconds of pictures in each stage.", labels=["stage"])
+        for stage in STAGES:
+            stages.add_metric([stage], self._board.total(f"stage_{stage}_us") * 1e-6)
+        return stages
+
+    def _memory(self) -> Metric:
+        memory = GaugeMetricFamily(
+            "imgsrv_worker_memory_bytes", "Memory of a worker, what it shares in part (PSS).", labels=["slot", "pid"]
+        )
+        for row in self._board.rows():
+            if row["state"] != WorkerState.GONE and (size := _proportional_bytes(row["pid"])) is not None:
+                memory.add_metric([str(row["slot"]), str(row["pid"])], size)
+        return memory
+
+    def _histogram(self, name: str, meaning: str, bucket: str, total: str) -> Metric:
+        histogram = HistogramMetricFamily(name, meaning)
         running, buckets = 0, []
         for index, bound in enumerate([*map(str, BUCKETS_S), "+Inf"]):
-            running += self._board.total(f"bucket_{index}")
+            running += self._board.total(f"{bucket}_{index}")
             buckets.append((bound, running))
-        latency.add_metric([], buckets, self._board.total("request_us") * 1e-6)
-        return latency
+        histogram.add_metric([], buckets, self._board.total(total) * 1e-6)
+        return histogram
 
 
-def render_metrics(board: Board, queue: Queue, version: str) -> bytes:
-    """The metrics as Prometheus text."""
+def _proportional_bytes(pid: int) -> int | None:
+    """The PSS of a process; None where it is gone or the kernel does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def render_metrics(board: Board, queue: Queue, version: str, max_queue: int) -> bytes:
+    """The metrics as Prometheus text.  max_queue: most jobs that may wait."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(BoardCollector(board, queue, version))
+    registry.register(BoardCollector(board, queue, version, max_queue))
     return generate_latest(registry)

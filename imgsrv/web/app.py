@@ -43,7 +43,7 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
         app.add_route(path, page)
     app.add_route("/healthz", HealthPage())
     app.add_route("/readyz", ReadyPage(is_draining, admission.is_saturated))
-    app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__)))
+    app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__, settings.max_queue)))
     add_handlers(app)
     gate = Gate(app, row, log, Proxies(settings.trusted_proxies), logs_access=settings.access_log)
     front = gate.front = Front(gate, settings, row, log)

@@ -73,6 +73,8 @@ class Gate:
         self._row.add("bytes_in", body.received)
         self._row.add("bytes_out", answer["bytes"])
         self._row.observe_request(seconds)
+        if stages := state.get("stages"):
+            self._row.observe_stages(stages)
         if code := state.get("code"):
             self._row.add(f"error_{code}")
         if self._logs_access:

@@ -227,6 +227,7 @@ def tell_timings(req: Request, resp: Response, report: Report | BatchReport) -> 
         "operations": report.operations_s,
         "encode": report.encode_s,
     }
+    state["stages"] = timings
     state["timings"] = {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in timings.items()}
     resp.set_header("Server-Timing", ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()))
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from imgsrv.errors import CODES
-from imgsrv.observe.board import BUCKETS_S, Board, WorkerState
+from imgsrv.observe.board import BUCKETS_S, STAGES, Board, WorkerState
 from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, Count, render_metrics
 
 
@@ -29,7 +33,7 @@ def parsed(text: str) -> dict[str, Metric]:
 
 
 def rendered(board: Board, queue: Queue | None = None) -> dict[str, Metric]:
-    return parsed(render_metrics(board, queue or Queue(), "1.2.3").decode())
+    return parsed(render_metrics(board, queue or Queue(), "1.2.3", 256).decode())
 
 
 def value(metric: Metric) -> float:
@@ -100,3 +104,47 @@ def test_a_server_answers_with_the_metrics_of_its_whole_pool(client: httpx.Clien
     found = parsed(answer.text)
     assert value(found["imgsrv_workers_ready"]) == 2
     assert value(found["imgsrv_worker_starts"]) == 2
+
+
+def test_the_stages_of_pictures_are_summed_and_their_waits_counted() -> None:
+    board = Board(2)
+    for row in board.rows():
+        row.observe_stages({"receive": 0.5, "queue": 0.02, "decode": 1.0, "operations": 2.0, "encode": 3.0})
+    found = rendered(board)
+    sums = {sample.labels["stage"]: sample.value for sample in found["imgsrv_stage_seconds"].samples}
+    assert sums == pytest.approx({"receive": 1.0, "queue": 0.04, "decode": 2.0, "operations": 4.0, "encode": 6.0})
+    assert tuple(sums) == STAGES
+    waits = {
+        sample.labels.get("le", sample.name): sample.value for sample in found["imgsrv_queue_wait_seconds"].samples
+    }
+    assert (waits["0.01"], waits["0.02"], waits["imgsrv_queue_wait_seconds_count"]) == (0, 2, 2)
+
+
+def test_the_memory_of_each_worker_that_lives_is_told() -> None:
+    board = Board(2)
+    board.row(0).set("pid", os.getpid())
+    board.row(0).set("state", WorkerState.READY)
+    (sample,) = rendered(board)["imgsrv_worker_memory_bytes"].samples
+    assert sample.labels == {"slot": "0", "pid": str(os.getpid())}
+    assert sample.value > 1e6
+
+
+# ---- deploy/ ----------------------------------------------------------------------------------------------
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+@pytest.mark.parametrize("file", ["grafana-dashboard.json", "prometheus-alerts.yml"])
+def test_every_metric_that_is_deployed_exists(file: str) -> None:
+    known = {sample.name for metric in rendered(Board(1)).values() for sample in metric.samples}
+    known.add("imgsrv_worker_memory_bytes")  # without a worker it has no sample
+    used = set(re.findall(r"\bimgsrv_[a-z_]+", (DEPLOY / file).read_text(encoding="utf-8")))
+    assert used - known == set()
+    assert len(used) > 5
+
+
+def test_the_dashboard_is_json_with_panels_that_do_not_overlap() -> None:
+    dashboard = json.loads((DEPLOY / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places) > 5
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
