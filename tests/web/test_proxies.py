@@ -163,27 +163,25 @@ NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ }}
 http {{
-    access_log off; client_max_body_size 64m; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    upstream imgsrv {{ server unix:{folder}/imgsrv.sock; keepalive 8; }}
-    server {{
-        listen unix:{folder}/nginx.sock;
-        location / {{
-            proxy_pass http://imgsrv; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_set_header X-Forwarded-For 203.0.113.9; proxy_set_header X-Forwarded-Proto https;
-            proxy_request_buffering off;
-        }}
-    }}
+    {deployed}
 }}
 """
 
+DEPLOYED = (Path(__file__).parents[2] / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+"""Tested as it is, but for where it listens and finds the server."""
 
 NGINX_PROGRAM = shutil.which("nginx") or ""
 
 
 @pytest.mark.skipif(not NGINX_PROGRAM, reason="nginx is not installed")
 def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_tells_the_client(tmp_path: Path) -> None:
-    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path), encoding="utf-8")
+    deployed = DEPLOYED.replace(
+        "listen 80;", f"listen unix:{tmp_path}/nginx.sock; set_real_ip_from unix:; real_ip_header X-Forwarded-For;"
+    )
+    deployed = deployed.replace("/run/imgsrv/http.sock", f"{tmp_path}/imgsrv.sock")
+    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, deployed=deployed), encoding="utf-8")
     with serving("--workers", "2", "--host", f"unix:{tmp_path}/imgsrv.sock", "--trusted-proxies", "unix") as server:
         nginx = subprocess.Popen([NGINX_PROGRAM, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
         try:
@@ -191,11 +189,16 @@ def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_tells_the_client(tm
             transport = httpx.HTTPTransport(uds=str(tmp_path / "nginx.sock"))
             with httpx.Client(transport=transport, base_url="http://localhost", timeout=30) as client:
                 for _ in range(5):
-                    answer = client.post("/resize?width=100", content=(SAMPLES / "coffee.jpg").read_bytes())
+                    answer = client.post(
+                        "/resize?width=100",
+                        content=(SAMPLES / "coffee.jpg").read_bytes(),
+                        headers={"X-Forwarded-For": "203.0.113.9"},
+                    )
                     assert (answer.status_code, answer.headers["image-width"]) == (200, "100")
+                assert client.get("/metrics").status_code == 403
         finally:
             nginx.terminate()
             nginx.wait(20)
         wait_until(lambda: len(server.named("request")) == 5, "all are logged")
         told = {(event["client"], event["scheme"]) for event in server.named("request")}
-        assert told == {("203.0.113.9", "https")}
+        assert told == {("203.0.113.9", "http")}
