@@ -270,6 +270,11 @@ def default_file(folder: Path = Path()) -> Path | None:
     raise BadSetting("the current folder", DEFAULT_FILE, f"{reason}, or name it with --config {file}")
 
 
+def environment() -> dict[str, str]:
+    """What this process was given, for another one that is to find the same settings."""
+    return dict(os.environ)
+
+
 def runtime_folder(runtime_dir: str) -> Path:
     """The folder of the control sockets.  runtime_dir: the setting."""
     if runtime_dir:

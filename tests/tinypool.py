@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 
 import imgsrv.pool.child
-import imgsrv.pool.master
+import imgsrv.pool.replacing
 import imgsrv.pool.slot
 from imgsrv.errors import NoWorkerCanBoot, WorkerLost
 from imgsrv.observe.board import Board, Row, WorkerState
@@ -218,7 +218,7 @@ def main() -> int:
     elif scenario == "hangs":
         imgsrv.pool.child.HANG_GRACE_S = imgsrv.pool.child.DEAF_S = 0.2
     elif scenario == "meals":
-        imgsrv.pool.child.PROVEN_S = imgsrv.pool.master.MEMORY_PERIOD_S = 0.1
+        imgsrv.pool.child.PROVEN_S = imgsrv.pool.replacing.MEMORY_PERIOD_S = 0.1
     elif scenario == "forks_are_refused":
         refuse_forks()
     work = Work(FRONTS.get(scenario, make_front), perform, lambda: None, drain_s=20, shutdown_delay_s=0, title="tiny")

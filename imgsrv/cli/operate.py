@@ -84,4 +84,4 @@ def _patience(parsed: argparse.Namespace) -> float | None:
 
 
 def _show_progress(facts: Mapping[str, Any]) -> None:
-    print("  ".join(str(fact) for fact in facts.values()), file=sys.stderr, flush=True)
+    print("  ".join(f"{name} {fact}" for name, fact in facts.items()), file=sys.stderr, flush=True)

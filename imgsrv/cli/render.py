@@ -74,9 +74,9 @@ def identity(found: Result) -> None:
     print(_headline(found))
 
 
-def outcome(found: Any) -> None:
+def outcome(found: Result) -> None:
     """What became of a command that changes something."""
-    print(_headline(found) if isinstance(found, Mapping) and "state" in found else found)
+    print(_headline(found) if "state" in found else ", ".join(f"{name} {fact}" for name, fact in found.items()))
 
 
 def event_line(event: Result) -> str:

@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from imgsrv import __version__
 from imgsrv.cli.listening import identity_of, open_listener
 from imgsrv.cli.settings import add_settings, read_settings
@@ -23,28 +25,35 @@ from imgsrv.imaging.fonts import use_fonts
 from imgsrv.imaging.job import input_place, perform, plan_facts
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.selftest import self_test
+from imgsrv.observe.board import Board
 from imgsrv.observe.crashes import Keeping
 from imgsrv.observe.logs import configure_logs
 from imgsrv.observe.rotation import Rotation
 from imgsrv.observe.sink import Sink
+from imgsrv.pool import runtime
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.control import Control
 from imgsrv.pool.coroner import Coroner
 from imgsrv.pool.cpus import worker_count
 from imgsrv.pool.engine import Telling
 from imgsrv.pool.events import Events
+from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.identity import Identity
 from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.master import Master
 from imgsrv.pool.notify import Notifier
 from imgsrv.pool.operator import About
-from imgsrv.pool.runtime import Place, claim
-from imgsrv.pool.sockets import Listening
+from imgsrv.pool.runtime import Claim, Place, claim
+from imgsrv.pool.sockets import Listener, Listening
+from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, command_line, taken_over
+from imgsrv.pool.trial import TRIAL_FLAG, report
 from imgsrv.pool.worker import Work
 from imgsrv.web.app import make_front
 
 EXIT_FAILED = 1
+
+FIXED = ("name", "runtime_dir", "host", "port", "socket_mode")
 
 PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "uvicorn", "uvloop")
 """Those whose versions `imgsrv describe` tells."""
@@ -58,45 +67,78 @@ def add_parser(commands: Any) -> None:
         description="Serve until SIGTERM or Ctrl-C; a second one stops at once.",
     )
     add_settings(parser)
+    # What a running server starts itself with, for a reload.
+    parser.add_argument(TRIAL_FLAG, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(TAKE_OVER_FLAG, type=int, dest="state_file", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Serve; returns when everything in flight is done.  Raises BadSetting and CannotListen."""
+    inherited = None if parsed.state_file is None else taken_over(parsed.state_file)
     configuration = read_settings(parsed)
     settings = configuration.settings
     sink = configure_logs(settings.log_format, settings.log_level, settings.log_file)
     _raise_descriptor_limit()
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
-    workers = worker_count(settings.workers)
-    place = Place(runtime_folder(settings.runtime_dir), settings.name)
     identity = identity_of(settings)
     sink.give_to(identity.user, identity.group)
-    with claim(place) as claimed, open_listener(settings, identity) as listener:
+    if parsed.trial:
+        return _try(settings, identity, sink)
+    with _claim(settings, inherited) as claimed, open_listener(settings, identity, inherited) as listener:
+        workers = worker_count(settings.workers)
         work = _work(settings, listener.name, identity, sink)
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
         gc.collect()
         gc.freeze()
-        limits = WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker)
         master = Master(
             listener,
             work,
             workers,
             partial(_announce, settings, listener, workers, events := Events()),
-            limits,
+            WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),
             control=Control(claimed),
             coroner=_coroner(settings, sink),
             keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
             about=_about(configuration),
             events=events,
             on_turn=_notify(events),
+            inherited=inherited,
         )
         try:
             return master.run()
         except NoWorkerCanBoot as error:
             print(f"imgsrv: {error}", file=sys.stderr)
             return EXIT_FAILED
+
+
+def _claim(settings: Settings, inherited: State | None) -> Claim:
+    place = Place(runtime_folder(settings.runtime_dir), settings.name)
+    return claim(place) if inherited is None else runtime.taken_over(place, inherited["control"])
+
+
+def _try(settings: Settings, identity: Identity, sink: Sink) -> int:
+    """Boot what a worker boots, on a port of its own, and say that it went well.  Raises what keeps it from it."""
+    work = _work(settings, "trial", identity, sink)
+    for fault in work.hooks.faults():
+        raise fault
+    work.self_test()
+    uvloop.run(_start_front(work))
+    report(_fixed(settings))
+    return 0
+
+
+async def _start_front(work: Work) -> None:
+    with Listener("127.0.0.1", 0, 1) as listener:
+        front = work.make_front(Exchange(), board := Board(1), board.row(0))
+        await front.start(listener.for_slot(0))
+        front.stop_accepting()
+
+
+def _fixed(settings: Settings) -> dict[str, Any]:
+    """The settings that a reload cannot change, because what they say has been done."""
+    return {name: getattr(settings, name) for name in FIXED}
 
 
 def _work(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
@@ -136,8 +178,9 @@ def _about(configuration: Configuration) -> About:
         log_file=os.path.realpath(settings.log_file) if settings.log_file else None,
         version=__version__,
         max_queue=settings.max_queue,
+        fixed=_fixed(settings),
         description={
-            "command": [sys.executable, *sys.orig_argv[1:]],
+            "command": command_line(),
             "folder": str(Path.cwd()),
             "python": platform.python_version(),
             "packages": {name: metadata.version(name) for name in PACKAGES},

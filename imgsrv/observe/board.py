@@ -9,7 +9,9 @@ all processes of a machine share.
 from __future__ import annotations
 
 import errno
+import json
 import mmap
+import os
 import time
 from collections.abc import Container, Iterator, Mapping
 from enum import IntEnum
@@ -17,6 +19,9 @@ from enum import IntEnum
 from imgsrv.errors import CODES
 
 CELL_BYTES = 8
+
+HEADER_BYTES = 32 << 10
+"""At the beginning of the file: the names of the fields as JSON, for a later version that has others."""
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the latency histogram; a last bucket has none."""
@@ -56,9 +61,25 @@ MASTER_FIELDS = (
     "is_stopping",
     "is_retired",
     "master_log_records_lost",
+    "is_leaving",
     *(f"replaced_{reason}" for reason in REPLACED_FOR),
 )
 """Written by the master, in a part of the row of its own."""
+
+GAUGES = frozenset(
+    {
+        "pid",
+        "state",
+        "connections",
+        "job_began_us",
+        "job_deadline_us",
+        "slot",
+        "is_stopping",
+        "is_retired",
+        "is_leaving",
+    }
+)
+"""The fields that say how it is now; all others only ever grow."""
 
 _FIELDS = {name: index for index, name in enumerate((*WORKER_FIELDS, *MASTER_FIELDS))}
 
@@ -103,22 +124,72 @@ class Row:
             self.add(f"stage_{name}_us", round(seconds * 1e6))
 
 
+class ForeignRow(Row):
+    """A row of a version that has other fields: those it lacks read as 0, and are not written."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, cells: memoryview, fields: Mapping[str, int]) -> None:
+        super().__init__(cells)
+        self._fields = fields
+
+    def __getitem__(self, field: str) -> int:
+        return int(self._cells[self._fields[field]]) if field in self._fields else 0
+
+    def set(self, field: str, value: int) -> None:
+        """Write a cell, if there is one."""
+        if field in self._fields:
+            self._cells[self._fields[field]] = value
+
+    def add(self, field: str, count: int = 1) -> None:
+        """Count a cell up, if there is one."""
+        self.set(field, self[field] + count)
+
+
 class Board:
     """The rows of all workers, in memory that is shared with every process forked afterwards.
 
     rows: in use from the beginning.  spare: further ones that the master may open while others already read.
+    file: of the memory; a descriptor that the master keeps for its own next image.
     """
 
-    def __init__(self, rows: int, spare: int = 0) -> None:
-        self._capacity = rows + spare
-        cells = memoryview(mmap.mmap(-1, (1 + self._capacity * len(_FIELDS)) * CELL_BYTES)).cast("Q")
+    def __init__(self, rows: int, spare: int = 0, file: int | None = None) -> None:
+        if file is None:
+            self._capacity, names = rows + spare, list(_FIELDS)
+            file = os.memfd_create("board")
+            os.ftruncate(file, HEADER_BYTES + (1 + self._capacity * len(_FIELDS)) * CELL_BYTES)
+            os.pwrite(file, json.dumps([self._capacity, names]).encode(), 0)
+        else:
+            self._capacity, names = json.loads(os.pread(file, HEADER_BYTES, 0).rstrip(b"\0"))
+        self.file = file
+        same = names == list(_FIELDS)
+        self._fields: Mapping[str, int] = _FIELDS if same else {name: index for index, name in enumerate(names)}
+        cells = memoryview(mmap.mmap(file, 0))[HEADER_BYTES:].cast("Q")
         # Pages of spare rows that nobody touches take no memory; hence the count of those in use.
         self._in_use, self._cells = cells[:1], cells[1:]
-        self._in_use[0] = rows
+        self._in_use[0] = max(self._in_use[0], rows)
+
+    @classmethod
+    def opened(cls, file: int) -> Board:
+        """The board in a file, whichever version made it."""
+        return cls(0, file=file)
+
+    @property
+    def is_foreign(self) -> bool:
+        """It was made by a version with other fields."""
+        return self._fields is not _FIELDS
+
+    def add_counts(self, row: Row, to: int, but: Mapping[str, int]) -> dict[str, int]:
+        """Add the counts of another board's row to a row of this one, but those added before; returns all of them."""
+        counts = {name: row[name] for name in _FIELDS if name not in GAUGES}
+        for name, count in counts.items():
+            self.row(to).add(name, count - but.get(name, 0))
+        return counts
 
     def row(self, index: int) -> Row:
         """A row by its number."""
-        return Row(self._cells[index * len(_FIELDS) : (index + 1) * len(_FIELDS)])
+        cells = self._cells[index * len(self._fields) : (index + 1) * len(self._fields)]
+        return ForeignRow(cells, self._fields) if self.is_foreign else Row(cells)
 
     def rows(self) -> Iterator[Row]:
         """All rows that are or were in use."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imgsrv.observe.board import Row, WorkerState
+from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
@@ -55,11 +55,12 @@ class Child:
 
     last_job: the count of its row's jobs at which it is replaced.  retired_at: when it was told to go.
     generation: of the code that it runs.  The counts of its row go on where those of an earlier worker ended.
+    counted: of its row on another version's board, what ours has already.
     """
 
     pid: int
     slot: Slot
-    row: Row
+    board: Board
     row_index: int
     line: socket.socket
     last_job: float
@@ -70,6 +71,8 @@ class Child:
     box: CrashBox = field(default_factory=CrashBox)
 
     def __post_init__(self) -> None:
+        self.row = self.board.row(self.row_index)
+        self.counted: dict[str, int] = {}
         self.requests_before, self.jobs_before = self.row["requests"], self.row["jobs_done"]
         self._memory, self._measured_at = 0, -math.inf
 

@@ -38,6 +38,18 @@ class Operable(Protocol):
         """Open the log file again."""
         ...
 
+    def reload(self, caller: Caller) -> None:
+        """Take new code and configuration."""
+        ...
+
+    def restart(self, caller: Caller) -> None:
+        """End and begin anew."""
+        ...
+
+    def scale(self, caller: Caller, wish: str) -> None:
+        """Have more or fewer workers."""
+        ...
+
 
 AT_ONCE = "now"
 
@@ -89,6 +101,24 @@ COMMANDS = {
             "Open the log file again in every process, after it was moved.",
             lambda pool, caller, _: pool.reopen_logs(caller),
             signals=((signal.SIGUSR1, ""),),
+        ),
+        Command(
+            "reload",
+            "Take new code and configuration without losing a request; nothing changes if they do not work.",
+            lambda pool, caller, _: pool.reload(caller),
+            signals=((signal.SIGHUP, ""),),
+        ),
+        Command(
+            "restart",
+            "Finish every request that was begun, end, and begin anew; reload does it without a pause.",
+            lambda pool, caller, _: pool.restart(caller),
+        ),
+        Command(
+            "scale",
+            "Have so many workers, or so many more or fewer, without losing a connection.",
+            lambda pool, caller, argument: pool.scale(caller, argument),
+            Argument("N", "a number of workers, or +N or -N for more or fewer"),
+            signals=((signal.SIGTTIN, "+1"), (signal.SIGTTOU, "-1")),
         ),
         Command(
             "stop",

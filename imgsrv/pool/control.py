@@ -16,11 +16,12 @@ import os
 import selectors
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from typing import Any, Protocol
 
 from imgsrv.pool.runtime import Claim
+from imgsrv.pool.takeover import received
 
 MOST_CLIENTS = 32
 
@@ -184,6 +185,21 @@ class Control:
         """Begin to listen."""
         self._selector, self._obey = selector, obey
         selector.register(self._claim.listening, selectors.EVENT_READ, self._accept)
+
+    def handover(self, caller: Caller) -> dict[str, Any]:
+        """What the next image needs to go on listening, and to answer the caller."""
+        clients = [client.connection.fileno() for client in self._clients if client is caller and not client.is_over]
+        return {"listening": self._claim.listening.fileno(), "lock": self._claim.lock, "clients": clients}
+
+    def adopt(self, descriptors: Sequence[int]) -> Iterator[Client]:
+        """The clients of an earlier image, who wait for an answer."""
+        for descriptor in descriptors:
+            client = Client(socket(fileno=received(descriptor)), self._watch, self._clock)
+            client.connection.setblocking(False)
+            client.is_waiting = True
+            self._clients.append(client)
+            client.serve()
+            yield client
 
     def turn(self) -> None:
         """Answer one request of each client, and drop those that are over."""

@@ -13,7 +13,10 @@ import faulthandler
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from imgsrv.pool.takeover import received
 
 NOTE = struct.Struct("<QQ")
 """Where the plan starts in the body's file, and its length."""
@@ -34,13 +37,25 @@ class Remains:
 
 
 class CrashBox:
-    """One worker's.  Made by the master, used by the engine."""
+    """One worker's.  Made by the master, used by the engine.
 
-    def __init__(self) -> None:
-        self._inside, self._outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    passed: its descriptors, as an earlier image of the master has handed them over.
+    """
+
+    def __init__(self, passed: Sequence[int] = ()) -> None:
+        if passed:
+            inside, outside, stack = map(received, passed)
+            self._inside, self._outside = socket.socket(fileno=inside), socket.socket(fileno=outside)
+        else:
+            self._inside, self._outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack = os.memfd_create("imgsrv-stack")
         self._inside.setblocking(False)
         self._outside.setblocking(False)
-        self._stack = os.fdopen(os.memfd_create("imgsrv-stack"), "r+b", buffering=0)
+        self._stack = os.fdopen(stack, "r+b", buffering=0)
+
+    def handover(self) -> list[int]:
+        """What the next image of the master needs of it."""
+        return [self._inside.fileno(), self._outside.fileno(), self._stack.fileno()]
 
     def watch_signals(self) -> None:
         """In the worker: write the stacks of all threads here when a signal such as SIGSEGV ends it."""

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
 
 import setproctitle
 
@@ -23,23 +22,24 @@ from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.observe.board import Board
 from imgsrv.observe.sink import Sink
 from imgsrv.pool import commands
-from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job, proportional_bytes
+from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job
 from imgsrv.pool.control import Control
 from imgsrv.pool.coroner import Coroner
 from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.events import Events
 from imgsrv.pool.exchange import Exchange
+from imgsrv.pool.handover import restore
 from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.operator import About, Operator
+from imgsrv.pool.replacing import Replacing
 from imgsrv.pool.signals import Signalled, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
 from imgsrv.pool.sockets import Listening
+from imgsrv.pool.takeover import State as Inherited
+from imgsrv.pool.takeover import begin_anew, command_line
 from imgsrv.pool.worker import READY, Surroundings, Work
 
 TICK_S = 1.0
-
-MEMORY_PERIOD_S = 5.0
-"""How often a worker's memory is measured, which takes the kernel a millisecond or more."""
 
 SPARE_ROWS = 4096
 """Of the scoreboard, for workers beside the first ones; they take no memory before they are used."""
@@ -54,6 +54,8 @@ class Master:
     on_ready: called once, when a worker serves and every other one does too or has failed to.
     control: where operators ask for something; without one, only signals do.
     on_turn: called in each turn of the loop with whether the pool does its work.
+    inherited: what an earlier image of this process has handed over.
+    past: the row of the board in which counts of another version's board are kept.
     """
 
     listener: Listening
@@ -69,6 +71,9 @@ class Master:
     keeper: LogKeeper = field(default_factory=lambda: LogKeeper(Sink()))
     on_turn: Callable[[bool], None] = lambda _is_healthy: None
     clock: Callable[[], float] = time.monotonic
+    inherited: Inherited | None = None
+    generation: int = field(init=False, default=1)
+    past: int | None = field(init=False, default=None)
     children: dict[int, Child] = field(init=False, default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False, default_factory=selectors.DefaultSelector)
     _stop_at: float | None = field(init=False, default=None)
@@ -76,24 +81,22 @@ class Master:
     has_announced: bool = field(init=False, default=False)
     _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
-    _measured_at: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.slots = [Slot(index) for index in range(self.size)]
-        self._to_measure = cycle(self.slots)
-        self.board = Board(0, spare=self.size + SPARE_ROWS)
+        if self.inherited is None:
+            self.board = Board(0, spare=self.size + SPARE_ROWS)
+        else:
+            restore(self, self.inherited)
+        # One for each generation: no engine gets a job from a front of other code.
         self.exchange = self.make_exchange()
-        self._operator = Operator(self)
+        self._operator, self._replacing = Operator(self), Replacing(self)
         # The master has no row of its own and writes no other field of this one.
         self.keeper.count_lost_with(partial(self.board.row(0).add, "master_log_records_lost"))
 
     def run(self) -> int:
         """Keep the pool alive until a signal ends it; returns the exit status."""
-        setproctitle.setproctitle(f"imgsrv: master {self.work.title}")
-        for slot in self.slots:
-            self.listener.for_slot(slot.index)
-        if self.control is not None:
-            self.control.open(self._selector, partial(commands.obey, self._operator))
+        self._open()
         with wake_on_signals(self._selector) as pending:
             while not self._is_over():
                 self._match_wish()
@@ -107,11 +110,25 @@ class Master:
                 self._reap()
                 self._steer()
                 self.on_turn(self.is_stopping or any(slot.state is State.READY for slot in self.slots))
-        self.listener.close()
         self._operator.stopped()
+        self.listener.close()
         if self.control is not None:
             self.control.close()
+        if self._operator.then_restarts:
+            begin_anew(command_line())
         return self._exit_status()
+
+    def _open(self) -> None:
+        """Be there for clients and operators; in the place of an earlier image, for those that it had."""
+        setproctitle.setproctitle(f"imgsrv: master {self.work.title}")
+        for slot in self.slots:
+            self.listener.for_slot(slot.index)
+        for child in self.children.values():
+            self._selector.register(child.line, selectors.EVENT_READ, partial(self._hear, child))
+        if self.control is not None:
+            self.control.open(self._selector, partial(commands.obey, self._operator))
+        if self.inherited is not None:
+            self._operator.roll_out(self.inherited)
 
     @property
     def is_stopping(self) -> bool:
@@ -143,11 +160,12 @@ class Master:
         for slot in self.slots:
             action = slot.tick(now)
             if action is Action.FORK:
-                self._fork(slot)
+                self.fork(slot)
             elif action is Action.KILL and slot.booting is not None:
                 os.kill(slot.booting, signal.SIGKILL)
         if not self.is_stopping:
-            self._replace_who_must_go(now)
+            self._replacing.step(now)
+            self._operator.step(now)
         for child in self.children.values():
             if child.is_overdue(now, self.work.drain_s):
                 os.kill(child.pid, signal.SIGKILL)
@@ -181,7 +199,7 @@ class Master:
             replaced = child.slot.became_ready(child.pid, self.clock())
             self.events.info("worker_ready", slot=child.slot.index, pid=child.pid)
             if replaced is not None:
-                self.children[replaced].retire(self.clock())
+                self._operator.replaced(self.children[replaced], self.clock())
         else:
             child.slot.boot_failed(message.decode(errors="replace").removeprefix("failed "))
 
@@ -190,26 +208,30 @@ class Master:
         if (asked := commands.SIGNALS.get(signum)) is not None:
             command, argument = asked
             is_repeated = command.name == "stop" and self.is_stopping
-            caller = Signalled(signal.Signals(signum), self.events)
+            caller = Signalled(signal.Signals(signum).name, self.events)
             command.run(self._operator, caller, commands.AT_ONCE if is_repeated else argument)
 
     def _reap(self) -> None:
         """Every child that is gone, not one for each SIGCHLD: the kernel folds several into one."""
-        while self.children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            # As process 1 of a container the master is also handed strangers' children.
-            if (child := self.children.pop(pid, None)) is not None:
-                self._bury(child, os.waitstatus_to_exitcode(status))
-            self.coroner.reaped(pid)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                # As process 1 of a container the master is also handed strangers' children.
+                if (child := self.children.pop(pid, None)) is not None:
+                    self._bury(child, os.waitstatus_to_exitcode(status))
+                else:
+                    self.coroner.reaped(pid)
+                    self._operator.reaped(pid, os.waitstatus_to_exitcode(status))
 
     def _steer(self) -> None:
         """New connections go to the slots that serve; to all, to wait there, where none does."""
         if self.is_stopping:
             return
-        ready = [slot.index for slot in self.slots if slot.state is State.READY]
-        chosen = ready or [slot.index for slot in self.slots]
+        staying = [slot for slot in self.slots if slot.leaving_at is None]
+        ready = [slot.index for slot in staying if slot.state is State.READY]
+        chosen = ready or [slot.index for slot in staying]
         if chosen != self._chosen:
             self._chosen = chosen
             self.listener.choose(chosen)
@@ -220,63 +242,37 @@ class Master:
 
     # ---- what the verbs are made of -------------------------------------------------------------------
 
-    def _replace_who_must_go(self, now: float) -> None:
-        """A worker that cannot serve goes at once; one that can when its successor is ready, one at a time."""
-        measured = self._slots_to_measure(now)
-        is_busy = any(slot.successor is not None for slot in self.slots) or any(
-            child.retired_at is not None and not child.is_hung for child in self.children.values()
-        )
-        for child in [self.children[slot.pid] for slot in self.slots if slot.state is State.READY and slot.pid]:
-            slot = child.slot
-            memory = proportional_bytes(child.pid) if slot in measured else None
-            reason = child.reason_to_replace(now, memory, self.limits.memory)
-            if reason in ("hang", "signal"):
-                child.is_hung = reason == "hang"
-                self._note_replacement(child, reason)
-                child.retire(now)
-                slot.abandon(now)
-            elif reason is not None and not is_busy and slot.may_be_replaced(now):
-                is_busy = True
-                self._note_replacement(child, reason)
-                self._fork(slot)
-
-    def _slots_to_measure(self, now: float) -> list[Slot]:
-        """The slots whose turn it is, so that each is measured once in a period."""
-        due = int((now - self._measured_at) * self.size / MEMORY_PERIOD_S) if self.limits.memory else 0
-        if due:
-            self._measured_at = now
-        return [next(self._to_measure) for _ in range(min(due, self.size))]
-
-    def _note_replacement(self, child: Child, reason: str) -> None:
-        child.row.add(f"replaced_{reason}")
-        level = self.events.warning if reason == "hang" else self.events.info
-        level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason)
-
-    def _fork(self, slot: Slot) -> None:
+    def fork(self, slot: Slot) -> bool:
+        """A new worker for a slot; whether the machine had room for it."""
         try:
             child = self._new_child(slot)
         except OSError as error:
             slot.fork_failed(self.clock(), f"cannot fork: {error.strerror}")
             self.events.error("fork_failed", slot=slot.index, reason=error.strerror)
-            return
+            return False
         slot.forked(child.pid, self.clock())
         child.row.add("starts")
         self.children[child.pid] = child
         self._selector.register(child.line, selectors.EVENT_READ, partial(self._hear, child))
+        return True
 
     def _new_child(self, slot: Slot) -> Child:
-        index = self.board.free_row({child.row_index for child in self.children.values()})
+        taken = {child.row_index for child in self.children.values() if child.board is self.board}
+        index = self.board.free_row(taken if self.past is None else {*taken, self.past})
         row = self.board.row(index)
         row.set("slot", slot.index)
         row.set("is_retired", 0)
+        row.set("is_leaving", 0)
         theirs = [each for child in self.children.values() for each in (child.line, child.box)]
         given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid(), CrashBox())
         pid, line = fork_worker(self.work, given, self._let_go, theirs)
-        return Child(pid, slot, row, index, line, last_job(row, self.limits.jobs), self.clock(), box=given.box)
+        jobs = last_job(row, self.limits.jobs)
+        return Child(pid, slot, self.board, index, line, jobs, self.clock(), self.generation, box=given.box)
 
     def _let_go(self) -> None:
         """In a worker: close what is the master's."""
         self._selector.close()  # its epoll is shared
+        os.close(self.board.file)  # its memory stays
         if self.control is not None:
             self.control.let_go()
 
@@ -285,6 +281,9 @@ class Master:
         self._forget(child.line)
         child.line.close()
         child.clear_row()
+        self._operator.buried(child)
+        if child.board is not self.board and self.past is not None:
+            self.board.add_counts(child.row, self.past, child.counted)
         slot, reason = child.slot, exit_reason(exit_code)
         was_wanted = child.retired_at is None and not self.is_stopping
         slot.exited(child.pid, self.clock(), reason)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
-from typing import Self
+from typing import Any, Self
 
 from imgsrv.errors import BadRuntimeFolder, NameTaken
+from imgsrv.pool.takeover import received
 
 LONGEST_PATH = 107
 """Bytes of a unix socket's path: `sun_path` of linux/un.h, less the zero at its end."""
@@ -85,6 +87,11 @@ def claim(place: Place) -> Claim:
         os.close(lock)
         raise
     return Claim(place, lock, listening, is_heir=is_heir)
+
+
+def taken_over(place: Place, passed: Mapping[str, Any]) -> Claim:
+    """The claim that an earlier image of this process has handed over."""
+    return Claim(place, received(passed["lock"]), socket(fileno=received(passed["listening"])), is_heir=False)
 
 
 def prepare(folder: Path) -> None:

@@ -9,13 +9,14 @@ import contextlib
 import os
 import select
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET, socket
-from typing import Self
+from typing import Any, Self
 
 from imgsrv.errors import CannotListen
+from imgsrv.pool.takeover import received
 
 LONGEST_PATH = 107
 """Bytes of a unix socket's path: `sun_path` of linux/un.h, less the zero at its end."""
@@ -37,6 +38,7 @@ class SharedListener:
     """A listening socket that all slots share; see `Listening`."""
 
     port = 0
+    has_queues = False
 
     def __init__(self, listening: socket) -> None:
         listening.setblocking(False)
@@ -55,6 +57,13 @@ class SharedListener:
 
     def choose(self, _slots: Sequence[int]) -> None:
         """Whoever accepts is ready: there is nothing to steer."""
+
+    def handover(self) -> dict[str, Any]:
+        """What the next image needs to go on listening."""
+        return {"sockets": [self._socket.fileno()], "lock": None}
+
+    def close_last(self, _slot: int) -> None:
+        """It stays every other slot's."""
 
     def turn_away(self, _slot: int) -> None:
         """What waits, waits for any of the slots."""
@@ -85,11 +94,19 @@ class SharedListener:
 
 
 class UnixListener(SharedListener):
-    """A unix socket of this server's own, with its file and its lock.  Raises CannotListen."""
+    """A unix socket of this server's own, with its file and its lock.  Raises CannotListen.
 
-    def __init__(self, path: Path, backlog: int, owner: Owner) -> None:
+    passed: what an earlier image of this process has handed over.
+    """
+
+    def __init__(self, path: Path, backlog: int, owner: Owner, passed: Mapping[str, Any] | None = None) -> None:
         self._path = path.absolute()
         self._master = os.getpid()
+        if passed is not None:
+            self._lock = socket(fileno=received(passed["lock"]))
+            self._file = _identity(self._path)
+            super().__init__(socket(fileno=received(passed["sockets"][0])))
+            return
         self._check_length()
         self._lock = socket(AF_UNIX, SOCK_STREAM)
         listening = socket(AF_UNIX, SOCK_STREAM)
@@ -106,6 +123,10 @@ class UnixListener(SharedListener):
             raise
         self._file = _identity(self._path)
         super().__init__(listening)
+
+    def handover(self) -> dict[str, Any]:
+        """What the next image needs to go on listening."""
+        return {**super().handover(), "lock": self._lock.fileno()}
 
     def leave(self) -> None:
         """Remove the file, so that nobody finds the socket any more; those who wait in it are still accepted."""

@@ -11,7 +11,10 @@ from typing import Any
 
 from imgsrv.pool.events import Events
 
-HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1)
+HANDLED = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD),
+    *(signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1),
+)
 
 
 @contextlib.contextmanager
@@ -21,6 +24,8 @@ def wake_on_signals(selector: selectors.BaseSelector) -> Iterator[Callable[[], b
     previous = {signum: signal.signal(signum, lambda *_: None) for signum in HANDLED}
     previous_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     selector.register(read_end, selectors.EVENT_READ)
+    # An image that took over from another begins with them blocked; what came meanwhile comes now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     def pending() -> bytes:
         with contextlib.suppress(BlockingIOError):
@@ -52,11 +57,10 @@ def blocked_signals() -> Iterator[None]:
 
 
 class Signalled:
-    """The caller of what a signal asks for: the log is told what becomes of it."""
+    """The caller of what a signal, by its name, asks for: the log is told what becomes of it."""
 
-    def __init__(self, signum: signal.Signals, events: Events) -> None:
-        self.name = signum.name
-        self._events = events
+    def __init__(self, name: str, events: Events) -> None:
+        self.name, self._events = name, events
 
     def progress(self, **facts: Any) -> None:
         """The events tell of it already."""

@@ -54,6 +54,7 @@ class Slot:
     """A place for one worker.  Times are those of the master's monotonic clock, in seconds.
 
     pid: the worker that serves or is to.  successor: the one that boots to replace it.  starts: workers forked for it.
+    leaving_at: since when the slot is to go, and gets no new connection.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Slot:
     deaths: int = 0
     starts: int = 0
     reason: str = ""
+    leaving_at: float | None = None
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
     @property
@@ -122,6 +124,14 @@ class Slot:
         """The worker goes, or is to, whatever comes: the slot takes another at once."""
         self.pid, self.successor = self.successor, None
         self.state, self.due = (State.BACKOFF if self.pid is None else State.STARTING), now
+
+    def revive(self, now: float) -> None:
+        """It has no worker and is to have one again, at once."""
+        self.state, self.due, self.boot_failures = State.BACKOFF, now, 0
+
+    def take_back(self, pid: int) -> None:
+        """A replaced worker that has not gone yet serves on in its slot."""
+        self.pid, self.successor, self.state, self.boot_failures = pid, None, State.READY, 0
 
     def stop(self) -> None:
         """The slot is no longer wanted: its workers are to finish and go."""

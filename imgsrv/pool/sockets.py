@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import errno
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from socket import (
     AF_UNIX,
     AI_PASSIVE,
@@ -24,9 +24,10 @@ from socket import (
     getaddrinfo,
     socket,
 )
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from imgsrv.errors import CannotListen
+from imgsrv.pool.takeover import received
 
 SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
 TCP_INFO_BYTES = 104
@@ -79,6 +80,19 @@ class Listening(Protocol):
         """Give new connections to these slots alone, where that can be told."""
         ...
 
+    @property
+    def has_queues(self) -> bool:
+        """Whether each slot has a queue of its own, which only its worker empties."""
+        ...
+
+    def handover(self) -> dict[str, Any]:
+        """What the next image of the master needs to go on listening."""
+        ...
+
+    def close_last(self, slot: int) -> None:
+        """Close the queue of a slot that has gone, the last one."""
+        ...
+
     def turn_away(self, slot: int) -> None:
         """Close what waits for a slot that will never have a worker."""
         ...
@@ -108,19 +122,31 @@ class Listener:
     """The address, its lock and one socket for each slot.
 
     A second server on the port is refused: SO_REUSEPORT alone would let it share the port in silence.
+    passed: what an earlier image of this process has handed over.
     """
 
-    def __init__(self, host: str, port: int, backlog: int) -> None:
+    def __init__(self, host: str, port: int, backlog: int, passed: Mapping[str, Any] | None = None) -> None:
         self._host, self._port, self._backlog = host, port, backlog
         self._sockets: list[socket] = []
         self._wished = f"{_bracketed(host)}:{port}"
         self._family, self._address = self._resolve()
+        if passed is not None:
+            self._port, self._lock = passed["port"], socket(fileno=received(passed["lock"]))
+            self._sockets = [socket(fileno=received(descriptor)) for descriptor in passed["sockets"]]
+            return
         self._lock = socket(AF_UNIX, SOCK_STREAM)
         try:
             self._take()
         except CannotListen:
             self.close()
             raise
+
+    has_queues = True
+
+    def handover(self) -> dict[str, Any]:
+        """What the next image needs to go on listening."""
+        sockets = [each.fileno() for each in self._sockets]
+        return {"port": self._port, "lock": self._lock.fileno(), "sockets": sockets}
 
     @property
     def port(self) -> int:
@@ -147,6 +173,11 @@ class Listener:
     def choose(self, slots: Sequence[int]) -> None:
         """Give new connections to these slots alone; the queues of the others stay as they are."""
         _attach(self._sockets[0], SO_ATTACH_REUSEPORT_CBPF, _choose_one_of(slots))
+
+    def close_last(self, slot: int) -> None:
+        """Close the socket of a slot that has gone.  Only the last may: the kernel moves the last into a gap."""
+        if slot == len(self._sockets) - 1:
+            self._sockets.pop().close()
 
     def turn_away(self, slot: int) -> None:
         """Close the connections in the queue of a slot that will never have a worker, so that no client waits."""

@@ -154,7 +154,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
             if is_orphan.is_set() or given.server_stops():
                 await _leave_with_all(front, engine, given, work.shutdown_delay_s)
             else:
-                await _leave_alone(front, engine)
+                await _leave_alone(front, engine, given)
     except TimeoutError:
         # Without clients of its own it only helped a sibling, which will say so itself.
         status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
@@ -193,8 +193,13 @@ async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, del
     await _stop_engine(engine)
 
 
-async def _leave_alone(front: Front, engine: Engine) -> None:
-    """Finish with the own clients; those who wait to be accepted, and the jobs of others, are for those who stay."""
+async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> None:
+    """Finish with the own clients; those who wait to be accepted, and the jobs of others, are for those who stay.
+
+    Where the slot goes too, nobody else would accept who waits.
+    """
+    if given.row["is_leaving"] and given.listener.has_queues:
+        await _until(lambda: not given.listener.has_waiting(given.slot))
     front.stop_accepting()
     front.begin_drain()
     await front.finished()

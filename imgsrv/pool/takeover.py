@@ -1,0 +1,65 @@
+"""A master's place taken by new code: the process executes itself anew and keeps its number, children and sockets.
+
+What the new image needs to know is JSON in a file in memory; what it needs to have are the descriptors named there.
+No other descriptor crosses.  Signals stay blocked from here until the new loop can obey them, so that none is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from imgsrv.pool.signals import HANDLED
+
+TAKE_OVER_FLAG = "--take-over"
+
+State = dict[str, Any]
+
+
+def command_line() -> list[str]:
+    """What this process was started with, without what a take-over added."""
+    words = [sys.executable, *sys.orig_argv[1:]]
+    return words[:-2] if words[-2] == TAKE_OVER_FLAG else words
+
+
+def hand_over(command: list[str], state: Mapping[str, Any], descriptors: list[int]) -> None:
+    """Execute the command in this process's place; returns only by raising OSError, with nothing changed."""
+    file = os.memfd_create("state")
+    passed = [file, *descriptors]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    wakeup = signal.set_wakeup_fd(-1)
+    try:
+        os.write(file, json.dumps(state).encode())
+        for descriptor in passed:
+            os.set_inheritable(descriptor, True)
+        os.execv(command[0], [*command, TAKE_OVER_FLAG, str(file)])  # noqa: S606
+    finally:
+        for descriptor in passed:
+            os.set_inheritable(descriptor, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(file)
+
+
+def begin_anew(command: list[str]) -> None:
+    """Execute the command in this process's place, as if it had just been started."""
+    os.execv(command[0], command)  # noqa: S606
+
+
+def taken_over(file: int) -> State:
+    """What the image before this one has handed over; its file is closed."""
+    try:
+        state: State = json.loads(os.pread(file, os.fstat(file).st_size, 0))
+    finally:
+        os.close(file)
+    return state
+
+
+def received(descriptor: int) -> int:
+    """A descriptor that was handed over, for this image alone."""
+    os.set_inheritable(descriptor, False)
+    return descriptor
