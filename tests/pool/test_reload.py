@@ -50,6 +50,7 @@ def counts(server: Server) -> tuple[int, int, int]:
 # ---- reload -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(400)
 def test_a_reload_under_load_replaces_every_worker_and_loses_no_request() -> None:
     with serving("--workers", "2") as server:
         pids, before = set(server.workers()), counts(server)
@@ -223,6 +224,7 @@ def test_a_second_reload_is_refused_while_one_is_under_way_and_a_stop_cancels_it
 # ---- scale ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(400)
 def test_scaling_up_and_down_under_load_loses_no_request() -> None:
     with serving("--workers", "2") as server:
         with loading(server, keep_alive=4, fresh=4) as load:
