@@ -1,15 +1,17 @@
 """A glance at a picture: what a front may say of it before an engine has it.
 
-It refuses only what is certain, by the checks of `read_header`, and a hostile file costs it no more than a good one:
-Pillow sees the few bytes that tell the size, because each of its readers of what stands around them can be kept busy
-for many milliseconds (10 ms for the palette of a BMP, 12 for the EXIF of a JPEG).  So BMP, TIFF and JPEG 2000 are
-left to the engines, and WebP and AVIF too, which are opened by their decoders.
+It refuses only what is certain, by the checks of `read_header`, and a hostile file costs it no more than a good one.
+Of a good JPEG the frame header is enough.  Else Pillow sees the few bytes that tell the size, because each of its
+readers of what stands around them can be kept busy for many milliseconds (10 ms for the palette of a BMP, 12 for the
+EXIF of a JPEG).  So BMP, TIFF and JPEG 2000 are left to the engines, and WebP and AVIF too, which are opened by their
+decoders.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import struct
 from collections.abc import Callable
@@ -23,11 +25,21 @@ from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 MOST_SKIPPED = 64
 """Segments or chunks that are passed over; a large profile has about ten."""
 
+READ_BYTES = 4096
+"""Read at once: what is looked at of most pictures."""
+
 HEADER_BYTES = 8
 """What says how long a segment or a chunk is, and of what kind."""
 
 APPLICATION_0, APPLICATION_15, COMMENT = 0xFFE0, 0xFFEF, 0xFFFE
+QUANTIZATION, HUFFMAN, RESTART = 0xFFDB, 0xFFC4, 0xFFDD
+FRAMES = (0xFFC0, 0xFFC1, 0xFFC2)
 """Markers of JPEG segments."""
+
+FRAME = struct.Struct(">HHBHH")
+"""A frame header: marker, length, bits of a sample, height, width."""
+
+BEFORE_FRAME = frozenset({QUANTIZATION, HUFFMAN, RESTART, COMMENT, *range(APPLICATION_0, APPLICATION_15 + 1)})
 
 Read = Callable[[int, int], bytes]
 """So many bytes of a picture at a place in it; fewer at its end."""
@@ -42,18 +54,24 @@ def glance(file: int, start: int, size: int, limits: Limits) -> str:
 
     Raises UnsupportedFormat, Undecodable, TooManyPixels or TooManyFrames where `read_header` would, or nothing.
     """
+    first = os.pread(file, min(size, READ_BYTES), start)
 
     def read(at: int, count: int) -> bytes:
+        if at + count <= len(first):
+            return first[at : at + count]
         return os.pread(file, max(0, min(count, size - at)), start + at)
 
-    head = read(0, SNIFF_BYTES)
+    head = first[:SNIFF_BYTES]
     name = sniff(head)
     if name == "gif":
         # Its screen alone: Pillow would go on and clear the place of the first frame.
         CheckedFile(name, io.BytesIO(head), limits).read(13)
     elif layout := _LAYOUTS.get(name):
         with contextlib.suppress(_Unsure):
-            open_header(name, _essence(layout, read, size), limits)
+            essence = _essence(layout, read, size)
+            if name == "jpeg" and essence.frame_pixels() <= limits.max_pixels:
+                return name
+            open_header(name, essence, limits)
     return name
 
 
@@ -107,6 +125,21 @@ class _Essence(io.BytesIO):
         if not self._is_all and (size is None or size < 0 or len(data) < size):
             raise _Unsure
         return data
+
+    def frame_pixels(self) -> float:
+        """How many a JPEG has by its frame header, in a tenth of the time that Pillow takes.
+
+        Infinitely many where something is odd, or the file so short that its header may be cut.
+        """
+        known, at = self.getvalue(), 2
+        while not self._is_all and at + FRAME.size <= len(known):
+            marker, length, depth, height, width = FRAME.unpack_from(known, at)
+            if marker in FRAMES and depth == 8 and height and width:  # noqa: PLR2004
+                return int(width * height)
+            if marker not in BEFORE_FRAME:
+                break
+            at += 2 + length
+        return math.inf
 
 
 def _essence(layout: _Layout, read: Read, size: int) -> _Essence:

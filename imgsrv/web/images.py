@@ -155,7 +155,6 @@ async def receive_parts(services: Services, req: Request, body: Body) -> dict[st
     """Where the parts of the received body lie, by their names; a raw picture is one named `file`."""
     if body.expected == 0:
         raise EmptyBody
-    services.admission.check()
     file = await body.receive(int(services.settings.max_body))
     state = req.scope["state"]
     state["received"] = time.monotonic()
@@ -180,7 +179,7 @@ async def performed(services: Services, req: Request, body: Body, job: Job) -> t
     plan = job.to_bytes()
     limit_s = services.settings.job_timeout_s
     deadline = req.scope["state"]["received"] + limit_s
-    # Others may have come while the body did.
+    # Of a large body it was asked before it came; others may have come meanwhile.
     services.admission.check()
     plan_start = body.append(plan)
     reply = services.exchange.submit(body.file, plan_start, len(plan), deadline)

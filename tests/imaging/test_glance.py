@@ -75,6 +75,7 @@ def gif(width: int, height: int) -> bytes:
 EXIF = segment(0xFFE1, b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + b"\x0f\1\2\0\xff\xff\0\0\0\0\0\0" * 5000)
 PHOTOSHOP = segment(0xFFED, b"Photoshop 3.0\0" + b"8BIM\4\4\0\0\0\0\0\0" * 5000)
 FRAME = segment(0xFFC0, bytes([8, 0, 1, 0, 1, 3]) + b"\1\x11\0" * 21_000)
+LARGE = bytes([8]) + struct.pack(">HHB", 20_000, 20_000, 3) + b"\1\x11\0\2\x11\0\3\x11\0"
 BOMB = zlib.compress(bytes(1_000_000), 9)
 TEXT_BOMB = chunk(b"zTXt", b"Comment\0\0" + BOMB)
 
@@ -138,6 +139,9 @@ def test_a_good_picture_of_any_format_passes(name: str) -> None:
         pytest.param(animation([picture("RG"), picture("GB")], "PNG", duration=50), id="an-animated-png"),
         pytest.param(jpeg(2, 2, b"\xff\xe0\0\0"), id="a-jpeg-segment-of-no-length"),
         pytest.param(jpeg(2, 2, b"\xff\xff"), id="a-jpeg-with-padding"),
+        pytest.param(jpeg(20_000, 20_000, segment(0xFFC0, LARGE)) + bytes(4096), id="a-jpeg-of-two-sizes"),
+        pytest.param(jpeg(2, 2, segment(0xFFC0, LARGE)) + bytes(4096), id="a-jpeg-whose-second-size-is-good"),
+        pytest.param(jpeg(2, 2) + bytes(4096), id="a-jpeg-with-something-behind-it"),
         pytest.param(b"BM" + bytes(60), id="a-bmp-of-zeros"),
     ],
 )
