@@ -140,9 +140,9 @@ def test_a_path_that_cannot_be_bound_is_refused_and_leaves_no_descriptor(
 def test_all_workers_accept_from_the_one_socket(tmp_path: Path) -> None:
     with unix_serving(tmp_path / "s", "--workers", "2") as server:
         with loading(server, keep_alive=4, fresh=4) as load:
-            load.wait_more(10)
+            # Which of them is the first to wake is the kernel's choice.
+            wait_until(lambda: len({event["pid"] for event in server.named("request")}) == 2, "both have served")
         assert load.failures == []
-        assert len({event["pid"] for event in server.named("request")}) == 2
         assert {event["client"] for event in server.named("request")} == {"unix"}
 
 

@@ -201,7 +201,8 @@ def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts
         if not (job == "hold" and front == hung):
             assert answer(client) == [str(front), "job_timeout"]
         wait_for(server, "worker_ready", 3)
-        wait_until(lambda: not psutil.pid_exists(hung), "it goes")
+        wait_for(server, "worker_exit")
+        assert not psutil.pid_exists(hung)
         assert [(each["pid"], each["reason"]) for each in server.named("worker_replaced")] == [(hung, "hang")]
         (exit_,) = server.named("worker_exit")
         assert exit_["reason"] == ("killed by SIGKILL" if job == "hold" else "exit status 0")
