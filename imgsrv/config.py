@@ -19,7 +19,7 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from imgsrv.errors import BadSetting
-from imgsrv.values import a_folder, a_group, a_user, networks, no_folder
+from imgsrv.values import a_collector, a_folder, a_group, a_user, networks, no_folder
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
 
@@ -204,6 +204,24 @@ class Settings(BaseSettings):
         float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False, description="Age at which it is; 0 never does.")
     ] = 86_400.0
     log_keep: Annotated[int, Field(ge=0, description="Rotated log files that are kept, compressed; 0 keeps all.")] = 14
+
+    otel_endpoint: Annotated[
+        str,
+        AfterValidator(a_collector),
+        Field(
+            description="Where traces go: an OpenTelemetry collector such as http://127.0.0.1:4318 (OTLP over HTTP, to "
+            "/v1/traces); empty for none.  Needs the extra `otel`."
+        ),
+    ] = ""
+    otel_ratio: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Which part of the requests is traced; a request with a `traceparent` has that decided.",
+        ),
+    ] = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import grp
 import ipaddress
 import pwd
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 UNIX = "unix"
 """Among the trusted proxies: whoever comes over the unix socket, which has no address."""
@@ -54,6 +56,25 @@ def networks(text: str) -> str:
         if each != UNIX:
             ipaddress.ip_network(each)
     return text
+
+
+def a_collector(url: str) -> str:
+    """The base URL of an OpenTelemetry collector, with what it takes to speak to it, or nothing."""
+    if url:
+        parts = urlsplit(url)  # raises ValueError itself for some
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("a collector is named like http://127.0.0.1:4318")
+        _ = parts.port  # raises ValueError for a number that is no port
+        if not _is_installed("opentelemetry.exporter.otlp.proto.http.trace_exporter"):
+            raise ValueError("traces need the extra `otel`: pip install 'imgsrv[otel]'")
+    return url
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that it lies in
+        return False
 
 
 def split(text: str) -> list[str]:

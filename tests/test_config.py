@@ -150,6 +150,8 @@ WRONG = [
     ("log_max_size", "large", "byte string"),
     ("log_max_age_s", "-1", "greater than or equal to 0"),
     ("log_keep", "-1", "greater than or equal to 0"),
+    ("otel_endpoint", "localhost:4318", "named like http://127.0.0.1:4318"),
+    ("otel_ratio", "1.5", "less than or equal to 1"),
 ]
 
 

@@ -50,6 +50,7 @@ from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, command_line, taken_over
 from imgsrv.pool.trial import TRIAL_FLAG, report
 from imgsrv.pool.worker import Work
 from imgsrv.web.app import make_front
+from imgsrv.web.tracing import load_tracing
 
 EXIT_FAILED = 1
 
@@ -82,6 +83,7 @@ def run(parsed: argparse.Namespace) -> int:
     _raise_descriptor_limit()
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
+    load_tracing(settings)
     identity = identity_of(settings)
     sink.give_to(identity.user, identity.group)
     if parsed.trial:

@@ -21,6 +21,7 @@ from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
 from imgsrv.web.pages import HealthPage, MetricsPage, ReadyPage, documents
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.proxies import Proxies
+from imgsrv.web.tracing import make_tracing
 
 
 def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Front:
@@ -45,7 +46,10 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     app.add_route("/readyz", ReadyPage(is_draining, admission.is_saturated))
     app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__, settings.max_queue)))
     add_handlers(app)
-    gate = Gate(app, row, log, Proxies(settings.trusted_proxies), logs_access=settings.access_log)
+    tracing = make_tracing(settings, log)
+    gate = Gate(app, row, log, Proxies(settings.trusted_proxies), tracing, logs_access=settings.access_log)
     front = gate.front = Front(gate, settings, row, log)
     front.refusal = admission.refusal
+    if tracing is not None:
+        front.last_words = tracing.close
     return front

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -26,6 +26,7 @@ class Front:
     """Every connection of one worker, and the app behind them.  app: an ASGI application.
 
     refusal: why a picture that came now would be refused, if it would; set by whoever knows.
+    last_words: what is still to be sent to others when the last client has gone.
     """
 
     def __init__(self, app: Any, settings: Settings, row: Row, log: Logger) -> None:
@@ -34,6 +35,7 @@ class Front:
         self.files = Files()
         self.proxies = Proxies(settings.trusted_proxies)
         self.refusal: Callable[[], ImgsrvError | None] = lambda: None
+        self.last_words: Callable[[], Awaitable[None]] | None = None
         self.config = uvicorn.Config(
             app,
             http="httptools",
@@ -73,10 +75,12 @@ class Front:
             self._server.close()
 
     async def finished(self) -> None:
-        """Return when no client is left."""
+        """Return when no client is left, and the last words are out."""
         while self._connections:
             self._nobody_left.clear()
             await self._nobody_left.wait()
+        if self.last_words is not None:
+            await self.last_words()
 
     # ---- what connections call ------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from imgsrv.values import UNIX
 from imgsrv.web.body import Body
 from imgsrv.web.problems import request_id_of
 from imgsrv.web.proxies import Proxies
+from imgsrv.web.tracing import Tracing
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -29,8 +30,11 @@ class Drainable(Protocol):
 class Gate:
     """ASGI middleware, once around the whole app.  front: set when there is one."""
 
-    def __init__(self, app: App, row: Row, log: Logger, proxies: Proxies, *, logs_access: bool) -> None:
+    def __init__(
+        self, app: App, row: Row, log: Logger, proxies: Proxies, tracing: Tracing | None, *, logs_access: bool
+    ) -> None:
         self._app, self._row, self._log, self._proxies, self._logs_access = app, row, log, proxies, logs_access
+        self._tracing = tracing
         self.front: Drainable | None = None
 
     async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
@@ -77,6 +81,10 @@ class Gate:
             self._row.observe_stages(stages)
         if code := state.get("code"):
             self._row.add(f"error_{code}")
+        traced = {}
+        if self._tracing is not None:
+            sizes = body.received, answer["bytes"]
+            traced["trace_id"] = self._tracing.add(scope, answer["status"], sizes, seconds)
         if self._logs_access:
             self._log.info(
                 "request",
@@ -92,6 +100,7 @@ class Gate:
                 bytes_out=answer["bytes"],
                 ms=round(seconds * 1000, 1),
                 **state.get("timings", {}),
+                **traced,
             )
 
 

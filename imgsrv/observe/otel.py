@@ -1,0 +1,124 @@
+"""Traces through OpenTelemetry's SDK: spans that are over, handed to a thread that sends them to a collector.
+
+Imported only where traces are asked for: the SDK comes with the extra `otel`.  `Traces` is made in a worker: its thread
+would not live through a fork.  What the SDK has to complain about goes to the log, once in a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from imgsrv.observe.logs import Logger
+
+PATH = "/v1/traces"
+
+EXPORT_S, DELAY_S, FLUSH_S = 5.0, 1.0, 2.0
+"""Longest wait for the collector, how long spans are gathered, and how long a worker that goes waits for the last."""
+
+MOST_SPANS, BATCH = 8192, 512
+"""Spans that may wait for the thread, beyond which the oldest are lost, and how many it sends at once."""
+
+COMPLAINT_S = 60.0
+
+Value = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something that took its time, in ns since 1970.  error: what kind of failure of the server it was, if one."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+    attributes: Mapping[str, Value]
+    error: str | None = None
+
+
+class Traces:
+    """Where spans go.  endpoint: base URL of an OTLP/HTTP collector.  ratio: of the traces that begin here."""
+
+    def __init__(self, endpoint: str, ratio: float, resource: Mapping[str, Value], log: Logger) -> None:
+        # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins over what the program says of itself.
+        about = Resource(resource).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(
+            sampler=ParentBased(TraceIdRatioBased(ratio)), resource=about, shutdown_on_exit=False
+        )
+        exporter = OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=EXPORT_S)
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                exporter,
+                max_queue_size=MOST_SPANS,
+                schedule_delay_millis=DELAY_S * 1000,
+                max_export_batch_size=BATCH,
+            )
+        )
+        self._tracer = self._provider.get_tracer("imgsrv", str(resource.get("service.version", "")))
+        self._propagator = TraceContextTextMapPropagator()
+        _complain_to(log)
+
+    def add(self, headers: Mapping[str, str], whole: Span, parts: Iterable[Span]) -> str:
+        """Export a span of the server and its parts; returns the id of their trace.
+
+        headers: with the caller's traceparent, where it sent one; that also says whether the trace is recorded.
+        """
+        caller = self._propagator.extract(headers)
+        span = self._tracer.start_span(
+            whole.name, caller, trace.SpanKind.SERVER, whole.attributes, start_time=whole.start_ns
+        )
+        if span.is_recording():
+            within = trace.set_span_in_context(span, caller)
+            for part in parts:
+                child = self._tracer.start_span(part.name, within, attributes=part.attributes, start_time=part.start_ns)
+                child.end(part.end_ns)
+            if whole.error is not None:
+                span.set_status(trace.StatusCode.ERROR, whole.error)
+        span.end(whole.end_ns)
+        return trace.format_trace_id(span.get_span_context().trace_id)
+
+    async def close(self) -> None:
+        """Send what still waits; no longer than FLUSH_S."""
+        loop, is_done = asyncio.get_running_loop(), asyncio.Event()
+
+        def shut_down() -> None:
+            self._provider.shutdown()
+            with contextlib.suppress(RuntimeError):  # the loop has ended without waiting
+                loop.call_soon_threadsafe(is_done.set)
+
+        # Not the loop's own threads: it would wait for them at its end, however long the collector keeps silent.
+        threading.Thread(target=shut_down, daemon=True).start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await is_done.wait()
+
+
+class _Complaints(logging.Handler):
+    """Tells the log what the SDK says, at most once in COMPLAINT_S: a collector that is gone says so in each second."""
+
+    def __init__(self, log: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._log, self._due = log, 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (now := time.monotonic()) >= self._due:
+            self._due = now + COMPLAINT_S
+            self._log.warning("traces_lost", reason=record.getMessage())
+
+
+def _complain_to(log: Logger) -> None:
+    logger = logging.getLogger("opentelemetry")
+    logger.propagate = False
+    logger.handlers = [_Complaints(log)]

@@ -1,0 +1,105 @@
+"""A request as a trace: a span for the whole and one for each stage, named as OpenTelemetry's conventions ask for.
+
+They are made when the answer is out, from the times that are kept of every request, so nothing is done before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from imgsrv import __version__
+from imgsrv.config import Settings
+from imgsrv.errors import UnknownOperation, UnknownRoute
+from imgsrv.observe.logs import Logger
+from imgsrv.web.problems import FAULTS
+
+if TYPE_CHECKING:
+    from imgsrv.observe.otel import Span, Traces, Value
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY")
+
+PROPAGATED = (b"traceparent", b"tracestate")
+
+NOWHERE = (UnknownRoute.code, UnknownOperation.code)
+"""With these errors a path is no route, and a route is what a span may be named after."""
+
+
+def load_tracing(settings: Settings) -> None:
+    """Import what traces need, where they are asked for: before the fork, so that all workers share it."""
+    if settings.otel_endpoint:
+        import_module("imgsrv.observe.otel")
+
+
+def make_tracing(settings: Settings, log: Logger) -> Tracing | None:
+    """What traces the requests of this process, where that is asked for."""
+    if not settings.otel_endpoint:
+        return None
+    from imgsrv.observe.otel import Span, Traces  # noqa: PLC0415  an optional wheel
+
+    about: dict[str, str | int] = {
+        "service.name": "imgsrv",
+        "service.version": __version__,
+        "service.instance.id": f"{settings.name}-{os.getpid()}",
+        "process.pid": os.getpid(),
+    }
+    return Tracing(Traces(settings.otel_endpoint, settings.otel_ratio, about, log), Span)
+
+
+class Tracing:
+    """Makes spans of requests.  new_span: their class, which is there only with the extra."""
+
+    def __init__(self, traces: Traces, new_span: type[Span]) -> None:
+        self._traces, self._new_span = traces, new_span
+        self.close = traces.close
+
+    def add(self, scope: dict[str, Any], status: int, sizes: tuple[int, int], seconds: float) -> str:
+        """Export the request that has just ended; returns the id of its trace.  sizes: bytes in and out."""
+        end_ns = time.time_ns()
+        start_ns = end_ns - round(seconds * 1e9)
+        attributes = _attributes(scope, status, sizes)
+        method, route = attributes["http.request.method"], attributes.get("http.route")
+        name = "HTTP" if method == "_OTHER" else method
+        whole = self._new_span(
+            f"{name} {route}" if route else f"{name}",
+            start_ns,
+            end_ns,
+            attributes,
+            str(attributes.get("error.type", status)) if status >= FAULTS else None,
+        )
+        headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"] if key in PROPAGATED}
+        return self._traces.add(headers, whole, self._stages(scope["state"], start_ns))
+
+    def _stages(self, state: dict[str, Any], at_ns: int) -> Iterator[Span]:
+        """One after another; of a request that failed only what is known, which is when its body was there."""
+        stages: dict[str, float] = state.get("stages") or (
+            {"receive": state["received"] - state["started"]} if "received" in state else {}
+        )
+        for name, seconds in stages.items():
+            until_ns = at_ns + round(seconds * 1e9)
+            yield self._new_span(name, at_ns, until_ns, {})
+            at_ns = until_ns
+
+
+def _attributes(scope: dict[str, Any], status: int, sizes: tuple[int, int]) -> dict[str, Value]:
+    state, method = scope["state"], scope["method"]
+    code = state.get("code")
+    known = {
+        "http.request.method": method if method in METHODS else "_OTHER",
+        "http.request.method_original": None if method in METHODS else method,
+        "http.route": None if code in NOWHERE else scope["path"],
+        "http.response.status_code": status,
+        "http.request.body.size": sizes[0],
+        "http.response.body.size": sizes[1],
+        "url.path": scope["path"],
+        "url.query": scope["query_string"].decode("ascii", "replace") or None,
+        "url.scheme": scope["scheme"],
+        "client.address": scope["client"][0] if scope["client"] else None,
+        "network.protocol.version": scope["http_version"],
+        "error.type": code,
+        "imgsrv.request_id": state["request_id"],
+    }
+    return {name: value for name, value in known.items() if value is not None}
