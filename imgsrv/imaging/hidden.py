@@ -6,12 +6,14 @@ difference of neighbours or a kernel whose weights add up to nothing need a colo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgsrv.imaging.arrays import Pixels, bands
+from imgsrv.imaging.arrays import Pixels, bands, is_large, through_rows, through_strips, with_alpha_of
 from imgsrv.imaging.picture import Frame
 
 OPAQUE = 255
@@ -25,15 +27,49 @@ TINY = 1e-9
 MOST_REACH = 500
 """Farther neighbours are left to the mean of the whole frame; sums of so many fit into 32 bits."""
 
+FINE_REACH = 16
+"""Pixels of the smaller copy of a frame from which far neighbours are taken."""
+
 Means = NDArray[np.float32]
 """(4,): premultiplied red, green, blue and alpha."""
 
 
-def visible_colours(frame: Frame, reach: int) -> Frame:
+def through_visible(frame: Frame, reach: int, function: Callable[[Frame], Frame]) -> Frame:
+    """The frame after a function of its visible colours, beside its alpha; `reach` rows above and below count."""
+    if frame.mode != "RGBA":
+        return through_strips(frame, function, reach)
+    everywhere = _mean(frame) if is_large(frame) else None
+
+    def strip(part: Frame) -> Frame:
+        return with_alpha_of(part, function(visible_colours(part, reach, everywhere)))
+
+    return through_strips(frame, strip, 2 * reach)
+
+
+def visible_luma(frame: Frame, reach: int) -> Frame:
+    """The luma of the visible colours; what a large frame hides is told from a smaller copy, for a wide reach."""
+    if frame.mode == "L":
+        return frame
+    if frame.mode == "RGB" or not is_large(frame):
+        return visible_colours(frame, reach).convert("L")
+    factor = max(1, reach // FINE_REACH)
+    # Pillow's reduce() premultiplies.
+    small = visible_colours(frame.reduce(factor), -(-reach // factor)).convert("L")
+
+    def laid(strip: Frame, rows: slice) -> Frame:
+        box = (0, rows.start / factor, frame.width / factor, rows.stop / factor)
+        behind = small.resize(strip.size, Image.Resampling.BILINEAR, box=box)
+        behind.paste(strip.convert("L"), mask=strip.getchannel("A"))
+        return behind
+
+    return through_rows(frame, laid)
+
+
+def visible_colours(frame: Frame, reach: int, everywhere: Means | None = None) -> Frame:
     """The colours without alpha, hidden ones replaced by the mean of those that are seen around them.
 
     It is the frame laid over the premultiplied mean of the square that reaches `reach` pixels to each side, or of
-    the whole frame where nothing is seen in that square.
+    the whole frame where nothing is seen in that square.  everywhere: that mean, if the frame is part of a larger one.
     """
     if frame.mode != "RGBA":
         return frame
@@ -42,14 +78,23 @@ def visible_colours(frame: Frame, reach: int) -> Frame:
     reach = min(reach, MOST_REACH)
     width, height = frame.size
     # Pillow's mode RGBa is RGBA premultiplied.
-    weighted = np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(height, width, 4)
-    everywhere = np.asarray(cv2.mean(weighted), np.float32)
+    seen = np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(height, width, 4)
+    far = np.asarray(cv2.mean(seen), np.float32) if everywhere is None else everywhere
     result = np.empty((height, width, 3), np.uint8)
     for rows in bands(height, width, least=4 * reach):
         top = max(0, rows.start - reach)
-        laid = _laid_over_neighbours(weighted[top : rows.stop + reach], reach, everywhere)
+        laid = _laid_over_neighbours(seen[top : rows.stop + reach], reach, far)
         result[rows] = laid[rows.start - top : rows.stop - top]
     return Image.fromarray(result)
+
+
+def _mean(frame: Frame) -> Means:
+    """The premultiplied mean of a large frame."""
+    total = np.zeros(4)
+    for rows in bands(frame.height, frame.width):
+        strip = np.asarray(frame.crop((0, rows.start, frame.width, rows.stop)))
+        total += np.multiply(cv2.mean(cv2.cvtColor(strip, cv2.COLOR_RGBA2mRGBA)), len(strip))
+    return np.asarray(total / frame.height, np.float32)
 
 
 def _laid_over_neighbours(weighted: Pixels, reach: int, everywhere: Means) -> Pixels:

@@ -38,7 +38,7 @@ def warp_affine(frame: Frame, matrix: Matrix, size: Size, background: Colour) ->
         )
         return np.asarray(result, np.uint8)
 
-    return premultiplied(frame.convert(mode), warped)
+    return premultiplied(frame, warped, mode)
 
 
 def warp_perspective(frame: Frame, matrix: Matrix, size: Size) -> Frame:

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from imgsrv.errors import OperationDoesNotFit
-from imgsrv.imaging.arrays import Pixels
+from imgsrv.imaging.arrays import Pixels, through_rows
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.operations.filters import blur
 from imgsrv.imaging.operations.overlay import composite
@@ -128,9 +128,14 @@ def gradient(
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * np.float32(along_x)
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) * np.float32(along_y)
     reach = (width * abs(along_x) + height * abs(along_y)) / 2
-    # A table of steps instead of colours of every pixel: 8 bits cannot show more.
-    steps = np.rint((x[None, :] + y[:, None]) * np.float32(127.5 / reach) + np.float32(127.5)).clip(0, 255)
-    return composite(frame, Image.fromarray(_ramp(start, end)[steps.astype(np.uint8)]))
+    ramp = _ramp(start, end)
+
+    def covered(strip: Frame, rows: slice) -> Frame:
+        # A table of steps instead of colours of every pixel: 8 bits cannot show more.
+        steps = np.rint((x[None, :] + y[rows, None]) * np.float32(127.5 / reach) + np.float32(127.5)).clip(0, 255)
+        return composite(strip, Image.fromarray(ramp[steps.astype(np.uint8)]))
+
+    return through_rows(frame, covered)
 
 
 def _ramp(start: Colour, end: Colour) -> Pixels:

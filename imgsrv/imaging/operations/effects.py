@@ -10,7 +10,16 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, bands, beside_alpha, through_array
+from imgsrv.imaging.arrays import (
+    Pixels,
+    bands,
+    beside_alpha,
+    through_array,
+    through_rows,
+    through_strips,
+    with_alpha_of,
+)
+from imgsrv.imaging.limits import Size
 from imgsrv.imaging.parameters import Colour, OpaqueColourParameter, Unit
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
@@ -51,24 +60,26 @@ def vignette(
     """
     if frame.mode == "L" and len({*colour[:3]}) > 1:
         frame = frame.convert("RGB")
-    mask = Image.fromarray(_rim(frame.width, frame.height, strength, radius))
+    size = frame.size
 
-    def faded(colours: Frame) -> Frame:
-        result = colours.copy()
-        result.paste(colour[0] if colours.mode == "L" else colour[:3], (0, 0), mask)
-        return result
+    def faded(strip: Frame, rows: slice) -> Frame:
+        result = strip.convert("RGB") if strip.mode == "RGBA" else strip.copy()
+        mask = Image.fromarray(_rim(size, rows, strength, radius))
+        result.paste(colour[0] if result.mode == "L" else colour[:3], (0, 0), mask)
+        return with_alpha_of(strip, result)
 
-    return beside_alpha(frame, faded)
+    return through_rows(frame, faded)
 
 
-def _rim(width: int, height: int, strength: float, radius: float) -> Pixels:
-    """The share of the colour at every pixel, 0 to 255."""
+def _rim(size: Size, strip: slice, strength: float, radius: float) -> Pixels:
+    """The share of the colour at every pixel of some rows, 0 to 255."""
     across, down = (
         np.square((np.arange(side, dtype=np.float32) + np.float32(0.5 - side / 2)) * np.float32(math.sqrt(2) / side))
-        for side in (width, height)
+        for side in size
     )
-    mask = np.empty((height, width), np.uint8)
-    for rows in bands(height, width):
+    down = down[strip]
+    mask = np.empty((len(down), len(across)), np.uint8)
+    for rows in bands(*mask.shape):
         distance = np.sqrt(across[None, :] + down[rows, None])
         share = np.maximum(0, (distance - np.float32(radius)) / np.float32(1 - radius))
         mask[rows] = np.rint(share * share * (3 - 2 * share) * np.float32(255 * strength))
@@ -94,9 +105,10 @@ def noise(
     if kind == "colour" and frame.mode == "L":
         frame = frame.convert("RGB")
 
+    # Not for secrets, and twice as fast as numpy's default; the same on every machine.
+    random = np.random.Generator(np.random.SFC64(seed))
+
     def grained(pixels: Pixels) -> Pixels:
-        # Not for secrets, and twice as fast as numpy's default; the same on every machine.
-        random = np.random.Generator(np.random.SFC64(seed))
         height, width = pixels.shape[:2]
         planes = 1 if pixels.ndim == 2 else 3  # noqa: PLR2004  axes of a grey picture
         result = np.empty_like(pixels)
@@ -108,4 +120,4 @@ def noise(
             result[rows] = cv2.add(pixels[rows], grain.reshape(pixels[rows].shape), dtype=cv2.CV_8U)
         return result
 
-    return beside_alpha(frame, lambda colours: through_array(colours, grained))
+    return through_strips(frame, lambda strip: beside_alpha(strip, lambda colours: through_array(colours, grained)))

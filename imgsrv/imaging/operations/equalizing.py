@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, beside_alpha, through_array
-from imgsrv.imaging.hidden import visible_colours
+from imgsrv.imaging.arrays import Pixels, beside_alpha, through_array, through_rows, through_strips
+from imgsrv.imaging.hidden import visible_luma
 from imgsrv.imaging.picture import Frame, Source
 from imgsrv.imaging.registry import operation
 from imgsrv.imaging.tables import LEVELS, TOP, through_table, visible_histogram
@@ -44,8 +44,12 @@ def equalize(frame: Frame, table: Sequence[float]) -> Frame:
     seen count; alpha is kept unchanged.
     Source: Gonzalez & Woods, Digital Image Processing (2018), 3.3.
     """
-    luma = frame.convert("L")
-    return _with_luma(frame, np.asarray(luma), np.asarray(through_table(luma, table)))
+
+    def equalized(strip: Frame) -> Frame:
+        luma = strip.convert("L")
+        return _with_luma(strip, np.asarray(luma), np.asarray(through_table(luma, table)))
+
+    return through_strips(frame, equalized)
 
 
 @operation()
@@ -66,9 +70,13 @@ def clahe(
     """
     across, down = min(tiles, frame.width), min(tiles, frame.height)
     reach = max(-(-frame.width // across), -(-frame.height // down))
-    before = np.asarray(visible_colours(frame, reach).convert("L"))
-    after = np.asarray(cv2.createCLAHE(clip, (across, down)).apply(before), np.uint8)
-    return _with_luma(frame, before, after)
+    before = visible_luma(frame, reach)
+    after = np.asarray(cv2.createCLAHE(clip, (across, down)).apply(np.asarray(before)), np.uint8)
+
+    def changed(strip: Frame, rows: slice) -> Frame:
+        return _with_luma(strip, np.asarray(before.crop((0, rows.start, frame.width, rows.stop))), after[rows])
+
+    return through_rows(frame, changed)
 
 
 def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:

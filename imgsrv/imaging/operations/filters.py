@@ -8,9 +8,20 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, premultiplied, through_array
+from imgsrv.imaging.arrays import (
+    STRIP_PIXELS,
+    Pixels,
+    assembled,
+    is_large,
+    premultiplied,
+    through_rows,
+    through_strips,
+    unweighted,
+    weighted,
+)
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.registry import operation
 
@@ -47,10 +58,13 @@ def blur(
     """Blur with a Gaussian, or with a box; edges are continued, alpha is premultiplied."""
     if sigma is not None:
         return _soft(frame, sigma, HALF_SIGMA)
-    side = 2 * (radius or 0) + 1
-    return premultiplied(
-        frame, lambda pixels: np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
-    )
+    reach = radius or 0
+    side = 2 * reach + 1
+
+    def mean(pixels: Pixels) -> Pixels:
+        return np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    return through_strips(frame, lambda strip: premultiplied(strip, mean), reach)
 
 
 @operation()
@@ -72,6 +86,7 @@ def motionblur(
     def moved(pixels: Pixels) -> Pixels:
         return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
+    # Large kernels are applied by Fourier transforms, which take half as long again in strips.
     return premultiplied(frame, moved)
 
 
@@ -127,40 +142,75 @@ def unsharp(
 
 
 def _sharpened(frame: Frame, amount: float, sigma: float, threshold: int) -> Frame:
-    blurred = np.asarray(_soft(frame, sigma, EXACT_HALF_SIGMA))
+    blurred = _soft(frame, sigma, EXACT_HALF_SIGMA)
 
-    def sharpened(pixels: Pixels) -> Pixels:
-        result = np.asarray(cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0), np.uint8)
+    def sharpened(strip: Frame, rows: slice) -> Frame:
+        pixels = np.asarray(strip)
+        soft = np.asarray(blurred if strip is frame else blurred.crop((0, rows.start, frame.width, rows.stop)))
+        result = np.asarray(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0), np.uint8)
         if threshold:
-            _, is_small = cv2.threshold(cv2.absdiff(pixels, blurred), threshold, 255, cv2.THRESH_BINARY_INV)
+            _, is_small = cv2.threshold(cv2.absdiff(pixels, soft), threshold, 255, cv2.THRESH_BINARY_INV)
             cv2.copyTo(pixels, is_small, result)
         if frame.mode == "RGBA":
             result[..., 3] = pixels[..., 3]
-        return result
+        return Image.fromarray(result)
 
-    return through_array(frame, sharpened)
+    return through_rows(frame, sharpened, into=blurred)
 
 
 def _soft(frame: Frame, sigma: float, half_from: float) -> Frame:
     """The frame blurred, from a width on at half its size or less."""
-    return premultiplied(frame, lambda pixels: _gaussian(pixels, sigma, half_from))
+    if sigma >= half_from:
+        return _soft_wide(frame, sigma)
+    # OpenCV's kernel reaches three times as far as the Gaussian is wide.
+    return through_strips(
+        frame, lambda strip: premultiplied(strip, lambda pixels: _blurred(pixels, sigma)), math.ceil(3 * sigma) + 1
+    )
 
 
-def _gaussian(pixels: Pixels, sigma: float, half_from: float) -> Pixels:
-    """The pixels blurred; a wide Gaussian is applied to a smaller picture, as precise at a cost that does not grow."""
-    if sigma < half_from:
-        return _blurred(pixels, sigma)
+def _soft_wide(frame: Frame, sigma: float) -> Frame:
+    """The frame blurred at a smaller size, as precise at a cost that does not grow."""
     factor = max(2, int(sigma / SHRUNK_SIGMA))
-    height, width = pixels.shape[:2]
-    # One cell of continued edge on each side, so that the edge of the small picture continues as this one's does.
-    right, below = factor + -width % factor, factor + -height % factor
-    padded = cv2.copyMakeBorder(pixels, factor, below, factor, right, cv2.BORDER_REPLICATE)
-    size = padded.shape[1] // factor, padded.shape[0] // factor
-    small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
+    cells = _cells(frame, factor)
     # Variances add up: what shrinking (a box) and enlarging (a triangle) blur is left out of the Gaussian.
-    rest = math.sqrt(sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6) / factor
-    large = cv2.resize(_blurred(np.asarray(small, np.uint8), rest), padded.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(large[factor : factor + height, factor : factor + width], np.uint8)
+    small = _blurred(_shrunk(frame, factor, cells), math.sqrt(sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6) / factor)
+    size = small.shape[1] * factor, frame.height
+
+    def enlarged(rows: slice) -> Frame:
+        # A cell more above and below, between which and its neighbours is interpolated.
+        part = small[rows.start // factor : -(-rows.stop // factor) + 2]
+        large = cv2.resize(part, (size[0], len(part) * factor), interpolation=cv2.INTER_LINEAR)
+        inside = large[factor : factor + rows.stop - rows.start, factor : factor + frame.width]
+        return unweighted(np.ascontiguousarray(inside, np.uint8))
+
+    tops = range(0, frame.height, cells * factor)
+    return assembled(frame, [slice(top, min(top + cells * factor, frame.height)) for top in tops], enlarged)
+
+
+def _cells(frame: Frame, factor: int) -> int:
+    """How many rows of cells are worked on at once."""
+    return max(2, STRIP_PIXELS // (frame.width * factor)) if is_large(frame) else frame.height
+
+
+def _shrunk(frame: Frame, factor: int, cells: int) -> Pixels:
+    """The mean of each cell of factor × factor pixels, weighted by alpha.
+
+    With one cell of continued edge on each side, so that the edge of the small picture continues as this one's does.
+    """
+    width, height = frame.size
+    right = factor + -width % factor
+    down = 2 - -height // factor
+    parts = []
+    for first in range(0, down, cells):
+        top, bottom = (first - 1) * factor, (min(first + cells, down) - 1) * factor
+        start, stop = min(max(0, top), height - 1), max(1, min(height, bottom))
+        part = weighted(frame.crop((0, start, width, stop)), frame.mode)
+        over = max(0, min(-top, bottom - top - len(part)))
+        under = bottom - top - len(part) - over
+        padded = cv2.copyMakeBorder(part, over, under, factor, right, cv2.BORDER_REPLICATE)
+        size = padded.shape[1] // factor, padded.shape[0] // factor
+        parts.append(cv2.resize(padded, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(np.concatenate(parts), np.uint8)
 
 
 def _blurred(pixels: Pixels, sigma: float) -> Pixels:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, bands, through_array, with_alpha_of
-from imgsrv.imaging.hidden import visible_colours
+from imgsrv.imaging.arrays import Pixels, bands, through_array
+from imgsrv.imaging.hidden import through_visible
 from imgsrv.imaging.numbers import KernelParameter
 from imgsrv.imaging.parameters import Factor
 from imgsrv.imaging.picture import Frame
@@ -48,7 +48,7 @@ def convolve(
     weights = np.reshape(kernel.values, (side, side))
     total = float(weights.sum())
     scaled = weights / (scale or (total if abs(total) > NO_SUM else 1))
-    return with_alpha_of(frame, _weighed(visible_colours(frame, side // 2), scaled, offset))
+    return through_visible(frame, side // 2, lambda colours: _weighed(colours, scaled, offset))
 
 
 @operation()
@@ -67,7 +67,7 @@ def emboss(
     """
     along_y, along_x = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
     slope = amount * (along_x * ACROSS + along_y * DOWN)
-    return with_alpha_of(frame, _weighed(visible_colours(frame, 1).convert("L"), slope, MID_GREY))
+    return through_visible(frame, 1, lambda colours: _weighed(colours.convert("L"), slope, MID_GREY))
 
 
 @operation()
@@ -93,7 +93,7 @@ def edges(
             result[rows] = cv2.convertScaleAbs(steep, alpha=amount / 4)
         return result
 
-    return with_alpha_of(frame, through_array(visible_colours(frame, 1).convert("L"), steepness))
+    return through_visible(frame, 1, lambda colours: through_array(colours.convert("L"), steepness))
 
 
 def _weighed(frame: Frame, weights: NDArray[np.float64], offset: float) -> Frame:

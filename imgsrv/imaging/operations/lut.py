@@ -89,7 +89,9 @@ def lut(
     identity = _identity(cube.side)
     table = identity + strength * (cube.values - identity)
     chosen = ImageFilter.Color3DLUT(cube.side, table.reshape(-1))
-    return beside_alpha(frame, lambda colours: colours.convert("RGB").filter(chosen))
+    return beside_alpha(
+        frame, lambda colours: (colours if colours.mode == "RGB" else colours.convert("RGB")).filter(chosen)
+    )
 
 
 def _identity(side: int) -> NDArray[np.float32]:
