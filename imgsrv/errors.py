@@ -438,6 +438,13 @@ class WorkerLost(ImgsrvError):
         return "the worker that processed this picture died; it has been replaced, and the picture was not tried again"
 
 
+class JobKilled(ImgsrvError):
+    """An operator ended the job.  Not a 503: a proxy would give the same picture to the next server."""
+
+    def __str__(self) -> str:
+        return "the operator of the server ended the job on this picture (imgsrv kill-job); it was not tried again"
+
+
 class Unavailable(ImgsrvError):
     """The server has no room for the request now."""
 

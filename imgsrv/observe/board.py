@@ -51,8 +51,11 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
 )
 
-REPLACED_FOR = ("hang", "memory", "jobs", "signal")
-"""Why the master replaces a worker: a job that hangs, a limit of its memory or jobs, a signal from somebody else."""
+REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill")
+"""Why the master replaces a worker.
+
+A job that hangs, a limit of its memory or jobs, a signal from somebody else, an operator who ends its job.
+"""
 
 MASTER_FIELDS = (
     "slot",

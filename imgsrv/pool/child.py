@@ -17,7 +17,7 @@ from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
-from imgsrv.pool.worker import EXIT_BOOT_FAILED, Surroundings, Work, run_worker
+from imgsrv.pool.worker import EXIT_BOOT_FAILED, KILL_JOB, Surroundings, Work, run_worker
 
 HANG_GRACE_S = 2.0
 """How long after its deadline a job may still run before its worker is replaced."""
@@ -88,6 +88,16 @@ class Child:
             self.retired_at = now
             self.row.set("is_retired", 1)
             os.kill(self.pid, signal.SIGTERM)
+
+    def job_began_us(self) -> int:
+        """When the job at hand began; 0 where there is none."""
+        return self.row["job_began_us"]
+
+    def kill_job(self, began_us: int) -> None:
+        """Ask it to tell the client of that job that it was ended."""
+        # Where it has not listened for long, or has gone, its end tells the same less clearly.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self.line.send(KILL_JOB.pack(began_us))
 
     def reason_to_replace(self, now: float, memory: int | None, limit: int) -> str | None:
         """One of REPLACED_FOR, or None.  memory: its size in bytes where that was measured just now."""

@@ -50,6 +50,10 @@ class Operable(Protocol):
         """Have more or fewer workers."""
         ...
 
+    def kill_job(self, caller: Caller, which: str) -> None:
+        """End a job."""
+        ...
+
 
 AT_ONCE = "now"
 
@@ -119,6 +123,12 @@ COMMANDS = {
             lambda pool, caller, argument: pool.scale(caller, argument),
             Argument("N", "a number of workers, or +N or -N for more or fewer"),
             signals=((signal.SIGTTIN, "+1"), (signal.SIGTTOU, "-1")),
+        ),
+        Command(
+            "kill-job",
+            "End a job; its client gets 500 `job_killed`, and its worker is replaced as one that hangs.",
+            lambda pool, caller, argument: pool.kill_job(caller, argument),
+            Argument("JOB", "the number of the slot that works on it, or the id of its request"),
         ),
         Command(
             "stop",

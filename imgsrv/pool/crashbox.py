@@ -71,17 +71,27 @@ class CrashBox:
         with contextlib.suppress(BlockingIOError):
             self._outside.recv(NOTE.size)
 
+    def plan(self) -> bytes:
+        """The plan of the job at hand, which stays there; empty where there is none."""
+        body, plan = self._received(socket.MSG_PEEK)
+        if body is not None:
+            os.close(body)
+        return plan
+
     def open(self) -> Remains:
         """What the worker left, for its master; the descriptor is the caller's to close."""
         stack = os.pread(self._stack.fileno(), STACK_BYTES, 0).decode(errors="replace")
+        return Remains(*self._received(), stack)
+
+    def _received(self, flags: int = 0) -> tuple[int | None, bytes]:
         try:
-            note, descriptors, _flags, _address = socket.recv_fds(self._outside, NOTE.size, 1)
+            note, descriptors, _flags, _address = socket.recv_fds(self._outside, NOTE.size, 1, flags)
         except BlockingIOError:
-            return Remains(None, b"", stack)
+            return None, b""
         if not descriptors:
-            return Remains(None, b"", stack)
+            return None, b""
         start, size = NOTE.unpack(note)
-        return Remains(descriptors[0], os.pread(descriptors[0], size, start), stack)
+        return descriptors[0], os.pread(descriptors[0], size, start)
 
     def close(self) -> None:
         """Let go of it: in the master when the worker is buried, in a worker what belongs to others."""

@@ -63,11 +63,19 @@ class Engine(threading.Thread):
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
         self._at_work: Parcel | None = None
+        self._letting_go = threading.Lock()
 
     def works_for_nobody(self) -> bool:
         """It is busy with a job whose client has left or was told that it took too long."""
         parcel = self._at_work
         return parcel is not None and parcel.is_abandoned()
+
+    def kill_job(self, began_us: int) -> None:
+        """Tell the client of the job that began then that it was ended; what works on it cannot be interrupted."""
+        # Or its reply could be closed here, and another file have its number, before it is written to.
+        with self._letting_go:
+            if self._at_work is not None and self._row["job_began_us"] == began_us:
+                self._at_work.kill()
 
     def stop(self) -> None:
         """Take no further job."""
@@ -131,7 +139,8 @@ class Engine(threading.Thread):
             parcel.close()
             raise
         finally:
-            self._at_work = None
+            with self._letting_go:
+                self._at_work = None
         self._row.set("job_began_us", 0)
         if self._box is not None:
             self._box.clear()

@@ -26,7 +26,7 @@ import struct
 import termios
 from dataclasses import dataclass
 
-from imgsrv.errors import ImgsrvError, InternalError, WorkerLost
+from imgsrv.errors import ImgsrvError, InternalError, JobKilled, WorkerLost
 from imgsrv.resources import FOR_ENGINE, is_scarce, needing
 
 MESSAGE = struct.Struct("<QQd")
@@ -45,6 +45,9 @@ SO_SNDBUFFORCE = 32
 
 UNREADABLE = REPLY.pack(0, 0, 0)
 """What a front is told whose message is no job."""
+
+KILLED = REPLY.pack(0, 0, 1)
+"""What a front is told whose job an operator has ended."""
 
 Data = bytes | memoryview
 
@@ -76,6 +79,11 @@ class Parcel:
         """
         answer_into(self.body, self.plan_start + len(self.plan), self.reply, message, result)
         self.close()
+
+    def kill(self) -> None:
+        """Tell the front that the job was ended; the first reply is the one that it reads."""
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            os.write(self.reply, KILLED)
 
     def close(self) -> None:
         """Let go of the body and of the reply, answered or not."""
@@ -153,8 +161,8 @@ class Exchange:
         """Queue a job; the future gives its reply, and cancelling it abandons the job.
 
         body: has to stay open until the future is done.  Raises OutOfResources where the queue is full or no
-        descriptor left.  The future raises WorkerLost where the engine died, and OutOfResources where there is no
-        memory for the result.
+        descriptor left.  The future raises WorkerLost where the engine died, JobKilled where an operator ended the
+        job, and OutOfResources where there is no memory for the result.
         """
         with needing("the reply to the job"):
             if self._replies is None or self._replies.loop is not asyncio.get_running_loop():
@@ -239,11 +247,13 @@ def _send_back(descriptors: list[int]) -> None:
 
 
 def _reply(end: int, body: int) -> Reply:
-    """What an engine has written behind the plan.  Raises WorkerLost, InternalError, OSError, MemoryError."""
+    """What an engine has written behind the plan.  Raises WorkerLost, JobKilled, InternalError, OSError."""
     place = os.read(end, REPLY.size)
     if not place:
         raise WorkerLost
     start, message_size, result_size = REPLY.unpack(place)
     if place == UNREADABLE:
         raise InternalError
+    if place == KILLED:
+        raise JobKilled
     return os.pread(body, message_size, start), os.pread(body, result_size, start + message_size)

@@ -90,7 +90,7 @@ class Master:
             restore(self, self.inherited)
         # One for each generation: no engine gets a job from a front of other code.
         self.exchange = self.make_exchange()
-        self._operator, self._replacing = Operator(self), Replacing(self)
+        self._operator, self.replacing = Operator(self), Replacing(self)
         # The master has no row of its own and writes no other field of this one.
         self.keeper.count_lost_with(partial(self.board.row(0).add, "master_log_records_lost"))
 
@@ -164,7 +164,7 @@ class Master:
             elif action is Action.KILL and slot.booting is not None:
                 os.kill(slot.booting, signal.SIGKILL)
         if not self.is_stopping:
-            self._replacing.step(now)
+            self.replacing.step(now)
             self._operator.step(now)
         for child in self.children.values():
             if child.is_overdue(now, self.work.drain_s):

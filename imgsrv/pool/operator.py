@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from imgsrv.errors import joined
 from imgsrv.pool.child import Child
 from imgsrv.pool.control import Caller
 from imgsrv.pool.handover import state_of
+from imgsrv.pool.jobs import at_work
 from imgsrv.pool.rollout import Rollout
 from imgsrv.pool.scaling import MOST_WORKERS, Scaling
 from imgsrv.pool.signals import Signalled
@@ -181,6 +183,20 @@ class Operator:
                 self._scaling.to(size, caller)
             else:
                 caller.failed(f"there would be {size} workers, and there may be 1 to {MOST_WORKERS}")
+
+    def kill_job(self, caller: Caller, which: str) -> None:
+        """End the job of a slot, or of a request."""
+        found = at_work(self._master.children.values(), self._master.coroner.facts)
+        for job in found:
+            if which in (str(job.child.slot.index), job.request_id):
+                facts = {"slot": job.child.slot.index, "pid": job.child.pid, "request_id": job.request_id}
+                self._master.events.warning("job_killed", by=caller.name, **facts)
+                self._master.replacing.kill_job(job.child, job.began_us, self._master.clock())
+                caller.done(facts)
+                return
+        is_slot = any(which == str(slot.index) for slot in self._master.slots)
+        fault = f"slot {which} has no job" if is_slot else f"no slot works on a request {which[:100]!r}"
+        caller.failed(f"{fault}; at work now: {joined([str(job) for job in found] or ['none'])}")
 
     # ---- what they are made of ----------------------------------------------------------------------------
 

@@ -43,6 +43,17 @@ class Replacing:
                 self._note_replacement(child, reason)
                 self._master.fork(slot)
 
+    def kill_job(self, child: Child, began_us: int, now: float) -> None:
+        """End a job: its client is told, and its worker, which cannot be made to leave it, goes as one that hangs."""
+        child.is_hung = True
+        child.kill_job(began_us)
+        self._note_replacement(child, "kill")
+        if self._master.is_stopping:
+            return  # it goes anyway, and without a client it waits for no job
+        child.retire(now)
+        if child.slot.pid == child.pid and child.slot.state is State.READY:
+            child.slot.abandon(now)
+
     def _slots_to_measure(self, now: float) -> list[Slot]:
         """The slots whose turn it is, so that each is measured once in a period."""
         count = len(self._master.slots)
@@ -55,5 +66,5 @@ class Replacing:
 
     def _note_replacement(self, child: Child, reason: str) -> None:
         child.row.add(f"replaced_{reason}")
-        level = self._master.events.warning if reason == "hang" else self._master.events.info
+        level = self._master.events.warning if child.is_hung else self._master.events.info
         level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason)

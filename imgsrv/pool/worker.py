@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,9 @@ from imgsrv.pool.sockets import Listening
 PR_SET_PDEATHSIG = 1
 
 READY = b"ready"
+
+KILL_JOB = struct.Struct("<Q")
+"""All that a master says on the line: end the job that began at this time, as the board has it."""
 
 DRAIN_POLL_S = 0.005
 """For what has no event: an accept queue that is empty, a thread that has ended, a sibling's row."""
@@ -133,8 +137,8 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     work.sink.count_lost_with(partial(row.add, "log_records_lost"))
     _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    _listen_for_the_end(line, stop, is_orphan)
     engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop), work.telling, given.box)
+    _listen_to_the_master(line, stop, is_orphan, engine.kill_job)
     try:
         work.self_test()
         front = work.make_front(given.exchange, given.board, row)
@@ -233,7 +237,9 @@ def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
     return set_all
 
 
-def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, is_orphan: asyncio.Event) -> None:
+def _listen_to_the_master(
+    line: socket.socket, stop: asyncio.Event, is_orphan: asyncio.Event, kill_job: Callable[[int], None]
+) -> None:
     """SIGTERM asks it to go, and so does a closed line: the master is dead.  Both may come, and several times.
 
     A second signal to the master, which ends everything at once, arrives here as SIGKILL.
@@ -242,7 +248,8 @@ def _listen_for_the_end(line: socket.socket, stop: asyncio.Event, is_orphan: asy
 
     def read_line() -> None:
         with contextlib.suppress(BlockingIOError):
-            if line.recv(1):
+            if message := line.recv(KILL_JOB.size):
+                kill_job(*KILL_JOB.unpack(message))
                 return
         loop.remove_reader(line)
         is_orphan.set()

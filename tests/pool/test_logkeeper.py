@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import resource
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from wire import PNG, Wire, post
 
 from imgsrv.observe.rotation import rotated_files
 
-CLIENTS, MOVES = 4, 4
+CLIENTS, MOVES = 4, 3
 
 
 def records(*files: Path) -> list[dict[str, Any]]:
@@ -61,22 +63,43 @@ class Numbered(threading.Thread):
                 self.names.append(name)
 
 
+@contextlib.contextmanager
+def numbered(server: Server) -> Iterator[list[Numbered]]:
+    """Clients that ask all the while, and whose last requests are answered at its end."""
+    clients = [Numbered(server, number) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.is_over.set()
+        for client in clients:
+            client.join()
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a log file that its server moves too: between its rename and its new file there is none."""
+
+    def has_moved() -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(target)
+        return target.exists()
+
+    wait_until(has_moved, "the log file is moved")
+
+
 def test_rotation_under_load_loses_tears_and_doubles_no_record(tmp_path: Path) -> None:
     path = tmp_path / "imgsrv.log"
     with serving("--workers=2", "--log-max-size=5000", log_file=path) as server:
-        clients = [Numbered(server, number) for number in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        moved: list[Path] = []
-        for goal in range(1, 1 + MOVES):
-            wait_until(lambda goal=goal: len(rotated_files(path)) >= goal, "the server rotates")  # type: ignore[misc]
-            # Somebody else does too, and says so.
-            moved.append(path.rename(tmp_path / f"moved-{goal}"))
-            server.signal(signal.SIGUSR1)
-            wait_until(path.exists, "the log file is there again")
-        for client in clients:
-            client.is_over.set()
-            client.join()
+        moved = [tmp_path / f"moved-{number}" for number in range(MOVES)]
+        with numbered(server) as clients:
+            for count, target in enumerate(moved, 1):
+                wait_until(lambda count=count: len(rotated_files(path)) >= count, "the server rotates")  # type: ignore[misc]
+                # Somebody else does too, and says so.
+                move(path, target)
+                server.signal(signal.SIGUSR1)
+                wait_until(path.exists, "the log file is there again")
         wait_until(
             lambda: all(file.suffix == ".gz" for file in rotated_files(path)), "every rotated file is compressed"
         )

@@ -204,6 +204,8 @@ def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts
         wait_for(server, "worker_exit")
         assert not psutil.pid_exists(hung)
         assert [(each["pid"], each["reason"]) for each in server.named("worker_replaced")] == [(hung, "hang")]
+        # The process is gone as soon as it is reaped; what is logged of it comes a little later.
+        wait_for(server, "worker_exit")
         (exit_,) = server.named("worker_exit")
         assert exit_["reason"] == ("killed by SIGKILL" if job == "hold" else "exit status 0")
         assert {ask(server)[0] for _ in range(40)} == set(map(str, server.workers()))
