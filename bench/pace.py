@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-QUICK_SHARE = 0.1
+QUICK_SHARE = 0.05
 
-LEAST_SECONDS, LEAST_ROUNDS = 0.2, 2
+LEAST_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,15 @@ class Pace:
 
     share: float = 1.0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the figures are to be kept."""
+        return self.share == 1
+
     def seconds(self, full: float) -> float:
         """A duration in seconds."""
         return max(LEAST_SECONDS, full * self.share)
 
-    def rounds(self, full: int, least: int = LEAST_ROUNDS) -> int:
+    def rounds(self, full: int, least: int = 1) -> int:
         """A number of repetitions."""
         return max(least, round(full * self.share))

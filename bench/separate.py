@@ -29,6 +29,7 @@ class OwnParcel:
     """A job as the engine gets it, with all that it asks of a `Parcel`."""
 
     body: int
+    plan_start: int
     plan: bytes
     deadline: float
     future: asyncio.Future[Reply]
@@ -71,7 +72,7 @@ class OwnQueue:
         """Queue a job; the future gives its reply."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         # The front takes a body's file for the next request as soon as its client has left.
-        self._jobs.put(OwnParcel(os.dup(body), os.pread(body, plan_size, plan_start), deadline, future))
+        self._jobs.put(OwnParcel(os.dup(body), plan_start, os.pread(body, plan_size, plan_start), deadline, future))
         os.eventfd_write(self._bell, 1)
         return future
 

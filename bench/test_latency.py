@@ -8,13 +8,13 @@ itself reported for it, plus what a request of that picture takes beside its ser
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 from pace import Pace
 from report import PHOTOS, Report, Row
-from serving import serving
+from serving import Server, serving
 from single_queue import Replay
 
 from imgsrv.load.arrivals import percentile, poisson_arrivals
@@ -28,7 +28,7 @@ LOADS = (0.5, 0.7, 0.8, 0.9)
 JUDGED, WANTED = 0.8, 1.3
 """The load at which something is asked of the 99th percentile, and what."""
 
-JUDGED_S, OTHER_S = 60, 25
+JUDGED_S, OTHER_S = 60, 15
 """How long the load lasts."""
 
 LARGEST_BYTES = 2_000_000
@@ -50,16 +50,22 @@ def photos() -> list[Picture]:
     return [posted(PATH, photo) for photo in found]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One for all loads."""
+    with serving("--workers", str(WORKERS), "--no-access-log") as serves:
+        yield serves
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: f"{load:.0%}")
-def test_poisson_arrivals(photos: list[Picture], report: Report, pace: Pace, load: float) -> None:
-    with serving("--workers", str(WORKERS), "--no-access-log") as server:
-        overheads_s = _overheads(server.port, photos, pace)
-        with crowd(server.port, 8) as eight:
-            capacity = eight.load(mixed(photos, SEED), pace.seconds(4)).checked().rate
-        seconds = pace.seconds(JUDGED_S if load == JUDGED else OTHER_S)
-        arrivals = poisson_arrivals(load * capacity, seconds, SEED)
-        storm = open_loop(server.port, planned(arrivals, mixed(photos, SEED)))
+def test_poisson_arrivals(server: Server, photos: list[Picture], report: Report, pace: Pace, load: float) -> None:
+    overheads_s = _overheads(server.port, photos, pace)
+    with crowd(server.port, 8) as eight:
+        capacity = eight.load(mixed(photos, SEED), pace.seconds(4), least=1).checked().rate
+    seconds = pace.seconds(JUDGED_S if load == JUDGED else OTHER_S)
+    arrivals = poisson_arrivals(load * capacity, seconds, SEED)
+    storm = open_loop(server.port, planned(arrivals, mixed(photos, SEED)))
     assert not storm.faults, storm.faults[:3]
     assert not storm.refusals
     _add(report, storm, overheads_s, load)
@@ -70,7 +76,7 @@ def _overheads(port: int, photos: Sequence[Picture], pace: Pace) -> dict[Picture
     found = {}
     with crowd(port, 1) as one:
         for photo in photos:
-            unloaded = one.load(always(photo), pace.seconds(0.5)).checked()
+            unloaded = one.load(always(photo), pace.seconds(0.5), least=1).checked()
             found[photo] = statistics.median(
                 latency_s - answer.worked_s
                 for latency_s, answer in zip(unloaded.latencies_s, unloaded.answers, strict=True)

@@ -30,7 +30,7 @@ SMALL_SIZE = (320, 261)
 """Of a picture of 20 KB."""
 
 MANY = 8
-STARTS, SEPARATE_PAIRS, ROUNDS = 20, 8, 7
+STARTS, SEPARATE_PAIRS, ROUNDS = 20, 8, 5
 
 SLICES, SLICE_S = 3, 0.25
 """Of each kind, in turn: a change of the machine's speed meets both."""
@@ -49,7 +49,7 @@ def test_as_many_connections_as_workers(street: bytes, report: Report, pace: Pac
     shares = []
     for _ in range(pace.rounds(STARTS)):
         with serving(*_flags(workers)) as server, crowd(server.port, MANY) as many:
-            shares.append(_share_of_many(server, many, workers, picture))
+            shares.append(_share_of_many(server, many, workers, picture, pace))
     question = f"{workers} workers: {workers} connections, throughput against {MANY}"
     report.judge_least(f"{question}, worst of {len(shares)} starts", [min(shares)], "×", at_least=0.9)
     report.note(f"{question}, median start", shares, "×")
@@ -60,7 +60,7 @@ def test_two_connections_without_the_exchange(street: bytes, report: Report, pac
     # Only with as many workers as cores: with more, few engines are enough to keep all cores busy.
     picture = posted(PATH, street)
     with serving(*_flags(2), program=SEPARATE) as server, _balanced(server) as many:
-        shares = [_share_of_many(server, many, 2, picture) for _ in range(pace.rounds(SEPARATE_PAIRS))]
+        shares = [_share_of_many(server, many, 2, picture, pace) for _ in range(pace.rounds(SEPARATE_PAIRS))]
     question = f"the same with a queue for each worker, 2 workers, worst of {len(shares)} pairs of connections"
     report.note(question, shares, "×", min(shares))
 
@@ -74,23 +74,25 @@ def test_many_connections_against_no_exchange(street: bytes, report: Report, pac
         for number in range(pace.rounds(ROUNDS)):
             with _balanced(ours) as our_many, _balanced(separate) as separate_many:
                 in_turn = (our_many, separate_many) if number % 2 else (separate_many, our_many)
-                found = {many: many.load(always(picture), SATURATED_S).checked() for many in in_turn}
+                found = {
+                    many: many.load(always(picture), pace.seconds(SATURATED_S), least=1).checked() for many in in_turn
+                }
                 ratios.append(found[our_many].rate / found[separate_many].rate)
                 rates.append(found[our_many].rate)
     report.judge_least(f"{MANY} connections, {size}, throughput against no exchange", ratios, "×", at_least=0.97)
     report.note("the same, pictures a second", rates, "/s")
 
 
-def _share_of_many(server: Server, many: Crowd, few: int, picture: Picture) -> float:
+def _share_of_many(server: Server, many: Crowd, few: int, picture: Picture, pace: Pace) -> float:
     """The throughput of `few` fresh connections, as a share of that of `many` that are open."""
     choose = always(picture)
     rates: tuple[list[float], list[float]] = [], []
     with crowd(server.port, few) as fresh:
         many.load(choose, SLICE_S)
-        for number in range(SLICES):
+        for number in range(pace.rounds(SLICES)):
             # Back and forth rather than round and round: a machine that slows down steadily favours neither.
             for which in (0, 1) if number % 2 else (1, 0):
-                rates[which].append((fresh, many)[which].load(choose, SLICE_S).checked().rate)
+                rates[which].append((fresh, many)[which].load(choose, SLICE_S, least=1).checked().rate)
     return statistics.fmean(rates[0]) / statistics.fmean(rates[1])
 
 

@@ -26,7 +26,7 @@ PIPELINE = "resize:width=720,height=588,fit=fill"
 PATH = "/resize?width=720&height=588&fit=fill"
 CORES = len(os.sched_getaffinity(0))
 
-ROUNDS, SECONDS = 6, 2.0
+ROUNDS, SECONDS = 5, 2.0
 
 WANTED = 0.97
 """Of the limit, for every number of workers up to the cores."""
@@ -85,7 +85,7 @@ class _Found:
 
 def _loaded(server: Server, request: Picture, workers: int, seconds: float) -> Slice:
     with crowd(server.port, max(8, 2 * workers)) as many:
-        return many.load(always(request), seconds).checked()
+        return many.load(always(request), seconds, least=1).checked()
 
 
 def _add(report: Report, workers: int, found: _Found, alone: _Found) -> None:

@@ -12,6 +12,8 @@ import publish
 import pytest
 import report
 import tables
+from serving import serving
+from wire import PNG, ask, post
 
 ROOT = Path(__file__).parents[1]
 
@@ -142,3 +144,8 @@ def test_a_chart_is_a_picture_for_light_and_dark_with_words_for_those_who_do_not
     assert "prefers-color-scheme: dark" in drawn
     boxes = [each for each in picture.iter("{http://www.w3.org/2000/svg}rect") if float(each.attrib["width"]) > 100]
     assert all(float(box.attrib.get("x", 0)) + float(box.attrib["width"]) <= chart.WIDTH for box in boxes)
+
+
+def test_the_server_without_an_exchange_that_benches_compare_with_serves() -> None:
+    with serving("--workers", "1", program=[sys.executable, str(ROOT / "bench" / "separate.py")]) as server:
+        assert ask(server, post("/flip", PNG)).status == 200
