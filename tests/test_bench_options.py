@@ -1,0 +1,101 @@
+"""The options of `pytest bench/`: another server beside imgsrv, and a run that goes on where one broke off."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from opponents import Running, other
+from pictures import SAMPLES
+from serving import Server
+from works import Work
+
+from imgsrv.load.closed_loop import crowd, in_turn
+from imgsrv.load.conversation import Picture
+
+ROOT = Path(__file__).parents[1]
+
+PHOTO = SAMPLES / "coffee.jpg"
+WORK = Work("photo", "a photograph", [PHOTO], 120, None)
+
+
+class Folder(SimpleHTTPRequestHandler):
+    """Serves files, as a server does that reads the pictures from its disk."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def answered(peer: Running) -> Picture:
+    """The request for the photograph, after it was answered."""
+    request = peer.request(WORK, PHOTO)
+    with crowd(peer.port, 1, peer.host) as one:
+        one.load(in_turn([request]), 0.0, least=1).checked()
+    return request
+
+
+def test_a_peer_without_a_file_in_its_url_is_sent_the_picture(server: Server) -> None:
+    peer = other(f"mine={server.url}/resize?width={{width}}&format={{format}}&quality={{quality}}")
+
+    request = answered(peer)
+
+    assert peer.name == "mine"
+    assert request.head.startswith(b"POST /resize?width=120&format=jpeg&quality=80 HTTP/1.1\r\n")
+    assert request.expected.startswith(b"\xff\xd8")
+
+
+def test_a_peer_with_a_file_in_its_url_is_asked_for_it() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Folder, directory=str(SAMPLES))) as folder:
+        thread = threading.Thread(target=folder.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            request = answered(other(f"disk=http://127.0.0.1:{folder.server_port}/{{file}}?{{width}}x{{height}}"))
+        finally:
+            folder.shutdown()
+            thread.join()
+
+    assert request.head.startswith(b"GET /coffee.jpg?120x0 HTTP/1.1\r\n")
+    assert request.expected == PHOTO.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1/", "mine=https://127.0.0.1/", "mine="])
+def test_a_peer_that_is_not_written_as_it_should_be_is_refused(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match="is not written as NAME=http://HOST:PORT/PATH"):
+        other(text)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The benches with results of their own."""
+    left_out = shutil.ignore_patterns("installed", "results", "__pycache__")
+    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=left_out)
+    shutil.copytree(SAMPLES, tmp_path / "samples", ignore=left_out)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, tmp_path)
+    return tmp_path
+
+
+def run(folder: Path, *flags: str) -> str:
+    """The last line of a quick run."""
+    command = [sys.executable, "-m", "pytest", "bench/test_codecs.py", "--quick", "-p", "no:cacheprovider", *flags]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_run_that_is_resumed_leaves_out_what_is_done_and_does_the_rest(copied: Path) -> None:
+    run(copied, "-k", "writing and bmp")
+
+    resumed = run(copied, "-k", "bmp", "--resume", "-v")
+
+    assert " 1 passed" in resumed
+    lines = (copied / ".benchmarks" / "quick" / "codecs.jsonl").read_text(encoding="utf-8")
+    assert lines.count('"kind": "codec"') == 2
