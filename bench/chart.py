@@ -22,7 +22,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", Helvetica, 
 """.strip()
 
 WIDTH, MARGIN = 760, 24
-PLOT_HEIGHT, TOP, BOTTOM = 240, 92, 84
+PLOT_HEIGHT, TOP, BOTTOM = 240, 92, 36
 ROW, NAME_WIDTH, FIGURE_WIDTH = 22, 214, 150
 
 
@@ -47,12 +47,17 @@ class Group:
     below: Sequence[str] = ()
 
 
+def figure(value: float) -> str:
+    """Three digits, or more where they stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
 def columns(title: str, unit: str, groups: Sequence[Group]) -> str:
     """Groups side by side, values upwards."""
-    height = TOP + PLOT_HEIGHT + BOTTOM
+    height = TOP + PLOT_HEIGHT + BOTTOM + 16 * max(len(group.below) for group in groups)
     top = _round_up(max(bar.high for group in groups for bar in group.bars))
     base = TOP + PLOT_HEIGHT
-    parts = [*_frame(title, height), *_legend(groups[0].bars), _text(MARGIN, TOP - 10, unit, "quiet")]
+    parts = [*_frame(title, height), *_legend(groups[0].bars), _text(MARGIN, TOP - 16, unit, "quiet")]
     for step in range(5):
         value = top * step / 4
         y = base - PLOT_HEIGHT * step / 4

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import chart
+from chart import figure
 from report import Line
 
 OURS = "imgsrv"
@@ -24,8 +25,8 @@ def rows_table(lines: Iterable[Line]) -> str:
         [
             (
                 line["question"],
-                f"{line['value']:.3g} {line['unit']}",
-                f"{line['spread'][0]:.3g}, {line['spread'][1]:.3g}",
+                f"{figure(line['value'])} {line['unit']}",
+                f"{figure(line['spread'][0])}, {figure(line['spread'][1])}",
                 line["wanted"] or "–",
                 "" if not line["wanted"] else "reached" if line["is_reached"] else "**missed**",
             )
@@ -49,8 +50,8 @@ def scaling_table(lines: Iterable[Line]) -> str:
                 _spread(line["shares"]),
                 f"{_median(line['speed_ups']):.2f} ×",
                 f"{_median(line['speed_ups']) / min(line['workers'], line['cores']):.0%}",
-                f"{line['p50_ms']:.3g} ms",
-                f"{line['p99_ms']:.3g} ms",
+                f"{figure(line['p50_ms'])} ms",
+                f"{figure(line['p99_ms'])} ms",
                 f"{_median(line['cpu']):.2f}",
                 f"{_median(line['load_cpu']):.2f}",
                 f"{line['pss_mb']:.0f} MB",
@@ -90,10 +91,10 @@ def latency_table(lines: Iterable[Line]) -> str:
         [
             (
                 f"{line['load']:.0%}",
-                f"{line['p50_ms']:.3g} ms",
-                f"{line['p99_ms']:.3g} ms",
-                f"{line['ideal_p50_ms']:.3g} ms",
-                f"{line['ideal_p99_ms']:.3g} ms",
+                f"{figure(line['p50_ms'])} ms",
+                f"{figure(line['p99_ms'])} ms",
+                f"{figure(line['ideal_p50_ms'])} ms",
+                f"{figure(line['ideal_p99_ms'])} ms",
                 f"{line['p99_ms'] / line['ideal_p99_ms']:.2f} ×",
             )
             for line in of_kind(lines, "latency")
@@ -125,10 +126,10 @@ def sizes_table(lines: Iterable[Line]) -> str:
             (
                 line["name"],
                 _spread(line["rates"]),
-                f"{_median(line['rates']) * line['megapixels']:.3g}",
+                figure(_median(line["rates"]) * line["megapixels"]),
                 _spread(line["shares"]),
-                f"{line['p50_ms']:.3g} ms",
-                f"{line['p99_ms']:.3g} ms",
+                f"{figure(line['p50_ms'])} ms",
+                f"{figure(line['p99_ms'])} ms",
             )
             for line in of_kind(lines, "size")
         ],
@@ -142,9 +143,9 @@ def costs_table(lines: Iterable[Line], kind: str) -> str:
         [
             (
                 line["name"],
-                f"{_median(line['ms']):.3g}",
+                figure(_median(line["ms"])),
                 f"{_median(line['against_pillow']):.2f} ×" if line["against_pillow"] else "–",
-                f"{_median(line['copies']):.3g}",
+                figure(_median(line["copies"])),
                 f"at most {line['at_most']:.3g} ×" if line["at_most"] else "–",
                 ("reached" if _median(line["against_pillow"]) <= line["at_most"] else "**missed**")
                 if line["at_most"]
@@ -169,7 +170,7 @@ def peers_table(lines: Iterable[Line]) -> str:
                     _server(line),
                     _spread(line["rates"]),
                     f"{_median(line['ours_against']):.2f} ×" if line["ours_against"] else "–",
-                    f"{line['p99_ms']:.3g} ms" if line["p99_ms"] else "–",
+                    f"{figure(line['p99_ms'])} ms" if line["p99_ms"] else "–",
                     f"{line['bytes'] / 1000:.1f} kB",
                     f"{line['ssim']:.4f}",
                     f"at least {line['wanted']:g} ×" if line["wanted"] else "",
@@ -196,7 +197,7 @@ def peers_summary(lines: Iterable[Line]) -> str:
 def _summary(line: Line | None) -> str:
     if line is None or "why" in line:
         return "–"
-    rate = f"{_median(line['rates']):.3g}"
+    rate = figure(_median(line["rates"]))
     return f"{rate} ({_median(line['ours_against']):.2f} ×)" if line["ours_against"] else f"**{rate}**"
 
 
@@ -209,7 +210,7 @@ def peers_chart(lines: Iterable[Line]) -> str:
             _bar(
                 line["server"],
                 line["rates"],
-                f"{_median(line['rates']):.3g} · SSIM {line['ssim']:.3f}",
+                f"{figure(_median(line['rates']))} · SSIM {line['ssim']:.3f}",
                 is_ours=line["server"] == OURS,
             )
             for line in measured
@@ -254,11 +255,11 @@ def _server(line: Line) -> str:
 def _bar(name: str, values: Sequence[float], says: str, value: float | None = None, *, is_ours: bool) -> chart.Bar:
     shown = _median(values) if value is None else value
     low, high = min([shown, *values]), max([shown, *values])
-    return chart.Bar(name, shown, low, high, says or f"{shown:.3g}", is_ours)
+    return chart.Bar(name, shown, low, high, says or figure(shown), is_ours)
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{_median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    return f"{figure(_median(values))} ({figure(min(values))} to {figure(max(values))})"
 
 
 def _median(values: Sequence[float]) -> float:

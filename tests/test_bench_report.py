@@ -149,3 +149,8 @@ def test_a_chart_is_a_picture_for_light_and_dark_with_words_for_those_who_do_not
 def test_the_server_without_an_exchange_that_benches_compare_with_serves() -> None:
     with serving("--workers", "1", program=[sys.executable, str(ROOT / "bench" / "separate.py")]) as server:
         assert ask(server, post("/flip", PNG)).status == 200
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0123, "0.0123"), (64.24, "64.2"), (999.7, "1,000"), (1163.4, "1,163")])
+def test_a_figure_has_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert chart.figure(value) == text
