@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from imgsrv.errors import ResultTooLarge, TooManyBytes
-from imgsrv.imaging import png
+from imgsrv.imaging import jpeg, png
 from imgsrv.imaging.budget import largest_within, smallest_like
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format
 from imgsrv.imaging.likeness import luma, ssim
@@ -85,6 +85,9 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     options = {**form.options(output), **metadata}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))
+    if form.pillow == "JPEG":
+        jpeg.write(frames[0], file, options)
+        return
     if form.pillow == "ICO":
         # The picture alone; Pillow would write the usual sizes below it as well.
         options["sizes"] = [picture.size]

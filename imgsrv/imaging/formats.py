@@ -61,7 +61,6 @@ def _jpeg(output: Output) -> Mapping[str, Any]:
         "quality": output.quality,
         "subsampling": output.subsampling,
         "progressive": output.progressive,
-        "optimize": output.progressive,
     }
 
 

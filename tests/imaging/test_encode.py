@@ -87,6 +87,29 @@ def test_progressive_is_what_was_asked_for(cat: bytes, is_progressive: bool) -> 
     assert opened(run(cat, format="jpeg", progressive=is_progressive)).info.get("progressive", 0) == is_progressive
 
 
+@pytest.mark.parametrize("is_progressive", [True, False])
+@pytest.mark.parametrize("size", [(500, 500), (700, 9), (1, 1)])
+def test_noise_that_is_larger_than_its_pixels_is_a_jpeg_all_the_same(
+    size: tuple[int, int],
+    is_progressive: bool,  # noqa: FBT001  a table row
+) -> None:
+    data = encoded(Image.frombytes("RGB", size, os.urandom(size[0] * size[1] * 3)))
+    output: dict[str, Any] = {"quality": 100, "subsampling": "4:4:4", "progressive": is_progressive}
+
+    assert opened(run(data, format="jpeg", **output)).size == size
+
+
+@pytest.mark.parametrize(("size", "has_own_tables"), [((500, 500), True), ((600, 600), False)])
+def test_a_small_jpeg_gets_tables_of_its_own(
+    size: tuple[int, int],
+    has_own_tables: bool,  # noqa: FBT001  a table row
+) -> None:
+    image = sample("chelsea.png").resize(size)
+    alike = encoded(image, "JPEG", quality=80, subsampling="4:2:0", optimize=has_own_tables)
+
+    assert len(run(encoded(image), format="jpeg", quality=80)) == len(alike)
+
+
 @pytest.mark.parametrize("name", [name for name, form in WRITTEN.items() if not form.has_alpha])
 @pytest.mark.parametrize(
     ("background", "colour"),
