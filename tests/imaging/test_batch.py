@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pictures import animation, encoded, levels, opened, picture, psnr, run, sample
+from PIL import ExifTags, Image, ImageOps
 
 from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, Undecodable
 from imgsrv.imaging.archive import Multipart, Zip
@@ -66,9 +67,28 @@ def test_a_photo_is_decoded_at_the_scale_of_the_largest_output() -> None:
                               for width in (150, 600)))  # fmt: skip
 
     assert found["w600.png"] == run(photo, "resize:width=600", format="png")
-    # The smaller one alone would have been decoded at 1/8; it is the better for it.
+    # The smaller one alone would have been decoded at 1/8.
     alone = levels(opened(run(photo, "resize:width=150", format="png")))
-    assert psnr(levels(opened(found["w150.png"])), alone) > 35
+    assert psnr(levels(opened(found["w150.png"])), alone) > 45
+
+
+# Turned round, its halves begin at the other edge.
+@pytest.mark.parametrize(("orientation", "least"), [(1, 45), (3, 43), (6, 45)])
+def test_each_width_is_as_like_lanczos_as_that_of_a_request_of_its_own(orientation: int, least: float) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    # Of odd sides, so that blocks and halves are cut at the edges.
+    photo = encoded(sample("coffee.jpg").resize((2725, 2225)), "JPEG", quality=95, exif=exif)
+    upright = ImageOps.exif_transpose(opened(photo))
+
+    found = unpacked(photo, *({"name": str(width), "ops": f"resize:width={width}", "format": "png"}
+                              for width in (150, 320, 640, 1280)))  # fmt: skip
+
+    for name, file in found.items():
+        batch, alone = opened(file), opened(run(photo, f"resize:width={name[:-4]}", format="png"))
+        lanczos = levels(upright.resize(alone.size, Image.Resampling.LANCZOS))
+        assert psnr(levels(batch), levels(alone)) > least
+        assert psnr(levels(batch), lanczos) > psnr(levels(alone), lanczos) - 0.8
 
 
 def test_an_animation_moves_where_the_format_can() -> None:
