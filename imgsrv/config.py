@@ -27,6 +27,9 @@ DEFAULT_FILE = "imgsrv.toml"
 
 HOOK = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$"
 
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+"""The variable that says where to tell that the server is ready."""
+
 SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -305,9 +308,26 @@ def runtime_folder(runtime_dir: str) -> Path:
     return Path(f"/tmp/imgsrv-{os.geteuid()}")  # noqa: S108
 
 
+def state_folder() -> Path:
+    """Where an instance that was started in the background keeps its log and its crash reports."""
+    if own := os.environ.get("XDG_STATE_HOME"):
+        return Path(own).absolute() / "imgsrv"
+    return Path("/var/log/imgsrv") if os.geteuid() == 0 else Path.home() / ".local" / "state" / "imgsrv"
+
+
+def default_log_file(name: str) -> Path:
+    """The log of an instance that was started in the background and told of no other."""
+    return state_folder() / f"{name}.log"
+
+
+def default_crash_folder(name: str) -> Path:
+    """The same for its crash reports."""
+    return state_folder() / "crashes" / name
+
+
 def notify_socket() -> str:
     """Where systemd hears what becomes of the service; empty where nobody does."""
-    return os.environ.get("NOTIFY_SOCKET", "")
+    return os.environ.get(NOTIFY_SOCKET, "")
 
 
 def watchdog_s() -> float | None:

@@ -498,10 +498,11 @@ class BadSetting(ImgsrvError):
 
 
 class CannotListen(ImgsrvError):
-    """An address that cannot be listened on."""
+    """An address that cannot be listened on.  is_taken: because somebody listens on it."""
 
     address: str
     reason: str
+    is_taken: bool = False
 
     def __str__(self) -> str:
         return f"cannot listen on {self.address}: {self.reason}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli.instance import add_instance, ask, place_of
-from imgsrv.errors import BadArgument
+from imgsrv.config import default_log_file
+from imgsrv.errors import BadArgument, NoSuchInstance
 from imgsrv.observe.human import NO_WRAPPING, HumanRenderer
 from imgsrv.observe.logs import LEVELS
 from imgsrv.observe.reading import LogReader
@@ -58,11 +59,17 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _log_file(parsed: argparse.Namespace) -> Path:
-    """What the running instance says."""
+    """What the running instance says; of one that does not run, where `imgsrv start` lets it log."""
     if parsed.instance:
         parsed.name = parsed.instance
     place = place_of(parsed)
-    found = ask(place, "status")["log_file"]
+    try:
+        found = ask(place, "status")["log_file"]
+    except NoSuchInstance:
+        # Why it does not run is what its log may tell.
+        if (kept := default_log_file(place.name)).exists():
+            return kept
+        raise
     if found is None:
         raise BadArgument(f"{place.name} logs to its standard error; start it with --log-file, or read that")
     return Path(found)

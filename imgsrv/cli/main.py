@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from imgsrv import __version__
-from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, unit
+from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, unit
 from imgsrv.errors import ImgsrvError
 
 EXIT_BAD_ARGUMENTS = 2
@@ -14,6 +14,7 @@ EXIT_INTERRUPTED = 130
 
 EPILOG = """examples:
   imgsrv serve --workers max
+  imgsrv start --workers max
   imgsrv status
   imgsrv convert photo.jpg small.webp resize:width=800/sharpen
   imgsrv operations resize
@@ -48,6 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, operate, monit, logs, convert, operations, bench, config, unit):
+    for command in (serve, start, operate, monit, logs, convert, operations, bench, config, unit):
         command.add_parser(commands)
     return parser

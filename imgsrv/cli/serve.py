@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 
 from imgsrv import __version__
-from imgsrv.cli.listening import identity_of, open_listener
+from imgsrv.cli.listening import identity_of, inherit_address, open_listener
 from imgsrv.cli.settings import add_settings, read_settings
 from imgsrv.config import Configuration, Settings, notify_socket, runtime_folder, watchdog_s
 from imgsrv.errors import NoWorkerCanBoot
@@ -45,6 +45,7 @@ from imgsrv.pool.master import Master
 from imgsrv.pool.notify import Notifier
 from imgsrv.pool.operator import About
 from imgsrv.pool.runtime import Claim, Place, claim
+from imgsrv.pool.shared import SharedListener
 from imgsrv.pool.sockets import Listener, Listening
 from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, command_line, taken_over
 from imgsrv.pool.trial import TRIAL_FLAG, report
@@ -88,7 +89,8 @@ def run(parsed: argparse.Namespace) -> int:
     sink.give_to(identity.user, identity.group)
     if parsed.trial:
         return _try(settings, identity, sink)
-    with _claim(settings, inherited) as claimed, open_listener(settings, identity, inherited) as listener:
+    on_turn = _notify(events := Events())
+    with _claim(settings, inherited) as claimed, _listen(settings, identity, inherited, claimed, events) as listener:
         workers = worker_count(settings.workers)
         work = _work(settings, listener.name, identity, sink)
         # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
@@ -98,14 +100,14 @@ def run(parsed: argparse.Namespace) -> int:
             listener,
             work,
             workers,
-            partial(_announce, settings, listener, workers, events := Events()),
+            partial(_announce, settings, listener, workers, events),
             WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),
             control=Control(claimed),
             coroner=_coroner(settings, sink),
             keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
             about=_about(configuration),
             events=events,
-            on_turn=_notify(events),
+            on_turn=on_turn,
             inherited=inherited,
         )
         try:
@@ -118,6 +120,14 @@ def run(parsed: argparse.Namespace) -> int:
 def _claim(settings: Settings, inherited: State | None) -> Claim:
     place = Place(runtime_folder(settings.runtime_dir), settings.name)
     return claim(place) if inherited is None else runtime.taken_over(place, inherited["control"])
+
+
+def _listen(
+    settings: Settings, identity: Identity, inherited: State | None, claimed: Claim, events: Events
+) -> Listener | SharedListener:
+    if claimed.is_heir:
+        return inherit_address(settings, identity, events.warning)
+    return open_listener(settings, identity, inherited)
 
 
 def _try(settings: Settings, identity: Identity, sink: Sink) -> int:

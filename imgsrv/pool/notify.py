@@ -48,6 +48,8 @@ class Notifier:
             self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock() // 1000}", "STATUS=reloading")
         elif event in ("reloaded", "reload_failed"):
             self.ready("reloaded" if event == "reloaded" else f"reload failed: {facts.get('reason', '')}")
+        elif event == "waiting_for_address":
+            self._send(f"STATUS=waiting until the workers of a killed master let go of {facts['address']}")
         elif event == "stopping":
             self._send("STOPPING=1", "STATUS=finishing open requests")
         elif event in ("worker_exit", "worker_replaced") and self._is_ready:

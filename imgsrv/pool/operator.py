@@ -106,10 +106,9 @@ class Operator:
 
     def stopped(self) -> None:
         """The last worker has gone."""
-        if self.then_restarts:
-            return
+        state = "restarting" if self.then_restarts else "stopped"
         for caller in self._stoppers:
-            caller.done({**self.identity(), "state": "stopped"})
+            caller.done({**self.identity(), "state": state})
 
     # ---- the commands -------------------------------------------------------------------------------------
 

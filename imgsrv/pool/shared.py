@@ -186,7 +186,7 @@ class UnixListener(SharedListener):
                 return
             except BlockingIOError:
                 pass  # its queue is full, so it has one
-        raise self._refused("another process already listens there; stop it or choose another --host")
+        raise self._refused("another process already listens there; stop it or choose another --host", is_taken=True)
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
@@ -197,8 +197,8 @@ class UnixListener(SharedListener):
         if (length := len(os.fsencode(self._path))) > LONGEST_PATH:
             raise self._refused(f"the path has {length} bytes and may have {LONGEST_PATH}; choose a shorter --host")
 
-    def _refused(self, reason: str) -> CannotListen:
-        return CannotListen(f"unix:{self._path}", reason)
+    def _refused(self, reason: str, *, is_taken: bool = False) -> CannotListen:
+        return CannotListen(f"unix:{self._path}", reason, is_taken)
 
 
 def inherited(count: int) -> SharedListener:

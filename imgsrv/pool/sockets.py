@@ -264,10 +264,11 @@ class Listener:
             errno.EACCES: "ports below 1024 need privileges; choose a higher --port, or grant CAP_NET_BIND_SERVICE",
             errno.EADDRNOTAVAIL: "no interface of this machine has that address; choose another --host",
         }
-        return self._refused(reasons.get(error.errno or 0, str(error)))
+        is_taken = error.errno == errno.EADDRINUSE
+        return self._refused(reasons.get(error.errno or 0, str(error)), is_taken=is_taken)
 
-    def _refused(self, reason: str) -> CannotListen:
-        return CannotListen(self._wished, reason)
+    def _refused(self, reason: str, *, is_taken: bool = False) -> CannotListen:
+        return CannotListen(self._wished, reason, is_taken)
 
 
 def refuse_new(listening: socket) -> None:

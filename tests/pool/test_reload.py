@@ -280,8 +280,7 @@ def test_a_connection_in_the_queue_of_a_slot_that_goes_is_served() -> None:
 def test_restart_begins_anew_in_the_same_process() -> None:
     with serving("--workers", "1") as server:
         before = status(server)
-        with pytest.raises(CommandFailed, match=r"ended before it answered|was lost"):
-            command(place(server), "restart", patience_s=60)
+        assert command(place(server), "restart", patience_s=60)["state"] == "restarting"
         wait_until(lambda: len(server.named("serving")) == 2, "it serves again", 60)
         found = status(server)
         assert found["pid"] == before["pid"]

@@ -1,0 +1,81 @@
+"""Waiting for an instance: until it serves, or has ended, or the time has passed; and what its log said last."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from imgsrv.cli.instance import ask
+from imgsrv.errors import CommandFailed, NoSuchInstance
+from imgsrv.observe.human import NO_WRAPPING, HumanRenderer
+from imgsrv.observe.reading import Reader
+from imgsrv.pool.runtime import Place
+
+LOOK_AGAIN_S = 0.05
+
+BOOT_S = 90.0
+"""Longest wait for an instance: a boot may take 60 s, and the first may fail."""
+
+LAST_LINES = 10
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[int | None]:
+    """A descriptor of the process, readable when it ends, whoever has its number then; None: it has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def until_it_serves(place: Place, process: int | None) -> dict[str, Any]:
+    """Who serves, once it does.  process: from `watched`.  Raises CommandFailed where it ends, or takes too long."""
+    end = time.monotonic() + BOOT_S
+    while time.monotonic() < end:
+        # Looked at first, so that one that ends after it had answered is not taken for one that never did.
+        has_ended = process is None or bool(select.select([process], [], [], LOOK_AGAIN_S)[0])
+        try:
+            found: dict[str, Any] = ask(place, "ping", patience_s=max(LOOK_AGAIN_S, end - time.monotonic()))
+        except (NoSuchInstance, CommandFailed):
+            found = {}
+        if found.get("state") == "serving":
+            return found
+        if has_ended:
+            raise CommandFailed(f"{place.name} ended before it served")
+    raise CommandFailed(f"{place.name} does not serve after {BOOT_S:g} s; `imgsrv status` tells what it does")
+
+
+def last_lines(log_file: Path, since: int = 0) -> list[str]:
+    """The last records of a log, for a person.  since: the size of the file before those that are meant."""
+    if not log_file.exists():
+        return []
+    reader = Reader(log_file, since)
+    try:
+        return [_shown(line) for line in deque(reader.lines(), LAST_LINES)]
+    finally:
+        reader.close()
+
+
+def size_of(log_file: Path) -> int:
+    """Its size now; 0 where it is not there."""
+    return log_file.stat().st_size if log_file.exists() else 0
+
+
+def _shown(line: bytes) -> str:
+    try:
+        return HumanRenderer(NO_WRAPPING, has_colours=False).render(json.loads(line))
+    except (ValueError, AttributeError):
+        # What is no record is shown as it is.
+        return line.decode(errors="replace")

@@ -1,0 +1,216 @@
+"""`imgsrv start`: a server in the background, and back when it serves or with the reason why it does not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from imgsrv.cli.awaiting import BOOT_S, last_lines, size_of
+from imgsrv.cli.instance import ask, place_of
+from imgsrv.cli.settings import add_settings, given_flags, read_settings
+from imgsrv.config import (
+    NOTIFY_SOCKET,
+    Settings,
+    default_crash_folder,
+    default_log_file,
+    environment,
+    flag_name,
+)
+from imgsrv.errors import BadArgument, BadRuntimeFolder, CommandFailed, NameTaken, NoSuchInstance
+from imgsrv.pool.child import KILL_GRACE_S
+from imgsrv.pool.runtime import Place
+
+EXIT_FAILED = 1
+
+LOOK_AGAIN_S = 0.1
+"""How soon it is seen that the server has ended."""
+
+ERRORS_SUFFIX = ".stderr"
+
+LAST_ERRORS = 15
+"""Lines of its standard error that are shown where it failed; a traceback has its reason at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays of it.  errors: its standard error, for what is no record of the log; new with each start."""
+
+    log: Path
+    crashes: Path
+    errors: Path
+
+
+def add_parser(commands: Any) -> None:
+    """Add `start` to the commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "start",
+        help="run the server in the background",
+        description="Start a server in the background and return when it serves; takes the same flags as serve.  It "
+        "logs to a file of its own in XDG_STATE_HOME/imgsrv, else in ~/.local/state/imgsrv or, as root, in "
+        "/var/log/imgsrv, unless --log-file names another; its crash reports are kept beside that.",
+    )
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Start it and tell where it is.  Raises BadSetting and BadArgument."""
+    settings, place = read_settings(parsed).settings, place_of(parsed)
+    try:
+        _refuse_a_second(place)
+        kept = _keep(settings)
+        found = _start(parsed, settings, place, kept)
+    except (CommandFailed, BadRuntimeFolder, NameTaken) as error:
+        print(f"imgsrv: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    _tell(parsed, found, kept)
+    return 0
+
+
+def _refuse_a_second(place: Place) -> None:
+    try:
+        found = ask(place, "ping")
+    except NoSuchInstance:
+        return
+    except CommandFailed as error:
+        raise NameTaken(place.name, str(place.folder)) from error
+    raise CommandFailed(
+        f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload` gives it "
+        "new code and configuration, `imgsrv stop` ends it, and another --name starts one beside it"
+    )
+
+
+def _keep(settings: Settings) -> Kept:
+    """Where it is to write, with the folders made.  Raises BadArgument where they cannot be."""
+    log = Path(settings.log_file or default_log_file(settings.name)).absolute()
+    crashes = Path(settings.crash_dir or default_crash_folder(settings.name)).absolute()
+    # Whoever the workers become has to reach the log; of anybody else's business it is nothing.
+    mode = 0o711 if settings.user else 0o700
+    try:
+        if not settings.log_file:
+            log.parent.mkdir(mode=mode, parents=True, exist_ok=True)
+        if not settings.crash_dir:
+            crashes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"{error.filename} cannot be made ({error.strerror})"
+        raise BadArgument(f"{reason}; name other places with --log-file and --crash-dir") from error
+    return Kept(log, crashes, log.with_suffix(ERRORS_SUFFIX))
+
+
+def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: Kept) -> dict[str, Any]:
+    """Who serves.  Raises CommandFailed with the reason and the last lines of the log where nobody does."""
+    longest_s = BOOT_S + settings.shutdown_delay_s + settings.drain_s + KILL_GRACE_S
+    log_size = size_of(kept.log)
+    with _ear() as (ear, address), _errors_file(kept) as errors:
+        process = subprocess.Popen(  # noqa: S603  ourselves
+            [*_program(), "serve", *_flags(parsed, kept)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={**environment(), NOTIFY_SOCKET: address},
+            start_new_session=True,
+        )
+        try:
+            _hear_that_it_serves(ear, process, longest_s)
+            return dict(ask(place, "ping"))
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, CommandFailed | NoSuchInstance):
+                raise CommandFailed(_failure(place.name, kept, log_size, str(error))) from error
+            raise
+
+
+def _program() -> list[str]:
+    """This program, called as it was called itself."""
+    before_arguments = len(sys.orig_argv) - (len(sys.argv) - 1)
+    return [sys.executable, *sys.orig_argv[1:before_arguments]]
+
+
+def _flags(parsed: argparse.Namespace, kept: Kept) -> Iterator[str]:
+    """Those that were given, and where to write."""
+    if parsed.config is not None:
+        yield f"--config={parsed.config}"
+    places = {"log_file": str(kept.log), "crash_dir": str(kept.crashes)}
+    for name, value in {**given_flags(parsed), **places}.items():
+        if isinstance(value, bool):
+            yield flag_name(name) if value else flag_name(f"no_{name}")
+        else:
+            yield f"{flag_name(name)}={value}"
+
+
+@contextmanager
+def _ear() -> Iterator[tuple[socket.socket, str]]:
+    """A socket on which the server says that it is ready, as it would to systemd, and its address."""
+    with TemporaryDirectory(prefix="imgsrv-start-") as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        address = f"{folder}/notify"
+        ear.bind(address)
+        ear.settimeout(LOOK_AGAIN_S)
+        yield ear, address
+
+
+@contextmanager
+def _errors_file(kept: Kept) -> Iterator[int]:
+    try:
+        descriptor = os.open(kept.errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise BadArgument(f"{kept.errors} cannot be written ({error.strerror}); choose another --log-file") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _hear_that_it_serves(ear: socket.socket, process: subprocess.Popen[bytes], longest_s: float) -> None:
+    """Return when it says so, and show what else it says.  Raises CommandFailed."""
+    end = time.monotonic() + longest_s
+    while process.poll() is None:
+        if time.monotonic() > end:
+            raise CommandFailed(f"it was not ready within {longest_s:g} s")
+        try:
+            words = ear.recv(4096).decode(errors="replace").splitlines()
+        except TimeoutError:
+            continue
+        if "READY=1" in words:
+            return
+        for status in (word.removeprefix("STATUS=") for word in words if word.startswith("STATUS=")):
+            print(status, file=sys.stderr, flush=True)
+    raise CommandFailed(f"it ended with exit status {process.returncode}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing behind of a start that failed; an orphaned worker ends by itself."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(KILL_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _failure(name: str, kept: Kept, log_size: int, reason: str) -> str:
+    said = kept.errors.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_ERRORS:]
+    logged = last_lines(kept.log, log_size)
+    lines = [f"{name} did not start: {reason}", *(line.removeprefix("imgsrv: ") for line in said)]
+    return "\n  ".join([*lines, *([f"the last lines of {kept.log}:", *logged] if logged else [])])
+
+
+def _tell(parsed: argparse.Namespace, found: dict[str, Any], kept: Kept) -> None:
+    """Where it is, and what one may want to do next."""
+    named = "".join(f" {flag_name(name)} {vars(parsed)[name]}" for name in ("name", "runtime_dir") if name in parsed)
+    print(
+        f"""{found["name"]} serves on {found["url"]}, pid {found["pid"]}
+log {kept.log}
+  imgsrv status{named}   imgsrv logs -f{named}   imgsrv monit{named}
+  imgsrv reload{named}   imgsrv stop{named}"""
+    )

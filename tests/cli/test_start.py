@@ -1,0 +1,167 @@
+"""`imgsrv start`: in the background, back when it serves or with the reason, and again at once after SIGKILL."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from background import Background, background, lives
+from load import loading
+from serving import Server, wait_until
+from wire import HEALTH, ask
+
+DRAIN_S = 10.0
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Background]:
+    with background(tmp_path) as found:
+        yield found
+
+
+def served(place: Background) -> Server:
+    """For helpers that only connect."""
+    return cast("Server", place)
+
+
+def test_start_returns_when_it_serves_and_tells_where(place: Background) -> None:
+    said = place.start("--workers", "1")
+    assert ask(served(place), HEALTH).status == 200
+    assert said.splitlines()[:2] == [
+        f"default serves on http://127.0.0.1:{place.port}, pid {place.master.pid}",
+        f"log {place.log}",
+    ]
+    assert "imgsrv reload   imgsrv stop" in said
+
+
+def test_it_is_of_a_session_of_its_own_and_reads_nothing(place: Background) -> None:
+    place.start("--workers", "1")
+    pid = place.master.pid
+    assert os.getsid(pid) == pid != os.getsid(0)
+    assert Path(f"/proc/{pid}/fd/0").readlink() == Path(os.devnull)
+
+
+def test_its_log_is_found_by_its_name_also_when_it_has_ended(place: Background) -> None:
+    place.name = "thumbs"
+    place.start("--workers", "1", "--name", "thumbs", "--no-access-log")
+    assert '"serving"' in place.imgsrv("logs", "thumbs").stdout
+    assert place.told("describe")["settings"]["access_log"]["value"] is False
+    assert place.imgsrv("stop", "--name", "thumbs").returncode == 0
+    assert '"stopping"' in place.imgsrv("logs", "thumbs").stdout
+    assert (place.log.parent / "crashes" / "thumbs").is_dir()
+
+
+def test_a_name_that_runs_is_refused_with_what_to_do(place: Background) -> None:
+    place.start("--workers", "1")
+    second = place.imgsrv("start", "--port", "0")
+    assert second.returncode == 1
+    assert "default is already serving on" in second.stderr
+    assert "imgsrv reload" in second.stderr
+    assert place.told("ping")["pid"] == place.master.pid
+
+
+def test_a_port_that_is_taken_is_told(place: Background) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        failed = place.imgsrv("start", "--port", str(other.getsockname()[1]))
+    assert failed.returncode == 1
+    assert "default did not start" in failed.stderr
+    assert "another process already listens there" in failed.stderr
+
+
+def test_a_start_that_fails_shows_the_last_lines_of_its_log(place: Background) -> None:
+    (place.folder / "broken.py").write_text("def start(slot):\n    raise RuntimeError('no database')\n")
+    failed = place.imgsrv("start", "--port", "0", "--workers", "1", "--on-worker-start", "broken:start")
+    assert failed.returncode == 1
+    assert "no worker can start: on_worker_start broken:start: RuntimeError: no database" in failed.stderr
+    assert f"the last lines of {place.log}:" in failed.stderr
+    assert "warning: worker_exit  slot=0" in failed.stderr
+    assert place.imgsrv("list").stdout == "no instance runs\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told(place: Background) -> None:
+    (place.folder / "state").write_text("a file")
+    failed = place.imgsrv("start", "--port", "0")
+    assert failed.returncode == 2
+    assert "name other places with --log-file and --crash-dir" in failed.stderr
+
+
+def test_after_sigkill_of_the_master_under_load_nothing_is_left_and_it_starts_again(place: Background) -> None:
+    place.start("--workers", "2", "--drain-s", str(DRAIN_S))
+    port, master = place.port, place.master
+    processes = [master, *master.children(recursive=True)]
+    with loading(served(place), keep_alive=4, fresh=4) as load:
+        load.wait_more(2)
+        master.kill()
+        killed_at = time.monotonic()
+        wait_until(lambda: not any(map(lives, processes)), "no process is left", DRAIN_S + 15)
+        # Two more for what the machine is late by.
+        assert time.monotonic() - killed_at < DRAIN_S + 2
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", port))
+    said = place.imgsrv("start", "--port", str(port), "--workers", "2")
+    assert said.returncode == 0, said.stderr
+    assert ask(served(place), HEALTH).status == 200
+
+
+def test_start_waits_for_the_address_that_the_workers_of_a_killed_master_hold(place: Background) -> None:
+    place.start("--workers", "1")
+    port, master = place.port, place.master
+    (worker,) = master.children()
+    worker.suspend()
+    master.kill()
+    wait_until(lambda: not lives(master), "the master is gone")
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(place.imgsrv, "start", "--port", str(port), "--workers", "1")
+        wait_until(lambda: place.events("waiting_for_address") != [], "it waits")
+        worker.resume()
+        again = starting.result()
+    assert again.returncode == 0, again.stderr
+    assert f"waiting until the workers of a killed master let go of 127.0.0.1:{port}" in again.stderr
+    assert ask(served(place), HEALTH).status == 200
+
+
+def test_it_waits_no_longer_than_they_may_take(place: Background) -> None:
+    place.start("--workers", "1")
+    place.master.kill()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        refused = place.imgsrv("start", "--port", str(other.getsockname()[1]), "--drain-s", "0")
+    assert refused.returncode == 1
+    assert "another process already listens there" in refused.stderr
+
+
+def started_at(place: Background) -> Any:
+    return place.told("status")["started_unix"]
+
+
+def test_restart_waits_for_the_new_beginning_and_tells_of_it(place: Background) -> None:
+    place.start("--workers", "1")
+    before, pid = started_at(place), place.master.pid
+    again = place.imgsrv("restart")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith(f"default is serving on http://127.0.0.1:{place.port} ")
+    assert place.master.pid == pid
+    assert started_at(place) > before
+
+
+def test_a_restart_after_which_nothing_serves_tells_why(place: Background) -> None:
+    hook = place.folder / "hook.py"
+    hook.write_text("def start(slot):\n    pass\n")
+    place.start("--workers", "1", "--on-worker-start", "hook:start")
+    # The trial loads hooks and does not call them.
+    hook.write_text("def start(slot):\n    raise RuntimeError('no database')\n")
+    failed = place.imgsrv("restart")
+    assert failed.returncode == 1
+    assert "default ended before it served" in failed.stderr
+    assert "warning: worker_exit  slot=0" in failed.stderr
+    assert not any(map(lives, place.processes))
