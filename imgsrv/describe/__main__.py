@@ -12,7 +12,7 @@ from imgsrv.describe.markdown import (
     errors_table,
     formats_table,
     included_table,
-    operations_table,
+    operations_list,
     output_table,
     settings_table,
 )
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def sections() -> dict[str, str]:
     """Every section that a file may ask for, by name."""
     return {
-        "operations": operations_table(),
+        "operations": operations_list(),
         "formats": formats_table(),
         "output": output_table(),
         "include": included_table(),

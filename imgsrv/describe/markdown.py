@@ -24,6 +24,12 @@ def operations_table() -> str:
     return table(("operation", "parameters", "what it does"), rows)
 
 
+def operations_list() -> str:
+    """Every operation in a sentence, with a link to the rest; for a page beside `docs/`."""
+    rows = [(f"[`{row.name}`](docs/operations.md#{row.name})", row.summary) for row in OPERATIONS.values()]
+    return table(("operation", "what it does"), rows)
+
+
 def parameters_table(operation: Operation) -> str:
     """The parameters of one operation; empty where it has none."""
     rows = [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -8,6 +9,7 @@ from imgsrv.config import Settings
 from imgsrv.describe.markdown import (
     errors_table,
     formats_table,
+    operations_list,
     operations_table,
     output_table,
     settings_table,
@@ -15,6 +17,8 @@ from imgsrv.describe.markdown import (
 )
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
+
+ROOT = Path(__file__).parents[2]
 
 
 class Stand(BaseModel):
@@ -42,6 +46,15 @@ def test_a_row_of_an_operation_has_bounds_default_and_meaning_of_its_parameters(
 
 def test_a_required_parameter_is_marked() -> None:
     assert "`degrees`: a number from -360 to 360 (required)." in operations_table()
+
+
+def test_an_operation_is_listed_with_a_sentence_and_a_link_to_the_page_that_has_its_parameters() -> None:
+    headings = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").splitlines()
+    rows = operations_list().splitlines()[2:]
+
+    assert "| [`flop`](docs/operations.md#flop) | Mirror left to right. |" in rows
+    assert all(f"## {name}" in headings for name in OPERATIONS)
+    assert len(rows) == len(OPERATIONS)
 
 
 def test_every_format_has_a_row() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgsrv.describe.__main__ import main, sections
-from imgsrv.describe.markdown import operations_table
+from imgsrv.describe.markdown import operations_list
 from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
 from imgsrv.imaging.operations import OPERATIONS
@@ -96,7 +96,7 @@ def test_a_fresh_process_knows_every_operation(readme: Path) -> None:
     # In this process other tests have filled the registry.
     subprocess.run([sys.executable, "-m", "imgsrv.describe", str(readme)], check=True)
 
-    assert operations_table() in readme.read_text(encoding="utf-8")
+    assert operations_list() in readme.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("module", ["catalogue", "examples", "markdown", "openapi"])
