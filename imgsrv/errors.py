@@ -94,7 +94,7 @@ class UnknownParameter(BadRequest):
 
     def __str__(self) -> str:
         takes = f"it takes {joined(self.allowed)}" if self.allowed else "it takes no parameters"
-        return f"{self.owner} has no parameter {self.parameter!r}; {takes}{_suggestion(self.suggestion)}"
+        return f"{self.owner} has no parameter {self.parameter!r}{_suggestion(self.suggestion) or ';'} {takes}"
 
 
 class MissingParameter(BadRequest):
@@ -236,7 +236,8 @@ class UnknownOperation(ImgsrvError):
     suggestion: str | None = None
 
     def __str__(self) -> str:
-        return f"there is no operation {self.name!r}{_suggestion(self.suggestion) or ';'} see GET /operations"
+        hint = _suggestion(self.suggestion) or ";"
+        return f"there is no operation {self.name!r}{hint} see GET /operations or `imgsrv operations`"
 
 
 class UnknownRoute(ImgsrvError):

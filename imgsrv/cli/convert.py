@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    flag, meaning = f"--{parameter.name}", _meaning(parameter).replace("%", "%%")
+    flag, meaning = f"--{parameter.name.replace('_', '-')}", _meaning(parameter).replace("%", "%%")
     if parameter.is_switch:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=meaning)
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from typing import Any
 
 from imgsrv import __version__
 from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, unit
 from imgsrv.errors import ImgsrvError
+from imgsrv.imaging.validation import closest
 
 EXIT_BAD_ARGUMENTS = 2
 EXIT_INTERRUPTED = 130
@@ -30,7 +33,17 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit status of a command line."""
-    parsed = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="imgsrv",
+        description="POST a picture, get it back processed, on every core of one machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = _add_commands(parser)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        name = next(argument for argument in arguments if argument in commands)
+        parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv {name}: {_unknown(unknown, name, commands[name])}\n")
     try:
         return int(parsed.run(parsed))
     except ImgsrvError as error:
@@ -40,15 +53,21 @@ def run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="imgsrv",
-        description="POST a picture, get it back processed, on every core of one machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, by name."""
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (serve, start, operate, monit, logs, convert, operations, bench, config, unit):
         command.add_parser(commands)
-    return parser
+    choices: dict[str, Any] = commands.choices
+    return choices
+
+
+def _unknown(arguments: list[str], name: str, command: argparse.ArgumentParser) -> str:
+    """What is wrong with arguments that a command does not take, without the page of all that it takes."""
+    first = arguments[0].partition("=")[0]
+    if not first.startswith("-"):
+        return f"{first!r} is one argument too many; see `imgsrv {name} --help`"
+    near = closest(first, dict.fromkeys(re.findall(r"--[a-z][\w-]*", command.format_help())))
+    hint = f"did you mean {near}?" if near else f"see `imgsrv {name} --help`"
+    return f"there is no argument {first}; {hint}"

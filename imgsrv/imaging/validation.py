@@ -56,8 +56,10 @@ def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Mo
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be."""
-    return next(iter(difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
+    """The known name that `name` was probably meant to be: the only one that begins so, or the most alike."""
+    names = list(known)
+    begun = [one for one in names if name and one.startswith(name.lower())]
+    return begun[0] if len(begun) == 1 else next(iter(difflib.get_close_matches(name.lower(), names, n=1)), None)
 
 
 def describe_allowed(schema: Mapping[str, Any]) -> str:

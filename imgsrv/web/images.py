@@ -236,8 +236,11 @@ def _one_operation(name: str, query: str) -> tuple[Pipeline, Output]:
     """What `POST /{name}?{query}` asks for.  Raises BadRequest's children."""
     own = OPERATIONS[name].parameters.model_fields
     pairs = pairs_of(query)
+    allowed = list(dict.fromkeys((*own, *OUTPUT_PARAMETERS)))
+    if unknown := next((pair[0] for pair in pairs if pair[0] not in allowed), None):
+        raise UnknownParameter(name, unknown, allowed, closest(unknown, allowed))
     # `background` is both the operation's and the output's: whoever names a colour means it for both.
-    step = make_step(name, [pair for pair in pairs if pair[0] in own or pair[0] not in OUTPUT_PARAMETERS])
+    step = make_step(name, [pair for pair in pairs if pair[0] in own])
     return Pipeline((step,)), _output([pair for pair in pairs if pair[0] in OUTPUT_PARAMETERS])
 
 

@@ -312,7 +312,7 @@ def test_every_output_parameter_is_an_option(imgsrv: Convert, capsys: pytest.Cap
         imgsrv("--help")
 
     help_text = capsys.readouterr().out
-    assert [name for name in Output.model_fields if f"--{name}" not in help_text] == []
+    assert [name for name in Output.model_fields if f"--{name.replace('_', '-')}" not in help_text] == []
 
 
 # ---- as a process ------------------------------------------------------------------------------------

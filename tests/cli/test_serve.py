@@ -88,7 +88,9 @@ def test_the_descriptor_limit_is_raised_as_far_as_it_may_be(bannered: tuple[Serv
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param(["serve", "--prot", "1"], "unrecognized arguments: --prot", id="an-unknown-flag"),
+        pytest.param(["serve", "--prot", "1"], "no argument --prot; did you mean --port?", id="an-unknown-flag"),
+        pytest.param(["convert", "a.jpg", "b.jpg", "--jbos=2"], "did you mean --jobs?", id="with-a-value"),
+        pytest.param(["config", "--zzz"], "no argument --zzz; see `imgsrv config --help`", id="like-none"),
         pytest.param(["srve"], "invalid choice: 'srve'", id="an-unknown-command"),
         pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
     ],

@@ -44,7 +44,9 @@ def checked(answer: Answer, status: int, code: str) -> Answer:
     [
         pytest.param("/resize?width=10&colour=red", "unknown_parameter", ["colour", "width"], id="unknown"),
         pytest.param("/resize?width=10&heigth=10", "unknown_parameter", ["did you mean height"], id="misspelt"),
-        pytest.param("/flip?width=10", "unknown_parameter", ["width", "no parameters"], id="of-another-operation"),
+        pytest.param("/flip?width=10", "unknown_parameter", ["width", "takes format"], id="of-another-operation"),
+        pytest.param("/resize?width=9&qualty=80", "unknown_parameter", ["did you mean quality"], id="of-the-output"),
+        pytest.param("/resize?w=9", "unknown_parameter", ["did you mean width? it takes"], id="shortened"),
         pytest.param("/pipeline?ops=flip&width=1", "unknown_parameter", ["width", "ops"], id="not-the-pipelines"),
         pytest.param("/info?format=png", "unknown_parameter", ["format"], id="unknown-to-info"),
         pytest.param("/info?include=pallete", "invalid_parameter", ["did you mean palette", "gps"], id="no-measure"),
