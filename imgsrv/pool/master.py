@@ -137,7 +137,7 @@ class Master:
 
     def stop(self, by: str) -> None:
         """Let every worker finish and go."""
-        self.events.info("stopping", by=by, drain_s=self.work.drain_s)
+        self.events.info("stopping", by=by, drain_s=self.work.drain_s, restarts=self._operator.then_restarts)
         self._stop_at = self.clock() + self.work.shutdown_delay_s + self.work.drain_s + KILL_GRACE_S
         self._leave_at = self.clock() + self.work.shutdown_delay_s
         for slot in self.slots:

@@ -38,19 +38,24 @@ class Notifier:
         self._socket.setblocking(False)
         self._sign_s = watchdog_s / SIGNS_PER_PERIOD if watchdog_s else None
         self._clock, self._sign_due, self._is_ready = clock, 0, False
+        self._is_stopping = False
 
     def observe(self, event: str, facts: dict[str, Any]) -> None:
         """Tell of an event of the master's, if systemd wants to know."""
         if event == "serving":
             self.ready(f"serving on {facts['url']} with {facts['workers']} workers")
-        elif event == "reloading":
+        elif event in ("reloading", "restarting"):
             # systemd compares it with its own clock, to know which READY=1 belongs to which reload.
-            self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock() // 1000}", "STATUS=reloading")
-        elif event in ("reloaded", "reload_failed"):
+            self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock() // 1000}", f"STATUS={event}")
+        elif event in ("reloaded", "reload_failed") and not self._is_stopping:
             self.ready("reloaded" if event == "reloaded" else f"reload failed: {facts.get('reason', '')}")
         elif event == "waiting_for_address":
             self._send(f"STATUS=waiting until the workers of a killed master let go of {facts['address']}")
+        elif event == "stopping" and facts["restarts"]:
+            # It comes back: a service that says STOPPING=1 is ended when its time is over.
+            self._send("STATUS=restarting: finishing open requests")
         elif event == "stopping":
+            self._is_stopping = True
             self._send("STOPPING=1", "STATUS=finishing open requests")
         elif event in ("worker_exit", "worker_replaced") and self._is_ready:
             self._send(f"STATUS=worker {facts['slot']} {_words(event)}: {facts['reason']}")

@@ -95,7 +95,9 @@ class Operator:
         if fault is not None:
             self._refuse(caller, fault)
         elif self.then_restarts:
-            self.stop(caller, at_once=False)
+            self._stoppers.append(caller)
+            self._cancel()
+            self._master.stop(caller.name)
         else:
             self._hand_over(caller)
 
@@ -147,9 +149,13 @@ class Operator:
     def stop(self, caller: Caller, *, at_once: bool) -> None:
         """Let everybody finish and end; at once: without letting them.  The caller is answered at the end."""
         self._stoppers.append(caller)
+        # Who stops a server that is about to begin anew does not want it to.
+        restarted, self.then_restarts = self.then_restarts, False
         if not self._master.is_stopping:
             self._cancel()
             self._master.stop(caller.name)
+        elif restarted:
+            self._master.events.info("stopping", by=caller.name, restarts=False)
         if at_once:
             self._master.end()
 

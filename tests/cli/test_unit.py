@@ -12,6 +12,8 @@ import pytest
 
 from imgsrv.cli.main import run
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
 ANALYZE = shutil.which("systemd-analyze") or ""
 
 
@@ -83,6 +85,16 @@ def test_a_value_with_a_line_break_is_refused(capsys: pytest.CaptureFixture[str]
     (tmp_path / "a\nb").mkdir()
     assert run(["systemd-unit", "--font-dir", str(tmp_path / "a\nb")]) == 2
     assert "it has characters that are not printable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["service", "socket"])
+def test_the_examples_in_deploy_are_what_it_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/opt/imgsrv/bin/imgsrv"])
+    kind = {"service": "--with-socket", "socket": "--socket"}[suffix]
+    assert run(["systemd-unit", kind, "--host=0.0.0.0", "--port=80", "--workers=max"]) == 0
+    assert capsys.readouterr().out == (DEPLOY / f"imgsrv-default.{suffix}").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not ANALYZE, reason="systemd-analyze is not installed")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -141,6 +142,17 @@ def test_every_metric_that_is_deployed_exists(file: str) -> None:
     used = set(re.findall(r"\bimgsrv_[a-z_]+", (DEPLOY / file).read_text(encoding="utf-8")))
     assert used - known == set()
     assert len(used) > 5
+
+
+def test_every_alert_has_an_expression_a_severity_and_words_for_who_is_woken() -> None:
+    groups = yaml.safe_load((DEPLOY / "prometheus-alerts.yml").read_text(encoding="utf-8"))["groups"]
+    alerts = [rule for group in groups for rule in group["rules"]]
+    assert len({rule["alert"] for rule in alerts}) == len(alerts) > 5
+    for rule in alerts:
+        assert "imgsrv" in rule["expr"], rule
+        assert rule["expr"].count("(") == rule["expr"].count(")"), rule
+        assert rule["labels"]["severity"] in ("critical", "warning"), rule
+        assert rule["annotations"]["summary"], rule
 
 
 def test_the_dashboard_is_json_with_panels_that_do_not_overlap() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import DEADLINE_S, serving
+from serving import DEADLINE_S, Server, serving, wait_until
 
 from imgsrv.errors import BadSetting
 from imgsrv.pool.notify import Notifier
+
+STATES = ("READY", "RELOADING", "STOPPING")
 
 
 class Systemd:
@@ -74,6 +78,58 @@ def test_a_server_says_ready_lives_tells_of_a_death_and_stops(systemd: Systemd) 
         stopping = systemd.heard_until("STOPPING")[-1]
         assert stopping == {"STOPPING": "1", "STATUS": "finishing open requests"}
         assert server.wait_exit() == 0
+
+
+@pytest.mark.parametrize("systemd", ["a-file"], indirect=True)
+def test_a_reload_a_restart_and_a_stop_are_told_in_this_order(systemd: Systemd) -> None:
+    with serving("--workers", "1", environment={"NOTIFY_SOCKET": systemd.variable}) as server:
+        heard = systemd.heard_until("READY")
+        for verb in ("reload", "restart"):
+            told = _operate(server, verb)
+            heard += systemd.heard_until("READY")
+            told.wait(DEADLINE_S)
+        assert _operate(server, "stop").wait(DEADLINE_S) == 0
+        assert server.wait_exit() == 0
+        heard += systemd.heard_until("STOPPING")
+    serves = f"serving on {server.url} with 1 workers"
+    states = [(*(field for field in STATES if field in message), message["STATUS"]) for message in heard]
+    assert [state for state in states if not state[-1].startswith("worker 0 ")] == [
+        ("READY", serves),
+        ("RELOADING", "reloading"),
+        ("READY", "reloaded"),
+        ("RELOADING", "restarting"),
+        ("restarting: finishing open requests",),
+        ("READY", serves.replace(str(server.port), str(server.named("serving")[-1]["port"]))),
+        ("STOPPING", "finishing open requests"),
+    ]
+    assert {message["MAINPID"] for message in heard if "READY" in message} == {str(server.pid)}
+    begun = [int(message["MONOTONIC_USEC"]) for message in heard if "RELOADING" in message]
+    assert begun == sorted(begun)
+    assert begun[-1] <= time.monotonic_ns() // 1000
+
+
+@pytest.mark.parametrize("systemd", ["a-file"], indirect=True)
+def test_a_stop_ends_a_restart_that_has_begun(systemd: Systemd) -> None:
+    flags = ("--workers", "1", "--body-rate", "0", "--drain-s", "100")  # so that the held request lasts
+    with serving(*flags, environment={"NOTIFY_SOCKET": systemd.variable}) as server:
+        held = server.connect()
+        held.sendall(b"POST /flip HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        server.front_of(held)
+        restart = _operate(server, "restart")
+        wait_until(lambda: server.named("stopping") != [], "the restart has passed its trial", 60)
+        stop = _operate(server, "stop")
+        wait_until(lambda: len(server.named("stopping")) == 2, "the stop is heard", 60)
+        held.close()
+        assert server.wait_exit(60) == 0
+        assert stop.wait(DEADLINE_S) == 0
+        restart.wait(DEADLINE_S)
+        assert len(server.named("serving")) == 1
+
+
+def _operate(server: Server, verb: str) -> subprocess.Popen[bytes]:
+    """A command as root's ExecReload would give it."""
+    command = [sys.executable, "-m", "imgsrv", verb, "--runtime-dir", str(server.folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_a_watchdog_for_another_process_gets_no_sign(tmp_path: Path) -> None:
