@@ -12,8 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from background import background
 from PIL import Image
 from serving import Server
+
+from imgsrv.cli.documents import commands_table
+from imgsrv.describe.readme import stale_sections
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,11 +27,14 @@ COMMANDS = [
 ]
 CURLS = [command for command in COMMANDS if command.startswith("curl ")]
 CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/imgsrv convert ")]
+OPERATING = [
+    command for command in COMMANDS if re.match(r"\.venv/bin/imgsrv (start|status|reload|logs|monit)\b", command)
+]
 SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
 
 
 def test_every_command_of_the_readme_is_of_a_kind_that_is_tested_here() -> None:
-    assert sorted(COMMANDS) == sorted([*CURLS, *CONVERSIONS, *SET_UPS])
+    assert sorted(COMMANDS) == sorted([*CURLS, *CONVERSIONS, *OPERATING, *SET_UPS])
     assert len(CURLS) >= 3
 
 
@@ -57,6 +64,23 @@ def test_a_convert_command_of_the_readme_works(command: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / arguments[2]) as picture:
         assert picture.width == 300
+
+
+def test_the_operating_commands_of_the_readme_work_one_after_another(tmp_path: Path) -> None:
+    with background(tmp_path) as place:
+        for command in OPERATING:
+            _program, verb, *arguments = shlex.split(command)
+            # These two end with a key only; tests/cli/test_logs.py and test_monit.py press it.
+            if (verb, arguments) in (("logs", ["-f"]), ("monit", [])):
+                continue
+            done = place.imgsrv(verb, *arguments, *(["--port", "0"] if verb == "start" else []))
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_commands_is_up_to_date() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+
+    assert stale_sections(text, {"commands": commands_table()}) == []
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

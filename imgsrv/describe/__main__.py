@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgsrv.config import Settings
@@ -23,14 +23,15 @@ STALE, UNUSABLE = 1, 2
 """Exit codes: a section is not as it should be; the arguments or the files cannot be used."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check the sections of the files; the exit code."""
+def main(arguments: Sequence[str] | None = None, more: Mapping[str, str] | None = None) -> int:
+    """Write or check the sections of the files; the exit code.  more: sections from above this layer."""
     parser = argparse.ArgumentParser(prog="python -m imgsrv.describe", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
     parser.add_argument("--check", action="store_true", help="change nothing and name the stale sections")
     args = parser.parse_args(arguments)
     try:
-        return _check(args.files) if args.check else _write(args.files)
+        known = {**sections(), **(more or {})}
+        return _check(args.files, known) if args.check else _write(args.files, known)
     except (BadArgument, OSError) as error:
         sys.stderr.write(f"imgsrv.describe: {error}\n")
         return UNUSABLE
@@ -48,14 +49,14 @@ def sections() -> dict[str, str]:
     }
 
 
-def _write(files: Sequence[Path]) -> int:
+def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
     for file in files:
-        file.write_text(render(file.read_text(encoding="utf-8"), sections()), encoding="utf-8")
+        file.write_text(render(file.read_text(encoding="utf-8"), known), encoding="utf-8")
     return 0
 
 
-def _check(files: Sequence[Path]) -> int:
-    stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), sections())]
+def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
+    stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), known)]
     for file, name in stale:
         sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.describe {file}\n")
     return STALE if stale else 0
