@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pictures import SAMPLES
@@ -33,6 +33,7 @@ class Client(threading.Thread):
 
     server: Server
     keeps_connection: bool
+    examine: Callable[[Answer], Answer]
     outcomes: list[Outcome] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
     port: int = 0
@@ -60,7 +61,7 @@ class Client(threading.Thread):
             self.outcomes.append(outcome)
             try:
                 wire.send(REQUEST)
-                outcome.answer = wire.answer()
+                outcome.answer = self.examine(wire.answer())
             except (OSError, EOFError) as error:
                 outcome.error = repr(error)[:200]
                 return
@@ -98,9 +99,14 @@ class Load:
 
 
 @contextlib.contextmanager
-def loading(server: Server, *, keep_alive: int, fresh: int) -> Iterator[Load]:
-    """Load for the length of the block.  fresh: clients that connect anew for every picture."""
-    load = Load([Client(server, keeps_connection=number < keep_alive) for number in range(keep_alive + fresh)])
+def loading(
+    server: Server, *, keep_alive: int, fresh: int, examine: Callable[[Answer], Answer] = lambda answer: answer
+) -> Iterator[Load]:
+    """Load for the length of the block.  fresh: clients that connect anew for every picture.
+
+    examine: looks at every answer and gives what is remembered of it.
+    """
+    load = Load([Client(server, number < keep_alive, examine) for number in range(keep_alive + fresh)])
     for client in load.clients:
         client.start()
     try:

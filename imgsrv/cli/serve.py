@@ -133,6 +133,8 @@ def _listen(
 def _try(settings: Settings, identity: Identity, sink: Sink) -> int:
     """Boot what a worker boots, on a port of its own, and say that it went well.  Raises what keeps it from it."""
     work = _work(settings, "trial", identity, sink)
+    # For good: this process is the trial's alone.
+    work.become()
     for fault in work.hooks.faults():
         raise fault
     work.self_test()

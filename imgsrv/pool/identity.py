@@ -23,7 +23,16 @@ class Identity:
     group: int = -1
 
     def take(self) -> None:
-        """Become it, for good.  In a worker, before anything else."""
+        """Become it, for good.  In a worker, before anything else.  Raises BadArgument where root may not."""
+        try:
+            self._take()
+        except PermissionError as error:
+            raise BadArgument(
+                "root itself may not become another user or group here: grant CAP_SETUID and CAP_SETGID, "
+                "or leave out --user and --group"
+            ) from error
+
+    def _take(self) -> None:
         if self.group >= 0:
             if self.name:
                 os.initgroups(self.name, self.group)

@@ -22,7 +22,7 @@ from typing import Protocol
 import setproctitle
 import uvloop
 
-from imgsrv.errors import HookFailed, ImgsrvError
+from imgsrv.errors import BadArgument, HookFailed, ImgsrvError
 from imgsrv.observe.board import Board, Row, WorkerState
 from imgsrv.observe.logs import Logger, get_logger
 from imgsrv.observe.sink import Sink
@@ -111,7 +111,10 @@ class Surroundings:
 
 def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     """Live as a worker; returns the exit status.  line: to the master."""
-    work.become()
+    try:
+        work.become()
+    except BadArgument as error:
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
     # After it: the kernel forgets the wish when the user changes.
     _die_with_master(given.master_pid)
     given.box.watch_signals()

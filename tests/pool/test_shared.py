@@ -20,8 +20,10 @@ from load import loading
 from serving import DEADLINE_S, Server, wait_until
 from wire import Wire, head
 
-from imgsrv.errors import BadArgument, CannotListen
+from imgsrv.cli.instance import ask as command
+from imgsrv.errors import BadArgument, CannotListen, CommandFailed
 from imgsrv.pool.identity import Identity, identity
+from imgsrv.pool.runtime import Place
 from imgsrv.pool.shared import Owner, UnixListener
 
 HAND_OVER = """
@@ -156,6 +158,27 @@ def test_a_stop_under_load_answers_every_request_over_a_unix_socket(tmp_path: Pa
         assert not (tmp_path / "s").exists()
 
 
+def reload_under_load(server: Server) -> None:
+    """Take every worker's place while clients come and go; none of them notices."""
+    pids = set(server.workers())
+    with loading(server, keep_alive=2, fresh=2) as load:
+        load.wait_more(1)
+        command(Place(server.folder, "default"), "reload", patience_s=60)
+        load.wait_more(1)
+    assert load.failures == []
+    wait_until(lambda: pids.isdisjoint(server.workers()), "the old ones go")
+
+
+def test_a_reload_on_a_unix_socket_loses_no_request_and_keeps_its_file(tmp_path: Path) -> None:
+    with unix_serving(tmp_path / "s", "--workers", "2") as server:
+        file = (tmp_path / "s").stat().st_ino
+        reload_under_load(server)
+        assert (tmp_path / "s").stat().st_ino == file
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+        assert not (tmp_path / "s").exists()
+
+
 def test_clients_still_come_over_a_unix_socket_during_the_shutdown_delay(tmp_path: Path) -> None:
     with unix_serving(tmp_path / "s", "--workers", "1", "--shutdown-delay-s", "1") as server:
         server.signal(signal.SIGTERM)
@@ -202,6 +225,16 @@ def test_a_restart_on_a_socket_from_systemd_answers_who_came_in_between(
                 assert server.wait_exit() == 0
             finally:
                 server.stop()
+
+
+def test_a_reload_on_a_socket_from_systemd_loses_no_request() -> None:
+    with bound(socket.AF_INET, ("127.0.0.1", 0)) as made:
+        server = activated(made)
+        try:
+            server.wait_ready()
+            reload_under_load(server)
+        finally:
+            server.stop()
 
 
 def test_more_than_one_socket_from_systemd_is_refused(tmp_path: Path) -> None:
@@ -260,6 +293,29 @@ def test_only_root_can_become_somebody_else() -> None:
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout.startswith("only root can become another user or group, and this is nobody: start it as root")
+
+
+WITHOUT_SETUID = """
+import ctypes, os, sys
+for capability in (6, 7):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-m", "imgsrv", *sys.argv[1:]])
+"""
+"""PR_CAPBSET_DROP of CAP_SETGID and CAP_SETUID, as a hardened unit or container does it."""
+
+
+def test_a_reload_to_a_user_that_the_workers_cannot_become_is_refused_by_the_trial(tmp_path: Path) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("workers = 1\n")
+    server = Server("--config", str(file), program=[sys.executable, "-c", WITHOUT_SETUID])
+    try:
+        pids = server.wait_ready().workers()
+        file.write_text('workers = 1\nuser = "nobody"\n')
+        with pytest.raises(CommandFailed, match=r"become another user or group.*; nothing has changed"):
+            command(Place(server.folder, "default"), "reload", patience_s=60)
+        assert server.workers() == pids
+    finally:
+        server.stop()
 
 
 def test_nobody_named_is_nobody_to_become() -> None:

@@ -1,0 +1,26 @@
+"""A server that is disturbed without end: it ends as it began, and no client notices more than killed workers."""
+
+from __future__ import annotations
+
+import pytest
+from disturbing import Disturber, holdings, put_in_order, settled
+from load import loading
+from serving import serving, wait_until
+
+
+@pytest.mark.timeout(300)
+def test_random_signals_commands_garbage_and_kills_leave_it_as_it_was() -> None:
+    with serving("--workers", "2") as server:
+        settled(server, 2)
+        before = holdings(server)
+        with loading(server, keep_alive=2, fresh=2) as load:
+            disturber = Disturber(server, seed=6)
+            disturber.disturb(150, load)
+            put_in_order(server, 2)
+            load.wait_more(1)
+        # A killed worker takes its clients along; nobody else gets anything but pictures.
+        answers = [failure.answer for failure in load.failures if failure.answer is not None]
+        assert {(answer.status, answer.code) for answer in answers} <= {(500, "worker_lost")}
+        assert len(load.failures) <= disturber.done["kill"] * len(load.clients)
+        put_in_order(server, 2)
+        wait_until(lambda: holdings(server) == before, f"it has what it had: {before}, not {holdings(server)}")
