@@ -74,8 +74,11 @@ def identity(found: Result) -> None:
     print(_headline(found))
 
 
-def outcome(found: Result) -> None:
+def outcome(found: Result | str) -> None:
     """What became of a command that changes something."""
+    if isinstance(found, str):
+        print(found)
+        return
     print(_headline(found) if "state" in found else ", ".join(f"{name} {fact}" for name, fact in found.items()))
 
 
