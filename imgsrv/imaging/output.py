@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.extras import how_to_install
-from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, WRITTEN
+from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.parameters import WHITE, ColourParameter, TargetParameter
 from imgsrv.imaging.profiles import Icc
 
@@ -28,6 +28,11 @@ NEEDS = {"target": "quality"}
 """What a format must take for another parameter to have a use."""
 
 
+def _by_suffix(name: object) -> object:
+    """A format named by the ending of its files, as many other tools do: `jpg`, `tif`."""
+    return KNOWN_SUFFIXES.get(f".{name}", name) if isinstance(name, str) else name
+
+
 class Output(BaseModel):
     """The output parameters, the same on every route and on the command line."""
 
@@ -35,6 +40,7 @@ class Output(BaseModel):
 
     format: Annotated[
         FormatName | None,
+        BeforeValidator(_by_suffix),
         Field(
             description="Format of the result; `auto` follows the Accept header; the last three give a line of text to "
             "show before the picture.  Default: that of the input, PNG for a drawing."

@@ -38,6 +38,11 @@ def test_the_result_is_in_the_format_asked_for(cat: bytes, name: str) -> None:
     assert got.size == (150, 100)
 
 
+@pytest.mark.parametrize(("suffix", "name"), [("jpg", "jpeg"), ("tif", "tiff"), ("heif", "heic")])
+def test_a_format_may_be_named_by_the_ending_of_its_files(suffix: str, name: str) -> None:
+    assert Output.model_validate({"format": suffix}).format == name
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_result_is_in_the_format_of_the_input_unless_asked(name: str) -> None:
     data = encoded(picture("RG/BY"), WRITTEN[name].pillow)
