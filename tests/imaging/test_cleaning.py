@@ -17,6 +17,7 @@ PICTURES = pytest.mark.parametrize("image", [NOISE, PHOTO, NOISE.convert("L")], 
 Mask = NDArray[np.bool_]
 
 
+@pytest.mark.proves("median")
 @PICTURES
 @pytest.mark.parametrize("radius", [1, 2, 3, 7])
 def test_median_is_that_of_pillow(image: Image.Image, radius: int) -> None:
@@ -71,6 +72,7 @@ KINDS: dict[str, Callable[[Array, Mask], Array]] = {
 }
 
 
+@pytest.mark.proves("morphology")
 @PICTURES
 @pytest.mark.parametrize("shape", ["disk", "square"])
 @pytest.mark.parametrize("radius", [1, 2, 6])
@@ -109,6 +111,7 @@ def bilateral(pixels: Array, noise: float) -> Array:
     return total / weights
 
 
+@pytest.mark.proves("denoise")
 @pytest.mark.parametrize("image", [NOISE.convert("L"), PHOTO.convert("L")], ids=["noise", "photo"])
 @pytest.mark.parametrize("strength", [1, 10, 40])
 def test_denoise_of_grey_is_the_bilateral_filter(image: Image.Image, strength: int) -> None:

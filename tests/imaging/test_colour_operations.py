@@ -26,6 +26,7 @@ def all_colours() -> Image.Image:
     return Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, 289, 3))
 
 
+@pytest.mark.proves("brightness", "contrast", "saturation")
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("name", FORMULAS)
 def test_colours_follow_the_formula(name: str, factor: float) -> None:
@@ -51,6 +52,7 @@ def test_a_factor_of_one_changes_nothing(name: str) -> None:
     assert result(all_colours(), f"{name}:factor=1").tobytes() == all_colours().tobytes()
 
 
+@pytest.mark.proves("grayscale")
 def test_grayscale_is_the_luma() -> None:
     got = result(all_colours(), "grayscale")
     assert got.mode == "L"

@@ -35,6 +35,7 @@ def test_every_level_survives_between_formats(before: str, after: str) -> None:
     assert describe_picture(data, Limits())["bit_depth"] == 16
 
 
+@pytest.mark.proves("crop", "flip", "flop", "orient")
 @pytest.mark.parametrize(
     ("pipeline", "expected"),
     [

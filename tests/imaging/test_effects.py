@@ -11,6 +11,7 @@ NOISE = Image.fromarray(np.random.default_rng(7).integers(0, 256, (37, 52, 4), n
 PHOTO = sample("coffee.jpg").resize((120, 80))
 
 
+@pytest.mark.proves("pixelate")
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo"])
 @pytest.mark.parametrize("size", [2, 3, 7, 16, 50, 1000])
@@ -29,6 +30,7 @@ def test_a_hidden_colour_has_no_part_in_a_block() -> None:
     assert np.abs(levels(result(image, "pixelate:size=8")) - (200, 120, 40, 128)).max() <= 1
 
 
+@pytest.mark.proves("vignette")
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo"])
 @pytest.mark.parametrize(("strength", "radius", "colour"), [(0.5, 0.4, (0, 0, 0)), (1, 0.2, (255, 200, 100))])
@@ -58,6 +60,7 @@ def grain(image: Image.Image, step: str) -> Array:
     return levels(result(image, step)) - levels(image)
 
 
+@pytest.mark.proves("noise")
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("kind", ["mono", "colour"])
 def test_noise_is_gaussian_around_the_picture(mode: str, kind: str) -> None:

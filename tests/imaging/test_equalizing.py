@@ -14,6 +14,7 @@ PHOTO = sample("coffee.jpg").resize((320, 240))
 PICTURES = pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo"])
 
 
+@pytest.mark.proves("equalize")
 @PICTURES
 def test_equalize_is_that_of_opencv_and_near_that_of_pillow(image: Image.Image) -> None:
     grey = image.convert("L")
@@ -88,6 +89,7 @@ def clahe(pixels: NDArray[np.uint8], clip: float, tiles: int) -> Array:
     return np.asarray(upper * (1 - down) + lower * down)
 
 
+@pytest.mark.proves("clahe")
 @pytest.mark.parametrize("clip", [1, 2, 5, 100])
 def test_clahe_is_zuidervelds_method(clip: float) -> None:
     grey = PHOTO.convert("L")
@@ -124,6 +126,7 @@ def test_clahe_has_no_more_tiles_than_pixels(size: tuple[int, int], tiles: int) 
     assert result(Image.fromarray(noise), f"clahe:tiles={tiles}").size == size
 
 
+@pytest.mark.proves("threshold")
 @PICTURES
 def test_otsus_threshold_is_that_of_opencv(image: Image.Image) -> None:
     grey = np.asarray(image.convert("L"))

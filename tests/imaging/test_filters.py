@@ -32,6 +32,7 @@ def cat() -> Image.Image:
     return sample("chelsea.png").crop((90, 40, 211, 141))
 
 
+@pytest.mark.proves("blur")
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_blur_is_the_gaussian(cat: Image.Image, sigma: float) -> None:
     assert psnr(levels(result(cat, f"blur:sigma={sigma}")), gaussian(levels(cat), sigma)) > 54
@@ -71,6 +72,7 @@ def test_one_colour_stays_that_colour_at_any_size(size: tuple[int, int], step: s
     assert result(image, step).tobytes() == image.tobytes()
 
 
+@pytest.mark.proves("sharpen")
 @pytest.mark.parametrize("amount", [0.5, 1, 2])
 @pytest.mark.parametrize("sigma", [0.7, 1, 5, 20])
 def test_sharpen_adds_back_what_the_blur_removes(cat: Image.Image, amount: float, sigma: float) -> None:
@@ -133,6 +135,7 @@ def moved(pixels: Array, length: int, degrees: float) -> Array:
     return total / length
 
 
+@pytest.mark.proves("motionblur")
 @pytest.mark.parametrize(
     ("length", "angle"), [(2, 0), (5, 0), (8, 90), (9, 30), (21, -45), (60, 100), (200, 17), (3, 360)]
 )
@@ -173,6 +176,7 @@ def test_unsharp_sharpens_where_the_blur_changes_more_than_the_threshold(
     assert psnr(got, expected) > 40
 
 
+@pytest.mark.proves("unsharp")
 @pytest.mark.parametrize(("amount", "radius", "threshold"), [(1, 2, 3), (2, 3, 0), (0.5, 5, 10)])
 def test_unsharp_is_near_pillows(cat: Image.Image, amount: float, radius: int, threshold: int) -> None:
     theirs = cat.filter(ImageFilter.UnsharpMask(radius, round(amount * 100), threshold))

@@ -32,6 +32,7 @@ def test_a_side_given_by_itself_overrides_all_sides() -> None:
     assert drawn(result(picture("RG"), "pad:edge=1,top=0,bottom=0,colour=white")) == "WRGW"
 
 
+@pytest.mark.proves("pad")
 @pytest.mark.parametrize("image", [NOISE, SOFT_NOISE, NOISE.convert("L")], ids=lambda image: image.mode)
 @pytest.mark.parametrize(("mode", "kind"), [("mirror", "symmetric"), ("copy", "edge")])
 def test_a_picture_is_continued_as_numpy_does_it(image: Image.Image, mode: str, kind: str) -> None:
@@ -126,6 +127,7 @@ def coverage(size: tuple[int, int], radius: float, times: int = 16) -> Array:
     return np.asarray(inside.reshape(size[1], times, size[0], times).mean(axis=(1, 3)), np.float64)
 
 
+@pytest.mark.proves("round")
 @pytest.mark.parametrize("size", [(40, 30), (31, 31), (9, 60)])
 @pytest.mark.parametrize("radius", [1, 4, 15, 0.2, 0.43])
 def test_corners_are_as_opaque_as_they_are_covered(size: tuple[int, int], radius: float) -> None:

@@ -73,6 +73,7 @@ def waves(x: Array, y: Array) -> Array:
     return 127 + 100 * np.sin(x / 5) * np.cos(y / 7)
 
 
+@pytest.mark.proves("rotate")
 @pytest.mark.parametrize("degrees", [0.5, 10, 45, 123, 300, -30])
 def test_an_angle_turns_clockwise_about_the_middle(degrees: float) -> None:
     y, x = np.mgrid[-50:51, -60:61].astype(np.float64)

@@ -42,6 +42,7 @@ KERNELS = {
 }
 
 
+@pytest.mark.proves("convolve")
 @PICTURES
 @pytest.mark.parametrize("name", KERNELS)
 def test_convolve_is_the_weighted_sum_over_the_sum_of_weights(name: str, image: Image.Image) -> None:
@@ -80,6 +81,7 @@ def test_what_is_no_odd_square_is_no_kernel(kernel: str) -> None:
 ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
 
 
+@pytest.mark.proves("emboss")
 @PICTURES
 @pytest.mark.parametrize(("angle", "amount"), [(-45, 1), (0, 2), (100, 0.5)])
 def test_emboss_is_mid_grey_and_the_slope_away_from_the_light(image: Image.Image, angle: float, amount: float) -> None:
@@ -101,6 +103,7 @@ def test_a_bright_square_is_lit_on_the_side_of_the_light(angle: int, bright: str
     assert relief[15, 15] == 128
 
 
+@pytest.mark.proves("edges")
 @pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo"])
 @pytest.mark.parametrize("amount", [0.5, 1, 3])
 def test_edges_are_the_length_of_the_slope_of_luma(image: Image.Image, amount: float) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pictures import result
 from PIL import Image, features
 
@@ -107,6 +108,60 @@ def test_odd_letters_are_no_fault(text: str) -> None:
 def test_a_font_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(InvalidParameter, match="font=Comic of text"):
         written("text=Hi,font=Comic")
+
+
+# ---- shaping ----------------------------------------------------------------------------------------------
+
+SHAPED = pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
+
+
+@pytest.fixture
+def arabic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a font of this machine that has Arabic letters."""
+    found = [
+        path for root in ("/usr/share/fonts", "/usr/local/share/fonts") for path in Path(root).rglob("DejaVuSans.ttf")
+    ]
+    if not found:
+        pytest.skip("the font DejaVu Sans, which has Arabic letters, is not on this machine")
+    monkeypatch.setattr(fonts, "_FOLDERS", [])
+    (tmp_path / "Arabic.ttf").write_bytes(found[0].read_bytes())
+    use_fonts(tmp_path)
+    yield "Arabic"
+    fonts._files.cache_clear()
+
+
+def columns(text: str, font: str) -> NDArray[np.intp]:
+    """How many pixels of each column a text inks, from its first column to its last."""
+    left, _top, right, _bottom = ink(shown := written(f"text={quote(text)},font={font},size=80"))
+    return np.asarray(np.count_nonzero(np.asarray(shown.convert("L"))[:, left:right] > 100, axis=0))
+
+
+@SHAPED
+def test_arabic_letters_join(arabic: str) -> None:
+    beh, apart = "\u0628", "\u200c"  # a zero-width non-joiner keeps letters apart
+    assert (columns(beh * 3, arabic)[5:-5] > 0).all()
+    assert (columns(apart.join([beh] * 3), arabic) == 0).any()
+
+
+@SHAPED
+def test_arabic_runs_from_right_to_left(arabic: str) -> None:
+    # An alef is a tall stroke; written first it stands at the right, and written last at the left.
+    alef, beh = "\u0627", "\u0628"
+    first, last = columns(f"{alef}{beh}{beh}", arabic), columns(f"{beh}{beh}{alef}", arabic)
+    assert np.argmax(first) > len(first) * 0.8
+    assert np.argmax(last) < len(last) * 0.2
+
+
+def test_chinese_without_spaces_is_broken_into_lines_that_fit() -> None:
+    # Breaking asks a font for widths alone, so the boxes that stand for letters it lacks will do.
+    face = load_font(BUILT_IN, 20)
+    text = "敏捷的棕色狐狸跳过了懒狗" * 4
+    lines = list(_wrapped(text, face, 150))
+    assert "".join(lines) == text
+    assert len(lines) > 2
+    assert max(map(face.getlength, lines)) <= 150
+    left, _top, right, _bottom = ink(written(f"text={quote(text)},size=20,wrap=0.5"))
+    assert right - left <= 200
 
 
 # ---- a folder of fonts ------------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ def _mixed(mode: str, cb: NDArray[np.float64], cs: NDArray[np.float64]) -> NDArr
     return formulas[mode]
 
 
+@pytest.mark.proves("watermark")
 @pytest.mark.parametrize("mode", ["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"])
 @pytest.mark.parametrize("below_mode", ["L", "RGB", "RGBA"])
 def test_a_blend_mode_follows_its_formula_within_three_levels(mode: str, below_mode: str) -> None:

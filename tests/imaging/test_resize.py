@@ -146,6 +146,7 @@ def test_a_street_of_6_megapixels_is_as_lanczos_from_full_resolution_makes_it() 
     assert psnr(levels(result(data, "resize:width=720,height=588,fit=fill")), levels(expected)) > 48
 
 
+@pytest.mark.proves("resize")
 @pytest.mark.parametrize(
     ("kernel", "pillow"),
     [

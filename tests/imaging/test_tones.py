@@ -60,6 +60,9 @@ FORMULAS = {
 }
 
 
+@pytest.mark.proves(
+    "gamma", "levels", "invert", "posterize", "solarize", "curves", "hue", "tint", "duotone", "sepia", "matrix"
+)
 @pytest.mark.parametrize("frame", [NOISE, PHOTO], ids=["noise", "photo"])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("pipeline", FORMULAS)

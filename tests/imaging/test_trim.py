@@ -38,6 +38,7 @@ def test_a_picture_of_one_colour_stays_as_it_is(mode: str, size: tuple[int, int]
     assert result(Image.new(mode, size), "trim").size == size
 
 
+@pytest.mark.proves("trim")
 @pytest.mark.parametrize("threshold", [0, 10, 40])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_box_is_that_of_pillow(threshold: int, seed: int) -> None:

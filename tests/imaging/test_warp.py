@@ -34,6 +34,7 @@ def as_image(pixels: Array) -> Image.Image:
 SCENE = as_image(sampled(WIDTH, HEIGHT, lambda x, y: (x, y)))
 
 
+@pytest.mark.proves("shear")
 @pytest.mark.parametrize(("x", "y"), [(20, 0), (-35, 0), (0, 15), (10, -12), (30, 20)])
 def test_shear_moves_every_point_to_its_place(x: float, y: float) -> None:
     sheared = result(SCENE, f"shear:x={x},y={y}")
@@ -85,6 +86,7 @@ def test_a_shear_too_wide_is_refused() -> None:
 CORNERS = [(0.1, 0.2), (0.9, 0.05), (0.8, 0.95), (0.15, 0.8)]
 
 
+@pytest.mark.proves("perspective")
 def test_perspective_moves_every_point_to_its_place() -> None:
     part = np.array(CORNERS) * (WIDTH, HEIGHT)
     corners = ";".join(f"{x}:{y}" for x, y in CORNERS)
