@@ -28,7 +28,9 @@ def compress(file: Path) -> int:
         except BlockingIOError:
             return EXIT_IN_USE
         try:
-            with part.open("wb") as target:
+            # What an earlier one left goes; O_EXCL follows no link that the workers' user may have put there.
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as target:
                 os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o777)
                 with gzip.GzipFile(file.name, "wb", 6, target) as packed:
                     shutil.copyfileobj(source, packed, CHUNK_BYTES)

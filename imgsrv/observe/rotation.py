@@ -18,7 +18,7 @@ from pathlib import Path
 from imgsrv.observe.sink import LogFile, is_in_use
 
 STAMP = "%Y%m%d-%H%M%S-%f"
-NAMED_SO = re.compile(r"\.\d{8}-\d{6}-\d{6}(\.gz)?")
+NAMED_SO = re.compile(r"\.(\d{8}-\d{6}-\d{6})(\.gz)?", re.ASCII)
 
 FIRST_LINE_BYTES = 65_536
 
@@ -36,7 +36,8 @@ def rotated_files(path: Path) -> list[Path]:
     """The rotated files of a log file, oldest first.  Of one that is there compressed and not, it is the latter."""
     found: dict[str, Path] = {}
     for file in sorted(path.parent.glob(f"{path.name}.*"), reverse=True):
-        if NAMED_SO.fullmatch(file.name.removeprefix(path.name)):
+        named = NAMED_SO.fullmatch(file.name.removeprefix(path.name))
+        if named is not None and _is_time(named[1]):
             found[str(file).removesuffix(".gz")] = file
     return [found[name] for name in sorted(found)]
 
@@ -89,8 +90,18 @@ class Rotator:
         return self.path.with_name(f"{self.path.name}.{at.strftime(STAMP)}")
 
 
+def _is_time(stamp: str) -> bool:
+    """Or somebody else gave the file its name."""
+    try:
+        datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
 def _first_time(path: Path) -> datetime | None:
     """When the first record of a log was written, if it says so: a restart makes no file younger."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
-        return datetime.fromisoformat(json.loads(file.readline(FIRST_LINE_BYTES))["timestamp"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError), path.open("rb") as file:
+        # Another program's log may be there; a time without a zone is the machine's.
+        return datetime.fromisoformat(json.loads(file.readline(FIRST_LINE_BYTES))["timestamp"]).astimezone(UTC)
     return None

@@ -171,7 +171,8 @@ class LogFile(Sink):
 
 def is_in_use(file: Path) -> bool:
     """Whether a process may still write to a renamed log file.  Raises OSError."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    # What has the name may be a pipe, and the master must not wait for its writer.
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -189,7 +190,8 @@ def _opened(path: Path) -> int:
                 # Opening it would wait for its reader, and with it everything else.
                 raise OSError(errno.EINVAL, "it is a pipe; give a file, or leave --log-file empty and read stderr")
         # Readable too, to make sure that what is taken back is the own.
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        # No link, which the workers' user could put there to be handed another's file: `path` has none since the start.
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, descriptor)
             # Where this is refused it was renamed meanwhile and is being compressed.

@@ -94,7 +94,15 @@ class LogKeeper:
             self._log.warning("log_not_compressed", file=failed.name)
             self._at_work, self._compress_at = None, now + FAILED_S
         else:
-            self._compressor = _compressor_of(self._at_work)
+            self._begin_to_compress(self._at_work, now)
+
+    def _begin_to_compress(self, file: Path, now: float) -> None:
+        try:
+            self._compressor = _compressor_of(file)
+        except OSError as error:
+            # As a fork of a worker: a machine without room for a process must not end the master.
+            self._log.warning("log_not_compressed", file=file.name, reason=error.strerror)
+            self._at_work, self._compress_at = None, now + FAILED_S
 
 
 def _compressor_of(file: Path) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ So a socket without a holder is stale, and no number of a process is ever read f
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -129,15 +130,19 @@ def _check_length(place: Place) -> None:
 def _locked(place: Place) -> int:
     """The descriptor of the lock's file, locked by this process."""
     while True:
-        lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise BadRuntimeFolder(str(place.folder), f"no lock can be made in it ({error.strerror})") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(lock)
             raise NameTaken(place.name, str(place.folder)) from error
         # An instance that ended in between has removed this very file: then the lock would be on nothing.
-        if place.lock.exists() and os.path.samestat(os.fstat(lock), place.lock.stat()):
-            return lock
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), place.lock.stat()):
+                return lock
         os.close(lock)
 
 

@@ -104,6 +104,17 @@ def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
     assert len(rotated_files(tmp_path / "x.log")) == 1
 
 
+def test_a_link_that_somebody_puts_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "x.log", tmp_path / "other"
+    other.touch()
+    sink = log_file(path)
+    path.unlink()
+    path.symlink_to(other)
+    assert not sink.reopen()
+    sink.write("1\n")
+    assert other.read_text() == ""
+
+
 def test_records_of_a_deleted_folder_are_lost_and_told_when_it_is_there_again(tmp_path: Path) -> None:
     folder, lost = tmp_path / "logs", Counter[str]()
     folder.mkdir()
@@ -297,6 +308,16 @@ def test_what_a_killed_compression_left_is_no_obstacle(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / f"{file.name}.gz").read_bytes()) == b"1\n"
 
 
+def test_a_link_in_the_place_of_the_result_is_not_followed(tmp_path: Path) -> None:
+    file, other = tmp_path / "x.log.20261125-101500-000000", tmp_path / "other"
+    file.write_text("1\n")
+    other.write_text("kept")
+    file.with_name(f"{file.name}.gz.part").symlink_to(other)
+    assert compress.compress(file) == compress.EXIT_DONE
+    assert other.read_text() == "kept"
+    assert gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes()) == b"1\n"
+
+
 def test_a_compression_without_room_leaves_the_file(tmp_path: Path) -> None:
     file = tmp_path / "x.log.20261125-101500-000000"
     file.write_bytes(os.urandom(100_000))
@@ -326,7 +347,11 @@ def test_a_file_is_rotated_when_it_is_large(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("timestamp", "is_rotated"),
-    [pytest.param("2020-01-01T00:00:00Z", True, id="old"), pytest.param("2999-01-01T00:00:00Z", False, id="young")],
+    [
+        pytest.param("2020-01-01T00:00:00Z", True, id="old"),
+        pytest.param("2999-01-01T00:00:00Z", False, id="young"),
+        pytest.param("2020-01-01T00:00:00", True, id="old-by-another-program-without-a-zone"),
+    ],
 )
 def test_a_file_is_as_old_as_its_first_record(tmp_path: Path, timestamp: str, *, is_rotated: bool) -> None:
     path = tmp_path / "x.log"
@@ -341,6 +366,7 @@ def test_an_empty_file_is_not_rotated(tmp_path: Path) -> None:
 def test_only_so_many_are_kept_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     foreign = [tmp_path / name for name in ("x.log.1", "x.log.2.gz", "x.log.20261125", "x.log.gz", "y.log")]
+    foreign.append(tmp_path / "x.log.20269999-999999-999999")
     for file in foreign:
         file.touch()
     sink = log_file(path)

@@ -8,16 +8,20 @@ import json
 import resource
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, post
 
 from imgsrv.cli.instance import ask as command
-from imgsrv.observe.rotation import rotated_files
+from imgsrv.observe.rotation import Rotation, rotated_files
+from imgsrv.observe.sink import LogFile
+from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.runtime import Place
 
 CLIENTS, MOVES = 4, 3
@@ -101,7 +105,7 @@ def move(path: Path, target: Path) -> None:
 
 def test_rotation_and_a_reload_under_load_lose_tear_and_double_no_record(tmp_path: Path) -> None:
     path = tmp_path / "imgsrv.log"
-    with serving("--workers=2", "--log-max-size=5000", log_file=path) as server:
+    with serving("--workers=2", "--log-max-size=5000", "--log-keep=0", log_file=path) as server:
         moved = [tmp_path / f"moved-{number}" for number in range(MOVES)]
         with numbered(server) as clients:
             for count, target in enumerate(moved, 1):
@@ -171,6 +175,17 @@ def test_a_log_that_may_not_grow_stops_nothing(tmp_path: Path) -> None:
         (record,) = [record for record in records(path) if record["event"] == "log_records_lost"]
         assert record["count"] >= 10
         assert server.workers() == [worker]
+
+
+def test_a_machine_without_room_for_a_compression_does_not_end_the_master(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = tmp_path / "imgsrv.log.20261125-101500-000000"
+    rotated.write_text("1\n")
+    keeper = LogKeeper(LogFile(tmp_path / "imgsrv.log"), Rotation())
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-such-program"))
+    keeper.tick([])
+    assert rotated.read_text() == "1\n"
 
 
 def test_a_log_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:

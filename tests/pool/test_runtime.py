@@ -81,6 +81,13 @@ def test_a_link_to_a_folder_is_refused(place: Place, tmp_path: Path) -> None:
         claim(place)
 
 
+def test_a_lock_that_cannot_be_made_is_refused_with_the_reason(place: Place, tmp_path: Path) -> None:
+    place.folder.mkdir(mode=0o700)
+    place.lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadRuntimeFolder, match=r"no lock can be made in it \(Too many levels of symbolic links\)"):
+        claim(place)
+
+
 def test_a_file_in_place_of_the_folder_is_refused(place: Place) -> None:
     place.folder.write_text("")
     with pytest.raises(BadRuntimeFolder, match="it cannot be made"):
