@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgsrv.errors import CannotListen
 from imgsrv.pool.slot import Slot, State
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class Scaling:
     def to(self, size: int, caller: Caller) -> None:
         """Begin; the caller is answered when it is done, or cannot be."""
         master, now = self._master, self._master.clock()
+        try:
+            # All sockets before the first slot: where there is no descriptor for one, nothing has changed.
+            master.listener.for_slot(max(size, len(master.slots)) - 1)
+        except CannotListen as error:
+            for index in reversed(range(len(master.slots), size)):
+                master.listener.close_last(index)
+            caller.failed(str(error))
+            return
         master.events.info("scaling", size=size, by=caller.name)
         for slot in master.slots:
             if slot.index < size:
@@ -47,7 +56,6 @@ class Scaling:
             elif slot.leaving_at is None:
                 slot.leaving_at = now
         for index in range(len(master.slots), size):
-            master.listener.for_slot(index)
             master.slots.append(Slot(index, due=now))
         self._callers.append(caller)
 

@@ -243,7 +243,10 @@ class Listener:
             self._listen(probe)
 
     def _bound(self) -> socket:
-        bound = socket(self._family, SOCK_STREAM)
+        try:
+            bound = socket(self._family, SOCK_STREAM)
+        except OSError as error:
+            raise self._translated(error) from error
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         bound.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
         self._listen(bound)
@@ -262,6 +265,7 @@ class Listener:
         reasons = {
             errno.EADDRINUSE: "another process already listens there; stop it or choose another --port",
             errno.EACCES: "ports below 1024 need privileges; choose a higher --port, or grant CAP_NET_BIND_SERVICE",
+            errno.EMFILE: "the master may open no more files; raise the limit (ulimit -n) or have fewer workers",
             errno.EADDRNOTAVAIL: "no interface of this machine has that address; choose another --host",
         }
         is_taken = error.errno == errno.EADDRINUSE

@@ -43,7 +43,7 @@ def settled(server: Server, size: int) -> None:
 
 def counts(server: Server) -> tuple[int, int, int]:
     """Of the master: descriptors, threads, children."""
-    master = psutil.Process(server.pid)
+    master = psutil.Process(server.process.pid)
     return master.num_fds(), master.num_threads(), len(master.children(recursive=True))
 
 
@@ -251,6 +251,17 @@ def test_a_wish_that_cannot_be_is_refused(wish: str, told: str) -> None:
         with pytest.raises(CommandFailed, match=told):
             command(place(server), "scale", wish)
         assert status(server)["size"] == 1
+
+
+def test_more_workers_than_there_are_descriptors_for_are_refused_and_the_master_lives() -> None:
+    with serving("--workers", "1") as server:
+        master = psutil.Process(server.process.pid)
+        before = master.num_fds()
+        master.rlimit(psutil.RLIMIT_NOFILE, (before + 5, master.rlimit(psutil.RLIMIT_NOFILE)[1]))
+        with pytest.raises(CommandFailed, match="the master may open no more files; raise the limit"):
+            command(place(server), "scale", "50")
+        assert status(server)["size"] == 1
+        wait_until(lambda: master.num_fds() <= before, "what was opened is closed")
 
 
 def test_signals_scale_by_one() -> None:
