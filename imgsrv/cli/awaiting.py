@@ -1,4 +1,4 @@
-"""Waiting for an instance: until it serves, or has ended, or the time has passed; and what its log said last."""
+"""Waiting for an instance: until it serves, anew or for the first time, or has ended; and what its log said last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,27 @@ def until_it_serves(place: Place, process: int | None) -> dict[str, Any]:
     raise CommandFailed(f"{place.name} does not serve after {BOOT_S:g} s; `imgsrv status` tells what it does")
 
 
+def restarted(place: Place, tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Who serves after a restart: the same process, which has begun anew.  Raises CommandFailed with its last words."""
+    before = ask(place, "status")
+    log_file = Path(before["log_file"]) if before["log_file"] else None
+    log_size = size_of(log_file) if log_file else 0
+    with watched(before["pid"]) as process:
+        tell({"step": ask(place, "restart", on_progress=tell, patience_s=None)["state"]})
+        try:
+            return until_it_serves(place, process)
+        except CommandFailed as error:
+            lines = last_lines(log_file, log_size) if log_file else []
+            raise CommandFailed("\n  ".join([str(error), *lines])) from error
+
+
 def last_lines(log_file: Path, since: int = 0) -> list[str]:
     """The last records of a log, for a person.  since: the size of the file before those that are meant."""
     if not log_file.exists():
         return []
     reader = Reader(log_file, since)
     try:
-        return [_shown(line) for line in deque(reader.lines(), LAST_LINES)]
+        return [for_a_person(line) for line in deque(reader.lines(), LAST_LINES)]
     finally:
         reader.close()
 
@@ -73,7 +87,8 @@ def size_of(log_file: Path) -> int:
     return log_file.stat().st_size if log_file.exists() else 0
 
 
-def _shown(line: bytes) -> str:
+def for_a_person(line: bytes) -> str:
+    """A line of a log."""
     try:
         return HumanRenderer(NO_WRAPPING, has_colours=False).render(json.loads(line))
     except (ValueError, AttributeError):

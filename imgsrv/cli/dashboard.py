@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown.  said: what became of the last key.  keys: those there are."""
+    """What is shown.  said: what became of the last key.  keys: those there are.
+
+    log: what the log file is called and its last lines, in place of the events.
+    """
 
     now: Sample
     before: Sample | None
     said: str
     keys: str
+    log: tuple[str, Sequence[str]] | None = None
 
 
 def draw(view: View, screen: ConsoleDimensions) -> RenderableType:
@@ -49,14 +53,18 @@ def draw(view: View, screen: ConsoleDimensions) -> RenderableType:
     workers = status["workers"]
     room = max(1, screen.height - FIXED_LINES - LEAST_EVENTS)
     shown = workers[:room]
-    events = status["events"][-max(1, screen.height - FIXED_LINES - len(shown)) :]
+    left = max(1, screen.height - FIXED_LINES - len(shown))
+    if view.log is None:
+        title, lines = "latest events", [event_line(event) for event in reversed(status["events"][-left:])]
+    else:
+        title, lines = f"last lines of {view.log[0]}", list(view.log[1][-left:])
     hidden = f" · {len(workers) - len(shown)} more workers" if len(shown) < len(workers) else ""
     return Group(
         *_head(view),
         Rule(style="dim"),
         _workers(view, shown),
-        Rule(f"latest events{hidden}", style="dim", align="left"),
-        *(_line(event_line(event)) for event in reversed(events)),
+        Rule(f"{title}{hidden}", style="dim", align="left"),
+        *map(_line, lines),
         _line(view.said, "bold"),
         _line(view.keys, "dim"),
     )

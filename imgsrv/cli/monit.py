@@ -10,16 +10,21 @@ import termios
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
+from imgsrv.cli.awaiting import BOOT_S, for_a_person, restarted, watched
 from imgsrv.cli.dashboard import Sample, View, draw
 from imgsrv.cli.instance import add_instance, ask, place_of
 from imgsrv.errors import BadArgument, BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
+from imgsrv.observe.reading import LogReader
 from imgsrv.pool.commands import COMMANDS
 from imgsrv.pool.runtime import Place
 
@@ -32,6 +37,11 @@ KEYS = {
     "-": ("scale", "-1", "one less"),
 }
 """Command, argument and what it is called on the screen; those of them that the instance knows."""
+
+LOG_KEY = "l"
+
+LOG_LINES = 200
+"""So many are kept, more than a screen is high."""
 
 QUIT = ("q", "\x03", "\x04")
 
@@ -64,6 +74,8 @@ def run(parsed: argparse.Namespace) -> int:
     except (NoSuchInstance, CommandFailed, BadRuntimeFolder) as error:
         print(f"imgsrv: {error}", file=sys.stderr)
         return EXIT_FAILED
+    finally:
+        monitor.close()
     return 0
 
 
@@ -74,13 +86,16 @@ class Monitor:
         self._place, self._period_s = place, period_s
         self._before: Sample | None = None
         self._said = ""
+        self._silent_since: float | None = None
+        self._tail: LogTail | None = None
         self._at_work: threading.Thread | None = None
         self._known = {key: row for key, row in KEYS.items() if row[0] in COMMANDS}
 
     def watch(self, next_key: Callable[[float], str]) -> None:
         """Draw and obey until a key says to quit.  Raises what `ask` raises where the instance is gone."""
         console = Console()
-        keys = " · ".join([*(f"{key} {words}" for key, (_c, _a, words) in self._known.items()), "q quit"])
+        known = [f"{key} {words}" for key, (_c, _a, words) in self._known.items()]
+        keys = " · ".join([*known, f"{LOG_KEY} log or events", "q quit"])
         view = self._look(keys)
         with Live(draw(view, console.size), console=console, screen=True, auto_refresh=False) as live:
             while True:
@@ -90,16 +105,65 @@ class Monitor:
                     key = next_key(left)
                     if key in QUIT:
                         return
+                    if key == LOG_KEY:
+                        self._toggle_log()
+                        break
                     if key in self._known:
                         self._obey(key)
                         break
                 view = self._look(keys)
 
+    def close(self) -> None:
+        """Let go of the log file."""
+        if self._tail is not None:
+            self._tail.close()
+
     def _look(self, keys: str) -> View:
-        sample = Sample(time.monotonic(), ask(self._place, "status"))
-        view = View(sample, self._before, self._said, keys)
+        before = self._before
+        try:
+            sample = Sample(time.monotonic(), ask(self._place, "status"))
+        except (NoSuchInstance, CommandFailed):
+            if before is None or not self._may_come_back(before):
+                raise
+            said = self._said or f"{self._place.name} does not answer: it begins anew, or ends"
+            return View(before, None, said, keys, self._log())
+        self._silent_since = None
         self._before = sample
-        return view
+        if before and before.status["uptime_s"] > sample.status["uptime_s"]:
+            before = None  # it has begun anew and counts from zero
+        return View(sample, before, self._said, keys, self._log())
+
+    def _may_come_back(self, before: Sample) -> bool:
+        """A restart leaves the process and for a while nothing that answers."""
+        now = time.monotonic()
+        self._silent_since = self._silent_since or now
+        with watched(before.status["pid"]) as process:
+            lives = process is not None and not select.select([process], [], [], 0)[0]
+        return lives and now - self._silent_since < BOOT_S
+
+    def _toggle_log(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
+            self._tail = None
+            return
+        path = self._before.status["log_file"] if self._before else None
+        if path is None:
+            self._said = f"{self._place.name} logs to its standard error and not to a file"
+            return
+        try:
+            self._tail = LogTail(Path(path))
+        except OSError as error:
+            self._said = f"{path} cannot be read: {error.strerror}"
+
+    def _log(self) -> tuple[str, list[str]] | None:
+        if self._tail is None:
+            return None
+        try:
+            return self._tail.name, self._tail.lines()
+        except OSError as error:
+            self._said = f"{self._tail.name} can no longer be read: {error.strerror}"
+            self._toggle_log()
+            return None
 
     def _obey(self, key: str) -> None:
         """In a thread of its own: a reload takes a while, and the screen goes on."""
@@ -116,11 +180,40 @@ class Monitor:
             self._said = f"{words}: {' '.join(f'{name} {value}' for name, value in facts.items())}"
 
         try:
-            ask(self._place, command, argument, on_progress=tell, patience_s=None)
+            if command == "restart":
+                restarted(self._place, tell)
+            else:
+                ask(self._place, command, argument, on_progress=tell, patience_s=None)
         except ImgsrvError as error:
-            self._said = f"{words} failed: {error}"
+            self._said = f"{words} failed: {' '.join(str(error).split())}"
         else:
             self._said = f"{words}: done"
+
+
+class LogTail:
+    """The last lines of a log file for a person, as it grows.  Raises OSError where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._reader = LogReader(path)
+        self._lines = deque[str](maxlen=LOG_LINES)
+        for record in reversed(list(islice(self._reader.backwards(), LOG_LINES))):
+            self._add(record)
+
+    def lines(self) -> list[str]:
+        """The last ones now, the newest at the end."""
+        for record in self._reader.news():
+            self._add(record)
+        return list(self._lines)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._reader.close()
+
+    def _add(self, record: bytes) -> None:
+        for line in for_a_person(record).splitlines():
+            # What is no record may have anything in it, and this goes to a terminal.
+            self._lines.append("".join(sign if sign.isprintable() else "�" for sign in line))
 
 
 @contextmanager

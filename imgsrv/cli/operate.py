@@ -6,15 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from imgsrv.cli import render
-from imgsrv.cli.awaiting import last_lines, size_of, until_it_serves, watched
+from imgsrv.cli.awaiting import restarted
 from imgsrv.cli.instance import add_instance, ask, place_of, running
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, NoSuchInstance
 from imgsrv.pool.commands import COMMANDS, Command
-from imgsrv.pool.runtime import Place
 
 EXIT_FAILED = 1
 
@@ -55,7 +53,7 @@ def run(parsed: argparse.Namespace) -> int:
     place = place_of(parsed)
     try:
         if parsed.command == "restart":
-            result = _restart(place)
+            result = restarted(place, _show_progress)
         else:
             result = ask(
                 place, parsed.command, parsed.argument, on_progress=_show_progress, patience_s=_patience(parsed)
@@ -79,20 +77,6 @@ def run_list(parsed: argparse.Namespace) -> int:
     else:
         render.instances(list(found.values()))
     return 0
-
-
-def _restart(place: Place) -> Any:
-    """Who serves after it: the same process, which has begun anew.  Raises CommandFailed with its last words."""
-    before = ask(place, "status")
-    log_file = Path(before["log_file"]) if before["log_file"] else None
-    log_size = size_of(log_file) if log_file else 0
-    with watched(before["pid"]) as process:
-        _show_progress({"step": ask(place, "restart", on_progress=_show_progress, patience_s=None)["state"]})
-        try:
-            return until_it_serves(place, process)
-        except CommandFailed as error:
-            lines = last_lines(log_file, log_size) if log_file else []
-            raise CommandFailed("\n  ".join([str(error), *lines])) from error
 
 
 def _help(command: Command) -> str:

@@ -84,9 +84,10 @@ def _refuse_a_second(place: Place) -> None:
         return
     except CommandFailed as error:
         raise NameTaken(place.name, str(place.folder)) from error
+    named = "" if place.name == Settings.model_fields["name"].default else f" --name {place.name}"
     raise CommandFailed(
-        f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload` gives it "
-        "new code and configuration, `imgsrv stop` ends it, and another --name starts one beside it"
+        f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload{named}` "
+        f"gives it new code and configuration, `imgsrv stop{named}` ends it, and another --name starts one beside it"
     )
 
 

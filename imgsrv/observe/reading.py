@@ -85,6 +85,10 @@ class LogReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
         for reader in self._readers.values():
             reader.close()
 

@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from rich.console import Console, ConsoleDimensions
 from serving import DEADLINE_S, Server, serving, wait_until
 
 from imgsrv.cli.dashboard import Sample, View, draw
+from imgsrv.cli.instance import ask
 from imgsrv.cli.main import run
+from imgsrv.pool.runtime import Place
 
 WIDTH, HEIGHT = 80, 24
 
@@ -93,6 +96,11 @@ class Terminal:
             time.sleep(0.01)
         return text in self._text
 
+    def forget(self) -> None:
+        """Of what it has shown so far nothing counts."""
+        self.shows("")
+        self._text = ""
+
     def press(self, key: str) -> None:
         os.write(self._ours, key.encode())
 
@@ -104,8 +112,8 @@ class Terminal:
 
 
 @pytest.fixture
-def watched() -> Iterator[tuple[Server, Terminal]]:
-    with serving("--workers", "2") as server:
+def watched(tmp_path: Path) -> Iterator[tuple[Server, Terminal]]:
+    with serving("--workers", "2", log_file=tmp_path / "served.log") as server:
         terminal = Terminal(server)
         try:
             yield server, terminal
@@ -120,6 +128,63 @@ def test_a_terminal_shows_every_worker_until_q(watched: tuple[Server, Terminal])
     terminal.press("q")
     wait_until(lambda: terminal.shows("\x1b[?1049l"), "the terminal's own screen comes back")
     assert terminal.process.wait(DEADLINE_S) == 0
+
+
+KEY_DEADLINE_S = 60.0
+
+
+@pytest.mark.timeout(300)
+def test_keys_scale_reload_and_restart(watched: tuple[Server, Terminal]) -> None:
+    server, terminal = watched
+    wait_until(lambda: terminal.shows("q quit"), "it is drawn", KEY_DEADLINE_S)
+
+    def press(key: str, done: str) -> dict[str, Any]:
+        terminal.forget()
+        terminal.press(key)
+        wait_until(lambda: terminal.shows(done), f"{key} is done", KEY_DEADLINE_S)
+        found: dict[str, Any] = ask(Place(server.folder, "default"), "status")
+        return found
+
+    assert press("+", "one worker more: done")["size"] == 3
+    assert press("-", "one less: done")["size"] == 2
+    before = press("r", "reload: done")
+    assert before["generation"] == 2
+    after = press("R", "restart: done")
+    assert (after["pid"], after["generation"], after["state"]) == (before["pid"], 1, "serving")
+    assert not {one["pid"] for one in after["workers"]} & {one["pid"] for one in before["workers"]}
+    terminal.forget()
+    for pid in server.workers():
+        wait_until(lambda pid=pid: terminal.shows(str(pid)), "the new worker is shown")  # type: ignore[misc]
+    terminal.press("q")
+    assert terminal.process.wait(DEADLINE_S) == 0
+
+
+def test_a_key_shows_the_log_and_the_events_again(watched: tuple[Server, Terminal]) -> None:
+    server, terminal = watched
+    wait_until(lambda: terminal.shows("latest events"), "the events are shown", KEY_DEADLINE_S)
+    terminal.press("l")
+    wait_until(lambda: terminal.shows("last lines of served.log"), "the log is shown", KEY_DEADLINE_S)
+    with server.client() as client:
+        client.get("/nothing-of-that-name")
+    wait_until(lambda: terminal.shows("/nothing-of-that-name"), "what is logged now is shown", KEY_DEADLINE_S)
+    terminal.forget()
+    terminal.press("l")
+    wait_until(lambda: terminal.shows("latest events"), "the events are shown again", KEY_DEADLINE_S)
+
+
+def test_without_a_log_file_a_key_says_so() -> None:
+    with serving("--workers", "1") as server:
+        terminal = Terminal(server)
+        try:
+            wait_until(lambda: terminal.shows("q quit"), "it is drawn", KEY_DEADLINE_S)
+            terminal.press("l")
+            wait_until(
+                lambda: terminal.shows("default logs to its standard error and not to a file"),
+                "it says so",
+                KEY_DEADLINE_S,
+            )
+        finally:
+            terminal.close()
 
 
 def test_it_ends_with_the_reason_when_the_server_goes(watched: tuple[Server, Terminal]) -> None:

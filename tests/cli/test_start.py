@@ -62,8 +62,17 @@ def test_a_name_that_runs_is_refused_with_what_to_do(place: Background) -> None:
     second = place.imgsrv("start", "--port", "0")
     assert second.returncode == 1
     assert "default is already serving on" in second.stderr
-    assert "imgsrv reload" in second.stderr
+    assert "`imgsrv reload` gives it" in second.stderr
     assert place.told("ping")["pid"] == place.master.pid
+
+
+def test_what_it_advises_for_another_name_has_the_name(place: Background) -> None:
+    place.name = "thumbs"
+    place.start("--workers", "1", "--name", "thumbs")
+    second = place.imgsrv("start", "--port", "0", "--name", "thumbs")
+    assert second.returncode == 1
+    assert "`imgsrv reload --name thumbs` gives it" in second.stderr
+    assert "`imgsrv stop --name thumbs` ends it" in second.stderr
 
 
 def test_a_port_that_is_taken_is_told(place: Background) -> None:
