@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ MOST_SLOTS = 4
 BETWEEN = 10
 """Disturbances after which every client is to have got another answer."""
 
+REST_S = 0.5
+
 GARBAGE = (b"\x00\xff" * 500, b"{}\n", b'{"command": "stop"', b"[" * 60_000 + b"\n", b'{"command": 1}\n', b"\n" * 40)
 
 
@@ -42,6 +45,19 @@ class Holdings:
 
 def holdings(server: Server) -> Holdings:
     """What it has now."""
+    found = list[Holdings]()
+
+    def is_counted() -> bool:
+        # What goes away while it is counted is counted again.
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            found.append(_counted(server))
+        return found != []
+
+    wait_until(is_counted, "everything stays while it is counted")
+    return found[0]
+
+
+def _counted(server: Server) -> Holdings:
     master = psutil.Process(server.pid)
     found = [master, *master.children(recursive=True)]
     links = [link.readlink() for each in found for link in Path(f"/proc/{each.pid}/fd").iterdir()]
@@ -52,6 +68,21 @@ def holdings(server: Server) -> Holdings:
         processes=len(found),
         zombies=sum(each.status() == psutil.STATUS_ZOMBIE for each in found),
     )
+
+
+def holdings_at_rest(server: Server) -> Holdings:
+    """What it has once that stays so: the client that asked last is dropped only in the next turn of its loop."""
+    found, since = holdings(server), time.monotonic()
+
+    def is_at_rest() -> bool:
+        nonlocal found, since
+        now = holdings(server)
+        if now != found:
+            found, since = now, time.monotonic()
+        return time.monotonic() - since > REST_S
+
+    wait_until(is_at_rest, "nothing changes")
+    return found
 
 
 def place(server: Server) -> Place:

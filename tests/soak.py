@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from disturbing import Disturber, holdings, place, put_in_order, settled, status
+from disturbing import Disturber, holdings, holdings_at_rest, place, put_in_order, settled, status
 from load import loading
 from pictures import opened
 from serving import serving, wait_until
@@ -37,7 +37,7 @@ def decoded(answer: Answer) -> Answer:
 def test_twenty_reloads_in_three_minutes_lose_no_request_and_leave_nothing() -> None:
     with serving("--workers", "2") as server:
         settled(server, 2)
-        before, generations = holdings(server), {worker["pid"]: 1 for worker in status(server)["workers"]}
+        before, generations = holdings_at_rest(server), {worker["pid"]: 1 for worker in status(server)["workers"]}
         began = time.monotonic()
         with loading(server, keep_alive=4, fresh=4, examine=decoded) as load:
             for number in range(1, 1 + RELOADS):
@@ -61,7 +61,7 @@ def test_twenty_reloads_in_three_minutes_lose_no_request_and_leave_nothing() -> 
 def test_a_thousand_disturbances_leave_it_as_it_was() -> None:
     with serving("--workers", "2") as server:
         settled(server, 2)
-        before, began = holdings(server), time.monotonic()
+        before, began = holdings_at_rest(server), time.monotonic()
         with loading(server, keep_alive=4, fresh=4, examine=decoded) as load:
             disturber = Disturber(server, seed=20)
             disturber.disturb(DISTURBANCES, load)

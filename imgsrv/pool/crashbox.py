@@ -23,6 +23,9 @@ NOTE = struct.Struct("<QQ")
 
 STACK_BYTES = 65_536
 
+LONGEST_PLAN = 16 << 20
+"""Of what a note says; those of this server's own requests are much shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remains:
@@ -34,6 +37,15 @@ class Remains:
     body: int | None
     plan: bytes
     stack: str
+
+
+def _plan(note: bytes, body: int) -> bytes:
+    """The plan that a note tells of; empty where it tells nothing: a broken worker's word must not end the master."""
+    try:
+        start, size = NOTE.unpack(note)
+        return os.pread(body, min(size, LONGEST_PLAN), start)
+    except (struct.error, OverflowError, OSError):
+        return b""
 
 
 class CrashBox:
@@ -90,8 +102,7 @@ class CrashBox:
             return None, b""
         if not descriptors:
             return None, b""
-        start, size = NOTE.unpack(note)
-        return descriptors[0], os.pread(descriptors[0], size, start)
+        return descriptors[0], _plan(note, descriptors[0])
 
     def close(self) -> None:
         """Let go of it: in the master when the worker is buried, in a worker what belongs to others."""

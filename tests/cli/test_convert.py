@@ -264,7 +264,7 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_converted(
         pytest.param(["out.png", "flipp"], UnknownOperation, "did you mean flip", id="operation"),
         pytest.param(["out.png", "blur:sigma=0"], InvalidParameter, "from 0.3 to 100", id="parameter"),
         pytest.param(["out.jpg", "--quality", "101"], InvalidParameter, "from 1 to 100", id="quality"),
-        pytest.param(["out.jpg", "--format", "jpg"], InvalidParameter, "did you mean jpeg", id="format"),
+        pytest.param(["out.jpg", "--format", "jepg"], InvalidParameter, "did you mean jpeg", id="format"),
         pytest.param(["out.jpg", "--format", "auto"], BadArgument, "Accept header", id="format-auto"),
         pytest.param(["out.png", "--quality", "80"], UnusableParameters, "has no use for quality", id="useless"),
         pytest.param(["none.png", "out/"], BadArgument, "there is no file none.png", id="input-not-there"),

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import signal
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,17 @@ def test_what_is_done_is_not_there(box: CrashBox, body: int) -> None:
         box.clear()
     assert box.open().body is None
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    "note", [b"x", struct.pack("<QQ", 2**64 - 1, 4), struct.pack("<QQ", 0, 2**63)], ids=["short", "far", "huge"]
+)
+def test_a_note_that_tells_nothing_is_no_end_of_who_reads_it(box: CrashBox, body: int, note: bytes) -> None:
+    socket.send_fds(box._inside, [note], [body])
+    remains = box.open()
+    assert remains.body is not None
+    assert remains.plan in (b"", b"pictureplan")
+    os.close(remains.body)
 
 
 def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:
