@@ -38,6 +38,7 @@ LEAST = {"denoise": 45, "clahe": 40}
 """In dB, where it is not only rounding: Cb and Cr of an odd height at half size, what a large frame hides."""
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_no_operation_takes_more_than_three_times_the_memory_of_the_picture(mode: str) -> None:
     done = subprocess.run(
