@@ -312,7 +312,7 @@ def test_gravity_is_a_point() -> None:
         pytest.param({"quality": "nan"}, "a whole number"),
         pytest.param({"effort": "10"}, "from 0 to 9"),
         pytest.param({"lossless": "perhaps"}, "true or false"),
-        pytest.param({"format": "jpg"}, "did you mean jpeg?"),
+        pytest.param({"format": "jepg"}, "did you mean jpeg?"),
         pytest.param({"metadata": "all"}, "strip, copyright or keep"),
         pytest.param({"background": "nocolour"}, "a colour such as"),
         pytest.param({"qality": "5"}, "did you mean quality?"),
