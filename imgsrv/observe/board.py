@@ -20,6 +20,9 @@ from imgsrv.errors import CODES
 
 CELL_BYTES = 8
 
+SPARE_ROWS = 4096
+"""For workers beside the first ones; they take no memory before they are used."""
+
 HEADER_BYTES = 32 << 10
 """At the beginning of the file: the names of the fields as JSON, for a later version that has others."""
 

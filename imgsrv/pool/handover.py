@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from imgsrv.observe.board import Board
+from imgsrv.observe.board import SPARE_ROWS, Board
 from imgsrv.pool.child import Child
 from imgsrv.pool.crashbox import CrashBox
 from imgsrv.pool.slot import Slot, State
@@ -78,7 +78,7 @@ def restore(master: Master, state: dict[str, Any]) -> None:
 
 def _found_anew(master: Master) -> None:
     """Begin a board with this version's fields; what the other one has counted is kept in a row of its own."""
-    old, master.board = master.board, Board(0, spare=master.size + 4096)
+    old, master.board = master.board, Board(0, spare=master.size + SPARE_ROWS)
     master.past = master.board.free_row(())
     for row in old.rows():
         counted = master.board.add_counts(row, master.past, {})

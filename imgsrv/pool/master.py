@@ -19,7 +19,7 @@ from functools import partial
 import setproctitle
 
 from imgsrv.errors import NoWorkerCanBoot
-from imgsrv.observe.board import Board
+from imgsrv.observe.board import SPARE_ROWS, Board
 from imgsrv.observe.sink import Sink
 from imgsrv.pool import commands
 from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job
@@ -40,9 +40,6 @@ from imgsrv.pool.takeover import begin_anew, command_line
 from imgsrv.pool.worker import READY, Surroundings, Work
 
 TICK_S = 1.0
-
-SPARE_ROWS = 4096
-"""Of the scoreboard, for workers beside the first ones; they take no memory before they are used."""
 
 EXIT_OK, EXIT_ALL_FAILED, EXIT_NOT_DRAINED = 0, 1, 1
 
