@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from descriptors import open_descriptors
 from serving import wait_until
 
 from imgsrv.errors import CannotWriteLog
@@ -32,10 +33,6 @@ RECORDS_PER_TURN = 50
 
 def log_file(path: Path) -> LogFile:
     return LogFile(path, lambda lost: f"lost {lost}\n")
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_file_that_cannot_be_written_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -87,11 +84,11 @@ def test_a_moved_file_is_written_until_it_is_opened_again(tmp_path: Path) -> Non
 
 def test_another_file_gets_the_same_descriptor(tmp_path: Path) -> None:
     sink = log_file(tmp_path / "x.log")
-    before = (sink.descriptor, descriptors())
+    before = (sink.descriptor, open_descriptors())
     for _ in range(3):
         (tmp_path / "x.log").unlink()
         sink.reopen()
-    assert (sink.descriptor, descriptors()) == before
+    assert (sink.descriptor, open_descriptors()) == before
 
 
 def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from descriptors import open_descriptors
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, is_flipped, post
 
@@ -55,12 +56,12 @@ def test_what_a_process_put_in_is_there_when_it_is_dead(box: CrashBox) -> None:
 
 
 def test_what_is_done_is_not_there(box: CrashBox, body: int) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     for _ in range(1000):
         box.put(body, 7, 4)
         box.clear()
     assert box.open().body is None
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from descriptors import open_descriptors
 from queueing import SOON_S, memory, received, submit
 
 from imgsrv.errors import InternalError, OutOfResources, WorkerLost
@@ -27,10 +28,9 @@ def exchange() -> Iterator[Exchange]:
     found._engines.close()
 
 
-def open_descriptors() -> int:
-    """Those in use, beside polls: a front has one as long as it lives, and lives for a test here."""
-    targets = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
-    return len([target for target in targets if target != "anon_inode:[eventpoll]"])
+def in_use() -> int:
+    """Descriptors beside polls: a front has one as long as it lives, and lives for a test here."""
+    return open_descriptors(polls=False)
 
 
 def kill(pid: int) -> None:
@@ -194,11 +194,11 @@ def test_a_refused_job_leaves_no_descriptor_behind() -> None:
     async def scenario() -> tuple[int, int]:
         exchange = Exchange()
         exchange._engines.close()
-        before = open_descriptors()
+        before = in_use()
         for _ in range(10):
             with pytest.raises(BrokenPipeError):
                 submit(exchange, b"plan")
-        after = open_descriptors()
+        after = in_use()
         exchange._fronts.close()
         return before, after
 
@@ -229,11 +229,11 @@ def _send(message: bytes, descriptors: int) -> Callable[[Exchange], None]:
 def test_a_message_that_is_no_job_is_refused_and_its_descriptors_closed(
     exchange: Exchange, send: Callable[[Exchange], None]
 ) -> None:
-    before = open_descriptors()
+    before = in_use()
     send(exchange)
     with pytest.raises(ValueError, match="are no job"):
         exchange.receive()
-    assert open_descriptors() == before
+    assert in_use() == before
 
 
 @contextlib.contextmanager
@@ -264,9 +264,9 @@ def test_a_job_for_which_an_engine_has_too_few_descriptors_is_refused_with_its_r
         with pytest.raises(InternalError if left else WorkerLost):
             await asyncio.wait_for(reply, SOON_S)
 
-    before = open_descriptors()
+    before = in_use()
     asyncio.run(scenario())
-    assert open_descriptors() == before
+    assert in_use() == before
 
 
 def test_the_last_descriptors_are_the_engines(exchange: Exchange) -> None:
@@ -275,9 +275,9 @@ def test_the_last_descriptors_are_the_engines(exchange: Exchange) -> None:
             submit(exchange, b"plan")
         assert exchange.waiting() == 0
 
-    before = open_descriptors()
+    before = in_use()
     asyncio.run(scenario())
-    assert open_descriptors() == before
+    assert in_use() == before
 
 
 def test_a_thousand_jobs_answered_or_cancelled_leave_no_descriptor_behind(exchange: Exchange) -> None:
@@ -307,12 +307,12 @@ def test_a_thousand_jobs_answered_or_cancelled_leave_no_descriptor_behind(exchan
         for way in ways:
             await way()
         await asyncio.sleep(0)
-        before = open_descriptors()
+        before = in_use()
         for _ in range(250):
             for way in ways:
                 await way()
         await asyncio.sleep(0)
-        return before, open_descriptors()
+        return before, in_use()
 
     before, after = asyncio.run(scenario())
     assert after == before
