@@ -86,7 +86,7 @@ def test_the_table_of_commands_is_up_to_date() -> None:
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     test_command = next(command for command in SET_UPS if "pytest" in command)
 
-    assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert test_command in map(str.strip, (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
 
 
 def test_the_generated_tables_of_the_readme_are_up_to_date() -> None:
