@@ -50,7 +50,11 @@ class Output(BaseModel):
     lossless: Annotated[bool, Field(description="Keep every pixel as it is.")] = False
     effort: Annotated[
         int | None,
-        Field(ge=0, le=EFFORT_STEPS, description="Time spent to make the file smaller, 9 is most."),
+        Field(
+            ge=0,
+            le=EFFORT_STEPS,
+            description="Time spent to make the file smaller, 9 is most.  Default: of WebP 3, of AVIF 2.",
+        ),
     ] = None
     progressive: Annotated[
         bool, Field(description="Progressive scans with optimised tables: smaller, slower to make.")

@@ -83,6 +83,11 @@ def test_every_effort_can_be_written(name: str, effort: int) -> None:
     assert opened(run(data, format=name, effort=effort)).size == (30, 20)
 
 
+@pytest.mark.parametrize(("name", "effort"), [("webp", 3), ("avif", 2)])
+def test_the_default_effort_is_the_documented_one(cat: bytes, name: str, effort: int) -> None:
+    assert run(cat, format=name) == run(cat, format=name, effort=effort) != run(cat, format=name, effort=effort + 2)
+
+
 def test_effort_makes_a_png_smaller(cat: bytes) -> None:
     assert len(run(cat, format="png", effort=9)) < len(run(cat, format="png", effort=1))
 
