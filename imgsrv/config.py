@@ -6,7 +6,7 @@ A flag beats the environment, the environment beats the file, the file beats the
 
 from __future__ import annotations
 
-import difflib
+import json
 import os
 import stat
 import tomllib
@@ -18,14 +18,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from imgsrv.allowed import closest, describe_allowed
 from imgsrv.errors import BadSetting
 from imgsrv.values import a_collector, a_folder, a_group, a_user, networks, no_folder
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
 
 DEFAULT_FILE = "imgsrv.toml"
-
-HOOK = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$"
 
 NOTIFY_SOCKET = "NOTIFY_SOCKET"
 """The variable that says where to tell that the server is ready."""
@@ -35,6 +34,15 @@ SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
+Bytes = Annotated[ByteSize, Field(ge=0, json_schema_extra={"allowed": "a size such as 64MB, 1GiB or 0"})]
+Hook = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$",
+        json_schema_extra={"allowed": "a function such as myhooks:start, or empty"},
+    ),
+]
+"""Where a type has `allowed`, its schema alone would not tell a person what to write."""
 
 
 class Settings(BaseSettings):
@@ -46,6 +54,7 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+            json_schema_extra={"allowed": "1 to 64 letters, digits and ._-, the first a letter or a digit"},
             description="Name of this instance, by which commands such as `imgsrv status` find it.",
         ),
     ] = "default"
@@ -53,6 +62,7 @@ class Settings(BaseSettings):
         str,
         Field(
             max_length=100,  # no path of a socket has more than 107 bytes
+            json_schema_extra={"allowed": "a path of at most 100 characters"},
             description="Folder of the control sockets; empty is XDG_RUNTIME_DIR/imgsrv, else /run/imgsrv where that "
             "may be used, else a folder of the user's own under /tmp.",
         ),
@@ -61,6 +71,7 @@ class Settings(BaseSettings):
         str,
         Field(
             min_length=1,
+            json_schema_extra={"allowed": "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"},
             description="Address to listen on; 0.0.0.0 or :: for every interface, `unix:/path` for a unix socket.",
         ),
     ] = "127.0.0.1"
@@ -73,7 +84,12 @@ class Settings(BaseSettings):
         ),
     ] = "auto"
     socket_mode: Annotated[
-        str, Field(pattern="^0?[0-7]{3}$", description="Who may connect to the unix socket, as chmod takes it.")
+        str,
+        Field(
+            pattern="^0?[0-7]{3}$",
+            json_schema_extra={"allowed": "three digits from 0 to 7, such as 660"},
+            description="Who may connect to the unix socket, as chmod takes it.",
+        ),
     ] = "660"
     user: Annotated[
         str,
@@ -98,10 +114,23 @@ class Settings(BaseSettings):
     ] = False
     backlog: Annotated[int, Field(ge=1, le=65_535, description="Connections a worker's accept queue holds.")] = 1024
 
-    max_body: Annotated[ByteSize, Field(ge=1, description="Largest request body, such as 64MB.")] = ByteSize(64_000_000)
-    max_header: Annotated[ByteSize, Field(ge=1024, le=1_048_576, description="Largest request line with headers.")] = (
-        ByteSize(32_768)
-    )
+    max_body: Annotated[
+        ByteSize,
+        Field(
+            ge=1,
+            json_schema_extra={"allowed": "a size such as 64MB, of at least 1 byte"},
+            description="Largest request body, such as 64MB.",
+        ),
+    ] = ByteSize(64_000_000)
+    max_header: Annotated[
+        ByteSize,
+        Field(
+            ge=1024,
+            le=1_048_576,
+            json_schema_extra={"allowed": "a size such as 32KiB, from 1KiB to 1MiB"},
+            description="Largest request line with headers.",
+        ),
+    ] = ByteSize(32_768)
     max_pixels: Annotated[
         int, Field(ge=1, description="Most pixels of a picture, width × height × frames, known from its header.")
     ] = 100_000_000
@@ -132,9 +161,8 @@ class Settings(BaseSettings):
         PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")
     ] = 10.0
     max_worker_memory: Annotated[
-        ByteSize,
+        Bytes,
         Field(
-            ge=0,
             description="Memory of a worker (PSS: shared memory in part), such as 1GB, above which it is replaced; "
             "0 never does.",
         ),
@@ -155,17 +183,16 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^(jpeg|png|webp|avif|gif)(,(jpeg|png|webp|avif|gif))*$",
+            json_schema_extra={"allowed": "one or more of jpeg, png, webp, avif and gif, with commas between"},
             description="What `format=auto` may choose, best first, where the client accepts several equally.",
         ),
     ] = "webp,avif"
 
     on_worker_start: Annotated[
-        str,
-        Field(pattern=HOOK, description="A `module:function` that each worker calls with its slot before it serves."),
+        Hook, Field(description="A `module:function` that each worker calls with its slot before it serves.")
     ] = ""
     on_worker_stop: Annotated[
-        str,
-        Field(pattern=HOOK, description="The same, called when a worker has finished with its clients and goes."),
+        Hook, Field(description="The same, called when a worker has finished with its clients and goes.")
     ] = ""
     hook_timeout_s: Annotated[PositiveSeconds, Field(le=30, description="Longest time that such a call may take.")] = (
         10.0
@@ -193,7 +220,7 @@ class Settings(BaseSettings):
         Field(description="Folder for the pictures at which workers crashed, named by their SHA-256; empty for none."),
     ] = ""
     quarantine_max_size: Annotated[
-        ByteSize, Field(ge=0, description="Most bytes kept there, in at most a hundred pictures; the oldest go.")
+        Bytes, Field(description="Most bytes kept there, in at most a hundred pictures; the oldest go.")
     ] = ByteSize(1_000_000_000)
     log_file: Annotated[
         str,
@@ -201,7 +228,7 @@ class Settings(BaseSettings):
         Field(description="File for the log, opened again on SIGUSR1 and where it was moved; empty for stderr."),
     ] = ""
     log_max_size: Annotated[
-        ByteSize, Field(ge=0, description="Size, such as 100MB, at which the log file is rotated; 0 never does.")
+        Bytes, Field(description="Size, such as 100MB, at which the log file is rotated; 0 never does.")
     ] = ByteSize(100_000_000)
     log_max_age_s: Annotated[
         float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False, description="Age at which it is; 0 never does.")
@@ -239,7 +266,7 @@ def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Co
     """The configuration from flags, environment, file and defaults.
 
     flags: only those that were given.  file: TOML with the settings as top-level keys.
-    Raises BadSetting naming the setting, where it came from and what is allowed.
+    Raises BadSetting naming the setting as it was given, the value, and what is allowed.
     """
     configuration, faults = read_configuration(flags, file)
     if configuration is None:
@@ -267,7 +294,11 @@ def read_configuration(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
-        faults += [BadSetting(sources[name], name, f"{values[name]!r}: {_reason(error, name)}") for name in wrong]
+        for name in wrong:
+            flag, variable = f"{flag_name(name)}={values[name]}", f"{environment_name(name)}={values[name]}"
+            line = f"{name} = {json.dumps(values[name], ensure_ascii=False, default=str)} in {file}"
+            given = flag if name in flags else variable if name in from_environment else line
+            faults.append(BadSetting(given, _reason(error, name)))
     return (None if faults else Configuration(settings, sources)), faults
 
 
@@ -288,7 +319,7 @@ def default_file(folder: Path = Path()) -> Path | None:
         reason = f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o}), so it is not read unasked; chmod go-w"
     else:
         return file
-    raise BadSetting("the current folder", DEFAULT_FILE, f"{reason}, or name it with --config {file}")
+    raise BadSetting(f"{DEFAULT_FILE} in the current folder", f"{reason}, or name it with --config {file}")
 
 
 def environment() -> dict[str, str]:
@@ -353,23 +384,25 @@ def environment_name(setting: str) -> str:
 
 
 def _reason(error: ValidationError, setting: str) -> str:
-    """What is allowed, of a setting that may be of several types for each, and what the setting is."""
-    faults = [fault["msg"] for fault in error.errors() if fault["loc"][0] == setting]
-    return f"{' or: '.join(faults)} ({Settings.model_fields[setting].description})"
+    """What is allowed; or, where only a look at this machine could tell, what was found there."""
+    fault = next(fault for fault in error.errors() if fault["loc"][0] == setting)
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    return f"it must be {describe_allowed(Settings.model_json_schema()['properties'][setting])}"
 
 
 def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        faults.append(BadSetting("flag --config", str(file), error.strerror or str(error)))
+        faults.append(BadSetting(f"--config={file}", error.strerror or str(error)))
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(BadSetting(f"file {file}", "the file", f"it is not valid TOML: {error}"))
+        faults.append(BadSetting(str(file), f"it is not valid TOML: {error}"))
         return {}
     known = list(Settings.model_fields)
     unknown = [name for name in values if name not in known]
-    faults += [BadSetting(f"file {file}", name, _no_such_setting(name, known)) for name in unknown]
+    faults += [BadSetting(f"{name} in {file}", _no_such_setting(name, known)) for name in unknown]
     return {name: value for name, value in values.items() if name not in unknown}
 
 
@@ -377,13 +410,12 @@ def _refuse_unknown_variables(faults: list[BadSetting]) -> None:
     """A misspelt variable would otherwise be a setting without effect."""
     known = [environment_name(name) for name in Settings.model_fields]
     unknown = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
-    faults += [
-        BadSetting("the environment", name, _no_such_setting(name, known, ENVIRONMENT_PREFIX)) for name in unknown
-    ]
+    faults += [BadSetting(name, _no_such_setting(name, known, ENVIRONMENT_PREFIX)) for name in unknown]
 
 
 def _no_such_setting(name: str, known: list[str], prefix: str = "") -> str:
     # Compared without the prefix, which would make everything look like everything.
-    near = difflib.get_close_matches(name.removeprefix(prefix), [each.removeprefix(prefix) for each in known], n=1)
-    hint = f"did you mean {prefix}{near[0]}?" if near else "see `imgsrv config` for all of them"
+    bare = {each.removeprefix(prefix).lower(): each for each in known}
+    near = closest(name.removeprefix(prefix), bare)
+    hint = f"did you mean {bare[near]}?" if near else "see `imgsrv config` for all of them"
     return f"there is no such setting; {hint}"

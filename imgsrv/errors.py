@@ -488,14 +488,13 @@ class ClientGone(ImgsrvError):
 
 
 class BadSetting(ImgsrvError):
-    """A setting that is unknown or has a bad value."""
+    """A setting that is unknown or has a bad value.  given: as it was, `--port=x`, `IMGSRV_PORT=x` or a file's line."""
 
-    source: str
-    setting: str
+    given: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.setting} from {self.source}: {self.reason}"
+        return f"{self.given}: {self.reason}"
 
 
 class CannotListen(ImgsrvError):

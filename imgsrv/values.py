@@ -19,14 +19,14 @@ UNIX = "unix"
 def a_folder(name: str) -> str:
     """A folder that is there, or nothing."""
     if name and not Path(name).is_dir():
-        raise ValueError(f"{name} is no folder")
+        raise ValueError(f"there is no folder {name}; make it, or name another")
     return name
 
 
 def no_folder(name: str) -> str:
     """A file that is there or can be made, or nothing."""
     if name and Path(name).is_dir():
-        raise ValueError(f"{name} is a folder")
+        raise ValueError(f"{name} is a folder; name a file in it")
     return name
 
 
@@ -54,7 +54,11 @@ def networks(text: str) -> str:
     """Addresses, networks and `unix`, separated by commas, or nothing."""
     for each in split(text):
         if each != UNIX:
-            ipaddress.ip_network(each)
+            try:
+                ipaddress.ip_network(each)
+            except ValueError as error:
+                # Its own words name bits that are set, which says what to do; but not what else may stand here.
+                raise ValueError(f"{error}; name addresses, networks such as 10.0.0.0/8 and `unix`") from None
     return text
 
 

@@ -103,55 +103,55 @@ def test_settings_cannot_be_changed_once_they_are_read() -> None:
 # ---- wrong values -----------------------------------------------------------------------------------------
 
 WRONG = [
-    ("name", "../web", "match pattern"),
-    ("runtime_dir", "/" + 100 * "x", "at most 100 characters"),
-    ("host", "", "at least 1 character"),
-    ("port", "-1", "greater than or equal to 0"),
-    ("port", "65536", "less than or equal to 65535"),
-    ("port", "http", "valid integer"),
-    ("workers", "0", "'max' or 'auto' or: Input should be greater than or equal to 1"),
-    ("workers", "many", "'max' or 'auto' or: Input should be a valid integer"),
-    ("workers", "1025", "less than or equal to 1024"),
-    ("socket_mode", "888", "match pattern"),
+    ("name", "../web", "1 to 64 letters, digits and ._-, the first a letter or a digit"),
+    ("runtime_dir", "/" + 100 * "x", "a path of at most 100 characters"),
+    ("host", "", "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"),
+    ("port", "-1", "a whole number from 0 to 65535"),
+    ("port", "65536", "a whole number from 0 to 65535"),
+    ("port", "http", "a whole number from 0 to 65535"),
+    ("workers", "0", "max or auto or a whole number from 1 to 1024"),
+    ("workers", "many", "max or auto or a whole number from 1 to 1024"),
+    ("workers", "1025", "max or auto or a whole number from 1 to 1024"),
+    ("socket_mode", "888", "three digits from 0 to 7, such as 660"),
     ("user", "nobody-at-all", "this machine has no user nobody-at-all"),
     ("group", "no-group-at-all", "this machine has no group no-group-at-all"),
-    ("trusted_proxies", "10.0.0.0/8,here", "'here' does not appear to be an IPv4 or IPv6 network"),
-    ("proxy_protocol", "perhaps", "valid boolean"),
-    ("backlog", "0", "greater than or equal to 1"),
-    ("max_body", "lots", "such as 64MB"),
-    ("max_body", "0", "greater than or equal to 1"),
-    ("max_header", "10", "greater than or equal to 1024"),
-    ("max_pixels", "0", "greater than or equal to 1"),
-    ("max_frames", "1.5", "valid integer"),
-    ("header_timeout_s", "0", "greater than 0"),
-    ("body_timeout_s", "nan", "finite number"),
-    ("body_rate", "-1", "greater than or equal to 0"),
-    ("keepalive_s", "inf", "finite number"),
-    ("job_timeout_s", "86401", "less than or equal to 86400"),
-    ("max_queue", "0", "greater than or equal to 1"),
-    ("max_wait_s", "0", "greater than 0"),
-    ("font_dir", "/no/such/folder", "is no folder"),
-    ("max_worker_memory", "much", "byte string"),
-    ("max_jobs_per_worker", "-1", "greater than or equal to 0"),
-    ("drain_s", "3601", "less than or equal to 3600"),
-    ("shutdown_delay_s", "-1", "greater than or equal to 0"),
-    ("auto_formats", "webp,bmp", "jpeg|png|webp|avif|gif"),
-    ("on_worker_start", "start", "match pattern"),
-    ("on_worker_stop", "app.stop()", "match pattern"),
-    ("hook_timeout_s", "31", "less than or equal to 30"),
-    ("log_format", "xml", "'auto', 'text' or 'json'"),
-    ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
-    ("access_log", "perhaps", "valid boolean"),
-    ("slow_job_s", "-1", "greater than or equal to 0"),
-    ("crash_dir", "/no/such/folder", "is no folder"),
-    ("quarantine", "/no/such/folder", "is no folder"),
-    ("quarantine_max_size", "much", "byte string"),
-    ("log_file", "/", "/ is a folder"),
-    ("log_max_size", "large", "byte string"),
-    ("log_max_age_s", "-1", "greater than or equal to 0"),
-    ("log_keep", "-1", "greater than or equal to 0"),
+    ("trusted_proxies", "10.0.0.0/8,here", "name addresses, networks such as 10.0.0.0/8 and `unix`"),
+    ("proxy_protocol", "perhaps", "true or false"),
+    ("backlog", "0", "a whole number from 1 to 65535"),
+    ("max_body", "lots", "a size such as 64MB, of at least 1 byte"),
+    ("max_body", "0", "a size such as 64MB, of at least 1 byte"),
+    ("max_header", "10", "a size such as 32KiB, from 1KiB to 1MiB"),
+    ("max_pixels", "0", "a whole number of at least 1"),
+    ("max_frames", "1.5", "a whole number from 1 to 100000"),
+    ("header_timeout_s", "0", "a number above 0 and at most 86400"),
+    ("body_timeout_s", "nan", "a number above 0 and at most 86400"),
+    ("body_rate", "-1", "a whole number of at least 0"),
+    ("keepalive_s", "inf", "a number above 0 and at most 86400"),
+    ("job_timeout_s", "86401", "a number above 0 and at most 86400"),
+    ("max_queue", "0", "a whole number from 1 to 100000"),
+    ("max_wait_s", "0", "a number above 0 and at most 86400"),
+    ("font_dir", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("max_worker_memory", "much", "a size such as 64MB, 1GiB or 0"),
+    ("max_jobs_per_worker", "-1", "a whole number of at least 0"),
+    ("drain_s", "3601", "a number from 0 to 3600"),
+    ("shutdown_delay_s", "-1", "a number from 0 to 86400"),
+    ("auto_formats", "webp,bmp", "one or more of jpeg, png, webp, avif and gif, with commas between"),
+    ("on_worker_start", "start", "a function such as myhooks:start, or empty"),
+    ("on_worker_stop", "app.stop()", "a function such as myhooks:start, or empty"),
+    ("hook_timeout_s", "31", "a number above 0 and at most 30"),
+    ("log_format", "xml", "auto, text or json"),
+    ("log_level", "loud", "debug, info, warning or error"),
+    ("access_log", "perhaps", "true or false"),
+    ("slow_job_s", "-1", "a number from 0 to 86400"),
+    ("crash_dir", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("quarantine", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("quarantine_max_size", "much", "a size such as 64MB, 1GiB or 0"),
+    ("log_file", "/", "/ is a folder; name a file in it"),
+    ("log_max_size", "large", "a size such as 64MB, 1GiB or 0"),
+    ("log_max_age_s", "-1", "a number from 0 to 31622400"),
+    ("log_keep", "-1", "a whole number of at least 0"),
     ("otel_endpoint", "localhost:4318", "named like http://127.0.0.1:4318"),
-    ("otel_ratio", "1.5", "less than or equal to 1"),
+    ("otel_ratio", "1.5", "a number from 0 to 1"),
 ]
 
 
@@ -164,27 +164,27 @@ def test_every_setting_has_a_wrong_value_here() -> None:
     [pytest.param(*row, id=f"{row[0]}={row[1] or 'nothing'}") for row in WRONG],
 )
 class TestAWrongValue:
-    """A wrong value from any source: the message names the setting, the source, the value and what is allowed."""
+    """A wrong value from any source: the message repeats what was written, and says what is allowed."""
 
     def test_of_a_flag(self, setting: str, value: str, allowed: str) -> None:
         with pytest.raises(BadSetting) as raised:
             load_configuration({setting: value})
-        assert str(raised.value).startswith(f"{setting} from flag {flag_name(setting)}: {value!r}: ")
-        assert allowed in str(raised.value)
+        assert str(raised.value).startswith(f"{flag_name(setting)}={value}: ")
+        assert str(raised.value).endswith(allowed)
 
     def test_of_the_environment(self, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, allowed: str) -> None:
         monkeypatch.setenv(environment_name(setting), value)
         with pytest.raises(BadSetting) as raised:
             load_configuration({})
-        assert str(raised.value).startswith(f"{setting} from environment {environment_name(setting)}: {value!r}: ")
-        assert allowed in str(raised.value)
+        assert str(raised.value).startswith(f"{environment_name(setting)}={value}: ")
+        assert str(raised.value).endswith(allowed)
 
     def test_of_a_file(self, tmp_path: Path, setting: str, value: str, allowed: str) -> None:
         file = written(tmp_path, f'{setting} = "{value}"')
         with pytest.raises(BadSetting) as raised:
             load_configuration({}, file)
-        assert str(raised.value).startswith(f"{setting} from file {file}: {value!r}: ")
-        assert allowed in str(raised.value)
+        assert str(raised.value).startswith(f'{setting} = "{value}" in {file}: ')
+        assert str(raised.value).endswith(allowed)
 
 
 # ---- what does not exist ----------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ class TestAWrongValue:
 
 def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGSRV_WORKRES", "2")
-    with pytest.raises(BadSetting, match=r"IMGSRV_WORKRES from the environment: .* did you mean IMGSRV_WORKERS\?"):
+    with pytest.raises(BadSetting, match=r"^IMGSRV_WORKRES: .* did you mean IMGSRV_WORKERS\?"):
         load_configuration({})
 
 
@@ -209,7 +209,7 @@ def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_key_of_a_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(BadSetting, match=r"max_bdy from file .*imgsrv\.toml: .* did you mean max_body\?"):
+    with pytest.raises(BadSetting, match=r"^max_bdy in .*imgsrv\.toml: .* did you mean max_body\?"):
         load_configuration({}, written(tmp_path, "max_bdy = 1"))
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_read_as_toml_is_refused(tmp_path: Path, content: 
     ],
 )
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str, reason: str) -> None:
-    with pytest.raises(BadSetting, match=f"from flag --config: {reason}"):
+    with pytest.raises(BadSetting, match=f"^--config=.*: {reason}"):
         load_configuration({}, tmp_path / name)
 
 
@@ -249,7 +249,13 @@ def test_all_that_is_wrong_is_found_at_once(tmp_path: Path, monkeypatch: pytest.
     file = written(tmp_path, 'max_bdy = 1\nworkers = 0\nhost = "::"')
     configuration, faults = read_configuration({"drain_s": "-1"}, file)
     assert configuration is None
-    assert {fault.setting for fault in faults} == {"max_bdy", "IMGSRV_WORKRES", "port", "workers", "drain_s"}
+    assert {fault.given for fault in faults} == {
+        f"max_bdy in {file}",
+        "IMGSRV_WORKRES",
+        "IMGSRV_PORT=http",
+        f"workers = 0 in {file}",
+        "--drain-s=-1",
+    }
 
 
 # ---- the file that is read unasked ------------------------------------------------------------------------

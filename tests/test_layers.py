@@ -15,7 +15,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FORBIDDEN = {
     "errors": ("imgsrv",),
-    "config": ("imgsrv.imaging", "imgsrv.describe", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),
+    **dict.fromkeys(
+        ("allowed", "config", "values", "resources"),
+        ("imgsrv.imaging", "imgsrv.describe", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),
+    ),
     "imaging": (
         *("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.config", "imgsrv.describe", "imgsrv.cli"),
         *("falcon", "uvicorn", "socket"),

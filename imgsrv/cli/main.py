@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 from imgsrv import __version__
+from imgsrv.allowed import closest
 from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, unit
 from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.validation import closest
 
 EXIT_BAD_ARGUMENTS = 2
 EXIT_INTERRUPTED = 130

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from imgsrv.allowed import closest
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
@@ -21,7 +22,6 @@ from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.registry import Operation
-from imgsrv.imaging.validation import closest
 
 SERVER = "http://127.0.0.1:8000"
 """Where a server with the default settings listens, for the examples."""

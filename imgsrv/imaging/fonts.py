@@ -26,14 +26,14 @@ def use_fonts(folder: Path) -> None:
     try:
         found = _fonts_in(folder)
     except OSError as error:
-        raise BadSetting("--font-dir", str(folder), f"it cannot be read ({error.strerror}); name a folder") from error
+        raise BadSetting(f"--font-dir={folder}", f"it cannot be read ({error.strerror}); name a folder") from error
     if not found:
-        raise BadSetting("--font-dir", str(folder), f"it holds no font; fonts end with {', '.join(SUFFIXES)}")
+        raise BadSetting(f"--font-dir={folder}", f"it holds no font; fonts end with {', '.join(SUFFIXES)}")
     for file in found.values():
         try:
             ImageFont.truetype(file, 10)
         except OSError as error:
-            raise BadSetting("--font-dir", str(folder), f"{file.name} is no font: {error}") from error
+            raise BadSetting(f"--font-dir={folder}", f"{file.name} is no font: {error}") from error
     _FOLDERS.append(folder)
     _files.cache_clear()
 

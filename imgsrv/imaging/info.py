@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from imgsrv.allowed import closest
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.decode import Header, decode, read_header
@@ -16,7 +17,6 @@ from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.plan import DecodePlan, plan_glimpse
 from imgsrv.imaging.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.timing import read_durations
-from imgsrv.imaging.validation import closest
 
 OWNER = "info"
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
+from imgsrv.allowed import closest
 from imgsrv.errors import BadPipeline, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.picture import Picture
 from imgsrv.imaging.registry import Arguments, Operation
-from imgsrv.imaging.validation import closest, validate
+from imgsrv.imaging.validation import validate
 
 MAX_STEPS = 32
 

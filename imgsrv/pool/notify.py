@@ -32,7 +32,7 @@ class Notifier:
         self, address: str, watchdog_s: float | None = None, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
         if not address.startswith(("/", ABSTRACT)):
-            raise BadSetting("environment NOTIFY_SOCKET", address, "it is neither a path nor begins with @")
+            raise BadSetting(f"NOTIFY_SOCKET={address}", "it is neither a path nor begins with @")
         self._address = "\0" + address[1:] if address.startswith(ABSTRACT) else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from falcon.asgi import Request, Response
 
+from imgsrv.allowed import closest
 from imgsrv.errors import (
     BadOutputs,
     InvalidParameter,
@@ -22,7 +23,6 @@ from imgsrv.errors import (
 from imgsrv.imaging.archive import ARCHIVES
 from imgsrv.imaging.job import Place
 from imgsrv.imaging.pipeline import Pipeline
-from imgsrv.imaging.validation import closest
 from imgsrv.imaging.variants import LONGEST_OUTPUTS, Variant, naming, parse_variants, variants_of_widths
 from imgsrv.web.accept import prefers
 from imgsrv.web.body import Body

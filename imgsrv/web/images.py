@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from falcon.asgi import Request, Response
 
+from imgsrv.allowed import closest
 from imgsrv.config import Settings
 from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
 from imgsrv.imaging.batch import BatchReport
@@ -27,7 +28,7 @@ from imgsrv.imaging.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.imaging.placeholders import media_type_of
 from imgsrv.imaging.process import Report
 from imgsrv.imaging.suiting import Offers
-from imgsrv.imaging.validation import closest, validate
+from imgsrv.imaging.validation import validate
 from imgsrv.imaging.variants import Variant
 from imgsrv.observe.board import Row
 from imgsrv.resources import needing

@@ -11,6 +11,7 @@ from typing import Any
 import falcon
 import falcon.asgi
 
+from imgsrv.allowed import closest
 from imgsrv.errors import (
     ClientGone,
     ImgsrvError,
@@ -22,7 +23,6 @@ from imgsrv.errors import (
     WrongMethod,
 )
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.validation import closest
 from imgsrv.observe.logs import get_logger
 
 MEDIA_TYPE = "application/problem+json"

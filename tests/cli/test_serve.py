@@ -106,7 +106,7 @@ def test_a_wrong_command_line_ends_with_status_2(
 
 def test_a_wrong_setting_ends_with_status_2_before_anything_is_started(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--workers", "0"]) == 2
-    assert capsys.readouterr().err.startswith("imgsrv: workers from flag --workers: '0'")
+    assert capsys.readouterr().err.startswith("imgsrv: --workers=0: it must be max or auto")
 
 
 def test_an_address_that_cannot_be_listened_on_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

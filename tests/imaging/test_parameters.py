@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from imgsrv.allowed import describe_allowed
 from imgsrv.errors import (
     BadRequest,
     InvalidParameter,
@@ -19,7 +20,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import OWNER, Output
 from imgsrv.imaging.parameters import Colour, gravity_point, parse_colour
 from imgsrv.imaging.pipeline import make_step, parse_pipeline
-from imgsrv.imaging.validation import describe_allowed, validate
+from imgsrv.imaging.validation import validate
 
 NEEDED = {
     "resize": {"width": "5"},
@@ -108,9 +109,9 @@ def test_a_value_outside_of_the_bounds_is_refused_and_the_bounds_are_named(row: 
     name, parameter, low, high, is_whole = row
     step = 1 if is_whole else 0.001
 
-    assert f"{low:g}" in refusal(name, parameter, f"{low - step}").allowed
+    assert f"{low:.15g}" in refusal(name, parameter, f"{low - step}").allowed
     if high != float("inf"):
-        assert f"from {low:g} to {high:g}" in str(refusal(name, parameter, f"{high + step}"))
+        assert f"from {low:.15g} to {high:.15g}" in str(refusal(name, parameter, f"{high + step}"))
 
 
 @pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "1e999", "abc", "", "1,5", "0x10", "true", "1 2"])
@@ -191,7 +192,7 @@ def test_what_is_allowed_is_said_with_bounds_choices_or_an_example(row: Paramete
     said = describe_allowed(row[2])
     for option in row[2].get("anyOf", [row[2]]):
         for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"):
-            assert bound not in option or f"{option[bound]:g}" in said
+            assert bound not in option or f"{option[bound]:.15g}" in said
         for choice in option.get("enum", ()):
             assert choice in said
         is_free = option.get("type") == "string" and "enum" not in option

@@ -174,5 +174,5 @@ def test_nobody_at_the_other_end_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(BadSetting, match="NOTIFY_SOCKET: it is neither a path nor begins with @"):
+    with pytest.raises(BadSetting, match=r"NOTIFY_SOCKET=notify\.sock: it is neither a path nor begins with @"):
         Notifier("notify.sock")

@@ -109,7 +109,7 @@ def test_a_reload_takes_a_new_configuration(tmp_path: Path) -> None:
     ("text", "told"),
     [
         pytest.param("worker = 1\n", "there is no such setting; did you mean workers?", id="unknown-setting"),
-        pytest.param("drain_s = -1\n", "drain_s from file", id="bad-value"),
+        pytest.param("drain_s = -1\n", "drain_s = -1 in ", id="bad-value"),
         pytest.param("workers = [\n", "it is not valid TOML", id="no-toml"),
         pytest.param('host = "0.0.0.0"\n', "host is '127.0.0.1' and would be '0.0.0.0': that takes", id="another-host"),
     ],

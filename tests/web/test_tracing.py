@@ -183,11 +183,11 @@ def test_without_the_extra_the_start_is_refused_with_what_brings_it(
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     monkeypatch.setattr("imgsrv.values.find_spec", lambda _name: None)
     assert run(["serve", "--port=0", "--otel-endpoint=http://127.0.0.1:4318"]) == 2
-    assert "otel_endpoint from flag --otel-endpoint" in (said := capsys.readouterr().err)
+    assert "--otel-endpoint=" in (said := capsys.readouterr().err)
     assert "traces need the extra `otel`: pip install 'imgsrv[otel]'" in said
 
 
 @pytest.mark.parametrize("url", ["localhost:4318", "grpc://a:4317", "http://", "http://a:99999", "http://a/?x=1"])
 def test_an_address_that_is_no_collectors_is_refused(url: str) -> None:
-    with pytest.raises(BadSetting, match="otel_endpoint"):
+    with pytest.raises(BadSetting, match=r"^--otel-endpoint="):
         load_configuration({"otel_endpoint": url})
