@@ -66,9 +66,19 @@ def test_edges_can_be_fractions() -> None:
         ("width=50,height=5,fit=fill,min_height=8", (50, 8)),
         ("width=500,dpr=2", (200, 40)),
         ("width=500,enlarge=true,dpr=0.5", (250, 50)),
+        ("min_width=300,enlarge=true", (300, 60)),
+        ("max_width=50", (50, 10)),
+        ("max_width=500", (200, 40)),
+        ("max_width=60,max_height=10", (50, 10)),
+        ("max_width=30,dpr=2", (60, 12)),
+        ("width=50,height=20,fit=outside,max_width=70", (70, 14)),
+        ("width=50,height=30,fit=fill,max_height=8", (50, 8)),
+        ("max_width=30,fit=fill", (30, 40)),
+        ("max_width=50,min_height=20", (100, 20)),
+        ("max_width=50,min_height=20,fit=fill", (50, 40)),
     ],
 )
-def test_density_and_least_sides_say_the_size(parameters: str, size: tuple[int, int]) -> None:
+def test_density_and_least_and_most_sides_say_the_size(parameters: str, size: tuple[int, int]) -> None:
     assert result(RAMP, f"resize:{parameters}").size == size
 
 
@@ -78,7 +88,9 @@ def test_density_and_least_sides_say_the_size(parameters: str, size: tuple[int, 
         ("resize:width=9,focus_x=0.5", "fit=cover"),
         ("resize:width=9,height=9,fit=cover,focus_x=0.5,gravity=north", "leave one of them out"),
         ("resize:width=9,height=9,fit=contain,min_width=9", "no use for min_width"),
+        ("resize:width=9,height=9,fit=cover,max_height=9", "no use for .*max_height"),
         ("resize:width=30000,dpr=2", "32768"),
+        ("resize:max_width=30000,dpr=2", "32768"),
         ("resize:width=9,kernel=hamming,linear=true", "another kernel or leave linear out"),
         ("crop", "width, height or aspect is needed"),
         ("crop:width=9,height=9,aspect=1", "leave one of them out"),

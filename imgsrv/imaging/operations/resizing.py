@@ -30,6 +30,14 @@ LeastWidth = Annotated[
     Side | None, Field(description="The scale is at least what gives this width, even where `inside` asks for less.")
 ]
 LeastHeight = Annotated[Side | None, Field(description="The same for the height.")]
+MostWidth = Annotated[
+    Side | None,
+    Field(
+        description="The scale is at most what gives this width, even where `outside` asks for more; where the least "
+        "sides contradict it, they count."
+    ),
+]
+MostHeight = Annotated[Side | None, Field(description="The same for the height.")]
 Density = Annotated[float, Field(ge=0.1, le=10, description="Device pixels for each pixel: multiplies all sides.")]
 
 
@@ -44,6 +52,8 @@ class _Wish:
     dpr: float = 1.0
     min_width: int | None = None
     min_height: int | None = None
+    max_width: int | None = None
+    max_height: int | None = None
 
     @classmethod
     def of(cls, arguments: Any) -> _Wish:
@@ -62,24 +72,30 @@ class _Wish:
 
     def scaled_size(self, before: Size) -> Size:
         """The size of the whole picture after scaling, before any cropping or padding."""
-        most = math.inf if self.enlarge else 1.0
-        factors = [side / have for side, have in zip(self.box, before, strict=True) if side is not None]
-        least = (self._dense(self.min_width), self._dense(self.min_height))
+        own = math.inf if self.enlarge else 1.0
+        wanted = self._factors(before, self.width, self.height, none=0.0)
+        least = self._factors(before, self.min_width, self.min_height, none=0.0)
+        most = self._factors(before, self.max_width, self.max_height, none=math.inf)
         if self.fit == "fill":
             sides = (
-                have if side is None and floor is None else min(max(side or have, floor or 1), have * most)
-                for side, floor, have in zip(self.box, least, before, strict=True)
+                have * min(max(min(factor or 1.0, upper), lower), own)
+                for have, factor, lower, upper in zip(before, wanted, least, most, strict=True)
             )
             return _rounded(*sides)
-        floors = [side / have for side, have in zip(least, before, strict=True) if side is not None]
-        wanted = max(factors) if self.fit in ("cover", "outside") else min(factors)
-        scale = min(max(wanted, *floors) if floors else wanted, most)
+        given = [factor for factor in wanted if factor] or [1.0]
+        scale = max(given) if self.fit in ("cover", "outside") else min(given)
+        scale = min(max(min(scale, *most), *least), own)
         return _rounded(before[0] * scale, before[1] * scale)
 
     def result_size(self, before: Size) -> Size:
         if self.canvas is None:
             return self.scaled_size(before)
         return self.canvas if self.fit == "contain" else _covered_size(self.scaled_size(before), self.canvas)
+
+    def _factors(self, before: Size, width: int | None, height: int | None, *, none: float) -> tuple[float, float]:
+        """What each side is multiplied by to become what is given; `none` where nothing is."""
+        across, down = self._dense(width), self._dense(height)
+        return across / before[0] if across else none, down / before[1] if down else none
 
     def _dense(self, side: int | None) -> int | None:
         return None if side is None else max(1, math.floor(side * self.dpr + 0.5))
@@ -107,19 +123,23 @@ def _cover_box(before: Size, after: Size, point: Point) -> Box:
 
 
 def _check(arguments: Any) -> None:
-    if arguments.width is None and arguments.height is None:
-        raise ValueError("width or height is needed; give one of them or both")
+    sides = (arguments.width, arguments.height)
+    bounds = (arguments.min_width, arguments.min_height, arguments.max_width, arguments.max_height)
+    longest = max((side for side in sides + bounds if side is not None), default=0)
+    if not longest:
+        raise ValueError("width or height is needed, or max_width or max_height; give one of them or more")
     if arguments.fit != "cover" and (has_focus(arguments) or arguments.gravity == "smart"):
         raise ValueError(
             "focus_x, focus_y and gravity=smart choose what fit=cover keeps; no other fit cuts anything off"
         )
     check_focus(arguments)
-    has_least = arguments.min_width is not None or arguments.min_height is not None
-    if has_least and arguments.fit in ("cover", "contain"):
-        raise ValueError(f"fit={arguments.fit} has no use for min_width and min_height; its width and height are exact")
+    if any(bounds) and arguments.fit in ("cover", "contain"):
+        raise ValueError(
+            f"fit={arguments.fit} has no use for min_width, min_height, max_width and max_height; "
+            "its width and height are exact"
+        )
     if arguments.linear and arguments.kernel == "hamming":
         raise ValueError("kernel=hamming does not mix light; choose another kernel or leave linear out")
-    longest = max(arguments.width or 0, arguments.height or 0, arguments.min_width or 0, arguments.min_height or 0)
     if longest * arguments.dpr > MAX_SIDE:
         raise ValueError(f"{longest} pixels at dpr={arguments.dpr:g} is more than the {MAX_SIDE} a side may have")
 
@@ -164,6 +184,8 @@ def resize(
     dpr: Density = 1.0,
     min_width: LeastWidth = None,
     min_height: LeastHeight = None,
+    max_width: MostWidth = None,
+    max_height: MostHeight = None,
     linear: Annotated[bool, Field(description="Mix light rather than levels: small lights stay bright.")] = False,
 ) -> Frame:
     """Change the size; one side alone keeps the proportions.
@@ -171,7 +193,7 @@ def resize(
     A picture is never enlarged unless `enlarge` is true: `inside`, `outside` and `fill` stop at its own size,
     `cover` keeps the wanted shape at the largest size the picture has, `contain` keeps the canvas and centres it.
     """
-    wish = _Wish(width, height, fit, enlarge, dpr, min_width, min_height)
+    wish = _Wish(width, height, fit, enlarge, dpr, min_width, min_height, max_width, max_height)
     after = wish.result_size(source.size)
     if wish.canvas and fit == "cover":
         box = source.part(_cover_box(source.size, after, point))
