@@ -7,6 +7,8 @@ Pillow.
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from typing import IO, BinaryIO
 
 import deflate
@@ -14,10 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
+from imgsrv.imaging.arrays import bands
 from imgsrv.imaging.picture import Frame
 
 MOST_BYTES = 64 << 20
 """Largest picture that is worked on whole; Pillow works in pieces and takes no second copy."""
+
+PEEKED_ROWS, PEEKED_BYTES = 16, 65_536
+"""What is unpacked to see whether rows are filtered, and packed bytes that are looked at for it."""
+
+CHECKSUM_BYTES = 4
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -39,32 +47,54 @@ Rows = NDArray[np.uint8]
 def read_pixels(image: Image.Image) -> Frame | None:
     """The pixels of an opened PNG whose rows are plain and not filtered; None where Pillow has to read it.
 
-    3 ms instead of 11 ms for 3 megapixels of RGBA.  Whatever is wrong with the file is Pillow's to find and to say.
+    3 ms instead of 11 ms for 3 megapixels of RGBA.  What else is wrong with the file is Pillow's to find and to say.
+    Raises SyntaxError, as Pillow does, for a chunk of pixels whose checksum is wrong; Pillow does not look.
     """
-    if not isinstance(image, PngImagePlugin.PngImageFile) or image.mode not in COLOUR_TYPES or len(image.tile) != 1:
+    if not isinstance(image, PngImagePlugin.PngImageFile) or len(image.tile) != 1 or image.fp is None:
         return None
     codec, box, start, raw_mode = image.tile[0][:4]
     row_bytes = 1 + image.width * len(image.getbands())
     size = row_bytes * image.height
-    if (codec, box, raw_mode) != ("zip", (0, 0, *image.size), image.mode) or size > MOST_BYTES:
+    if image.is_animated or codec != "zip" or box != (0, 0, *image.size):
         return None
     # Interlaced rows are shorter; of a single colour that is transparent decode() makes alpha, from Pillow's image.
-    if image.is_animated or image.info.get("interlace") or "transparency" in image.info or image.fp is None:
+    is_plain = image.mode == raw_mode in COLOUR_TYPES and not {"interlace", "transparency"} & image.info.keys()
+    if not is_plain or size > MOST_BYTES:
+        for _data in _chunks(image.fp, start):
+            pass
         return None
-    rows = _inflated(_compressed(image.fp, start), size)
+    data = b"".join(_chunks(image.fp, start))
+    if _is_filtered(data, row_bytes):
+        return None
+    rows = _inflated(data, size)
     if rows is None or any(rows[::row_bytes]):
         return None
     return Image.frombytes(image.mode, image.size, memoryview(rows)[1:], "raw", image.mode, row_bytes)
 
 
-def _compressed(file: IO[bytes], start: int) -> bytes:
-    """The data of all IDAT chunks.  start: of the first one's data."""
+def _chunks(file: IO[bytes], start: int) -> Iterator[bytes]:
+    """The data of each IDAT chunk.  start: of the first one's data.  Raises SyntaxError for a wrong checksum."""
     file.seek(start - 8)
-    parts = []
     while (head := file.read(8))[4:] == b"IDAT":
-        parts.append(file.read(int.from_bytes(head[:4], "big")))
-        file.read(4)
-    return b"".join(parts)
+        data, checksum = file.read(int.from_bytes(head[:4], "big")), file.read(4)
+        # What ends too early is for Pillow to say.
+        if len(checksum) == CHECKSUM_BYTES and _checksum(b"IDAT", data) != checksum:
+            raise SyntaxError("the checksum of its pixels is wrong: they are not what was written")
+        yield data
+
+
+def _checksum(kind: bytes, data: bytes | bytearray) -> bytes:
+    """That of a chunk."""
+    return deflate.crc32(data, deflate.crc32(kind)).to_bytes(CHECKSUM_BYTES, "big")
+
+
+def _is_filtered(data: bytes, row_bytes: int) -> bool:
+    """Whether one of the first rows has a filter, or cannot be read; few files have none on some rows only."""
+    try:
+        first = zlib.decompressobj().decompress(data[:PEEKED_BYTES], PEEKED_ROWS * row_bytes)
+    except zlib.error:
+        return True
+    return any(first[::row_bytes])
 
 
 def _inflated(data: bytes, size: int) -> bytearray | None:
@@ -91,33 +121,53 @@ def write(frame: Frame, file: BinaryIO, level: int) -> None:
 
     3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.
     """
-    channels = len(frame.getbands())
-    pixels = np.asarray(frame).reshape(frame.height, frame.width * channels)
-    rows = _filtered(pixels, channels, _best_filter(pixels, channels))
     header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes((8, COLOUR_TYPES[frame.mode], 0, 0, 0))
     file.write(SIGNATURE)
-    for kind, data in ((b"IHDR", header), (b"IDAT", deflate.zlib_compress(rows, level)), (b"IEND", b"")):
-        file.write(len(data).to_bytes(4, "big") + kind)
-        file.write(data)
-        file.write(deflate.crc32(data, deflate.crc32(kind)).to_bytes(4, "big"))
+    _write_chunk(file, b"IHDR", header)
+    _write_chunk(file, b"IDAT", deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
+    _write_chunk(file, b"IEND", b"")
 
 
-def _best_filter(pixels: Rows, channels: int) -> int:
+def _write_chunk(file: BinaryIO, kind: bytes, data: bytes | bytearray) -> None:
+    file.write(len(data).to_bytes(4, "big") + kind)
+    file.write(data)
+    file.write(_checksum(kind, data))
+
+
+def _best_filter(frame: Frame) -> int:
     """The number of the filter that makes bands of rows, spread over the picture, smallest.
 
     Within 5 % of the best of all filters, and of Pillow's choice for each row, on photographs and drawings.
     """
-    height = len(pixels)
+    height = frame.height
     tops = range(0, height, max(TRIAL_ROWS, height // TRIAL_BANDS))
+    trials = [_pixels(frame, top, min(top + TRIAL_ROWS, height)) for top in tops]
+    channels = len(frame.getbands())
     sizes = []
     for number in range(len(_FILTERS)):
-        trial = np.concatenate([_filtered(pixels[top : top + TRIAL_ROWS], channels, number) for top in tops])
+        trial = np.concatenate([_filtered(pixels, channels, number) for pixels in trials])
         sizes.append(len(deflate.zlib_compress(trial, TRIAL_LEVEL)))
     return sizes.index(min(sizes))
 
 
+def _rows(frame: Frame, number: int) -> Rows:
+    """All rows with the filter, made band by band: none but the result is as large as the picture."""
+    channels = len(frame.getbands())
+    rows = np.empty((frame.height, frame.width * channels + 1), np.uint8)
+    for band in bands(frame.height, frame.width):
+        # The row above counts too.
+        top = max(0, band.start - 1)
+        rows[band] = _filtered(_pixels(frame, top, band.stop), channels, number)[band.start - top :]
+    return rows
+
+
+def _pixels(frame: Frame, top: int, bottom: int) -> Rows:
+    """The bytes of so many rows."""
+    return np.asarray(frame.crop((0, top, frame.width, bottom))).reshape(bottom - top, -1)
+
+
 def _filtered(pixels: Rows, channels: int, number: int) -> Rows:
-    """The rows with the filter's number before each."""
+    """The rows with the filter's number before each, the first one as if nothing were above it."""
     rows = np.empty((len(pixels), pixels.shape[1] + 1), np.uint8)
     rows[:, 0] = number
     _FILTERS[number](pixels, channels, rows[:, 1:])

@@ -35,6 +35,11 @@ MOST_ELEMENTS = 100_000
 CPU_S = 8
 """Longest computing for one drawing."""
 
+WALL_S = 60
+"""Longest wait for one drawing, on a machine that has other things to do."""
+
+TOO_MUCH = "it takes too much time or memory to draw"
+
 MOST_ENTITIES = 64
 """Some editors write a dozen for the addresses of namespaces."""
 
@@ -213,13 +218,17 @@ def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
     order = {"size": size, "scale": scale, "fonts": drawing_fonts(), "cpu_s": CPU_S}
     command = [sys.executable, "-I", "-m", "imgsrv.imaging.drawer", json.dumps(order)]
     try:
-        done = subprocess.run(command, input=drawing.text.encode(), capture_output=True, check=False)  # noqa: S603  no shell, and nothing of a client's among the words
+        done = subprocess.run(  # noqa: S603  no shell, and nothing of a client's among the words
+            command, input=drawing.text.encode(), capture_output=True, check=False, timeout=WALL_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Undecodable(NAME, TOO_MUCH) from error
     except OSError as error:
         # Not the drawing's fault, which an OSError would be taken for.
         raise MemoryError("no process for a drawing") from error
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode > 0 else []
-        raise Undecodable(NAME, reason[-1] if reason else "it takes too much time or memory to draw")
+        raise Undecodable(NAME, reason[-1] if reason else TOO_MUCH)
     return Image.open(io.BytesIO(done.stdout), formats=["PNG"]).convert("RGBA")
 
 

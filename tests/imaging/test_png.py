@@ -10,7 +10,8 @@ import pytest
 from pictures import encoded, opened, run, sample
 from PIL import Image, PngImagePlugin
 
-from imgsrv.imaging import png
+from imgsrv.errors import Undecodable
+from imgsrv.imaging import arrays, png
 from imgsrv.imaging.png import read_pixels
 
 SIZES = [(1, 1), (1, 7), (3, 1), (33, 5), (150, 100)]
@@ -106,6 +107,33 @@ def test_a_transparent_colour_is_left_to_pillow() -> None:
     file = io.BytesIO()
     image.save(file, "PNG", transparency=(255, 0, 0))
     assert opened(run(file.getvalue())).convert("RGBA").getpixel((4, 4)) == (255, 0, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_picture_of_many_bands_is_written_as_one_of_a_single_band(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    image, files = picture_of(mode, (150, 100)), []
+    for most in (10**6, 1000):
+        monkeypatch.setattr(arrays, "BAND_PIXELS", most)
+        files.append(io.BytesIO())
+        png.write(image, files[-1], 6)
+    assert files[0].getvalue() == files[1].getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(saved("RGB"), id="filtered"),
+        pytest.param(unfiltered(picture_of("RGB", (20, 10))), id="not-filtered"),
+        pytest.param(saved("P"), id="palette"),
+        pytest.param(saved("I;16"), id="16-bits"),
+    ],
+)
+def test_pixels_with_a_wrong_checksum_are_refused(data: bytes) -> None:
+    end = data.index(b"IEND") - 4
+    changed = data[: end - 4] + bytes(4) + data[end:]
+    assert opened(data).size == opened(changed).size
+    with pytest.raises(Undecodable, match="the checksum of its pixels is wrong"):
+        run(changed)
 
 
 @pytest.mark.parametrize("height", [29, 31])

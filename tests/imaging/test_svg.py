@@ -267,3 +267,9 @@ def test_a_drawing_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_drawing_that_is_cut_off_is_refused(share: float) -> None:
     data = corpus("odd/Commons-logo.svg")
     assert "no well-formed XML" in refused(data[: int(len(data) * share)])
+
+
+def test_a_drawing_that_is_waited_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgsrv.imaging.svg.WALL_S", 0.001)
+
+    assert "takes too much time or memory" in refused(svg(HALVES))
