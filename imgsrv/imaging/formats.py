@@ -61,6 +61,7 @@ def _jpeg(output: Output) -> Mapping[str, Any]:
         "quality": output.quality,
         "subsampling": output.subsampling,
         "progressive": output.progressive,
+        "optimize": None if output.effort is None else output.effort > 0,
     }
 
 
@@ -128,8 +129,8 @@ def _plain(_output: Output) -> Mapping[str, Any]:
 
 KNOWN: dict[str, Format] = {
     "jpeg": Format(
-        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "progressive", "subsampling", "icc"), _jpeg,
-        has_alpha=False, max_side=65_500,
+        "JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg"), ("quality", "effort", "progressive", "subsampling", "icc"),
+        _jpeg, has_alpha=False, max_side=65_500,
     ),
     "png": Format("PNG", "PNG", "image/png", (".png", ".apng"), ("effort", "colours", "icc"), _png, has_animation=True),
     "webp": Format(

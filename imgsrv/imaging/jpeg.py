@@ -24,10 +24,12 @@ BLOCK, MARKERS_BYTES = 16, 65_536
 
 
 def write(frame: Frame, file: BinaryIO, options: Mapping[str, Any]) -> None:
-    """Write the frame.  options: of Pillow."""
-    is_optimized = options["progressive"] or frame.width * frame.height <= OPTIMIZED_PIXELS
+    """Write the frame.  options: of Pillow; with `optimize` None where the size is to decide it."""
+    is_optimized = options["optimize"]
+    if is_optimized is None:
+        is_optimized = frame.width * frame.height <= OPTIMIZED_PIXELS
     with _room_for(frame, sum(len(value) for value in options.values() if isinstance(value, bytes))):
-        frame.save(file, "JPEG", **options, optimize=is_optimized)
+        frame.save(file, "JPEG", **{**options, "optimize": is_optimized or options["progressive"]})
 
 
 @contextmanager

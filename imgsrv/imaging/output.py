@@ -53,7 +53,8 @@ class Output(BaseModel):
         Field(
             ge=0,
             le=EFFORT_STEPS,
-            description="Time spent to make the file smaller, 9 is most.  Default: of WebP 3, of AVIF 2.",
+            description="Time spent to make the file smaller, 9 is most.  Default: of WebP 3, of AVIF 2.  From 1 on a "
+            "JPEG has optimised tables, which small ones have anyway.",
         ),
     ] = None
     progressive: Annotated[

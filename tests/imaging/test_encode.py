@@ -109,15 +109,25 @@ def test_noise_that_is_larger_than_its_pixels_is_a_jpeg_all_the_same(
     assert opened(run(data, format="jpeg", **output)).size == size
 
 
-@pytest.mark.parametrize(("size", "has_own_tables"), [((500, 500), True), ((600, 600), False)])
-def test_a_small_jpeg_gets_tables_of_its_own(
+@pytest.mark.parametrize(
+    ("size", "effort", "has_own_tables"),
+    [
+        ((500, 500), None, True),
+        ((600, 600), None, False),
+        ((500, 500), 0, False),
+        ((600, 600), 1, True),
+    ],
+)
+def test_a_small_jpeg_gets_tables_of_its_own_and_a_large_one_for_an_effort(
     size: tuple[int, int],
+    effort: int | None,
     has_own_tables: bool,  # noqa: FBT001  a table row
 ) -> None:
     image = sample("chelsea.png").resize(size)
     alike = encoded(image, "JPEG", quality=80, subsampling="4:2:0", optimize=has_own_tables)
+    output: dict[str, Any] = {} if effort is None else {"effort": effort}
 
-    assert len(run(encoded(image), format="jpeg", quality=80)) == len(alike)
+    assert len(run(encoded(image), format="jpeg", quality=80, **output)) == len(alike)
 
 
 @pytest.mark.parametrize("name", [name for name, form in WRITTEN.items() if not form.has_alpha])

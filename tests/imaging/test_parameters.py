@@ -329,7 +329,7 @@ def test_output_parameters_are_checked(given: dict[str, str], error: str) -> Non
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("png", "quality"), ("png", "lossless"), ("jpeg", "lossless"), ("jpeg", "effort"), ("gif", "quality"),
+        ("png", "quality"), ("png", "lossless"), ("jpeg", "lossless"), ("gif", "effort"), ("gif", "quality"),
         ("webp", "progressive"), ("avif", "progressive"), ("bmp", "effort"), ("tiff", "quality"), ("jp2", "effort"),
     ],
 )  # fmt: skip
