@@ -263,7 +263,10 @@ class WrongMethod(ImgsrvError):
     allowed: list[str]
 
     def __str__(self) -> str:
-        return f"{self.path} does not answer {self.method}; it answers {joined(self.allowed)}"
+        how = "POST a picture to it, for example with curl --data-binary @photo.jpg"
+        where = "POST a picture to a route such as /resize?width=800"
+        hint = how if "POST" in self.allowed else where
+        return f"{self.path} does not answer {self.method}; it answers {joined(self.allowed)}; {hint}"
 
 
 # ---- 408, 413, 431: how the request arrived ----------------------------------------------------------

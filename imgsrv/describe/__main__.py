@@ -14,6 +14,7 @@ from imgsrv.describe.markdown import (
     included_table,
     operations_list,
     output_table,
+    routes_table,
     settings_table,
 )
 from imgsrv.describe.readme import render, stale_sections
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None, more: Mapping[str, str] | None 
 def sections() -> dict[str, str]:
     """Every section that a file may ask for, by name."""
     return {
+        "routes": routes_table(),
         "operations": operations_list(),
         "formats": formats_table(),
         "output": output_table(),

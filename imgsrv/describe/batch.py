@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgsrv.describe.parameters import parameters_of
+from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.archive import ARCHIVES
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.variants import MOST_VARIANTS, SAFE_NAME
@@ -27,7 +28,7 @@ def batch_route(output: Sequence[Json], headers: Json, refusals: Json) -> Json:
     return {
         "operationId": "batch",
         "tags": ["pipeline"],
-        "summary": "Several outputs of one picture, decoded once, in one answer.",
+        "summary": ROUTES["/batch"].summary,
         "description": DETAILS,
         "parameters": [*_own(), *output],
         "requestBody": _body(),

@@ -10,6 +10,7 @@ from imgsrv.config import environment_name, flag_name
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
+from imgsrv.describe.routes import all_routes
 from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
@@ -69,6 +70,12 @@ def settings_table(settings: type[BaseModel]) -> str:
         for one in parameters_of(settings)
     ]
     return table(("flag", "environment variable", "default", "meaning"), rows)
+
+
+def routes_table() -> str:
+    """Every route, with a call of it."""
+    rows = [(f"`{row.method} {row.path}{row.query}`", row.summary) for row in all_routes()]
+    return table(("request", "answer"), rows)
 
 
 def included_table() -> str:

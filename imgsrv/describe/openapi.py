@@ -10,6 +10,7 @@ from imgsrv.describe.examples import example_of
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
+from imgsrv.describe.routes import ROUTES, SUMMARY
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import ALL, INCLUDES
@@ -84,15 +85,12 @@ def openapi(version: str) -> Json:
         "info": {
             "title": "imgsrv",
             "version": version,
-            "summary": "POST a picture, get it back processed.",
+            "summary": SUMMARY,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": {
             **{f"/{row.name}": {"post": _operation_route(row)} for row in OPERATIONS.values()},
-            "/pipeline": {"post": _pipeline_route()},
-            "/batch": {"post": _batch_route()},
-            "/info": {"post": _info_route()},
-            **{path: {"get": route} for path, route in _pages().items()},
+            **{path: {ROUTES[path].method.lower(): route} for path, route in _routes().items()},
         },
         "components": {
             "schemas": {"Problem": _problem_schema(), "Info": _info_schema()}
@@ -106,6 +104,10 @@ def openapi(version: str) -> Json:
 
 
 # ---- routes ------------------------------------------------------------------------------------------
+
+
+def _routes() -> Mapping[str, Json]:
+    return {"/pipeline": _pipeline_route(), "/batch": _batch_route(), "/info": _info_route(), **_pages()}
 
 
 def _operation_route(operation: Operation) -> Json:
@@ -130,9 +132,7 @@ def _pipeline_route() -> Json:
         | examples,
     }
     output = [_query(parameter) for parameter in parameters_of(Output)]
-    return _picture_route(
-        "pipeline", "Several operations, decoded once and encoded once.", "", [steps, *output], tag="pipeline"
-    )
+    return _picture_route("pipeline", ROUTES["/pipeline"].summary, "", [steps, *output], tag="pipeline")
 
 
 def _batch_route() -> Json:
@@ -149,7 +149,7 @@ def _info_route() -> Json:
     return {
         "operationId": "info",
         "tags": ["pictures"],
-        "summary": "Say what a picture is, from its header, and what else `include` names.",
+        "summary": ROUTES["/info"].summary,
         "parameters": [_include()],
         "requestBody": _body(),
         "responses": {"200": answer, **_refusals()},
@@ -183,13 +183,14 @@ def _pages() -> Mapping[str, Json]:
     status = {"application/json": {"schema": _object({"status": {"type": "string"}})}}
     document = {"application/json": {"schema": {"type": "object"}}}
     text = {"text/plain": {"schema": {"type": "string"}}}
-    stopping = {"503": {"description": "The server stops; send work elsewhere.", "content": status}}
+    stopping = {"503": {"description": "It stops or is saturated; send work elsewhere.", "content": status}}
     return {
-        "/operations": _page("operations", "The catalogue of operations, formats and output parameters.", document),
-        "/openapi.json": _page("openapi", "This description.", document),
-        "/healthz": _page("healthz", "Alive.", status),
-        "/readyz": _page("readyz", "Ready to take work.", status, stopping),
-        "/metrics": _page("metrics", "Metrics of the whole pool, as Prometheus text.", text),
+        "/": _page("/", "index", document),
+        "/operations": _page("/operations", "operations", document),
+        "/openapi.json": _page("/openapi.json", "openapi", document),
+        "/healthz": _page("/healthz", "healthz", status),
+        "/readyz": _page("/readyz", "readyz", status, stopping),
+        "/metrics": _page("/metrics", "metrics", text),
     }
 
 
@@ -212,7 +213,8 @@ def _picture_route(
     }
 
 
-def _page(name: str, summary: str, content: Json, more: Mapping[str, Json] | None = None) -> Json:
+def _page(path: str, name: str, content: Json, more: Mapping[str, Json] | None = None) -> Json:
+    summary = ROUTES[path].summary
     answer = {"description": summary, "content": content}
     return {"operationId": name, "tags": ["server"], "summary": summary, "responses": {"200": answer, **(more or {})}}
 

@@ -8,6 +8,7 @@ import falcon.asgi
 
 from imgsrv import __version__
 from imgsrv.config import Settings
+from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.board import Board, Row
@@ -37,14 +38,17 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     services = Services(settings, limits, exchange, admission, row)
     for name in OPERATIONS:
         app.add_route(f"/{name}", OperationRoute(services, name))
-    app.add_route("/pipeline", PipelineRoute(services))
-    app.add_route("/batch", BatchRoute(services))
-    app.add_route("/info", InfoRoute(services))
-    for path, page in documents().items():
-        app.add_route(path, page)
-    app.add_route("/healthz", HealthPage())
-    app.add_route("/readyz", ReadyPage(is_draining, admission.is_saturated))
-    app.add_route("/metrics", MetricsPage(lambda: render_metrics(board, exchange, __version__, settings.max_queue)))
+    resources = {
+        "/pipeline": PipelineRoute(services),
+        "/batch": BatchRoute(services),
+        "/info": InfoRoute(services),
+        **documents(),
+        "/healthz": HealthPage(),
+        "/readyz": ReadyPage(is_draining, admission.is_saturated),
+        "/metrics": MetricsPage(lambda: render_metrics(board, exchange, __version__, settings.max_queue)),
+    }
+    for path in ROUTES:
+        app.add_route(path, resources[path])
     add_handlers(app)
     tracing = make_tracing(settings, log)
     gate = Gate(app, row, log, Proxies(settings.trusted_proxies), tracing, logs_access=settings.access_log)

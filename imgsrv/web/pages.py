@@ -1,4 +1,4 @@
-"""GET: the catalogue, the API's description, health and metrics.  None of them is ever queued."""
+"""GET: what this is, the catalogue, the API's description, health and metrics.  None of them is ever queued."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from falcon.asgi import Request, Response
 from imgsrv import __version__
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.openapi import openapi
+from imgsrv.describe.routes import index
 from imgsrv.observe.metrics import CONTENT_TYPE
 
 
@@ -68,5 +69,9 @@ class MetricsPage:
 
 
 def documents() -> dict[str, JsonPage]:
-    """The pages that are generated from the tables of operations and formats, by their path."""
-    return {"/operations": JsonPage(catalogue()), "/openapi.json": JsonPage(openapi(__version__))}
+    """The pages that are generated from the tables of routes, operations and formats, by their path."""
+    return {
+        "/": JsonPage(index(__version__)),
+        "/operations": JsonPage(catalogue()),
+        "/openapi.json": JsonPage(openapi(__version__)),
+    }

@@ -12,6 +12,7 @@ import falcon
 import falcon.asgi
 
 from imgsrv.allowed import closest
+from imgsrv.describe.routes import names
 from imgsrv.errors import (
     ClientGone,
     ImgsrvError,
@@ -32,8 +33,6 @@ FAULTS = 500
 
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """What a client's own X-Request-Id may look like to be taken over."""
-
-ROUTES = ("pipeline", "batch", "info", "operations", "openapi.json", "healthz", "readyz", "metrics")
 
 
 def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
 
 def _not_found(path: str) -> ImgsrvError:
     name = path.strip("/")
-    near = closest(name, [*OPERATIONS, *ROUTES])
+    near = closest(name, names())
     if near is None and name and "/" not in name and "." not in name:
         return UnknownOperation(name)
     return (

@@ -11,13 +11,14 @@ from pictures import encoded, picture
 from imgsrv.describe.openapi import INFO, openapi
 from imgsrv.describe.parameters import parameters_of
 from imgsrv.describe.problems import problems
+from imgsrv.describe.routes import ROUTES
 from imgsrv.errors import InvalidParameter, TooManyPixels
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import INCLUDES, describe_picture
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.output import Output
-from imgsrv.web.problems import ROUTES, problem
+from imgsrv.web.problems import problem
 
 
 @pytest.fixture(scope="module", name="document")
@@ -46,7 +47,12 @@ def test_the_version_is_that_of_the_server(document: dict[str, Any]) -> None:
 
 
 def test_every_route_is_described(document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == {f"/{name}" for name in (*OPERATIONS, *ROUTES)}
+    described = {(method.upper(), path) for path, route in document["paths"].items() for method in route}
+
+    assert described == {
+        *((row.method, path) for path, row in ROUTES.items()),
+        *(("POST", f"/{name}") for name in OPERATIONS),
+    }
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

@@ -18,6 +18,7 @@ from imgsrv import __version__
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.openapi import HEADERS, INFO, openapi
+from imgsrv.describe.routes import ROUTES, index
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.measures import MEASURES
 from imgsrv.imaging.placeholders import PLACEHOLDERS
@@ -28,6 +29,7 @@ WIDTH, HEIGHT = opened(PHOTO).size
 IDENTITY_CUBE = b"LUT_3D_SIZE 2\n" + b"".join(
     b"%d %d %d\n" % (red, green, blue) for blue in (0, 1) for green in (0, 1) for red in (0, 1)
 )
+PAGES = [path for path, row in ROUTES.items() if row.method == "GET"]
 STEPS = "resize:width=200/sharpen:amount=0.5/grayscale/rotate:degrees=90"
 
 
@@ -342,6 +344,7 @@ def test_info_measures_all_but_the_place(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "made"),
     [
+        pytest.param("/", lambda: index(__version__), id="index"),
         pytest.param("/operations", catalogue, id="operations"),
         pytest.param("/openapi.json", lambda: openapi(__version__), id="openapi"),
         pytest.param("/healthz", lambda: {"status": "ok"}, id="healthz"),
@@ -354,7 +357,7 @@ def test_a_page_answers_with_its_document(client: httpx.Client, path: str, made:
     assert answer.json() == made()
 
 
-@pytest.mark.parametrize("path", ["/operations", "/openapi.json", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", PAGES)
 def test_head_gives_the_headers_of_get(client: httpx.Client, path: str) -> None:
     with_body, without = client.get(path), client.head(path)
     assert (without.status_code, without.content) == (200, b"")

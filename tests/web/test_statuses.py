@@ -11,6 +11,7 @@ from pictures import animation, encoded, picture
 from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, metric, noise, post
 
+from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.registry import OPERATIONS
 
@@ -143,7 +144,6 @@ def test_what_is_no_http_is_answered_400(server: Server) -> None:
         pytest.param("/resize/?width=9", "unknown_route", "did you mean /resize?", id="a-slash-too-many"),
         pytest.param("/zzz", "unknown_operation", "see GET /operations", id="unknown"),
         pytest.param("/pipelin", "unknown_route", "did you mean /pipeline?", id="misspelt-route"),
-        pytest.param("/", "unknown_route", "/resize?width=800", id="root"),
         pytest.param("/a/b", "unknown_route", "/resize?width=800", id="deep"),
         pytest.param("/%00", "unknown_operation", "", id="a-zero-byte"),
         pytest.param("/../../etc/passwd", "unknown_route", "", id="upwards"),
@@ -158,12 +158,14 @@ def test_an_unknown_path_is_answered_404_with_a_suggestion(server: Server, targe
 def test_a_picture_route_answers_get_with_405(server: Server, path: str) -> None:
     answer = checked(ask(server, head(path, method="GET")), 405, "wrong_method")
     assert "POST" in answer.headers["allow"].split(", ")
+    assert answer.problem["detail"].endswith("POST a picture to it, for example with curl --data-binary @photo.jpg")
 
 
-@pytest.mark.parametrize("path", ["/operations", "/openapi.json", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", [path for path, row in ROUTES.items() if row.method == "GET"])
 def test_a_page_answers_post_with_405(server: Server, path: str) -> None:
     answer = checked(ask(server, post(path, PNG)), 405, "wrong_method")
     assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
+    assert answer.problem["detail"].endswith("POST a picture to a route such as /resize?width=800")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
