@@ -97,6 +97,17 @@ class UnknownParameter(BadRequest):
         return f"{self.owner} has no parameter {self.parameter!r}{_suggestion(self.suggestion) or ';'} {takes}"
 
 
+class MisplacedParameter(BadRequest):
+    """A parameter of the output in a step of a pipeline, or one of a step outside of it."""
+
+    owner: str
+    parameter: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter} is no parameter of {self.owner}; write it {self.place}"
+
+
 class MissingParameter(BadRequest):
     """A parameter that must be given and was not."""
 
@@ -213,6 +224,13 @@ class EmptyBody(BadRequest):
 
     def __str__(self) -> str:
         return "the request has no body; POST the bytes of a picture, for example with curl --data-binary @photo.jpg"
+
+
+class LineEndsLost(BadRequest):
+    """A body that is no picture any more since curl -d has left out its line ends."""
+
+    def __str__(self) -> str:
+        return "the body is a file without its line ends, as curl -d sends it; use curl --data-binary @photo.jpg"
 
 
 class BadHttp(BadRequest):
@@ -333,12 +351,10 @@ class Undecodable(BadPicture):
     title = "Broken picture"
     format: str
     reason: str
+    advice: str = "check that the file is complete and opens elsewhere"
 
     def __str__(self) -> str:
-        return (
-            f"the {self.format.upper()} picture cannot be decoded: {self.reason}; "
-            "check that the file is complete and opens elsewhere"
-        )
+        return f"the {self.format.upper()} picture cannot be decoded: {self.reason}; {self.advice}"
 
 
 class BadLookUpTable(BadPicture):

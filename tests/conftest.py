@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from serving import Server, serving
 
+# How long an example takes says what else the machine does, and nothing of what is tested.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 settings.register_profile("long", print_blob=True)
 
 

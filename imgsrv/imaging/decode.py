@@ -73,7 +73,7 @@ def open_header(name: str, file: IO[bytes], limits: Limits, index: int | None = 
         try:
             image = Image.open(checked, formats=[FORMATS[name].pillow])
         except UnidentifiedImageError as error:
-            raise Undecodable(name, _unread_variant(name, file)) from error
+            raise _unread_variant(name, file) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
     limits.check_header(image.size, frames)
@@ -116,7 +116,7 @@ def _default_images(image: Image.Image) -> int:
     return 1 if getattr(image, "is_animated", False) and image.info.get("default_image") else 0
 
 
-def _unread_variant(name: str, file: IO[bytes]) -> str:
+def _unread_variant(name: str, file: IO[bytes]) -> Undecodable:
     """Why Pillow does not know a picture whose first bytes are right: a TIFF names its colours."""
     if name == "tiff":
         file.seek(0)
@@ -124,8 +124,8 @@ def _unread_variant(name: str, file: IO[bytes]) -> str:
         file.seek(directory.next)
         directory.load(file)
         if colours := UNREAD_TIFF_COLOURS.get(directory.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, -1)):
-            return f"{colours} is not supported in a TIFF; save it as RGB"
-    return "its header is broken or of a variant that is not read"
+            return Undecodable(name, f"{colours} is not read from a TIFF", "save it as RGB")
+    return Undecodable(name, "its header is broken or of a variant that is not read")
 
 
 def _tile_size(image: TiffImagePlugin.TiffImageFile) -> Size:

@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from imgsrv.allowed import closest
-from imgsrv.errors import BadPipeline, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
+from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.output import Output
 from imgsrv.imaging.picture import Picture
 from imgsrv.imaging.registry import Arguments, Operation
 from imgsrv.imaging.validation import validate
@@ -124,13 +125,23 @@ def _parse_step(part: str, text: str) -> Step:
     name, _, listed = part.partition(":")
     if not name:
         raise BadPipeline(_shortened(text), "there is an empty step between two slashes")
+    if name in Output.model_fields and name not in OPERATIONS:
+        raise MisplacedParameter("the pipeline", name, _beside_the_steps(name, listed))
     values = []
     for item in listed.split(",") if listed else ():
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise BadPipeline(_shortened(text), f"{item!r} in step {name!r} is not written as parameter=value")
+        if key in Output.model_fields and name in OPERATIONS and key not in OPERATIONS[name].parameters.model_fields:
+            raise MisplacedParameter(f"the step {name}", key, _beside_the_steps(key, value))
         values.append((key, unquote(value)))
     return make_step(name, values)
+
+
+def _beside_the_steps(parameter: str, value: str) -> str:
+    """Where a parameter of the output belongs: in a query, among the outputs of a batch, on the command line."""
+    given = f"{parameter}={_shortened(value) or '…'}"
+    return f'behind the steps as &{given}, among `outputs` beside "ops", or for imgsrv convert as --{given}'
 
 
 def _print_value(value: object) -> str:

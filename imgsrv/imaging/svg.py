@@ -64,6 +64,10 @@ UNITS = {
 DEFAULT_SIZE = 300.0, 150.0
 """Of a drawing that says nothing of its size: that of CSS 2.2, §10.3.2."""
 
+SIMPLIFY = "make it simpler, or send it as a PNG"
+WRITE_OUT = "write out what its entities stand for"
+"""What to do about a drawing that opens elsewhere."""
+
 MOST_SIDE = 1e9
 """No length is longer, so that a size can always be told."""
 
@@ -80,7 +84,7 @@ class SafeDrawing:
         self._dropped = 0
         self.size = DEFAULT_SIZE
         if len(data) > MOST_BYTES:
-            raise Undecodable(NAME, f"it has {len(data):,} bytes and a drawing may have {MOST_BYTES:,}")
+            raise Undecodable(NAME, f"it has {len(data):,} bytes and a drawing may have {MOST_BYTES:,}", SIMPLIFY)
         parser = expat.ParserCreate("utf-8", " ")
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler, parser.EntityDeclHandler = self._text, self._entity
@@ -105,12 +109,12 @@ class SafeDrawing:
     ) -> None:
         self._entities += 1
         if is_parameter or value is None:
-            raise Undecodable(NAME, "it asks for a document beside it; write out what is meant")
+            raise Undecodable(NAME, "it asks for a document beside it", WRITE_OUT)
         if "&" in value or "%" in value:
-            raise Undecodable(NAME, "its entities stand for further ones; write out what is meant")
+            raise Undecodable(NAME, "its entities stand for further ones", WRITE_OUT)
         uses = self._data.count(f"&{name};".encode())
         if self._entities > MOST_ENTITIES or uses * len(value) > MOST_BYTES // MOST_ENTITIES:
-            raise Undecodable(NAME, "its entities are too many or stand for too much; write out what is meant")
+            raise Undecodable(NAME, "its entities are too many or stand for too much", WRITE_OUT)
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         namespace, _, tag = name.rpartition(" ")
@@ -122,7 +126,7 @@ class SafeDrawing:
             return
         self._count += 1
         if self._count > MOST_ELEMENTS:
-            raise Undecodable(NAME, f"it has more than {MOST_ELEMENTS:,} elements")
+            raise Undecodable(NAME, f"it has more than {MOST_ELEMENTS:,} elements", SIMPLIFY)
         kept = _kept(attributes)
         if self._count == 1:
             self.size = _size(kept)
@@ -222,13 +226,15 @@ def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
             command, input=drawing.text.encode(), capture_output=True, check=False, timeout=WALL_S
         )
     except subprocess.TimeoutExpired as error:
-        raise Undecodable(NAME, TOO_MUCH) from error
+        raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
     except OSError as error:
         # Not the drawing's fault, which an OSError would be taken for.
         raise MemoryError("no process for a drawing") from error
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode > 0 else []
-        raise Undecodable(NAME, reason[-1] if reason else TOO_MUCH)
+        if reason:
+            raise Undecodable(NAME, reason[-1])
+        raise Undecodable(NAME, TOO_MUCH, SIMPLIFY)
     return Image.open(io.BytesIO(done.stdout), formats=["PNG"]).convert("RGBA")
 
 

@@ -30,6 +30,7 @@ from imgsrv.web.images import (
     KEPT_REQUESTS,
     OUTPUT_PARAMETERS,
     Services,
+    knowing_curl,
     look_at,
     offered,
     pairs_of,
@@ -68,7 +69,7 @@ class BatchRoute:
         wish = _wished(req.query_string)
         archive = wish.archive or _archive_accepted(req.get_header("Accept") or "*/*")
         body: Body = req.scope["state"]["body"]
-        with closing(body):
+        with closing(body), knowing_curl(req, body):
             parts = await receive_parts(self._services, req, body)
             variants = _variants(wish, body.file, parts.pop(OUTPUTS_PART, None))
             _check_parts(variants, parts.keys() - {FILE_PART})

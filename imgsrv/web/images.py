@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import mmap
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -16,7 +16,18 @@ from falcon.asgi import Request, Response
 
 from imgsrv.allowed import closest
 from imgsrv.config import Settings
-from imgsrv.errors import ClientGone, EmptyBody, JobTimeout, MissingParameter, RepeatedParameter, UnknownParameter
+from imgsrv.errors import (
+    ClientGone,
+    EmptyBody,
+    JobTimeout,
+    LineEndsLost,
+    MisplacedParameter,
+    MissingParameter,
+    RepeatedParameter,
+    Undecodable,
+    UnknownParameter,
+    UnsupportedFormat,
+)
 from imgsrv.imaging.batch import BatchReport
 from imgsrv.imaging.glance import glance
 from imgsrv.imaging.info import parse_include
@@ -40,6 +51,9 @@ from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
 Pairs = list[tuple[str, str]]
 
 OUTPUT_PARAMETERS = tuple(Output.model_fields)
+
+CURL_TYPE = "application/x-www-form-urlencoded"
+"""What curl calls a body that it was given with -d or --data-binary."""
 
 KEPT_REQUESTS = 256
 """Queries whose meaning is remembered: most clients send the same few for every picture."""
@@ -122,7 +136,7 @@ class InfoRoute:
         """Answer with the description as JSON."""
         include = _included(req.query_string)
         body: Body = req.scope["state"]["body"]
-        with closing(body):
+        with closing(body), knowing_curl(req, body):
             upload = await _receive_picture(self._services, req, body, Pipeline())
             job = upload.description(include, request_id(req))
             answer, _result = await performed(self._services, req, body, job)
@@ -131,7 +145,7 @@ class InfoRoute:
 
 async def _answer_picture(services: Services, req: Request, resp: Response, pipeline: Pipeline, output: Output) -> None:
     body: Body = req.scope["state"]["body"]
-    with closing(body):
+    with closing(body), knowing_curl(req, body):
         upload = await _receive_picture(services, req, body, pipeline)
         if output.format == "auto":
             resp.set_header("Vary", "Accept")
@@ -144,6 +158,20 @@ def offered(services: Services, req: Request, own: str) -> Offers:
     """What `format=auto` may be.  own: the input's format."""
     preferred = tuple(services.settings.auto_formats.split(","))
     return offers(req.get_header("Accept") or "*/*", own, preferred)
+
+
+@contextmanager
+def knowing_curl(req: Request, body: Body) -> Iterator[None]:
+    """Inside it, that a body is no good picture is LineEndsLost where that is why."""
+    try:
+        yield
+    except (Undecodable, UnsupportedFormat) as error:
+        if req.content_type != CURL_TYPE:
+            raise
+        with needing("the body"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
+            if text.find(b"\n") < 0 and text.find(b"\r") < 0:
+                raise LineEndsLost from error
+        raise
 
 
 async def _receive_picture(services: Services, req: Request, body: Body, pipeline: Pipeline) -> Upload:
@@ -252,10 +280,20 @@ def _many_operations(query: str) -> tuple[Pipeline, Output]:
     texts = [value for name, value in pairs if name == "ops"]
     if len(texts) > 1:
         raise RepeatedParameter("pipeline", "ops")
-    output = _output([(name, value) for name, value in pairs if name != "ops"], also=("ops",))
+    rest = [(name, value) for name, value in pairs if name != "ops"]
+    _refuse_parameters_of_steps(rest)
+    output = _output(rest, also=("ops",))
     if not texts and not output.model_fields_set:
         raise MissingParameter("pipeline", "ops", "steps such as resize:width=800/sharpen/grayscale")
     return parse_pipeline(texts[0]) if texts else Pipeline(), output
+
+
+def _refuse_parameters_of_steps(pairs: Pairs) -> None:
+    for name, value in pairs:
+        for row in () if name in OUTPUT_PARAMETERS else OPERATIONS.values():
+            if name in row.parameters.model_fields:
+                place = f"into a step, as in ops={row.name}:{name}={value}"
+                raise MisplacedParameter("the pipeline itself", name, place)
 
 
 @lru_cache(maxsize=KEPT_REQUESTS)

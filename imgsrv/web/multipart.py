@@ -42,7 +42,7 @@ def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
     found = {name: (start, end - start) for name, start, end in parts.found}
     if FILE_PART not in found:
         named = f"its parts are named {joined([repr(name) for name in sorted(found)])}" if found else "it has no parts"
-        raise BadMultipart(f"{named}; name the picture's part 'file'")
+        raise BadMultipart(named)
     if len(found) < len(parts.found):
         twice = next(name for name, _start, _end in parts.found if [one[0] for one in parts.found].count(name) > 1)
         raise BadMultipart(f"it has more than one part named {twice!r}")

@@ -48,7 +48,10 @@ def checked(answer: Answer, status: int, code: str) -> Answer:
         pytest.param("/flip?width=10", "unknown_parameter", ["width", "takes format"], id="of-another-operation"),
         pytest.param("/resize?width=9&qualty=80", "unknown_parameter", ["did you mean quality"], id="of-the-output"),
         pytest.param("/resize?w=9", "unknown_parameter", ["did you mean width? it takes"], id="shortened"),
-        pytest.param("/pipeline?ops=flip&width=1", "unknown_parameter", ["width", "ops"], id="not-the-pipelines"),
+        pytest.param("/pipeline?ops=flip&widht=1", "unknown_parameter", ["widht", "ops"], id="not-the-pipelines"),
+        pytest.param("/pipeline?ops=flip&width=1", "misplaced_parameter", ["ops=resize:width=1"], id="of-a-step"),
+        pytest.param("/pipeline?ops=flip:format=webp", "misplaced_parameter", ["&format=webp"], id="in-a-step"),
+        pytest.param("/pipeline?ops=flip/quality:80", "misplaced_parameter", ["&quality=80"], id="as-a-step"),
         pytest.param("/info?format=png", "unknown_parameter", ["format"], id="unknown-to-info"),
         pytest.param("/info?include=pallete", "invalid_parameter", ["did you mean palette", "gps"], id="no-measure"),
         pytest.param("/info?include=gps&include=all", "repeated_parameter", ["include"], id="included-twice"),
@@ -118,6 +121,27 @@ def test_a_broken_form_is_answered_400(server: Server, body: bytes) -> None:
 )
 def test_an_empty_body_is_answered_400(server: Server, request_bytes: bytes) -> None:
     checked(ask(server, request_bytes), 400, "empty_body")
+
+
+@pytest.mark.parametrize(
+    ("route", "picture"),
+    [
+        pytest.param("/flip", PNG, id="a-png"),
+        pytest.param("/flip", JPEG, id="a-jpeg"),
+        pytest.param("/batch?widths=1", JPEG, id="of-a-batch"),
+        pytest.param("/info", PNG, id="to-be-described"),
+    ],
+)
+def test_a_file_that_curl_has_taken_the_line_ends_from_is_told_how_to_be_sent(
+    server: Server, route: str, picture: bytes
+) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded"
+    cut = picture.replace(b"\r", b"").replace(b"\n", b"")
+    answer = checked(ask(server, post(route, cut, form)), 400, "line_ends_lost")
+    assert "use curl --data-binary" in answer.problem["detail"]
+    # Its name for the body alone says nothing: --data-binary has the same, and a broken picture may have line ends.
+    assert ask(server, post(route, picture, form)).status == 200
+    assert ask(server, post(route, cut + b"\n", form)).status in (415, 422)
 
 
 def test_an_empty_file_of_a_form_is_no_picture(server: Server) -> None:
