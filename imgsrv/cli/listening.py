@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from socket import socket
 
 from imgsrv.config import Settings, inherited_sockets
 from imgsrv.errors import CannotListen
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.identity import Identity, identity
-from imgsrv.pool.shared import Owner, SharedListener, UnixListener, inherited
+from imgsrv.pool.shared import Owner, SharedListener, SystemdListener, UnixListener
 from imgsrv.pool.sockets import Listener
-from imgsrv.pool.takeover import State, received
+from imgsrv.pool.takeover import State
 
 UNIX_PREFIX = "unix:"
 
@@ -33,7 +32,7 @@ def open_listener(settings: Settings, owner: Identity, state: State | None = Non
     """
     passed = None if state is None else state["listener"]
     if count := inherited_sockets():
-        return inherited(count) if passed is None else SharedListener(socket(fileno=received(passed["sockets"][0])))
+        return SystemdListener(count, passed)
     if settings.host.startswith(UNIX_PREFIX):
         path = Path(settings.host.removeprefix(UNIX_PREFIX))
         rights = Owner(int(settings.socket_mode, 8), owner.user, owner.group)

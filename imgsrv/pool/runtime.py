@@ -1,13 +1,10 @@
 """Where running instances are found: a folder of the user's, in it a socket and a lock for each name.
 
-Who holds the lock is the instance; the kernel lets go of it with the last process that has it, however that ended.
-So a socket without a holder is stale, and no number of a process is ever read from a file and believed.
+Who holds the lock (pool/lockfile.py) is the instance, so a socket without a holder is stale.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Mapping
@@ -17,6 +14,7 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any, Self
 
 from imgsrv.errors import BadRuntimeFolder, NameTaken
+from imgsrv.pool.lockfile import lock
 from imgsrv.pool.takeover import received
 
 LONGEST_PATH = 107
@@ -80,14 +78,14 @@ def claim(place: Place) -> Claim:
     """Take a name.  Raises BadRuntimeFolder where the folder cannot be trusted, NameTaken where another has it."""
     _check_length(place)
     prepare(place.folder)
-    lock = _locked(place)
+    locked = _locked(place)
     is_heir = place.socket.exists()
     try:
         listening = _listening(place)
     except BaseException:
-        os.close(lock)
+        os.close(locked)
         raise
-    return Claim(place, lock, listening, is_heir=is_heir)
+    return Claim(place, locked, listening, is_heir=is_heir)
 
 
 def taken_over(place: Place, passed: Mapping[str, Any]) -> Claim:
@@ -129,21 +127,13 @@ def _check_length(place: Place) -> None:
 
 def _locked(place: Place) -> int:
     """The descriptor of the lock's file, locked by this process."""
-    while True:
-        try:
-            lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise BadRuntimeFolder(str(place.folder), f"no lock can be made in it ({error.strerror})") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise NameTaken(place.name, str(place.folder)) from error
-        # An instance that ended in between has removed this very file: then the lock would be on nothing.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), place.lock.stat()):
-                return lock
-        os.close(lock)
+    try:
+        descriptor = lock(place.lock)
+    except OSError as error:
+        raise BadRuntimeFolder(str(place.folder), f"no lock can be made in it ({error.strerror})") from error
+    if descriptor is None:
+        raise NameTaken(place.name, str(place.folder))
+    return descriptor
 
 
 def _listening(place: Place) -> socket:

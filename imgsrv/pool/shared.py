@@ -16,6 +16,7 @@ from socket import AF_UNIX, SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET, soc
 from typing import Any, Self
 
 from imgsrv.errors import CannotListen
+from imgsrv.pool.lockfile import lock
 from imgsrv.pool.takeover import received
 
 LONGEST_PATH = 107
@@ -78,6 +79,9 @@ class SharedListener:
     def refuse_new(self, _slot: int) -> None:
         """It stays systemd's: who waits in it, or comes, is served by the next instance."""
 
+    def let_go(self) -> None:
+        """There is nothing else."""
+
     def has_waiting(self, _slot: int) -> bool:
         """The same: nobody who waits is lost when this server goes."""
         return False
@@ -93,8 +97,37 @@ class SharedListener:
         self.close()
 
 
+class SystemdListener(SharedListener):
+    """The socket that systemd has bound and handed over.  Raises CannotListen for another number than one.
+
+    Its own descriptor stays open as it came, so that whatever this process executes in its place finds it there too.
+    """
+
+    def __init__(self, count: int, passed: Mapping[str, Any] | None = None) -> None:
+        if passed is not None:
+            super().__init__(socket(fileno=received(passed["sockets"][0])))
+            return
+        if count != 1:
+            reason = f"there are {count}; give one ListenStream= to the .socket unit"
+            raise CannotListen("the sockets of systemd", reason)
+        found = socket(fileno=os.dup(FIRST_INHERITED))
+        if found.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM or not found.getsockopt(SOL_SOCKET, SO_ACCEPTCONN):
+            found.close()
+            raise CannotListen(
+                "the socket of systemd", "it does not listen for streams; use ListenStream= and Accept=no"
+            )
+        super().__init__(found)
+
+    def keep_only(self, _slot: int) -> None:
+        """Close systemd's descriptor, which nothing that a worker starts has any use for."""
+        os.close(FIRST_INHERITED)
+
+
 class UnixListener(SharedListener):
-    """A unix socket of this server's own, with its file and its lock.  Raises CannotListen.
+    """A unix socket of this server's own, with its file and, beside it, its lock.  Raises CannotListen.
+
+    The lock is a file in the same folder: only who may make a socket there can take it, as a name in the kernel any
+    user could; it is as long as the path needs; and it holds for whoever sees the socket, in whichever container.
 
     passed: what an earlier image of this process has handed over.
     """
@@ -102,31 +135,30 @@ class UnixListener(SharedListener):
     def __init__(self, path: Path, backlog: int, owner: Owner, passed: Mapping[str, Any] | None = None) -> None:
         self._path = path.absolute()
         self._master = os.getpid()
+        self._lock_file = self._path.with_name(f"{self._path.name}.lock")
+        self._file: tuple[int, int] | None = None
+        self._lock: int | None
         if passed is not None:
-            self._lock = socket(fileno=received(passed["lock"]))
-            self._file = _identity(self._path)
+            self._lock, self._file = received(passed["lock"]), _identity(self._path)
             super().__init__(socket(fileno=received(passed["sockets"][0])))
             return
         self._check_length()
-        self._lock = socket(AF_UNIX, SOCK_STREAM)
-        listening = socket(AF_UNIX, SOCK_STREAM)
-        try:
-            self._take(listening, owner)
-            listening.listen(backlog)
-        except OSError as error:
-            listening.close()
-            self._lock.close()
-            raise self._refused(error.strerror or str(error)) from error
-        except CannotListen:
-            listening.close()
-            self._lock.close()
-            raise
-        self._file = _identity(self._path)
+        with contextlib.ExitStack() as undo:
+            self._lock = self._locked()
+            undo.callback(self._unlock)
+            listening = undo.enter_context(socket(AF_UNIX, SOCK_STREAM))
+            undo.callback(self._remove)
+            try:
+                self._take(listening, owner)
+                listening.listen(backlog)
+            except OSError as error:
+                raise self._refused(error.strerror or str(error)) from error
+            undo.pop_all()
         super().__init__(listening)
 
     def handover(self) -> dict[str, Any]:
         """What the next image needs to go on listening."""
-        return {**super().handover(), "lock": self._lock.fileno()}
+        return {**super().handover(), "lock": self._lock}
 
     def leave(self) -> None:
         """Remove the file, so that nobody finds the socket any more; those who wait in it are still accepted."""
@@ -135,7 +167,8 @@ class UnixListener(SharedListener):
 
     def keep_only(self, _slot: int) -> None:
         """Close the lock; the socket is every slot's."""
-        self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
     def refuse_new(self, _slot: int) -> None:
         """Remove the file, if this user may: else the master does."""
@@ -151,20 +184,33 @@ class UnixListener(SharedListener):
         """Remove the file and let go of the lock."""
         self._remove()
         super().close()
-        self._lock.close()
+        self._unlock()
+
+    def _locked(self) -> int:
+        try:
+            descriptor = lock(self._lock_file)
+        except OSError as error:
+            raise self._refused(f"its lock {self._lock_file} cannot be made: {error.strerror}") from error
+        if descriptor is None:
+            raise self._refused(f"another imgsrv already serves this socket: it holds {self._lock_file}")
+        return descriptor
+
+    def _unlock(self) -> None:
+        """Give the lock back, once; its file goes first, while nobody else can have it."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                self._lock_file.unlink()
+            os.close(self._lock)
+            self._lock = None
 
     def _take(self, listening: socket, owner: Owner) -> None:
-        try:
-            # The kernel drops an abstract name with its last holder: no stale lock file is ever left.
-            self._lock.bind(f"\0imgsrv:{self._path}"[: LONGEST_PATH + 1])
-        except OSError as error:
-            raise self._refused("another imgsrv already serves this socket") from error
         self._clear()
         before = os.umask(0o777)
         try:
             listening.bind(str(self._path))
         finally:
             os.umask(before)
+        self._file = _identity(self._path)
         # Nobody could connect until its owner is right.
         os.chown(self._path, owner.user, owner.group)
         self._path.chmod(owner.mode)
@@ -199,18 +245,6 @@ class UnixListener(SharedListener):
 
     def _refused(self, reason: str, *, is_taken: bool = False) -> CannotListen:
         return CannotListen(f"unix:{self._path}", reason, is_taken)
-
-
-def inherited(count: int) -> SharedListener:
-    """The socket that systemd has bound and handed over.  Raises CannotListen for another number than one."""
-    if count != 1:
-        raise CannotListen("the sockets of systemd", f"there are {count}; give one ListenStream= to the .socket unit")
-    found = socket(fileno=FIRST_INHERITED)
-    found.set_inheritable(False)
-    if found.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM or not found.getsockopt(SOL_SOCKET, SO_ACCEPTCONN):
-        found.detach()
-        raise CannotListen("the socket of systemd", "it does not listen for streams; use ListenStream= and Accept=no")
-    return SharedListener(found)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,8 +1,9 @@
 """Listening sockets: bound and kept by the master, one for each slot, all on one port.
 
 A slot's socket lives as long as the slot, whichever worker accepts from it, so that a connection which waits in
-its accept queue survives the death or replacement of the worker.  Two programs in the kernel's classic packet
-filter language steer what arrives: one chooses among the slots that serve, one lets nothing new into a queue.
+its accept queue survives the death or replacement of the worker.  A program in the kernel's classic packet filter
+language chooses which socket gets a new connection: one of the slots that serve, or, when the server goes, the wall,
+which lets nobody in.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import contextlib
 import ctypes
 import errno
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from socket import (
-    AF_UNIX,
+    AF_INET6,
     AI_PASSIVE,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
     IPPROTO_TCP,
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -29,7 +34,7 @@ from typing import Any, Protocol, Self
 from imgsrv.errors import CannotListen
 from imgsrv.pool.takeover import received
 
-SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
+SO_ATTACH_REUSEPORT_CBPF = 51
 TCP_INFO_BYTES = 104
 TCP_INFO_UNACKED = 24
 """In `struct tcp_info` of linux/tcp.h; for a listening socket `unacked` is the length of its accept queue."""
@@ -37,21 +42,13 @@ TCP_INFO_UNACKED = 24
 Instruction = tuple[int, int, int, int]
 """Code, jump if true, jump if false, constant: `struct sock_filter` of linux/filter.h."""
 
-LOAD_BYTE, LOAD_WORD, MODULO, AND, JUMP_IF_EQUAL, RETURN = 0x30, 0x20, 0x94, 0x54, 0x15, 0x06
+LOAD_WORD, MODULO, ADD, JUMP_IF_AT_LEAST, RETURN, RETURN_IT = 0x20, 0x94, 0x04, 0x35, 0x06, 0x16
 RANDOM = 0xFFFFF000 + 56
 """SKF_AD_OFF + SKF_AD_RANDOM: an address at which a load gives a random number."""
 
-TCP_FLAGS_OFFSET, SYN, SYN_OR_ACK = 13, 0x02, 0x12
-WHOLE_PACKET = 0x7FFFFFFF
-
-DROP_FIRST_PACKETS = (
-    (LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
-    (AND, 0, 0, SYN_OR_ACK),
-    (JUMP_IF_EQUAL, 0, 1, SYN),
-    (RETURN, 0, 0, 0),
-    # The packet that completes a handshake must pass: its client counts as connected.
-    (RETURN, 0, 0, WHOLE_PACKET),
-)
+IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
+MOST_HOPS = 255
+"""A packet that still has as many comes from a system on the same network that sends with the most; others drop."""
 
 
 class Listening(Protocol):
@@ -109,6 +106,10 @@ class Listening(Protocol):
         """In a worker that goes with all others: let no further connection into its queue."""
         ...
 
+    def let_go(self) -> None:
+        """In a worker that accepts no more: close what else would keep the address taken."""
+        ...
+
     def has_waiting(self, slot: int) -> bool:
         """In a worker: whether connections wait, or may still come, that this server has to serve."""
         ...
@@ -119,9 +120,15 @@ class Listening(Protocol):
 
 
 class Listener:
-    """The address, its lock and one socket for each slot.
+    """The address, a socket for each slot, and the wall.
 
-    A second server on the port is refused: SO_REUSEPORT alone would let it share the port in silence.
+    The wall is the first socket of the port.  It is bound without SO_REUSEPORT, of which the kernel lets there be one
+    and nobody beside it, and begins to share when it listens.  So a second server on the port is refused, which with
+    SO_REUSEPORT alone would share it in silence; and no lock is needed, which any user could hold to keep the server
+    from starting.  When the server goes, what arrives is steered to the wall, which drops it, while the queues of the
+    slots are emptied: closing a listening socket resets the connections that wait in it.  A packet filter on each
+    socket would do the same, but there are kernels (6.18.44) that take one on a TCP socket from root alone.
+
     passed: what an earlier image of this process has handed over.
     """
 
@@ -131,10 +138,10 @@ class Listener:
         self._wished = f"{_bracketed(host)}:{port}"
         self._family, self._address = self._resolve()
         if passed is not None:
-            self._port, self._lock = passed["port"], socket(fileno=received(passed["lock"]))
-            self._sockets = [socket(fileno=received(descriptor)) for descriptor in passed["sockets"]]
+            self._port = passed["port"]
+            self._wall, *self._sockets = [socket(fileno=received(each)) for each in passed["sockets"]]
             return
-        self._lock = socket(AF_UNIX, SOCK_STREAM)
+        self._wall = self._new()
         try:
             self._take()
         except CannotListen:
@@ -145,8 +152,8 @@ class Listener:
 
     def handover(self) -> dict[str, Any]:
         """What the next image needs to go on listening."""
-        sockets = [each.fileno() for each in self._sockets]
-        return {"port": self._port, "lock": self._lock.fileno(), "sockets": sockets}
+        sockets = [each.fileno() for each in (self._wall, *self._sockets)]
+        return {"port": self._port, "lock": None, "sockets": sockets}
 
     @property
     def port(self) -> int:
@@ -172,7 +179,7 @@ class Listener:
 
     def choose(self, slots: Sequence[int]) -> None:
         """Give new connections to these slots alone; the queues of the others stay as they are."""
-        _attach(self._sockets[0], SO_ATTACH_REUSEPORT_CBPF, _choose_one_of(slots))
+        _steer(self._sockets[0], _choose_one_of(slots))
 
     def close_last(self, slot: int) -> None:
         """Close the socket of a slot that has gone.  Only the last may: the kernel moves the last into a gap."""
@@ -181,25 +188,28 @@ class Listener:
 
     def turn_away(self, slot: int) -> None:
         """Close the connections in the queue of a slot that will never have a worker, so that no client waits."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # none is left, or there is no descriptor for one
             while True:
                 self._sockets[slot].accept()[0].close()
 
     def leave(self) -> None:
-        """Let go of the sockets but not of the lock: the port is free to close with the last worker's copy."""
-        for each in self._sockets:
+        """Let go of the sockets: the port is free with the last worker's copy."""
+        for each in (self._wall, *self._sockets):
             each.close()
 
     def keep_only(self, slot: int) -> None:
-        """In a worker: close the lock and every socket but that of its own slot."""
-        self._lock.close()
+        """In a worker: close every socket but the wall and that of its own slot."""
         for index, other in enumerate(self._sockets):
             if index != slot:
                 other.close()
 
     def refuse_new(self, slot: int) -> None:
-        """Let no further connection into the queue of a slot."""
-        refuse_new(self._sockets[slot])
+        """Let no further connection into the queues; those in them can still be accepted."""
+        _steer(self._sockets[slot], (TO_THE_WALL,))
+
+    def let_go(self) -> None:
+        """Close the wall, so that the port is free with the last socket of a slot."""
+        self._wall.close()
 
     def has_waiting(self, slot: int) -> bool:
         """Whether connections wait in the queue of a slot."""
@@ -208,7 +218,6 @@ class Listener:
     def close(self) -> None:
         """Free the port."""
         self.leave()
-        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -227,36 +236,35 @@ class Listener:
         return family, address
 
     def _take(self) -> None:
-        if self._port:
-            self._probe()
-        self._port = int(self.for_slot(0).getsockname()[1])
-        try:
-            # The kernel drops an abstract name with its last holder: no stale lock file is ever left.
-            self._lock.bind(f"\0imgsrv:{self._address[0]}:{self.port}")
-        except OSError as error:
-            raise self._refused("another imgsrv already serves this port") from error
-
-    def _probe(self) -> None:
-        """Bind once without SO_REUSEPORT, which fails where anything listens already."""
-        with socket(self._family, SOCK_STREAM) as probe:
-            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-            self._listen(probe)
+        """Bind the wall, where nobody else listens on the port or is about to, and the first slot's socket."""
+        self._wall.setsockopt(IPPROTO_IP, IP_MINTTL, MOST_HOPS)
+        if self._family == AF_INET6:
+            self._wall.setsockopt(IPPROTO_IPV6, IPV6_MINHOPCOUNT, MOST_HOPS)
+        self._listen(self._wall, 0)
+        self._port = int(self._wall.getsockname()[1])
+        self._wall.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        self.for_slot(0)
+        self.choose([0])
 
     def _bound(self) -> socket:
-        try:
-            bound = socket(self._family, SOCK_STREAM)
-        except OSError as error:
-            raise self._translated(error) from error
-        bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        bound = self._new()
         bound.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
-        self._listen(bound)
+        self._listen(bound, self._backlog)
         bound.setblocking(False)
         return bound
 
-    def _listen(self, unbound: socket) -> None:
+    def _new(self) -> socket:
+        try:
+            made = socket(self._family, SOCK_STREAM)
+        except OSError as error:
+            raise self._translated(error) from error
+        made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        return made
+
+    def _listen(self, unbound: socket, backlog: int) -> None:
         try:
             unbound.bind((self._address[0], self.port, *self._address[2:]))
-            unbound.listen(self._backlog)
+            unbound.listen(backlog)
         except OSError as error:
             unbound.close()
             raise self._translated(error) from error
@@ -275,35 +283,37 @@ class Listener:
         return CannotListen(self._wished, reason, is_taken)
 
 
-def refuse_new(listening: socket) -> None:
-    """Let no further connection into the accept queue; those in it can still be accepted.
-
-    Closing a listening socket resets the connections in its queue.  A packet filter that drops every first packet
-    of a connection makes the queue stop growing first, so that it can be emptied and closed without losing one.
-    """
-    _attach(listening, SO_ATTACH_FILTER, DROP_FIRST_PACKETS)
-
-
 def waiting_connections(listening: socket) -> int:
     """Connections in the accept queue."""
     information = listening.getsockopt(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES)
     return int(struct.unpack_from("I", information, TCP_INFO_UNACKED)[0])
 
 
-def _choose_one_of(slots: Sequence[int]) -> Iterable[Instruction]:
-    """A program that returns one of the slots at random; sockets are numbered in the order of their binding."""
+TO_THE_WALL = (RETURN, 0, 0, 0)
+"""Sockets are numbered in the order of their binding: the wall has 0, and that of a slot the slot's number and 1."""
+
+
+def _choose_one_of(slots: Sequence[int]) -> Iterator[Instruction]:
+    """A program that returns the socket of one of the slots at random.  Slots that follow each other are one step."""
     yield (LOAD_WORD, 0, 0, RANDOM)
     yield (MODULO, 0, 0, len(slots))
-    for index, slot in enumerate(slots):
-        yield (JUMP_IF_EQUAL, 0, 1, index)
-        yield (RETURN, 0, 0, slot)
-    yield (RETURN, 0, 0, slots[0])
+    for distance, following in groupby(enumerate(slots), lambda each: each[1] - each[0]):
+        last = deque(following, 1)[0][0]
+        yield (JUMP_IF_AT_LEAST, 2, 0, last + 1)
+        yield (ADD, 0, 0, distance + 1)
+        yield (RETURN_IT, 0, 0, 0)
+    yield TO_THE_WALL  # which no number reaches
 
 
-def _attach(listening: socket, option: int, program: Iterable[Instruction]) -> None:
+def _steer(listening: socket, program: Iterable[Instruction]) -> None:
+    """Have the program choose among all sockets of the port."""
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
     memory = ctypes.create_string_buffer(code, len(code))
-    listening.setsockopt(SOL_SOCKET, option, struct.pack("HL", len(code) // 8, ctypes.addressof(memory)))
+    # Where the kernel has no memory for it the one before stays: some connections wait longer than they had to.
+    with contextlib.suppress(OSError):
+        listening.setsockopt(
+            SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, struct.pack("HL", len(code) // 8, ctypes.addressof(memory))
+        )
 
 
 def _bracketed(host: str) -> str:

@@ -195,6 +195,7 @@ async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, del
     given.listener.refuse_new(given.slot)
     await _until(lambda: not given.listener.has_waiting(given.slot))
     front.stop_accepting()
+    given.listener.let_go()
     await front.finished()
     await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))
     await _stop_engine(engine)
@@ -208,6 +209,7 @@ async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> Non
     if given.row["is_leaving"] and given.listener.has_queues:
         await _until(lambda: not given.listener.has_waiting(given.slot))
     front.stop_accepting()
+    given.listener.let_go()
     front.begin_drain()
     await front.finished()
     await _stop_engine(engine)

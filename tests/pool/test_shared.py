@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from load import loading
-from serving import DEADLINE_S, Server, wait_until
+from serving import DEADLINE_S, Server, serving, wait_until
 from wire import Wire, head
 
 from imgsrv.cli.instance import ask as command
@@ -104,6 +104,37 @@ def test_a_second_server_on_the_socket_is_refused_even_when_its_file_is_gone(tmp
         first.leave()
         with pytest.raises(CannotListen, match="another imgsrv already serves this socket"):
             listening(tmp_path / "s")
+
+
+def test_two_servers_whose_long_paths_begin_the_same_are_two(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * (104 - len(os.fsencode(tmp_path))))
+    folder.mkdir()
+    with listening(folder / "1"), listening(folder / "2"):
+        assert sorted(file.name for file in folder.iterdir()) == ["1", "1.lock", "2", "2.lock"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_lock_without_a_holder_keeps_nobody_from_listening(tmp_path: Path) -> None:
+    (tmp_path / "s.lock").touch()
+    with listening(tmp_path / "s") as listener:
+        assert listener.url == f"unix:{tmp_path}/s"
+
+
+def test_a_name_in_the_kernel_that_anybody_can_have_keeps_nobody_from_listening(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind(f"\0imgsrv:{tmp_path}/s"[:108])
+        with listening(tmp_path / "s") as listener:
+            assert listener.url == f"unix:{tmp_path}/s"
+
+
+def test_a_socket_that_cannot_be_given_away_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(CannotListen, match="Operation not permitted"):
+        listening(tmp_path / "s")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_socket_is_never_replaced(tmp_path: Path) -> None:
@@ -202,15 +233,24 @@ def bound(family: socket.AddressFamily, address: Any) -> Iterator[socket.socket]
 
 def activated(made: socket.socket, *flags: str, count: int = 1) -> Server:
     hand_over = [sys.executable, "-c", HAND_OVER, str(made.fileno()), str(count)]
-    return Server("--workers", "2", *flags, program=hand_over, descriptors=(made.fileno(),))
+    options: dict[str, Any] = {"program": hand_over, "descriptors": (made.fileno(),)}
+    if made.family == socket.AF_UNIX:
+        return UnixServer(Path(made.getsockname()), "--workers", "2", *flags, **options)
+    return Server("--workers", "2", *flags, **options)
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
-def test_a_restart_on_a_socket_from_systemd_answers_who_came_in_between(
+FAMILIES = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
+
+
+def address_of(family: socket.AddressFamily, folder: Path) -> Any:
+    return ("127.0.0.1", 0) if family == socket.AF_INET else str(folder / "s")
+
+
+@FAMILIES
+def test_a_new_server_on_a_socket_from_systemd_answers_who_came_in_between(
     tmp_path: Path, family: socket.AddressFamily
 ) -> None:
-    address = ("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "s")
-    with bound(family, address) as made, contextlib.ExitStack() as clients:
+    with bound(family, address_of(family, tmp_path)) as made, contextlib.ExitStack() as clients:
         for _ in range(2):
             waiting = clients.enter_context(socket.socket(family))
             waiting.settimeout(DEADLINE_S)
@@ -227,12 +267,33 @@ def test_a_restart_on_a_socket_from_systemd_answers_who_came_in_between(
                 server.stop()
 
 
-def test_a_reload_on_a_socket_from_systemd_loses_no_request() -> None:
-    with bound(socket.AF_INET, ("127.0.0.1", 0)) as made:
+@FAMILIES
+def test_a_reload_on_a_socket_from_systemd_loses_no_request(tmp_path: Path, family: socket.AddressFamily) -> None:
+    with bound(family, address_of(family, tmp_path)) as made:
         server = activated(made)
         try:
             server.wait_ready()
-            reload_under_load(server)
+            before = psutil.Process(server.pid).num_fds()
+            for _ in range(2):
+                reload_under_load(server)
+            wait_until(lambda: psutil.Process(server.pid).num_fds() == before, "it has as many descriptors as before")
+        finally:
+            server.stop()
+
+
+@FAMILIES
+def test_a_restart_on_a_socket_from_systemd_keeps_it_and_answers_who_waits(
+    tmp_path: Path, family: socket.AddressFamily
+) -> None:
+    with bound(family, address_of(family, tmp_path)) as made:
+        server = activated(made)
+        try:
+            server.wait_ready()
+            command(Place(server.folder, "default"), "restart", patience_s=60)
+            with Wire(server) as wire:
+                wire.send(head("/healthz", method="GET"))
+                assert wire.answer().status == 200
+            wait_until(lambda: len(server.named("serving")) == 2, "it serves again")
         finally:
             server.stop()
 
@@ -278,6 +339,16 @@ def test_workers_become_the_user_and_the_group_and_the_master_can_still_end_them
         server.signal(signal.SIGTERM)
         assert server.wait_exit() == 0
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_stop_under_load_of_workers_without_a_privilege_answers_every_request() -> None:
+    with serving("--workers", "2", "--user", "nobody") as server, loading(server, keep_alive=2, fresh=4) as load:
+        load.wait_more(2)
+        server.signal(signal.SIGTERM)
+        load.join()
+        assert server.wait_exit() == 0
+        assert load.failures == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its rights up")

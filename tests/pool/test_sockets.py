@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from imgsrv.errors import CannotListen
-from imgsrv.pool.sockets import Listener, refuse_new, waiting_connections
+from imgsrv.pool.sockets import Listener, _choose_one_of, waiting_connections
 
 HOSTS = [pytest.param("127.0.0.1", id="ipv4"), pytest.param("::1", id="ipv6")]
 
@@ -26,13 +27,12 @@ def connected(listener: Listener) -> socket.socket:
 
 
 @contextlib.contextmanager
-def trying(listener: Listener) -> Iterator[socket.socket]:
+def trying(listener: Listener, host: str) -> Iterator[socket.socket]:
     """A connection that does not wait for its handshake."""
-    slot = listener.for_slot(0)
-    with socket.socket(slot.family) as trial:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setblocking(False)
         with contextlib.suppress(BlockingIOError):
-            trial.connect(slot.getsockname())
+            trial.connect((host, listener.port))
         yield trial
 
 
@@ -56,12 +56,49 @@ def test_a_second_listener_on_the_port_is_refused(host: str) -> None:
         listening(host, first.port)
 
 
-def test_a_second_listener_is_refused_by_the_lock_while_the_first_one_drains() -> None:
-    with listening() as first:
-        port = first.port
-        first.leave()
-        with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: another imgsrv already serves"):
-            listening(port=port)
+def test_of_several_that_take_the_port_at_the_same_time_one_gets_it() -> None:
+    with listening() as found:
+        port = found.port
+    said, saying = os.pipe()
+    waiting, going = os.pipe()
+    pids = [fork_listener(port, waiting, going, saying) for _ in range(8)]
+    os.close(going)  # now
+    found_out = b"".join(os.read(said, 1) for _ in pids)
+    assert sorted(found_out) == sorted(b"r" * 7 + b"l")
+    # Who listens does so until all have tried.
+    os.close(waiting)
+    os.close(saying)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    os.close(said)
+
+
+def fork_listener(port: int, waiting: int, going: int, saying: int) -> int:
+    """A process that takes the port when all are told to: it says `l` where it listens and `r` where it is refused."""
+    if (pid := os.fork()) == 0:
+        try:
+            os.close(going)
+            os.read(waiting, 1)
+            with listening(port=port) as listener:
+                listener.for_slot(1)
+                os.write(saying, b"l")
+                signal.pause()
+        except CannotListen:
+            os.write(saying, b"r")
+            signal.pause()
+        finally:
+            os._exit(1)
+    return pid
+
+
+def test_the_first_slot_is_alone_on_the_port_once_it_is_taken() -> None:
+    with listening() as found:
+        port = found.port
+    with listening(port=port) as listener, contextlib.ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(connected(listener))
+        assert queues(listener, 1) == [20]
 
 
 def test_a_port_on_which_another_program_listens_is_refused() -> None:
@@ -207,10 +244,58 @@ def test_a_slot_that_serves_again_gets_connections_again() -> None:
         assert queues(listener, 2) == [0, 1]
 
 
-def test_a_thousand_slots_can_be_steered() -> None:
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param([0, 1, 2, 3, 4, 5], id="all"),
+        pytest.param([0, 2, 4], id="every-other"),
+        pytest.param([0, 1, 3, 4], id="all-but-one"),
+        pytest.param([5], id="the-last"),
+    ],
+)
+def test_each_chosen_slot_gets_its_share_and_no_other_gets_any(chosen: list[int]) -> None:
+    with listening() as listener, contextlib.ExitStack() as clients:
+        listener.for_slot(5)
+        listener.choose(chosen)
+        for _ in range(40 * len(chosen)):
+            clients.enter_context(connected(listener))
+        found = queues(listener, 6)
+        assert [slot for slot, count in enumerate(found) if count] == chosen
+        assert sum(found) == 40 * len(chosen)
+        assert min(found[slot] for slot in chosen) > 10
+
+
+def test_a_thousand_slots_can_be_steered_past_some_that_do_not_serve() -> None:
+    program = list(_choose_one_of([slot for slot in range(1024) if slot not in (3, 500)]))
+    # The kernel takes 4096 steps, and on many machines memory for fewer.
+    assert len(program) < 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a privilege to lose")
+@pytest.mark.parametrize("host", [*HOSTS, pytest.param("::", id="both-families")])
+def test_who_has_no_privilege_can_refuse_new_connections(host: str) -> None:
+    with listening(host) as listener, connected(listener):
+        pid = os.fork()
+        # In a child: a user once changed is changed for good.
+        if pid == 0:
+            try:
+                os.setresuid(65_534, 65_534, 65_534)
+                listener.refuse_new(0)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        with trying(listener, "127.0.0.1" if host == "::" else host) as trial:
+            assert waiting_connections(listener.for_slot(0)) == 1
+            assert not is_connected(trial)
+
+
+def test_the_port_is_free_when_a_worker_has_let_go_of_it_though_it_has_clients() -> None:
     with listening() as listener:
-        listener.for_slot(1)
-        listener.choose(range(1024))
+        listener.keep_only(0)
+        listener.for_slot(0).close()
+        listener.let_go()
+        with listening(port=listener.port) as second:
+            assert second.port == listener.port
 
 
 def test_clients_in_the_queue_of_a_slot_that_was_given_up_are_turned_away() -> None:
@@ -230,7 +315,7 @@ def test_connections_in_the_queue_are_counted(host: str) -> None:
 @pytest.mark.parametrize("host", HOSTS)
 def test_connections_in_the_queue_can_be_accepted_and_used_after_new_ones_are_refused(host: str) -> None:
     with listening(host) as listener, connected(listener) as client:
-        refuse_new(listener.for_slot(0))
+        listener.refuse_new(0)
         accepted, _address = listener.for_slot(0).accept()
         with accepted:
             accepted.settimeout(5)
@@ -243,8 +328,8 @@ def test_connections_in_the_queue_can_be_accepted_and_used_after_new_ones_are_re
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_new_connection_enters_a_queue_that_refuses(host: str) -> None:
     with listening(host) as listener:
-        refuse_new(listener.for_slot(0))
-        with trying(listener) as trial:
+        listener.refuse_new(0)
+        with trying(listener, host) as trial:
             # On the loopback a handshake is over when connect returns: what is not in the queue now was dropped.
             assert waiting_connections(listener.for_slot(0)) == 0
             assert not is_connected(trial)
