@@ -7,7 +7,7 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,19 @@ def restarted(place: Place, tell: Callable[[Mapping[str, Any]], None]) -> dict[s
     with watched(before["pid"]) as process:
         tell({"step": ask(place, "restart", on_progress=tell, patience_s=None)["state"]})
         try:
-            return until_it_serves(place, process)
+            found = until_it_serves(place, process)
+            _refuse_the_old(place, before["events"])
         except CommandFailed as error:
             lines = last_lines(log_file, log_size) if log_file else []
             raise CommandFailed("\n  ".join([str(error), *lines])) from error
+    return found
+
+
+def _refuse_the_old(place: Place, events: Sequence[Mapping[str, Any]]) -> None:
+    """Raises CommandFailed where what serves is the code from before.  events: those that were known then."""
+    for event in ask(place, "status")["events"]:
+        if event["event"] == "restart_failed" and event not in events:
+            raise CommandFailed(f"{event['reason']}; it serves on with the code from before")
 
 
 def last_lines(log_file: Path, since: int = 0) -> list[str]:

@@ -41,13 +41,13 @@ from imgsrv.pool.exchange import Exchange
 from imgsrv.pool.hooks import Hooks
 from imgsrv.pool.identity import Identity
 from imgsrv.pool.logkeeper import LogKeeper
-from imgsrv.pool.master import Master
+from imgsrv.pool.master import EXIT_TO_BEGIN_ANEW, Master
 from imgsrv.pool.notify import Notifier
 from imgsrv.pool.operator import About
 from imgsrv.pool.runtime import Claim, Place, claim
 from imgsrv.pool.shared import SharedListener
 from imgsrv.pool.sockets import Listener, Listening
-from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, command_line, taken_over
+from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, begin_anew, command_line, taken_over
 from imgsrv.pool.trial import TRIAL_FLAG, report
 from imgsrv.pool.worker import Work
 from imgsrv.web.app import make_front
@@ -89,16 +89,36 @@ def run(parsed: argparse.Namespace) -> int:
     sink.give_to(identity.user, identity.group)
     if parsed.trial:
         return _try(settings, identity, sink)
+    # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
+    gc.collect()
+    gc.freeze()
     on_turn = _notify(events := Events())
+    status = _serve(configuration, identity, sink, events, on_turn, inherited)
+    while status == EXIT_TO_BEGIN_ANEW:
+        command = command_line()
+        try:
+            begin_anew(command)
+        except OSError as error:
+            events.error("restart_failed", reason=f"{command[0]} cannot be executed: {error.strerror}")
+        # Its workers and its address are gone, but what it was started from is still in memory.
+        status = _serve(configuration, identity, sink, events, on_turn)
+    return status
+
+
+def _serve(
+    configuration: Configuration,
+    identity: Identity,
+    sink: Sink,
+    events: Events,
+    on_turn: Callable[[bool], None],
+    inherited: State | None = None,
+) -> int:
+    settings = configuration.settings
     with _claim(settings, inherited) as claimed, _listen(settings, identity, inherited, claimed, events) as listener:
         workers = worker_count(settings.workers)
-        work = _work(settings, listener.name, identity, sink)
-        # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
-        gc.collect()
-        gc.freeze()
         master = Master(
             listener,
-            work,
+            _work(settings, listener.name, identity, sink),
             workers,
             partial(_announce, settings, listener, workers, events),
             WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),

@@ -32,16 +32,19 @@ from imgsrv.pool.handover import restore
 from imgsrv.pool.logkeeper import LogKeeper
 from imgsrv.pool.operator import About, Operator
 from imgsrv.pool.replacing import Replacing
-from imgsrv.pool.signals import Signalled, wake_on_signals
+from imgsrv.pool.signals import Signalled, hold_back, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
 from imgsrv.pool.sockets import Listening
+from imgsrv.pool.steering import Steering
 from imgsrv.pool.takeover import State as Inherited
-from imgsrv.pool.takeover import begin_anew, command_line
 from imgsrv.pool.worker import READY, Surroundings, Work
 
 TICK_S = 1.0
 
-EXIT_OK, EXIT_ALL_FAILED, EXIT_NOT_DRAINED = 0, 1, 1
+EXIT_OK, EXIT_NOT_DRAINED = 0, 1
+
+EXIT_TO_BEGIN_ANEW = 5
+"""Whoever runs the master is to execute the program again, in the same process; signals wait until then."""
 
 
 @dataclass
@@ -76,8 +79,8 @@ class Master:
     _stop_at: float | None = field(init=False, default=None)
     _leave_at: float | None = field(init=False, default=None)
     has_announced: bool = field(init=False, default=False)
-    _chosen: list[int] = field(init=False, default_factory=list)
     _was_forced: bool = field(init=False, default=False)
+    unheard_signals: Callable[[], bytes] = field(init=False, default=bytes)
 
     def __post_init__(self) -> None:
         self.slots = [Slot(index) for index in range(self.size)]
@@ -87,32 +90,34 @@ class Master:
             restore(self, self.inherited)
         # One for each generation: no engine gets a job from a front of other code.
         self.exchange = self.make_exchange()
-        self._operator, self.replacing = Operator(self), Replacing(self)
+        self._operator, self.replacing, self._steering = Operator(self), Replacing(self), Steering(self.listener)
         # The master has no row of its own and writes no other field of this one.
         self.keeper.count_lost_with(partial(self.board.row(0).add, "master_log_records_lost"))
 
     def run(self) -> int:
         """Keep the pool alive until a signal ends it; returns the exit status."""
         self._open()
-        with wake_on_signals(self._selector) as pending:
+        with wake_on_signals(self._selector) as self.unheard_signals:
             while not self._is_over():
                 self._match_wish()
                 for key, _events in self._selector.select(self._until_next()):
                     if key.data is not None:
                         key.data()
-                for signum in pending():
+                for signum in self.unheard_signals():
                     self._obey(signum)
                 if self.control is not None:
                     self.control.turn()
                 self._reap()
                 self._steer()
                 self.on_turn(self.is_stopping or any(slot.state is State.READY for slot in self.slots))
-        self._operator.stopped()
-        self.listener.close()
-        if self.control is not None:
-            self.control.close()
-        if self._operator.then_restarts:
-            begin_anew(command_line())
+            self._operator.stopped()
+            self.listener.close()
+            if self.control is not None:
+                self.control.close()
+            if self._operator.then_restarts:
+                # Who stops the server now is heard by what it becomes.
+                hold_back(self.unheard_signals)
+                return EXIT_TO_BEGIN_ANEW
         return self._exit_status()
 
     def _open(self) -> None:
@@ -223,17 +228,7 @@ class Master:
                     self._operator.reaped(pid, os.waitstatus_to_exitcode(status))
 
     def _steer(self) -> None:
-        """New connections go to the slots that serve; to all, to wait there, where none does."""
-        if self.is_stopping:
-            return
-        staying = [slot for slot in self.slots if slot.leaving_at is None]
-        ready = [slot.index for slot in staying if slot.state is State.READY]
-        chosen = ready or [slot.index for slot in staying]
-        if chosen != self._chosen:
-            self._chosen = chosen
-            self.listener.choose(chosen)
-        is_settled = all(slot.state is not State.STARTING or slot.boot_failures for slot in self.slots)
-        if ready and is_settled and not self.has_announced:
+        if not self.is_stopping and self._steering.step(self.slots) and not self.has_announced:
             self.has_announced = True
             self.on_ready()
 

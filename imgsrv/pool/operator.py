@@ -232,7 +232,7 @@ class Operator:
         caller.progress(step="taking over", generation=self._master.generation + 1)
         state, descriptors = state_of(self._master, caller, self._started)
         try:
-            hand_over(command_line(), state, descriptors)
+            hand_over(command_line(), state, descriptors, self._master.unheard_signals)
         except OSError as error:
             self._refuse(caller, f"{command_line()[0]} cannot be executed: {error.strerror}")
 

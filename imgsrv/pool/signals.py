@@ -56,6 +56,17 @@ def blocked_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def hold_back(unheard: Callable[[], bytes]) -> set[int | signal.Signals]:
+    """Block signals, and have those that came unheard come again, to wait with the others; returns the mask before.
+
+    What waits outlasts an exec, while what a handler has only noted in a pipe would be lost with it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    for signum in unheard():
+        os.kill(os.getpid(), signum)
+    return before
+
+
 class Signalled:
     """The caller of what a signal, by its name, asks for: the log is told what becomes of it."""
 

@@ -6,14 +6,15 @@ No other descriptor crosses.  Signals stay blocked from here until the new loop 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from imgsrv.pool.signals import HANDLED
+from imgsrv.pool.signals import hold_back
 
 TAKE_OVER_FLAG = "--take-over"
 
@@ -26,27 +27,26 @@ def command_line() -> list[str]:
     return words[:-2] if words[-2] == TAKE_OVER_FLAG else words
 
 
-def hand_over(command: list[str], state: Mapping[str, Any], descriptors: list[int]) -> None:
-    """Execute the command in this process's place; returns only by raising OSError, with nothing changed."""
-    file = os.memfd_create("state")
-    passed = [file, *descriptors]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-    wakeup = signal.set_wakeup_fd(-1)
-    try:
-        os.write(file, json.dumps(state).encode())
-        for descriptor in passed:
+def hand_over(
+    command: list[str], state: Mapping[str, Any], descriptors: list[int], unheard: Callable[[], bytes]
+) -> None:
+    """Execute the command in this process's place; returns only by raising OSError, with nothing changed.
+
+    unheard: tells the signals that have come and that nobody has obeyed yet; the new image does.
+    """
+    with contextlib.ExitStack() as undo:
+        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, hold_back(unheard))
+        file = os.memfd_create("state")
+        undo.callback(os.close, file)
+        _write_all(file, json.dumps(state).encode())
+        for descriptor in (file, *descriptors):
             os.set_inheritable(descriptor, True)
+            undo.callback(os.set_inheritable, descriptor, False)
         os.execv(command[0], [*command, TAKE_OVER_FLAG, str(file)])  # noqa: S606
-    finally:
-        for descriptor in passed:
-            os.set_inheritable(descriptor, False)
-        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(file)
 
 
 def begin_anew(command: list[str]) -> None:
-    """Execute the command in this process's place, as if it had just been started."""
+    """Execute the command in this process's place, as if it had just been started.  Raises OSError."""
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -63,3 +63,9 @@ def received(descriptor: int) -> int:
     """A descriptor that was handed over, for this image alone."""
     os.set_inheritable(descriptor, False)
     return descriptor
+
+
+def _write_all(file: int, data: bytes) -> None:
+    """Where there is room for a part only, the kernel writes that and says why at the next attempt."""
+    while data:
+        data = data[os.write(file, data) :]

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, ask, is_flipped, post
 
 import imgsrv
+from imgsrv.cli.awaiting import restarted
 from imgsrv.cli.instance import ask as command
 from imgsrv.errors import CommandFailed
 from imgsrv.pool.runtime import Place
@@ -297,3 +300,65 @@ def test_restart_begins_anew_in_the_same_process() -> None:
         assert found["pid"] == before["pid"]
         assert found["started_unix"] > before["started_unix"]
         assert json.dumps(found["totals"]["requests"]) == "0"
+
+
+@pytest.fixture
+def by_a_link(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    """A server whose interpreter is a link, and the link: without it, it cannot be executed again."""
+    link = tmp_path / "python"
+    link.symlink_to(os.path.realpath(sys.executable))
+    environment = {"PYTHONPATH": os.pathsep.join([str(Path(imgsrv.__file__).parents[1]), *sys.path[1:]])}
+    flags = ("--workers", "1", "--shutdown-delay-s", "2")
+    with serving(*flags, environment=environment, program=[str(link), "-P", "-m", "imgsrv"]) as server:
+        yield server, link
+
+
+def test_a_restart_that_cannot_be_executed_serves_on_with_the_code_from_before(by_a_link: tuple[Server, Path]) -> None:
+    server, link = by_a_link
+    restart = threading.Thread(target=unlink_when_it_stops, args=(server, link))
+    restart.start()
+    with pytest.raises(CommandFailed, match=f"{link} cannot be executed: No such file.*; it serves on with the code"):
+        restarted(place(server), lambda _: None)
+    restart.join()
+    settled(server, 1)
+    server.port = server.named("serving")[-1]["port"]
+    assert is_flipped(ask(server, post("/flip", PNG)))
+    assert [event["reason"].split(":")[0] for event in server.named("restart_failed")] == [f"{link} cannot be executed"]
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+
+
+def unlink_when_it_stops(server: Server, link: Path) -> None:
+    wait_until(lambda: server.named("stopping") != [], "it has passed the trial", 60)
+    link.unlink()
+
+
+# ---- the hand-over itself ---------------------------------------------------------------------------------
+
+HAND_OVER = """
+import os, resource, signal, sys
+from imgsrv.pool.takeover import hand_over
+{before}
+try:
+    hand_over([sys.executable, "-c", {after!r}], {{"text": "x" * 100_000}}, [], lambda: {unheard})
+except OSError as error:
+    print(error.strerror, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def handed_over(after: str, *, before: str = "", unheard: bytes = b"") -> str:
+    """What a process that hands over to a program says, or that program."""
+    code = HAND_OVER.format(before=before, after=after, unheard=unheard)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_state_for_which_there_is_no_room_is_not_handed_over_in_part() -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    assert handed_over("print('executed')", before=limit) == "File too large set()"
+
+
+def test_a_signal_that_nobody_has_obeyed_is_the_next_images_to_obey() -> None:
+    tell = "import signal; print(sorted(map(int, signal.sigpending())))"
+    unheard = bytes([signal.SIGTERM, signal.SIGCHLD])
+    assert handed_over(tell, unheard=unheard) == str(sorted(unheard))
