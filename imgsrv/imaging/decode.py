@@ -12,6 +12,7 @@ from typing import IO, Any
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
 from imgsrv.errors import NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable
+from imgsrv.imaging import png, webp
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.checked import SIZES, CheckedFile
 from imgsrv.imaging.formats import FORMATS
@@ -21,7 +22,6 @@ from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
-from imgsrv.imaging.png import read_pixels
 from imgsrv.imaging.profiles import deep_grey, to_profile, working_profile
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
@@ -186,7 +186,7 @@ def _frames(
             raise TooManyFrames(limits.max_frames)
         if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
             raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
-        plain = read_pixels(image)
+        plain = png.read_pixels(image) or webp.read_pixels(image)
         if plain is None:
             image.load()
         if not frames:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgsrv.errors import ResultTooLarge, TooManyBytes
 from imgsrv.imaging import jpeg, png
+from imgsrv.imaging.arrays import through_strips
 from imgsrv.imaging.budget import largest_within, smallest_like
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format
 from imgsrv.imaging.likeness import luma, ssim
@@ -108,8 +109,11 @@ def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], byte
 def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
     if frame.mode != "RGBA" or form.has_alpha:
         return frame
-    canvas = Image.new("RGBA", frame.size, background)
-    return Image.alpha_composite(canvas, frame).convert("RGB")
+
+    def laid(strip: Frame) -> Frame:
+        return Image.alpha_composite(Image.new("RGBA", strip.size, background), strip).convert("RGB")
+
+    return through_strips(frame, laid)
 
 
 def _reduced(frame: Frame, colours: int) -> Frame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO
 
 from PIL import ImageFile
@@ -28,8 +28,10 @@ def write(frame: Frame, file: BinaryIO, options: Mapping[str, Any]) -> None:
     is_optimized = options["optimize"]
     if is_optimized is None:
         is_optimized = frame.width * frame.height <= OPTIMIZED_PIXELS
-    with _room_for(frame, sum(len(value) for value in options.values() if isinstance(value, bytes))):
-        frame.save(file, "JPEG", **{**options, "optimize": is_optimized or options["progressive"]})
+    is_optimized = is_optimized or options["progressive"]
+    metadata_bytes = sum(len(value) for value in options.values() if isinstance(value, bytes))
+    with _room_for(frame, metadata_bytes) if is_optimized else nullcontext():
+        frame.save(file, "JPEG", **{**options, "optimize": is_optimized})
 
 
 @contextmanager

@@ -68,12 +68,15 @@ def process_into(
     plan = plan_for(header, output, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
-    result = pipeline.run(picture, limits, parts)
+    own, pixels = header.format, header.size[0] * header.size[1] * len(picture.frames)
+    # Nobody but the pipeline holds what was decoded, which it lets go of behind the first step.
+    pictures = [picture]
+    del header, picture
+    result = pipeline.run(pictures.pop(), limits, parts)
     if output.format == "auto":
-        name, output = choose(result, header.format, offers, output)
+        name, output = choose(result, own, offers, output)
     done = clock()
     encode(result, name, output, file)
-    pixels = header.size[0] * header.size[1] * len(picture.frames)
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
 
 

@@ -98,7 +98,7 @@ def test_progressive_is_what_was_asked_for(cat: bytes, is_progressive: bool) -> 
 
 
 @pytest.mark.parametrize("is_progressive", [True, False])
-@pytest.mark.parametrize("size", [(500, 500), (700, 9), (1, 1)])
+@pytest.mark.parametrize("size", [(500, 500), (600, 600), (700, 9), (1, 1)])
 def test_noise_that_is_larger_than_its_pixels_is_a_jpeg_all_the_same(
     size: tuple[int, int],
     is_progressive: bool,  # noqa: FBT001  a table row

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.arrays import Pixels, beside_alpha, through_array, through_rows, through_strips
+from imgsrv.imaging.arrays import Pixels, beside_alpha, through_array, through_rows, through_strips, weighted
 from imgsrv.imaging.hidden import visible_luma
 from imgsrv.imaging.picture import Frame, Source
 from imgsrv.imaging.registry import operation
@@ -71,7 +71,9 @@ def clahe(
     across, down = min(tiles, frame.width), min(tiles, frame.height)
     reach = max(-(-frame.width // across), -(-frame.height // down))
     before = visible_luma(frame, reach)
-    after = np.asarray(cv2.createCLAHE(clip, (across, down)).apply(np.asarray(before)), np.uint8)
+    # In place, for OpenCV takes a third array of that size where the parts are not all of one size.
+    after = np.require(weighted(before, "L"), requirements="W")
+    cv2.createCLAHE(clip, (across, down)).apply(after, after)
 
     def changed(strip: Frame, rows: slice) -> Frame:
         return _with_luma(strip, np.asarray(before.crop((0, rows.start, frame.width, rows.stop))), after[rows])
