@@ -579,7 +579,7 @@ class NoSuchInstance(ImgsrvError):
     running: list[str]
 
     def __str__(self) -> str:
-        others = f"running: {joined(self.running)}" if self.running else "none runs"
+        others = f"choose with --name: {joined(self.running)}" if self.running else "start one with `imgsrv start`"
         return f"no instance named {self.name!r} runs in {self.folder}; {others}"
 
 

@@ -22,14 +22,31 @@ LISTENS_BUT_IS_SILENT_S = 15.0
 """A master answers within milliseconds, but for the second or two in which it loads new code."""
 
 
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags that say where the control sockets are."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with the settings of the instance")
+    _add(parser, "runtime_dir", "DIR")
+
+
 def add_instance(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the flags that say which instance is meant."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file that names the instance")
-    for name in ("name", "runtime_dir"):
-        meaning = str(Settings.model_fields[name].description).replace("%", "%%")
-        parser.add_argument(
-            flag_name(name), dest=name, default=argparse.SUPPRESS, metavar=name.upper().split("_")[-1], help=meaning
-        )
+    """Give the parser the flags that say which instance is meant; its bare name, as pm2 takes it, means the same."""
+    _add(parser, "name", "NAME")
+    add_folder(parser)
+    parser.set_defaults(takes_bare_name=True)
+
+
+def take_bare_name(parsed: argparse.Namespace, words: list[str]) -> bool:
+    """Whether the words that no argument has taken are the name of an instance, which is then taken as `--name`."""
+    is_name = len(words) == 1 and not words[0].startswith("-") and "name" not in parsed
+    if is_name and "takes_bare_name" in parsed:
+        parsed.name = words[0]
+        return True
+    return False
+
+
+def _add(parser: argparse.ArgumentParser, setting: str, metavar: str) -> None:
+    meaning = str(Settings.model_fields[setting].description).replace("%", "%%")
+    parser.add_argument(flag_name(setting), dest=setting, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
 
 
 def place_of(parsed: argparse.Namespace) -> Place:

@@ -31,7 +31,6 @@ def add_parser(commands: Any) -> None:
         help="show what a log file says",
         description="Show the last records of an instance's log file, rotated and compressed ones included.",
     )
-    parser.add_argument("instance", nargs="?", metavar="NAME", help="the instance, as --name of the server")
     parser.add_argument("--file", metavar="FILE", help="the log file instead, also of a server that does not run")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with those to come, across rotation")
     parser.add_argument(
@@ -60,8 +59,6 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _log_file(parsed: argparse.Namespace) -> Path:
     """What the running instance says; of one that does not run, where `imgsrv start` lets it log."""
-    if parsed.instance:
-        parsed.name = parsed.instance
     place = place_of(parsed)
     try:
         found = ask(place, "status")["log_file"]

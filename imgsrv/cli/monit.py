@@ -23,12 +23,10 @@ from rich.live import Live
 from imgsrv.cli.awaiting import BOOT_S, for_a_person, restarted, watched
 from imgsrv.cli.dashboard import Sample, View, draw
 from imgsrv.cli.instance import add_instance, ask, place_of
-from imgsrv.errors import BadArgument, BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
+from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.observe.reading import LogReader
 from imgsrv.pool.commands import COMMANDS
 from imgsrv.pool.runtime import Place
-
-EXIT_FAILED = 1
 
 KEYS = {
     "r": ("reload", None, "reload"),
@@ -53,16 +51,13 @@ def add_parser(commands: Any) -> None:
         help="watch an instance live",
         description="Show workers, queue, latency and events of a running instance, and obey keys.",
     )
-    parser.add_argument("instance", nargs="?", metavar="NAME", help="name of the instance, as --name")
     parser.add_argument("--period-s", type=float, default=1.0, metavar="S", help="time between looks, 0.1 to 60 [1]")
     add_instance(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Watch until `q`.  Raises BadSetting, and BadArgument where there is no terminal."""
-    if parsed.instance is not None:
-        parsed.name = parsed.instance
+    """Watch until `q`.  Raises BadSetting, what `ask` raises, and BadArgument where there is no terminal."""
     if not 0.1 <= parsed.period_s <= 60:  # noqa: PLR2004  as the help says
         raise BadArgument(f"--period-s {parsed.period_s:g}: it may be 0.1 to 60")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -71,9 +66,6 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         with _keys() as next_key:
             monitor.watch(next_key)
-    except (NoSuchInstance, CommandFailed, BadRuntimeFolder) as error:
-        print(f"imgsrv: {error}", file=sys.stderr)
-        return EXIT_FAILED
     finally:
         monitor.close()
     return 0

@@ -10,11 +10,8 @@ from typing import Any
 
 from imgsrv.cli import render
 from imgsrv.cli.awaiting import restarted
-from imgsrv.cli.instance import add_instance, ask, place_of, running
-from imgsrv.errors import BadRuntimeFolder, CommandFailed, NoSuchInstance
+from imgsrv.cli.instance import add_folder, add_instance, ask, place_of, running, take_bare_name
 from imgsrv.pool.commands import COMMANDS, Command
-
-EXIT_FAILED = 1
 
 VIEWS: dict[str, Callable[[Any], None]] = {
     "status": render.status,
@@ -44,23 +41,21 @@ def add_parser(commands: Any) -> None:
         "list", help="list the running instances", description="List every instance in the runtime folder."
     )
     listing.add_argument("--json", action="store_true", help="print the status of each as JSON")
-    add_instance(listing)
+    add_folder(listing)
     listing.set_defaults(run=run_list)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Ask the instance and show what it says.  Raises BadSetting."""
+    """Ask the instance and show what it says.  Raises BadSetting, NoSuchInstance, CommandFailed, BadRuntimeFolder."""
+    expected = COMMANDS[parsed.command].argument
+    if expected and expected.allowed and parsed.argument not in (None, *expected.allowed):
+        # `stop shop`: the first word is taken for what only `now` can be.
+        parsed.argument = None if take_bare_name(parsed, [parsed.argument]) else parsed.argument
     place = place_of(parsed)
-    try:
-        if parsed.command == "restart":
-            result = restarted(place, _show_progress)
-        else:
-            result = ask(
-                place, parsed.command, parsed.argument, on_progress=_show_progress, patience_s=_patience(parsed)
-            )
-    except (NoSuchInstance, CommandFailed, BadRuntimeFolder) as error:
-        print(f"imgsrv: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    if parsed.command == "restart":
+        result = restarted(place, _show_progress)
+    else:
+        result = ask(place, parsed.command, parsed.argument, on_progress=_show_progress, patience_s=_patience(parsed))
     if parsed.json:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:

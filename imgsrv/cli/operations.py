@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from imgsrv.allowed import closest
+from imgsrv.cli.render import console, say, show, table
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.markdown:
         _print_markdown(args.name)
     elif args.name:
-        _print_page(Console(), OPERATIONS[args.name])
+        _print_page(console(), OPERATIONS[args.name])
     else:
-        _print_overview(Console())
+        _print_overview(console())
     return 0
 
 
@@ -67,18 +67,18 @@ def _print_markdown(name: str | None) -> None:
     print(f"{operations_table()}\n\n{formats_table()}\n\n{output_table()}")
 
 
-def _print_overview(console: Console) -> None:
+def _print_overview(screen: Console) -> None:
     operations = [(row.name, _signature(row), row.summary) for row in OPERATIONS.values()]
-    console.print(_table("Operations", ("operation", "parameters", "what it does"), operations))
-    console.print()
+    show(screen, table(("operation", "parameters", "what it does"), operations, "Operations"))
+    screen.print()
     formats = [
         (name, form.media_type, " ".join(form.suffixes), ", ".join(form.fields), _standing(form))
         for name, form in KNOWN.items()
     ]
-    console.print(_table("Formats", ("format", "media type", "suffixes", "output parameters", "here"), formats))
-    console.print()
-    console.print(_parameters("Output parameters", parameters_of(Output)))
-    _say(console, "\nimgsrv operations NAME says everything about one of them.")
+    show(screen, table(("format", "media type", "suffixes", "output parameters", "here"), formats, "Formats"))
+    screen.print()
+    show(screen, _parameters("Output parameters", parameters_of(Output)))
+    say(screen, "\nimgsrv operations NAME says everything about one of them.")
 
 
 def _standing(form: Format) -> str:
@@ -87,18 +87,18 @@ def _standing(form: Format) -> str:
     return "read and written" if form.is_written else "read"
 
 
-def _print_page(console: Console, operation: Operation) -> None:
+def _print_page(screen: Console, operation: Operation) -> None:
     parameters, example = parameters_of(operation.parameters), example_of(operation)
-    _say(console, f"{operation.name}: {operation.summary}")
+    say(screen, f"{operation.name}: {operation.summary}")
     if operation.details:
-        _say(console, f"\n{operation.details}")
+        say(screen, f"\n{operation.details}")
     if parameters:
-        console.print()
-        console.print(_parameters(None, parameters))
-    _say(console, "\nExamples")
+        screen.print()
+        show(screen, _parameters(None, parameters))
+    say(screen, "\nExamples")
     part = f" --part {example.part}={example.part}.png" if example.part else ""
-    _say(console, f"  curl {example.curl_data} '{SERVER}{example.url}' -o out.jpg")
-    _say(console, f"  imgsrv convert photo.jpg out.jpg '{example.pipeline}'{part}")
+    say(screen, f"  curl {example.curl_data} '{SERVER}{example.url}' -o out.jpg")
+    say(screen, f"  imgsrv convert photo.jpg out.jpg '{example.pipeline}'{part}")
 
 
 def _signature(operation: Operation) -> str:
@@ -111,19 +111,4 @@ def _parameters(title: str | None, parameters: Iterable[Parameter]) -> Table:
         (one.name, one.words, "required" if one.is_required else default_text(one), one.description)
         for one in parameters
     ]
-    return _table(title, ("parameter", "values", "default", "meaning"), rows)
-
-
-def _table(title: str | None, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        # Text, because a string in brackets would be read as markup.
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line that is not broken, so that a command in it can be copied."""
-    console.print(Text(text), soft_wrap=True)
+    return table(("parameter", "values", "default", "meaning"), rows, title)

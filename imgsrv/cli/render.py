@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,29 +13,32 @@ from rich.text import Text
 
 Result = Mapping[str, Any]
 
+UNBROKEN = 10_000
+"""Columns where nothing says how many there are: for a pipe or a file a row is a line."""
+
 LATEST = 5
 """Events that `imgsrv status` shows."""
 
 
 def status(found: Result) -> None:
     """Workers, queue, totals and latest events."""
-    console, totals = _console(), found["totals"]
+    screen, totals = console(), found["totals"]
     latency = found["latency_s"]
-    _say(console, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
-    _say(
-        console,
+    say(screen, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
+    say(
+        screen,
         f"{totals['requests']} requests, {totals['jobs_done']} pictures, {found['queue']['waiting']} waiting "
         f"(of {found['queue']['max']}), latency {_latency(latency)}",
     )
     for title in ("errors", "restarts"):
         if totals[title]:
-            _say(console, f"{title}: {', '.join(f'{name} {count}' for name, count in totals[title].items())}")
-    console.print()
-    console.print(_table(WORKER_COLUMNS, map(_worker, found["workers"])))
+            say(screen, f"{title}: {', '.join(f'{name} {count}' for name, count in totals[title].items())}")
+    screen.print()
+    show(screen, table(WORKER_COLUMNS, map(_worker, found["workers"])))
     if found["events"]:
-        console.print()
+        screen.print()
         for event in found["events"][-LATEST:]:
-            _say(console, event_line(event))
+            say(screen, event_line(event))
 
 
 def instances(found: Sequence[Result]) -> None:
@@ -54,19 +58,19 @@ def instances(found: Sequence[Result]) -> None:
         )
         for one in found
     ]
-    _console().print(_table(("name", "state", "pid", "url", "workers", "up", "requests"), rows))
+    show(console(), table(("name", "state", "pid", "url", "workers", "up", "requests"), rows))
 
 
 def description(found: Result) -> None:
     """How it was started, and every setting."""
-    console = _console()
-    _say(console, _headline(found))
+    screen = console()
+    say(screen, _headline(found))
     for name, value in found.items():
         if name not in ("settings", "name", "version", "pid", "url", "state"):
-            _say(console, f"{name}: {' '.join(value) if isinstance(value, list) else value}")
-    console.print()
+            say(screen, f"{name}: {' '.join(value) if isinstance(value, list) else value}")
+    screen.print()
     rows = [(name, str(one["value"]), one["source"]) for name, one in found.get("settings", {}).items()]
-    console.print(_table(("setting", "value", "source"), rows))
+    show(screen, table(("setting", "value", "source"), rows))
 
 
 def identity(found: Result) -> None:
@@ -142,19 +146,31 @@ def _latency(found: Result) -> str:
     return " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in found.items())
 
 
-def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False)
+def console() -> Console:
+    """Standard output, as wide as the terminal or as COLUMNS says."""
+    width = shutil.get_terminal_size((UNBROKEN, 0)).columns
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(Text(text), soft_wrap=True)
+def say(screen: Console, text: str) -> None:
+    """Print a line that is not broken, so that a command in it can be copied."""
+    screen.print(Text(text), soft_wrap=True)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """Columns without lines between them."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in heads:
-        table.add_column(head, overflow="fold")
+        made.add_column(head, overflow="fold")
     for row in rows:
         # Text, because a string in brackets would be read as markup.
-        table.add_row(*map(Text, row))
-    return table
+        made.add_row(*map(Text, row))
+    return made
+
+
+def show(screen: Console, made: Table) -> None:
+    """Print it without the spaces that fill up the last column."""
+    with screen.capture() as captured:
+        screen.print(made)
+    for line in captured.get().splitlines():
+        print(line.rstrip())

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ByteSize
+from pydantic.fields import FieldInfo
 
 from imgsrv.config import (
     DEFAULT_FILE,
@@ -15,6 +18,15 @@ from imgsrv.config import (
     flag_name,
     load_configuration,
 )
+
+METAVARS = {
+    "port": "PORT",
+    "workers": "N|max|auto",
+    "on_worker_start": "MODULE:FUNCTION",
+    "on_worker_stop": "MODULE:FUNCTION",
+    "quarantine": "DIR",
+}
+"""Where neither the type nor the name says what to write."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +44,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default = field.get_default()
         is_switch = field.annotation is bool
         details: dict[str, Any] = (
-            {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": name.rsplit("_", 1)[-1].upper()}
+            {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": _metavar(name, field)}
         )
         group.add_argument(
             flag_name(name),
@@ -41,6 +53,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             help=f"{field.description} [{default}] ({environment_name(name)})".replace("%", "%%"),
             **details,
         )
+
+
+def _metavar(name: str, field: FieldInfo) -> str:
+    """What the value is called in the help: its choices, its unit, or the last word of its name."""
+    if get_origin(field.annotation) is Literal:
+        return "|".join(get_args(field.annotation))
+    unit = "N" if field.annotation is int else "SIZE" if field.annotation is ByteSize else ""
+    return METAVARS.get(name) or unit or name.rsplit("_", 1)[-1].upper()
 
 
 def read_settings(parsed: argparse.Namespace) -> Configuration:

@@ -26,11 +26,9 @@ from imgsrv.config import (
     environment,
     flag_name,
 )
-from imgsrv.errors import BadArgument, BadRuntimeFolder, CommandFailed, NameTaken, NoSuchInstance
+from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.runtime import Place
-
-EXIT_FAILED = 1
 
 LOOK_AGAIN_S = 0.1
 """How soon it is seen that the server has ended."""
@@ -64,15 +62,11 @@ def add_parser(commands: Any) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Start it and tell where it is.  Raises BadSetting and BadArgument."""
+    """Start it and tell where it is.  Raises BadSetting, BadArgument, CommandFailed and BadRuntimeFolder."""
     settings, place = read_settings(parsed).settings, place_of(parsed)
-    try:
-        _refuse_a_second(place)
-        kept = _keep(settings)
-        found = _start(parsed, settings, place, kept)
-    except (CommandFailed, BadRuntimeFolder, NameTaken) as error:
-        print(f"imgsrv: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    _refuse_a_second(place)
+    kept = _keep(settings)
+    found = _start(parsed, settings, place, kept)
     _tell(parsed, found, kept)
     return 0
 
@@ -83,7 +77,7 @@ def _refuse_a_second(place: Place) -> None:
     except NoSuchInstance:
         return
     except CommandFailed as error:
-        raise NameTaken(place.name, str(place.folder)) from error
+        raise CommandFailed(str(NameTaken(place.name, str(place.folder)))) from error
     named = "" if place.name == Settings.model_fields["name"].default else f" --name {place.name}"
     raise CommandFailed(
         f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload{named}` "

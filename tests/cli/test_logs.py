@@ -104,7 +104,7 @@ def test_a_log_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_running_instance_says_where_its_log_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving("--workers=1", "--name=thumbs", log_file=tmp_path / "x.log") as server:
         folder = server.folder
-        assert "serving" in events(shown(capsys, "thumbs", "--runtime-dir", folder))
+        assert "serving" in events(shown(capsys, "--name", "thumbs", "--runtime-dir", folder))
 
 
 def test_an_instance_without_a_log_file_says_so(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,12 +85,19 @@ def test_ping_names_the_process(capsys: Captured, server: Server) -> None:
 def test_a_name_that_does_not_run_is_told_with_those_that_do(capsys: Captured, server: Server) -> None:
     folder = str(server.folder)
     assert refused(capsys, "status", "--name", "web", "--runtime-dir", folder) == (
-        f"imgsrv: no instance named 'web' runs in {folder}; running: default\n"
+        f"imgsrv: no instance named 'web' runs in {folder}; choose with --name: default\n"
     )
 
 
+@pytest.mark.parametrize(
+    "command", [["ping"], ["scale", "2"], ["stop"]], ids=["bare", "behind-another", "in-place-of-now"]
+)
+def test_the_bare_name_of_an_instance_is_its_name(capsys: Captured, server: Server, command: list[str]) -> None:
+    assert "no instance named 'web' runs" in refused(capsys, *command, "web", "--runtime-dir", str(server.folder))
+
+
 def test_a_folder_in_which_nothing_ever_ran_is_told_of(capsys: Captured, tmp_path: Path) -> None:
-    assert "none runs" in refused(capsys, "status", "--runtime-dir", str(tmp_path / "nowhere"))
+    assert "start one with `imgsrv start`" in refused(capsys, "status", "--runtime-dir", str(tmp_path / "nowhere"))
 
 
 def test_a_second_instance_of_a_name_is_refused_and_says_what_to_do(capsys: Captured, server: Server) -> None:

@@ -40,6 +40,15 @@ def test_the_overview_names_every_operation_format_and_output_parameter(imgsrv: 
     assert {*OPERATIONS, *FORMATS, *Output.model_fields} <= set(first_words(imgsrv()))
 
 
+def test_a_row_is_a_line_where_nothing_says_how_wide_it_may_be(
+    imgsrv: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    lines = imgsrv().splitlines()
+    found = [line for line in lines if line.startswith("resize ")]
+    assert [line.endswith(OPERATIONS["resize"].summary) for line in found] == [True]
+
+
 def test_the_overview_shows_what_may_be_left_out_in_brackets(imgsrv: Operations) -> None:
     assert "width height [enlarge]" in imgsrv()
 

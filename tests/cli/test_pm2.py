@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from background import background
 
+from imgsrv.cli.main import run
+
 ROOT = Path(__file__).parents[2]
 
-COMMANDS = re.findall(
-    r"^\| `pm2 .*? \| `imgsrv ([^`]*)` \|", (ROOT / "docs" / "operating.md").read_text(encoding="utf-8"), re.MULTILINE
-)
+DOCUMENT = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+
+ROWS = re.findall(r"^\| (`pm2 .*?) \| `imgsrv ([^`]*)` \|", DOCUMENT, re.MULTILINE)
+
+COMMANDS = [command for _names, command in ROWS]
+
+NAMES = [(name, command.split()[0]) for names, command in ROWS for name in re.findall(r"`pm2 (\S+?)[ `]", names)]
+"""What pm2 calls a command, and what it is called here."""
 
 ENDLESS = {"monit", "logs -f"}
 """They end with a key; test_monit.py and test_logs.py press it."""
@@ -33,3 +40,13 @@ def test_every_command_of_the_table_works_in_its_order(tmp_path: Path) -> None:
             port = ["--port", "0"] if command.startswith("start") else []
             done = place.imgsrv(*shlex.split(command), *port)
             assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.parametrize(("name", "command"), sorted(set(NAMES)))
+def test_a_command_of_pm2_is_one_here_or_is_answered_with_what_is(
+    name: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run([name, "--help"])
+    said = capsys.readouterr()
+    assert name == command or f"did you mean {command}?" in said.err

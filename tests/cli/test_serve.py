@@ -91,8 +91,11 @@ def test_the_descriptor_limit_is_raised_as_far_as_it_may_be(bannered: tuple[Serv
         pytest.param(["serve", "--prot", "1"], "no argument --prot; did you mean --port?", id="an-unknown-flag"),
         pytest.param(["convert", "a.jpg", "b.jpg", "--jbos=2"], "did you mean --jobs?", id="with-a-value"),
         pytest.param(["config", "--zzz"], "no argument --zzz; see `imgsrv config --help`", id="like-none"),
-        pytest.param(["srve"], "invalid choice: 'srve'", id="an-unknown-command"),
-        pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
+        pytest.param(["srve"], "there is no command 'srve'; did you mean serve?", id="an-unknown-command"),
+        pytest.param(["delete", "all"], "there is no command 'delete'; did you mean stop?", id="of-pm2"),
+        pytest.param(["--verbose"], "required: COMMAND; see `imgsrv --help`", id="no-command"),
+        pytest.param(["scale"], "imgsrv scale: the following arguments are required: N", id="no-argument"),
+        pytest.param(["config", "a", "b"], "'a' is one argument too many", id="too-many"),
     ],
 )
 def test_a_wrong_command_line_ends_with_status_2(
@@ -102,6 +105,11 @@ def test_a_wrong_command_line_ends_with_status_2(
         run(arguments)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_without_anything_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "examples:\n  imgsrv serve" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_ends_with_status_2_before_anything_is_started(capsys: pytest.CaptureFixture[str]) -> None:

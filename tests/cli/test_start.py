@@ -50,10 +50,10 @@ def test_it_is_of_a_session_of_its_own_and_reads_nothing(place: Background) -> N
 def test_its_log_is_found_by_its_name_also_when_it_has_ended(place: Background) -> None:
     place.name = "thumbs"
     place.start("--workers", "1", "--name", "thumbs", "--no-access-log")
-    assert '"serving"' in place.imgsrv("logs", "thumbs").stdout
+    assert '"serving"' in place.imgsrv("logs", "--name", "thumbs").stdout
     assert place.told("describe")["settings"]["access_log"]["value"] is False
     assert place.imgsrv("stop", "--name", "thumbs").returncode == 0
-    assert '"stopping"' in place.imgsrv("logs", "thumbs").stdout
+    assert '"stopping"' in place.imgsrv("logs", "--name", "thumbs").stdout
     assert (place.log.parent / "crashes" / "thumbs").is_dir()
 
 
