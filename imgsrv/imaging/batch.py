@@ -17,7 +17,7 @@ from imgsrv.imaging.picture import Picture, Source
 from imgsrv.imaging.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.plan import DecodePlan
 from imgsrv.imaging.process import NO_PARTS, plan_for, result_format
-from imgsrv.imaging.suiting import Offers, choose
+from imgsrv.imaging.suiting import Offers, came_as_drawing, choose
 from imgsrv.imaging.variants import Variant, naming
 
 
@@ -52,6 +52,7 @@ def process_batch(
     plan = _common_plan(header, variants)
     picture = decode(header, plan, limits)
     scales = {plan.scale: picture}
+    was_drawing = any(one.output.format == "auto" for one in variants) and came_as_drawing(picture)
     decoded = clock()
     encode_s, pixels = 0.0, 0
     for variant in variants:
@@ -64,7 +65,7 @@ def process_batch(
                 limit = f"{limits.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
                 raise ResultTooLarge("the batch", *result.size, limit)
             if output.format == "auto":
-                name, output = choose(result, header.format, offers, output)
+                name, output = choose(result, header.format, offers, output, was_drawing=was_drawing)
             done = clock()
             # In a file of its own: not every encoder can begin in the middle of one.
             file = io.BytesIO()

@@ -17,7 +17,7 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.plan import DecodePlan, plan_decode, plan_glimpse
-from imgsrv.imaging.suiting import Offers, choose
+from imgsrv.imaging.suiting import Offers, came_as_drawing, choose
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
@@ -68,13 +68,14 @@ def process_into(
     plan = plan_for(header, output, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
+    was_drawing = output.format == "auto" and came_as_drawing(picture)
     own, pixels = header.format, header.size[0] * header.size[1] * len(picture.frames)
     # Nobody but the pipeline holds what was decoded, which it lets go of behind the first step.
     pictures = [picture]
     del header, picture
     result = pipeline.run(pictures.pop(), limits, parts)
     if output.format == "auto":
-        name, output = choose(result, own, offers, output)
+        name, output = choose(result, own, offers, output, was_drawing=was_drawing)
     done = clock()
     encode(result, name, output, file)
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from imgsrv.imaging.formats import FORMATS, WRITTEN, Format, written_as
 from imgsrv.imaging.output import Output
@@ -17,6 +19,9 @@ from imgsrv.imaging.picture import Frame, Picture
 
 Offers = tuple[tuple[str, float], ...]
 """Keys of FORMATS, best first, and how gladly each is taken, above 0 to 1."""
+
+Colours = NDArray[np.uint32]
+"""(H, W): a number for each colour."""
 
 SAMPLE_PIXELS = 250_000
 """Pixels that are looked at to tell a drawing from a photograph."""
@@ -53,9 +58,14 @@ SAFE = ("png", "gif")
 """What shows everything, where nothing that is offered can."""
 
 
-def choose(picture: Picture, own: str, offers: Offers, output: Output) -> tuple[str, Output]:
-    """The format, and the output parameters with `lossless` where that suits.  own: the input's format."""
-    kind = kind_of(picture)
+def choose(
+    picture: Picture, own: str, offers: Offers, output: Output, *, was_drawing: bool = False
+) -> tuple[str, Output]:
+    """The format, and the output parameters with `lossless` where that suits.
+
+    own: the input's format.  was_drawing: what `came_as_drawing` said before the pipeline.
+    """
+    kind = kind_of(picture, was_drawing=was_drawing)
     is_transparent = _is_transparent(picture.frames[0])
 
     def shows(form: Format) -> bool:
@@ -68,27 +78,61 @@ def choose(picture: Picture, own: str, offers: Offers, output: Output) -> tuple[
     return best, output.model_copy(update={"lossless": True}) if is_exact else output
 
 
-def kind_of(picture: Picture) -> Kind:
+def kind_of(picture: Picture, *, was_drawing: bool = False) -> Kind:
     """What it shows, by its pixels."""
     if picture.is_animated:
         return Kind.ANIMATION
-    return Kind.DRAWING if is_drawing(picture.frames[0]) else Kind.PHOTOGRAPH
+    return Kind.DRAWING if was_drawing or is_drawing(picture.frames[0]) else Kind.PHOTOGRAPH
+
+
+def came_as_drawing(picture: Picture) -> bool:
+    """A picture as it was decoded has flat areas and few colours, which a smaller copy mixes to many.
+
+    A JPEG has neither any more, and may be decoded at a smaller scale.
+    """
+    if picture.format == "jpeg":
+        return False
+    frame = picture.frames[0]
+    colours = _sampled_colours(frame)
+    # Most of a cut-out is one colour that nobody sees.
+    seen = _sampled(frame.getchannel("A")) > 0 if frame.mode == "RGBA" else True
+    return _is_flat(colours, seen) and len(np.unique(colours)) <= _few_for(colours)
 
 
 def is_drawing(frame: Frame) -> bool:
     """Has flat areas and few colours, as no photograph has; or so few pixels that they are better kept."""
     if frame.width * frame.height <= FEW_COLOURS:
         return True
-    step = max(1, frame.width * frame.height // SAMPLE_PIXELS)
-    pixels = np.asarray(frame)[::step].astype(np.uint32)
-    colours = pixels if frame.mode == "L" else pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    colours = _sampled_colours(frame)
     count = len(np.unique(colours))
     # All greys are few colours.
     if count <= FEW_COLOURS and frame.mode != "L":
         return True
-    if colours.shape[1] == 1 or count > max(FEW_COLOURS, COLOURS_SHARE * colours.size):
-        return False
-    return bool(np.mean(colours[:, 1:] == colours[:, :-1]) >= FLAT_SHARE)
+    return count <= _few_for(colours) and _is_flat(colours, seen=True)
+
+
+def _sampled_colours(frame: Frame) -> Colours:
+    """The colours of rows from all over the frame."""
+    pixels = _sampled(frame).astype(np.uint32)
+    if frame.mode == "L":
+        return pixels
+    return np.asarray(pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2], np.uint32)
+
+
+def _sampled(frame: Frame) -> NDArray[np.uint8]:
+    rows = min(frame.height, max(1, SAMPLE_PIXELS // frame.width))
+    return np.asarray(frame.resize((frame.width, rows), Image.Resampling.NEAREST))
+
+
+def _few_for(colours: Colours) -> float:
+    """The most that are few among so many pixels."""
+    return max(FEW_COLOURS, COLOURS_SHARE * colours.size)
+
+
+def _is_flat(colours: Colours, seen: ArrayLike) -> bool:
+    """Most of what is seen has the colour of its left neighbour."""
+    alike = (colours[:, 1:] == colours[:, :-1])[np.broadcast_to(seen, colours.shape)[:, 1:]]
+    return alike.size > 0 and bool(np.mean(alike) >= FLAT_SHARE)
 
 
 def _is_transparent(frame: Frame) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from PIL import Image, ImageDraw
 
 from imgsrv.imaging.limits import Limits
 from imgsrv.imaging.output import Output
+from imgsrv.imaging.picture import Picture
 from imgsrv.imaging.pipeline import parse_pipeline
 from imgsrv.imaging.process import process_into
-from imgsrv.imaging.suiting import Offers, is_drawing
+from imgsrv.imaging.suiting import Offers, came_as_drawing, is_drawing
 
 BROWSER: Offers = (("webp", 1.0), ("avif", 1.0), ("jpeg", 0.8), ("png", 0.8), ("gif", 0.8))
 AVIF_ONLY: Offers = (("avif", 1.0), ("jpeg", 0.8), ("png", 0.8), ("gif", 0.8))
@@ -37,7 +39,7 @@ def photograph(mode: str = "RGB") -> Image.Image:
     return image
 
 
-PICTURES = {
+PICTURES: dict[str, Callable[[], bytes]] = {
     "photograph": lambda: encoded(photograph()),
     "opaque-rgba": lambda: encoded(photograph().convert("RGBA")),
     "cut-out": lambda: encoded(photograph("RGBA")),
@@ -81,6 +83,41 @@ def test_the_format_suits_picture_and_receiver(shown: str, offers: Offers, form:
     got = opened(answered(PICTURES[shown](), offers))
     assert got.format == form
     assert getattr(got, "n_frames", 1) == (2 if shown == "animation" else 1)
+
+
+FAX = Image.new("1", (900, 700), 1)
+ImageDraw.Draw(FAX).text((40, 40), "a page of few words", fill=0, font_size=70)
+
+SMALL_PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "palette": (lambda: encoded(chart().quantize(32)), "PNG"),
+    "black-and-white": (lambda: encoded(FAX), "PNG"),
+    "fax": (lambda: encoded(FAX, "TIFF"), "PNG"),
+    "gif": (lambda: encoded(chart(), "GIF"), "PNG"),
+    "photograph-in-a-palette": (lambda: encoded(photograph().quantize(256)), "JPEG"),
+    "photograph-in-a-gif": (lambda: encoded(photograph(), "GIF"), "JPEG"),
+    "logo": (PICTURES["logo"], "PNG"),
+}
+
+
+@pytest.mark.parametrize("width", [40, 90, 170])
+@pytest.mark.parametrize("shown", SMALL_PICTURES)
+def test_a_small_copy_of_a_drawing_is_a_drawing(shown: str, width: int) -> None:
+    make, form = SMALL_PICTURES[shown]
+    small = opened(answered(make(), TOOL, f"resize:width={width}"))
+    assert small.format == form
+    assert small.width <= width
+
+
+def test_a_cut_out_photograph_is_a_photograph_however_much_of_it_is_transparent() -> None:
+    image = Image.new("RGBA", (900, 700))
+    image.paste(photograph().resize((300, 200)), (100, 200))
+    assert not came_as_drawing(Picture((image,), "png"))
+    assert opened(answered(encoded(image), TOOL, "resize:width=200")).getchannel("A").getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize("name", ["256_color_palette.png", "multipage-g3.tif", "1bit.png"])
+def test_small_copies_of_the_drawings_of_the_corpus_stay_lossless(name: str) -> None:
+    assert opened(answered(corpus(f"odd/{name}"), TOOL, "resize:width=170")).format == "PNG"
 
 
 @pytest.mark.parametrize("shown", ["drawing", "logo"])
