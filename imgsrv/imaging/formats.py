@@ -56,12 +56,17 @@ def _scaled(effort: int, highest: int) -> int:
     return round(effort * highest / EFFORT_STEPS)
 
 
+def asks_for_tables(effort: int | None) -> bool | None:
+    """Whether a JPEG is to have Huffman tables of its own; None leaves it to its size."""
+    return None if effort is None else effort > 0
+
+
 def _jpeg(output: Output) -> Mapping[str, Any]:
     return {
         "quality": output.quality,
         "subsampling": output.subsampling,
         "progressive": output.progressive,
-        "optimize": None if output.effort is None else output.effort > 0,
+        "optimize": asks_for_tables(output.effort),
     }
 
 

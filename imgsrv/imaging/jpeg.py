@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from PIL import ImageFile
 
+from imgsrv.imaging.limits import Size
 from imgsrv.imaging.picture import Frame
 
 OPTIMIZED_PIXELS = 300_000
@@ -25,13 +26,15 @@ BLOCK, MARKERS_BYTES = 16, 65_536
 
 def write(frame: Frame, file: BinaryIO, options: Mapping[str, Any]) -> None:
     """Write the frame.  options: of Pillow; with `optimize` None where the size is to decide it."""
-    is_optimized = options["optimize"]
-    if is_optimized is None:
-        is_optimized = frame.width * frame.height <= OPTIMIZED_PIXELS
-    is_optimized = is_optimized or options["progressive"]
+    is_optimized = has_own_tables(frame.size, options["optimize"]) or options["progressive"]
     metadata_bytes = sum(len(value) for value in options.values() if isinstance(value, bytes))
     with _room_for(frame, metadata_bytes) if is_optimized else nullcontext():
         frame.save(file, "JPEG", **{**options, "optimize": is_optimized})
+
+
+def has_own_tables(size: Size, asked: bool | None) -> bool:  # noqa: FBT001  an option's three values
+    """A result of that size gets Huffman tables of its own, as asked or as it suits."""
+    return size[0] * size[1] <= OPTIMIZED_PIXELS if asked is None else asked
 
 
 @contextmanager

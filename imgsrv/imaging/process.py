@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from imgsrv.imaging.output import Output
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.plan import DecodePlan, plan_decode, plan_glimpse
+from imgsrv.imaging.planes import find_way, write
 from imgsrv.imaging.suiting import Offers, came_as_drawing, choose
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
@@ -65,6 +67,12 @@ def process_into(
     started = clock()
     header = read_header(data, limits, output.index)
     name = result_format(header, output)
+    if (way := find_way(header, name, pipeline, output, limits)) and (planes := way.decode(data)):
+        decoded = clock()
+        planes = way.resample(planes)
+        done = clock()
+        write(planes, output, file)
+        return Report(name, way.after, math.prod(header.size), decoded - started, done - decoded, clock() - done)
     plan = plan_for(header, output, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()

@@ -59,6 +59,13 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
 
 
+def is_srgb(profile: bytes | None) -> bool:
+    """Colours of an RGB picture with that profile become sRGB as they are."""
+    if not profile or len(profile) > MAX_PROFILE_BYTES or not _is_usable(profile, "RGB"):
+        return True
+    return _transform(profile, "RGB", None) is None
+
+
 def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
     """The image as 16 bits of grey, if it has more than 8 and no profile that would have to be applied."""
     if not image.mode.startswith("I") or (profile is not None and _is_usable(profile, "L")):

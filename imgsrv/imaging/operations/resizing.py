@@ -144,6 +144,24 @@ def _check(arguments: Any) -> None:
         raise ValueError(f"{longest} pixels at dpr={arguments.dpr:g} is more than the {MAX_SIDE} a side may have")
 
 
+def kernel_of(arguments: Any) -> Kernel:
+    """The resampling kernel.  arguments: of `resize`."""
+    kernel: Kernel = arguments.kernel
+    return kernel
+
+
+def shown_part(before: Size, arguments: Any) -> tuple[Size, Box] | None:
+    """The size after a resize and the part of the picture that it shows; None where it is more than resampling that.
+
+    arguments: of `resize`.
+    """
+    wish, source = _Wish.of(arguments), Source(before, (0.0, 0.0, float(before[0]), float(before[1])))
+    if arguments.linear or arguments.gravity == "smart" or (wish.canvas and wish.fit == "contain"):
+        return None
+    after = wish.result_size(before)
+    return after, _cover_box(before, after, _survey((), source, arguments)) if wish.canvas else source.box
+
+
 def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
     """Where the part that `cover` keeps lies, or the picture on the canvas of `contain`."""
     wish = _Wish.of(arguments)
