@@ -30,9 +30,49 @@ _FORMAT_WORDS = {
 }
 
 
+SYNONYMS = {
+    "areaheight": "height",
+    "areawidth": "width",
+    "aspectratio": "aspect",
+    "autorotate": "pipeline",
+    "background_color": "background",
+    "composite": "watermark",
+    "compression": "effort",
+    "convert": "pipeline",
+    "convolution": "convolve",
+    "dilate": "morphology",
+    "enlarge": "resize",
+    "erode": "morphology",
+    "extract": "crop",
+    "fit": "resize",
+    "flatten": "background",
+    "focal": "resize",
+    "greyscale": "grayscale",
+    "interlace": "progressive",
+    "modulate": "saturation",
+    "negate": "invert",
+    "normalise": "normalize",
+    "palette": "colours",
+    "proportion": "resize",
+    "recomb": "matrix",
+    "rgb": "matrix",
+    "round_corner": "round",
+    "rs": "resize",
+    "smart": "smartcrop",
+    "stripmeta": "metadata",
+    "thumbnail": "resize",
+    "type": "format",
+    "watermarkimage": "watermark",
+    "zoom": "resize",
+}
+"""What other image servers call it, of docs/migrating.md, where no likeness tells."""
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be: the only one that begins so, or the most alike."""
+    """The known name that was probably meant: what others call so, the only one that begins so, or the most alike."""
     names = list(known)
+    if SYNONYMS.get(name.lower()) in names:
+        return SYNONYMS[name.lower()]
     begun = [one for one in names if name and one.startswith(name.lower())]
     return begun[0] if len(begun) == 1 else next(iter(difflib.get_close_matches(name.lower(), names, n=1)), None)
 

@@ -110,15 +110,19 @@ def parse_pipeline(text: str) -> Pipeline:
 
 def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
     """The step `name` with parameters as text.  Raises UnknownOperation and BadRequest's children."""
-    if name not in OPERATIONS:
-        raise UnknownOperation(name, closest(name, OPERATIONS))
+    operation = _operation(name)
     given: dict[str, str] = {}
     for key, value in values:
         if key in given:
             raise RepeatedParameter(name, key)
         given[key] = value
-    operation = OPERATIONS[name]
     return Step(operation, validate(operation.parameters, given, owner=name))
+
+
+def _operation(name: str) -> Operation:
+    if name not in OPERATIONS:
+        raise UnknownOperation(name, closest(name, OPERATIONS))
+    return OPERATIONS[name]
 
 
 def _parse_step(part: str, text: str) -> Step:
@@ -127,12 +131,13 @@ def _parse_step(part: str, text: str) -> Step:
         raise BadPipeline(_shortened(text), "there is an empty step between two slashes")
     if name in Output.model_fields and name not in OPERATIONS:
         raise MisplacedParameter("the pipeline", name, _beside_the_steps(name, listed))
+    own = _operation(name).parameters.model_fields
     values = []
     for item in listed.split(",") if listed else ():
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise BadPipeline(_shortened(text), f"{item!r} in step {name!r} is not written as parameter=value")
-        if key in Output.model_fields and name in OPERATIONS and key not in OPERATIONS[name].parameters.model_fields:
+        if key in Output.model_fields and key not in own:
             raise MisplacedParameter(f"the step {name}", key, _beside_the_steps(key, value))
         values.append((key, unquote(value)))
     return make_step(name, values)
@@ -140,8 +145,8 @@ def _parse_step(part: str, text: str) -> Step:
 
 def _beside_the_steps(parameter: str, value: str) -> str:
     """Where a parameter of the output belongs: in a query, among the outputs of a batch, on the command line."""
-    given = f"{parameter}={_shortened(value) or '…'}"
-    return f'behind the steps as &{given}, among `outputs` beside "ops", or for imgsrv convert as --{given}'
+    given, flag = f"{parameter}={_shortened(value) or '…'}", parameter.replace("_", "-")
+    return f'behind the steps as &{given}, among `outputs` beside "ops", or for imgsrv convert as --{flag}'
 
 
 def _print_value(value: object) -> str:

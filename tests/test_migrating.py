@@ -1,0 +1,86 @@
+"""docs/migrating.md: what stands on the right side of its tables works, and names of the left side are recognised."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from imgsrv.allowed import SYNONYMS
+from imgsrv.config import Settings, load_configuration
+from imgsrv.describe.routes import names
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.output import Output
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (`.*`) \| `([^`]*)` \|", DOCUMENT, re.MULTILINE)
+PHOTO = (ROOT / "samples" / "coffee.jpg").read_bytes()
+SETTINGS = [right for _left, right in ROWS if right.startswith("--")]
+PAGES = ["/healthz"]
+CALLS = [right for _left, right in ROWS if right not in (*SETTINGS, *PAGES)]
+
+
+def target_of(right: str) -> str:
+    """The path and query of a row: a route, output parameters, or a step."""
+    if right.startswith("/"):
+        return right
+    is_output = right.partition("=")[0] in Output.model_fields
+    return f"/pipeline?{right}" if is_output else f"/pipeline?ops={right}"
+
+
+def test_every_row_is_read() -> None:
+    lines = [line for line in DOCUMENT.splitlines() if line.startswith("| `")]
+    assert len(ROWS) == len(lines) > 100
+
+
+@pytest.mark.parametrize("right", sorted(set(CALLS)))
+def test_what_stands_on_the_right_is_done(client: httpx.Client, right: str) -> None:
+    parts = {"file": PHOTO} | ({"watermark": PHOTO} if "watermark" in right else {})
+    answer = client.post(target_of(right), files=parts)
+    assert answer.status_code == 200, answer.text
+    if answer.headers["content-type"].startswith("image/"):
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            picture.load()
+            wanted = {side: int(size) for side, size in re.findall(r"\b(width|height)=(\d+)", right) if "fit=" in right}
+            assert {side: getattr(picture, side) for side in wanted} == wanted
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_on_the_right_is_there(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("right", sorted(set(SETTINGS)))
+def test_a_setting_on_the_right_is_one(right: str) -> None:
+    name, _, value = right.removeprefix("--").replace("-", "_").partition("=")
+    assert load_configuration({name: value}).sources[name] == f"flag {right.partition('=')[0]}"
+
+
+@pytest.mark.parametrize(("theirs", "ours"), SYNONYMS.items())
+def test_a_name_from_elsewhere_leads_to_one_of_ours(theirs: str, ours: str) -> None:
+    parameters = {name for row in OPERATIONS.values() for name in row.parameters.model_fields}
+    assert ours in {*names(), *parameters, *Output.model_fields}
+    assert theirs not in {*names(), *Output.model_fields}
+    assert theirs in DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("target", "suggestion"),
+    [
+        pytest.param("/thumbnail?width=9", "resize", id="a-route"),
+        pytest.param("/pipeline?ops=greyscale", "grayscale", id="a-step"),
+        pytest.param("/pipeline?ops=rs:fill:300:200", "resize", id="a-step-in-the-way-of-imgproxy"),
+        pytest.param("/resize?width=9&type=webp", "format", id="a-parameter"),
+    ],
+)
+def test_a_name_from_elsewhere_is_told_which_it_is_here(client: httpx.Client, target: str, suggestion: str) -> None:
+    assert client.post(target, content=PHOTO).json()["suggestion"] == suggestion
+
+
+def test_the_settings_have_no_names_from_elsewhere() -> None:
+    assert set(SYNONYMS).isdisjoint(Settings.model_fields)
