@@ -48,6 +48,7 @@ WORKER_FIELDS = (
     "job_busy_us",
     "request_us",
     "log_records_lost",
+    "spans_lost",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),

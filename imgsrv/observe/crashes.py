@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,12 +63,13 @@ def keep_input(keeping: Keeping, found: Input, name: str) -> Path | None:
     if keeping.inputs is None or found.size > keeping.max_bytes:
         return None
     path = keeping.inputs / f"{name}.input"
-    if path.exists():
-        path.touch()  # the same input again is the latest of all
+    # Another death may be looked into at the same time, and its input be the one too many.
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path)  # the same input again is the latest of all
         return path
-    ends = range(found.start, found.start + found.size, CHUNK_BYTES)
     end = found.start + found.size
-    _write(path, (os.pread(found.descriptor, min(CHUNK_BYTES, end - at), at) for at in ends))
+    starts = range(found.start, end, CHUNK_BYTES)
+    _write(path, (os.pread(found.descriptor, min(CHUNK_BYTES, end - at), at) for at in starts))
     _prune(keeping.inputs, "*.input", MOST_INPUTS, keeping.max_bytes)
     return path
 
@@ -87,10 +89,17 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _prune(folder: Path, pattern: str, most: int, most_bytes: float = float("inf")) -> None:
-    """Delete the oldest until the rest is within the bounds."""
-    files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    """Delete the oldest until the rest is within the bounds; another process may be at the same."""
     size = 0
-    for number, file in enumerate(files):
-        size += file.stat().st_size
+    for number, (_written_at, bytes_, file) in enumerate(sorted(_sizes(folder, pattern), reverse=True)):
+        size += bytes_
         if number >= most or size > most_bytes:
             file.unlink(missing_ok=True)
+
+
+def _sizes(folder: Path, pattern: str) -> Iterator[tuple[int, int, Path]]:
+    """When each file was written, and its size."""
+    for file in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            facts = file.stat()
+            yield facts.st_mtime_ns, facts.st_size, file

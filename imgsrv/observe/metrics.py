@@ -45,6 +45,7 @@ COUNTERS = (
     Count("imgsrv_jobs_done", "Jobs an engine finished, well or not.", "jobs_done"),
     Count("imgsrv_jobs_skipped", "Jobs dropped unbegun: their client had left or their time was over.", "jobs_skipped"),
     Count("imgsrv_engine_busy_seconds", "Seconds the engines worked on jobs.", "job_busy_us", 1e-6),
+    Count("imgsrv_spans_lost", "Spans of traces that no collector has got.", "spans_lost"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),
     Count("imgsrv_worker_deaths", "Workers that died without having been asked to.", "deaths"),
 )

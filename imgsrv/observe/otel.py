@@ -11,14 +11,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -30,7 +30,7 @@ EXPORT_S, DELAY_S, FLUSH_S = 5.0, 1.0, 2.0
 """Longest wait for the collector, how long spans are gathered, and how long a worker that goes waits for the last."""
 
 MOST_SPANS, BATCH = 8192, 512
-"""Spans that may wait for the thread, beyond which the oldest are lost, and how many it sends at once."""
+"""Spans that may wait for the thread, beyond which further ones are lost, and how many it sends at once."""
 
 COMPLAINT_S = 60.0
 
@@ -49,23 +49,27 @@ class Span:
 
 
 class Traces:
-    """Where spans go.  endpoint: base URL of an OTLP/HTTP collector.  ratio: of the traces that begin here."""
+    """Where spans go.  endpoint: base URL of an OTLP/HTTP collector.  ratio: of the traces that begin here.
 
-    def __init__(self, endpoint: str, ratio: float, resource: Mapping[str, Value], log: Logger) -> None:
+    count_lost: called, from any thread, with the number of spans that no collector will get.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        ratio: float,
+        resource: Mapping[str, Value],
+        log: Logger,
+        count_lost: Callable[[int], None] = lambda _lost: None,
+    ) -> None:
         # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins over what the program says of itself.
         about = Resource(resource).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(ratio)), resource=about, shutdown_on_exit=False
         )
         exporter = OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=EXPORT_S)
-        self._provider.add_span_processor(
-            BatchSpanProcessor(
-                exporter,
-                max_queue_size=MOST_SPANS,
-                schedule_delay_millis=DELAY_S * 1000,
-                max_export_batch_size=BATCH,
-            )
-        )
+        self._queue = _Queue(exporter, count_lost)
+        self._provider.add_span_processor(self._queue)
         self._tracer = self._provider.get_tracer("imgsrv", str(resource.get("service.version", "")))
         self._propagator = TraceContextTextMapPropagator()
         _complain_to(log)
@@ -103,6 +107,60 @@ class Traces:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await is_done.wait()
+        self._queue.give_up()
+
+
+class _Queue(BatchSpanProcessor):
+    """Spans that wait for the thread.  count_lost: told of those that no collector gets, whatever kept them from it."""
+
+    def __init__(self, exporter: SpanExporter, count_lost: Callable[[int], None]) -> None:
+        self._count_lost = count_lost
+        self._lock, self._waiting = threading.Lock(), 0
+        super().__init__(
+            _Telling(exporter, self._left),
+            max_queue_size=MOST_SPANS,
+            schedule_delay_millis=DELAY_S * 1000,
+            max_export_batch_size=BATCH,
+        )
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take it, if there is room: the SDK's own bound loses the oldest and tells nobody how many."""
+        with self._lock:
+            if self._waiting >= MOST_SPANS:
+                self._count_lost(1)
+                return
+            self._waiting += 1
+        super().on_end(span)
+
+    def give_up(self) -> None:
+        """The process ends: those that still wait are lost."""
+        with self._lock:
+            self._count_lost(self._waiting)
+            self._waiting = 0
+
+    def _left(self, count: int, *, is_sent: bool) -> None:
+        with self._lock:
+            # Those given up have been counted.
+            known = min(count, self._waiting)
+            self._waiting -= known
+            if not is_sent:
+                self._count_lost(known)
+
+
+class _Telling(SpanExporter):
+    """Tells how many spans have left the queue, and whether the collector has them."""
+
+    def __init__(self, exporter: SpanExporter, tell: Callable[..., None]) -> None:
+        self._exporter, self._tell = exporter, tell
+        self.shutdown = exporter.shutdown  # type: ignore[method-assign]  # nothing is to be told of it
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            self._tell(len(spans), is_sent=result is SpanExportResult.SUCCESS)
+        return result
 
 
 class _Complaints(logging.Handler):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -42,7 +45,9 @@ class Reader:
     def lines(self) -> Iterator[bytes]:
         """The whole lines that have come since."""
         if self._size() < self._file.tell():
-            self._file.seek(0)  # somebody has truncated it
+            # Somebody has truncated it; the end of what was there has nothing to do with what comes.
+            self._file.seek(0)
+            self._rest = b""
         while data := self._file.read(BLOCK_BYTES):
             self._read_at = time.monotonic()
             *whole, self._rest = (self._rest + data).split(b"\n")
@@ -102,7 +107,9 @@ class LogReader:
         for reader in self._last_first:
             yield from reader.backwards()
         for file in reversed(self._compressed):
-            yield from reversed(gzip.decompress(file.read_bytes()).splitlines())
+            # One that has gone meanwhile was the oldest, of which too many were kept.
+            with contextlib.suppress(FileNotFoundError):
+                yield from _backwards_in(file)
 
     def news(self) -> Iterator[bytes]:
         """The lines that have come since it was last asked."""
@@ -127,6 +134,24 @@ class LogReader:
             # Renamed or compressed at this moment: it is found under its name the next time.
             return None
         return identity
+
+
+def _backwards_in(compressed: Path) -> Iterator[bytes]:
+    """The lines of a compressed file, the last one first: unpacked on disk, for it may be larger than the memory.
+
+    Of one that is broken, those before the fault.
+    """
+    with tempfile.NamedTemporaryFile() as unpacked:
+        with gzip.open(compressed) as packed, contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile):
+            # Not more at once than is there, or what comes before a fault would be lost with it.
+            while data := packed.read1(BLOCK_BYTES):
+                unpacked.write(data)
+        unpacked.flush()
+        reader = Reader(Path(unpacked.name), None)
+        try:
+            yield from reader.backwards()
+        finally:
+            reader.close()
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from pathlib import Path
 
 from imgsrv.observe.sink import LogFile, is_in_use
@@ -91,12 +91,11 @@ class Rotator:
 
 
 def _is_time(stamp: str) -> bool:
-    """Or somebody else gave the file its name."""
+    """Or somebody else gave the file its name; behind one of the last year there might be no other."""
     try:
-        datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC).year < MAXYEAR
     except ValueError:
         return False
-    return True
 
 
 def _first_time(path: Path) -> datetime | None:

@@ -39,10 +39,14 @@ def _as_text(lost: int) -> str:
 
 
 class Sink:
-    """Standard error.  tell_lost: the record that says how many were lost."""
+    """Standard error.  tell_lost: the record that says how many were lost.
+
+    fault: why the file could not be opened again when that was last tried.
+    """
 
     def __init__(self, tell_lost: Callable[[int], str] = _as_text) -> None:
         self.descriptor = STANDARD_ERROR
+        self.fault = ""
         self._tell_lost = tell_lost
         self._untold = 0
         self._count: Callable[[int], None] = lambda _lost: None
@@ -126,7 +130,8 @@ class LogFile(Sink):
             return True
         try:
             fresh = _opened(self.path)
-        except OSError:
+        except OSError as error:
+            self.fault = error.strerror or str(error)
             self._retry_at = time.monotonic() + RETRY_S
             return False
         self._hand_over(fresh)

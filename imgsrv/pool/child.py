@@ -160,18 +160,24 @@ def fork_worker(
         with theirs, blocked_signals():
             pid = os.fork()
             if pid == 0:
-                # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
-                for each in (ours, *others):
-                    each.close()
-                _become_worker(work, given, let_go, theirs)
+                _become_worker(work, given, let_go, theirs, (ours, *others))
         undo.pop_all()
     return pid, ours
 
 
-def _become_worker(work: Work, given: Surroundings, let_go: Callable[[], None], line: socket.socket) -> None:
+def _become_worker(
+    work: Work,
+    given: Surroundings,
+    let_go: Callable[[], None],
+    line: socket.socket,
+    others: Iterable[socket.socket | CrashBox],
+) -> None:
     """Drop what is the master's, live as a worker, and leave by the one exit there is."""
     status = EXIT_BOOT_FAILED
     try:
+        # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
+        for each in others:
+            each.close()
         signal.set_wakeup_fd(-1)  # or the child's signals would wake the master
         for signum in HANDLED:
             signal.signal(signum, signal.SIG_DFL)  # the master's handlers; blocked until the worker has its own

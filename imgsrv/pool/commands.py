@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from imgsrv.errors import joined
+from imgsrv.observe.logs import get_logger
 from imgsrv.pool.control import Caller
 
 
@@ -157,7 +158,19 @@ def obey(pool: Operable, name: str, argument: str | None, caller: Caller) -> Non
     elif (fault := _fault(command, argument)) is not None:
         caller.failed(fault)
     else:
-        command.run(pool, caller, argument or "")
+        carry_out(command, pool, caller, argument or "")
+
+
+def carry_out(command: Command, pool: Operable, caller: Caller, argument: str) -> None:
+    """Do it, or tell the caller what has gone wrong."""
+    try:
+        command.run(pool, caller, argument)
+    # A fault of ours in what one operator asks for, such as a look at memory that a dying worker has written to, is
+    # that operator's to hear of: without its master every worker would go.
+    except Exception as error:  # noqa: BLE001
+        get_logger().exception("command_failed", command=command.name)
+        reason = f"{type(error).__name__}: {error}"
+        caller.failed(f"a fault of the server's own ({reason}); it serves on, and its log says more")
 
 
 def _fault(command: Command, given: str | None) -> str | None:

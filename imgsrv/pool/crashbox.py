@@ -13,7 +13,7 @@ import faulthandler
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imgsrv.pool.takeover import received
@@ -72,6 +72,18 @@ class CrashBox:
     def watch_signals(self) -> None:
         """In the worker: write the stacks of all threads here when a signal such as SIGSEGV ends it."""
         faulthandler.enable(self._stack)
+
+    @contextlib.contextmanager
+    def ending_after(self, seconds: float) -> Iterator[None]:
+        """In the worker: end it, with the stacks of all threads here, where the block takes longer.
+
+        Nothing that the block does can keep it from that: no handler of its own, and not the interpreter's lock.
+        """
+        faulthandler.dump_traceback_later(seconds, file=self._stack, exit=True)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def put(self, body: int, plan_start: int, plan_size: int) -> None:
         """A job begins.  A box that has no room only makes a crash less clear."""

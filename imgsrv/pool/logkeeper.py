@@ -38,6 +38,7 @@ class LogKeeper:
         self._sink = sink
         self._rotator = Rotator(sink, rotation) if isinstance(sink, LogFile) and rotation else None
         self._look_at = self._rotate_at = self._compress_at = 0.0
+        self._is_lost = False
         self._compressor: subprocess.Popen[bytes] | None = None
         self._at_work: Path | None = None
         self._log = get_logger()
@@ -49,17 +50,22 @@ class LogKeeper:
             return
         self._look_at = now + LOOK_S
         size = self._rotated(now)
-        if self._sink.is_astray():
-            self.reopen(workers)
-            if size is not None:
-                self._log.info("log_rotated", bytes=size)
+        if self._is_lost:
+            # Everybody has been told once and tries for itself before it writes.
+            if self._sink.reopen():
+                self.reopen(workers)
+        elif self._sink.is_astray() and (fault := self.reopen(workers)) is not None:
+            self._log.warning("log_not_reopened", reason=fault)
+        elif size is not None:
+            self._log.info("log_rotated", bytes=size)
         self._compress(now)
 
-    def reopen(self, workers: Iterable[int]) -> None:
-        """Let every process write to the file that has the log's name now."""
-        self._sink.reopen()
+    def reopen(self, workers: Iterable[int]) -> str | None:
+        """Let every process write to the file that has the log's name now; why this one cannot, if so."""
+        self._is_lost = not self._sink.reopen()
         for pid in workers:
             os.kill(pid, signal.SIGUSR1)
+        return self._sink.fault if self._is_lost else None
 
     def count_lost_with(self, count: Callable[[int], None]) -> None:
         """Count records that this process loses so."""

@@ -211,7 +211,7 @@ class Master:
             command, argument = asked
             is_repeated = command.name == "stop" and self.is_stopping
             caller = Signalled(signal.Signals(signum).name, self.events)
-            command.run(self._operator, caller, commands.AT_ONCE if is_repeated else argument)
+            commands.carry_out(command, self._operator, caller, commands.AT_ONCE if is_repeated else argument)
 
     def _reap(self) -> None:
         """Every child that is gone, not one for each SIGCHLD: the kernel folds several into one."""

@@ -161,11 +161,15 @@ class Operator:
 
     def reopen_logs(self, caller: Caller) -> None:
         """Let every process write to the file that has the log's name now."""
-        if self._master.about.log_file is None:
+        file = self._master.about.log_file
+        if file is None:
             caller.failed("the log goes to standard error; there is no --log-file to open again")
-            return
-        self._master.keeper.reopen(self._master.children)
-        caller.done(f"every process writes to {self._master.about.log_file}")
+        elif (fault := self._master.keeper.reopen(self._master.children)) is not None:
+            reason = f"{file} cannot be opened: {fault}; until it can, records go where they went before"
+            self._master.events.warning("log_not_reopened", reason=fault, by=caller.name)
+            caller.failed(reason)
+        else:
+            caller.done(f"every process writes to {file}")
 
     def reload(self, caller: Caller) -> None:
         """Take new code and configuration: first a trial, then the next image, which replaces the workers."""

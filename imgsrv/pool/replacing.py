@@ -66,5 +66,9 @@ class Replacing:
 
     def _note_replacement(self, child: Child, reason: str) -> None:
         child.row.add(f"replaced_{reason}")
-        level = self._master.events.warning if child.is_hung else self._master.events.info
-        level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason)
+        level, facts = self._master.events.info, {}
+        if child.is_hung:
+            level, plan = self._master.events.warning, child.box.plan()
+            # Whose picture it is that takes so long, and what is done with it.
+            facts = self._master.coroner.facts(plan) if plan else {}
+        level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason, **facts)

@@ -58,8 +58,8 @@ class Trial:
         if exit_code:
             return "\n".join(complained.strip().splitlines()[-LAST_LINES:]) or f"the trial ended with {exit_code}"
         try:
-            found = json.loads(said.splitlines()[-1])
-        except (ValueError, IndexError):
+            found = dict(json.loads(said.splitlines()[-1]))
+        except (ValueError, TypeError, IndexError):
             return f"the new code did not say what it is: {said[:200]!r}"
         changed = [
             f"{name} is {value!r} and would be {found[name]!r}"

@@ -46,6 +46,9 @@ DRAIN_POLL_S = 0.005
 MASTER_SPEAKS_S = 0.2
 """After a signal, how long the master may take to say on the scoreboard that the server stops; till then all go on."""
 
+STUBBORN_S = 2.0
+"""A hook that was told that its time is over, and has not ended so much later, ends its worker."""
+
 EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
 
 
@@ -120,7 +123,8 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     given.box.watch_signals()
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
-        work.hooks.call_start(given.slot)
+        with given.box.ending_after(work.hooks.limit_s + STUBBORN_S):
+            work.hooks.call_start(given.slot)
     except HookFailed as error:
         return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
     try:
@@ -129,7 +133,8 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     except Exception:  # noqa: BLE001
         get_logger().exception("worker_crashed", slot=given.slot)
         status = EXIT_CRASHED
-    work.hooks.call_stop(given.slot)
+    with given.box.ending_after(work.hooks.limit_s + STUBBORN_S):
+        work.hooks.call_stop(given.slot)
     return status
 
 
@@ -277,9 +282,13 @@ def _reopen_on_signal(sink: Sink) -> None:
     """
     loop = asyncio.get_running_loop()
 
+    def reopen() -> None:
+        if not sink.reopen():
+            get_logger().warning("log_not_reopened", reason=sink.fault, pid=os.getpid())
+
     def wake(*_: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(sink.reopen)
+            loop.call_soon_threadsafe(reopen)
 
     signal.signal(signal.SIGUSR1, wake)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import falcon.asgi
@@ -50,7 +51,7 @@ def make_front(settings: Settings, exchange: Any, board: Board, row: Row) -> Fro
     for path in ROUTES:
         app.add_route(path, resources[path])
     add_handlers(app)
-    tracing = make_tracing(settings, log)
+    tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, Proxies(settings.trusted_proxies), tracing, logs_access=settings.access_log)
     front = gate.front = Front(gate, settings, row, log)
     front.refusal = admission.refusal

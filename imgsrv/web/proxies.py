@@ -22,6 +22,11 @@ V1, V2 = b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"
 
 PORT = re.compile("[0-9]{1,5}")
 
+MOST_PORTS = 65_535
+
+SCOPE = "%"
+"""Before the zone of an IPv6 address, which is a name of the sender's own network and tells nobody else anything."""
+
 LONGEST_V1 = 107
 """Bytes of the longest header that version 1 allows, with its line's end."""
 
@@ -73,7 +78,7 @@ class Proxies:
         """
         named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         for entry in reversed(b",".join(named).decode("latin-1").split(",")):
-            address = _address(_without_port(entry.strip()))
+            address = _told(_without_port(entry.strip()))
             if address is None:
                 break
             scope["client"] = (str(address), 0)
@@ -103,12 +108,27 @@ def _read_v1(data: bytes) -> Preface | None:
     match line.decode("latin-1").split(" "):
         case ["PROXY", "UNKNOWN", *_]:
             return Preface(None, size)
-        case ["PROXY", "TCP4" | "TCP6" as family, source, _target, port, _target_port]:
-            address = _address(source)
-            if address is None or address.version != int(family[-1]) or not PORT.fullmatch(port):
-                raise BadProxyHeader("its line names no address and port of that family")
+        case ["PROXY", "TCP4" | "TCP6" as family, source, target, port, target_port]:
+            version = int(family[-1])
+            if not (all(map(_is_port, (port, target_port))) and all(_is(version, text) for text in (source, target))):
+                raise BadProxyHeader(
+                    "its line does not name two addresses of that family, without a zone, and two ports up to "
+                    f"{MOST_PORTS}"
+                )
             return Preface((source, int(port)), size)
     raise BadProxyHeader("its line is none of TCP4, TCP6 and UNKNOWN with two addresses and two ports")
+
+
+def _is(version: int, text: str) -> bool:
+    """Whether it is an address of that version of IP; ::ffff:1.2.3.4 is one of version 6."""
+    try:
+        return SCOPE not in text and ipaddress.ip_address(text).version == version
+    except ValueError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return PORT.fullmatch(text) is not None and int(text) <= MOST_PORTS
 
 
 def _read_v2(data: bytes) -> Preface | None:
@@ -136,6 +156,11 @@ def _without_port(text: str) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _told(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address that somebody else has written."""
+    return None if SCOPE in text else _address(text)
 
 
 @lru_cache(maxsize=1024)

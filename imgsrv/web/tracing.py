@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,8 @@ def load_tracing(settings: Settings) -> None:
         import_module("imgsrv.observe.otel")
 
 
-def make_tracing(settings: Settings, log: Logger) -> Tracing | None:
-    """What traces the requests of this process, where that is asked for."""
+def make_tracing(settings: Settings, log: Logger, count_lost: Callable[[int], None]) -> Tracing | None:
+    """What traces the requests of this process, where that is asked for.  count_lost: told of spans nobody gets."""
     if not settings.otel_endpoint:
         return None
     from imgsrv.observe.otel import Span, Traces  # noqa: PLC0415  an optional wheel
@@ -46,7 +46,7 @@ def make_tracing(settings: Settings, log: Logger) -> Tracing | None:
         "service.instance.id": f"{settings.name}-{os.getpid()}",
         "process.pid": os.getpid(),
     }
-    return Tracing(Traces(settings.otel_endpoint, settings.otel_ratio, about, log), Span)
+    return Tracing(Traces(settings.otel_endpoint, settings.otel_ratio, about, log, count_lost), Span)
 
 
 class Tracing:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import os
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,6 +87,42 @@ def test_only_what_comes_afterwards_is_new(sink: LogFile, reading: Callable[[], 
     sink.write("lf\n")
     assert news(reader) == ["half"]
     assert list(reader.backwards()) == [b"old"]
+
+
+def test_what_was_begun_before_a_truncation_is_no_part_of_what_follows(
+    path: Path, sink: LogFile, reading: Callable[[], LogReader]
+) -> None:
+    reader = reading()
+    sink.write("a line of which the end is to co")
+    assert news(reader) == []
+    os.truncate(path, 0)
+    sink.write("new\n")
+    assert news(reader) == ["new"]
+
+
+def test_a_large_compressed_file_is_read_in_little_memory(path: Path, sink: LogFile) -> None:
+    sink.write("x")
+    with gzip.open(path.with_name("x.log.20261125-101500-000000.gz"), "wb", 1) as packed:
+        for number in range(200):
+            packed.write(b"%d " % number * 100_000 + b"\n")
+    tracemalloc.start()
+    try:
+        with LogReader(path) as reader:
+            assert next(line for line in reader.backwards() if line != b"x").startswith(b"199 199")
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_compressed_file_that_is_broken_or_gone_ends_nothing(path: Path) -> None:
+    whole = gzip.compress(b"first\nsecond\n")
+    path.with_name("x.log.20261125-101500-000000.gz").write_bytes(b"no gzip")
+    path.with_name("x.log.20261125-101500-000001.gz").write_bytes(whole[:-6])
+    gone = path.with_name("x.log.20261125-101500-000002.gz")
+    gone.write_bytes(whole)
+    with LogReader(path) as reader:
+        gone.unlink()
+        assert list(reader.backwards()) == [b"second", b"first"]
 
 
 def test_following_goes_on_across_rotation_and_compression(

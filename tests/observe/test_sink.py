@@ -378,6 +378,14 @@ def test_only_so_many_are_kept_and_foreign_files_are_left_alone(tmp_path: Path) 
     assert all(file.exists() for file in foreign)
 
 
+def test_a_foreign_file_named_by_the_last_moment_there_is_does_not_keep_the_log_from_rotating(tmp_path: Path) -> None:
+    (tmp_path / "x.log.99991231-235959-999999").write_text("letters")
+    sink = LogFile(tmp_path / "x.log")
+    sink.write("1\n")
+    assert Rotator(sink, Rotation(max_bytes=1)).rotate_if_due() == 2
+    assert [file.read_text() for file in rotated_files(tmp_path / "x.log")] == ["1\n"]
+
+
 def test_names_sort_as_written_though_the_clock_is_put_back(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     (tmp_path / "x.log.29990101-000000-000000.gz").write_bytes(gzip.compress(b"first\n"))

@@ -72,3 +72,14 @@ def test_a_command_asks_the_pool(name: str, method: str) -> None:
 
 def test_a_signal_stands_for_a_command() -> None:
     assert SIGNALS[signal.SIGTERM][0] is COMMANDS["stop"]
+
+
+def test_a_fault_of_a_command_is_told_to_who_asked_and_ends_nothing() -> None:
+    class Faulty(Pool):
+        def status(self) -> dict[str, Any]:
+            raise ValueError("7 is not a valid WorkerState")
+
+    asker = Asker()
+    obey(Faulty(), "status", None, asker)
+    (told,) = asker.told
+    assert told.startswith("a fault of the server's own (ValueError: 7 is not a valid WorkerState); it serves on")

@@ -87,6 +87,11 @@ def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:
 # ---- what is kept -------------------------------------------------------------------------------------
 
 
+def test_a_report_that_has_gone_while_others_are_counted_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "crash-1.json").symlink_to(tmp_path / "gone")
+    assert keep_report(Keeping(reports=tmp_path), {"slot": 1}) is not None
+
+
 def test_an_input_is_kept_once_under_its_name_for_its_owner_alone(tmp_path: Path, body: int) -> None:
     keeping, found = Keeping(inputs=tmp_path, max_bytes=100), Input(body, 0, 7)
     for _ in range(2):

@@ -6,11 +6,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from serving import Server, serving, wait_until
 
 HOOKS = """
-import os, sys, time
+import collections, itertools, os, sys, time
 from pathlib import Path
 
 IMPORTED_IN = os.getpid()
@@ -34,6 +35,16 @@ def hang(slot):
         time.sleep(1000)
     except Exception:
         pass
+
+def stay(slot):
+    while True:
+        try:
+            time.sleep(1000)
+        except BaseException:
+            pass
+
+def stay_with_the_lock(slot):
+    collections.deque(itertools.repeat(0), 0)
 
 def fail_once(slot):
     try:
@@ -82,6 +93,28 @@ def test_a_start_hook_that_fails_keeps_the_server_from_starting_with_its_reason(
         assert f"no worker can start: on_worker_start {hook}: {reason}" in server.other_lines[-1]
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("hook", ["stay", "stay_with_the_lock"])
+def test_a_hook_that_will_not_end_ends_its_worker_and_where_it_was_is_told(
+    with_hooks: dict[str, Any], hook: str
+) -> None:
+    server = Server("--workers", "1", "--hook-timeout-s", "0.1", "--on-worker-start", f"hooks:{hook}", **with_hooks)
+    try:
+        wait_until(lambda: server.named("crash_report") != [], "it is ended and reported")
+        assert f"in {hook}" in server.named("crash_report")[0]["stack"]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("hook", ["stay", "stay_with_the_lock"])
+def test_a_stop_hook_that_will_not_end_does_not_outlive_its_master(with_hooks: dict[str, Any], hook: str) -> None:
+    with serving(
+        "--workers", "1", "--hook-timeout-s", "0.1", "--on-worker-stop", f"hooks:{hook}", **with_hooks
+    ) as server:
+        (worker,) = server.workers()
+        server.signal(signal.SIGKILL)
+        wait_until(lambda: not psutil.pid_exists(worker), "the worker ends")
 
 
 def test_a_start_hook_that_fails_once_is_tried_again(with_hooks: dict[str, Any]) -> None:

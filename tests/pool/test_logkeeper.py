@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import resource
 import shutil
 import signal
@@ -19,6 +20,7 @@ from serving import Server, serving, wait_until
 from wire import PNG, Wire, post
 
 from imgsrv.cli.instance import ask as command
+from imgsrv.errors import CommandFailed
 from imgsrv.observe.rotation import Rotation, rotated_files
 from imgsrv.observe.sink import LogFile
 from imgsrv.pool.logkeeper import LogKeeper
@@ -186,6 +188,45 @@ def test_a_machine_without_room_for_a_compression_does_not_end_the_master(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-such-program"))
     keeper.tick([])
     assert rotated.read_text() == "1\n"
+
+
+def test_workers_are_told_once_of_a_file_that_cannot_be_opened_and_once_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsrv.pool.logkeeper.LOOK_S", 0)
+    told = list[int]()
+    before = signal.signal(signal.SIGUSR1, lambda signum, _: told.append(signum))
+    try:
+        folder = tmp_path / "logs"
+        folder.mkdir()
+        keeper = LogKeeper(LogFile(folder / "imgsrv.log"))
+        shutil.rmtree(folder)
+        for _ in range(5):
+            keeper.tick([os.getpid()])
+        assert len(told) == 1
+        folder.mkdir()
+        for _ in range(5):
+            keeper.tick([os.getpid()])
+        assert len(told) == 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_who_asks_to_open_the_log_again_hears_why_it_cannot_be(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with serving("--workers=1", log_file=folder / "imgsrv.log") as server:
+        folder.rename(tmp_path / "moved")
+        with pytest.raises(CommandFailed, match=r"logs/imgsrv\.log cannot be opened: No such file or directory; until"):
+            command(Place(server.folder, "default"), "reopen-logs")
+        moved = tmp_path / "moved" / "imgsrv.log"
+        wait_until(lambda: len(not_reopened(moved)) >= 2, "master and worker say so where they still log")
+        folder.mkdir()
+        assert "every process writes to" in command(Place(server.folder, "default"), "reopen-logs")
+
+
+def not_reopened(path: Path) -> set[int | None]:
+    return {record.get("pid") for record in records(path) if record["event"] == "log_not_reopened"}
 
 
 def test_a_log_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:

@@ -357,7 +357,9 @@ def test_a_worker_whose_job_outlasts_its_deadline_is_replaced_and_others_are_ser
         after = httpx.post(f"{server.url}/info", content=PICTURE, timeout=30)
 
         assert (timed_out.status_code, timed_out.json()["code"]) == (504, "job_timeout")
-        assert [(event["pid"], event["reason"]) for event in server.named("worker_replaced")] == [(hung, "hang")]
+        (replaced,) = server.named("worker_replaced")
+        assert (replaced["pid"], replaced["reason"]) == (hung, "hang")
+        assert replaced["pipeline"].startswith("resize:width=9000")
         assert after.status_code == 200
         wait_until(lambda: hung not in server.workers(), "it goes")
 

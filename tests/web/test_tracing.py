@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +21,8 @@ from serving import DEADLINE_S, serving, wait_until
 from imgsrv.cli.main import run
 from imgsrv.config import load_configuration
 from imgsrv.errors import BadSetting
+from imgsrv.observe import otel
+from imgsrv.observe.logs import get_logger
 
 PNG = encoded(picture("RG/BY"))
 
@@ -165,10 +169,31 @@ def test_a_collector_that_is_gone_costs_no_request_and_is_told_once(collector: C
             for _ in range(3):
                 assert client.post("/resize?width=8", content=PNG).status_code == 200
                 wait_until(lambda: server.named("traces_lost") != [], "the log tells it")
+            wait_until(lambda: lost_spans(client.get("/metrics").text) >= 18, "six spans of each request are counted")
         server.process.terminate()
         assert server.wait_exit() == 0
         assert len(server.named("traces_lost")) == 1
         assert server.other_lines == []
+
+
+def lost_spans(metrics: str) -> float:
+    (value,) = [line.split()[1] for line in metrics.splitlines() if line.startswith("imgsrv_spans_lost_total")]
+    return float(value)
+
+
+def test_spans_for_which_there_is_no_room_and_the_last_that_nobody_takes_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"MOST_SPANS": 4, "BATCH": 4, "FLUSH_S": 0.1}.items():
+        monkeypatch.setattr(otel, name, value)
+    lost: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        traces = otel.Traces(f"http://127.0.0.1:{silent.getsockname()[1]}", 1.0, {}, get_logger(), lost.append)
+        for _ in range(10):
+            traces.add({}, otel.Span("GET /", 0, 1, {}), ())
+        assert sum(lost) == 6
+        asyncio.run(traces.close())
+        assert sum(lost) == 10
 
 
 def test_without_an_endpoint_the_sdk_is_not_even_imported() -> None:
