@@ -1,4 +1,4 @@
-"""The reference tables of the README, as Markdown."""
+"""The reference tables of the documents, as Markdown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ from imgsrv.imaging.registry import Operation
 
 YES, NO = "yes", "–"
 
+KINDS = {
+    **dict.fromkeys(("resizing", "cropping", "geometry", "framing", "rounding"), "size and shape"),
+    **dict.fromkeys(("colour", "tones", "equalizing", "lut"), "colours and tones"),
+    **dict.fromkeys(("filters", "cleaning", "kernels", "effects"), "sharpness and texture"),
+    **dict.fromkeys(("overlay", "lettering", "covers"), "what is laid on it"),
+}
+"""What the operations of a module change."""
+
 
 def operations_table() -> str:
     """Every operation with its parameters."""
@@ -26,9 +34,11 @@ def operations_table() -> str:
 
 
 def operations_list() -> str:
-    """Every operation in a sentence, with a link to the rest; for a page beside `docs/`."""
-    rows = [(f"[`{row.name}`](docs/operations.md#{row.name})", row.summary) for row in OPERATIONS.values()]
-    return table(("operation", "what it does"), rows)
+    """The name of every operation, with a link to the rest; for a page beside `docs/`."""
+    links: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
+    for row in OPERATIONS.values():
+        links[KINDS[row.run.__module__.rpartition(".")[2]]].append(f"[{row.name}](docs/operations.md#{row.name})")
+    return table(("what changes", "operations"), [(kind, ", ".join(names)) for kind, names in links.items()])
 
 
 def parameters_table(operation: Operation) -> str:

@@ -10,21 +10,26 @@ from pydantic import TypeAdapter
 
 from imgsrv.errors import (
     BadArgument,
+    BadRuntimeFolder,
     BadSetting,
     CannotListen,
     CannotWriteLog,
     ClientGone,
+    CommandFailed,
     HookFailed,
     ImgsrvError,
     LoadFailed,
+    NameTaken,
+    NoSuchInstance,
     NoWorkerCanBoot,
 )
 
 NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (
     *(BadArgument, BadSetting, CannotListen, CannotWriteLog, HookFailed, NoWorkerCanBoot),
+    *(BadRuntimeFolder, NameTaken, NoSuchInstance, CommandFailed),
     *(LoadFailed, ClientGone),
 )
-"""Raised before there is a server, where there is none, or when nobody is left to read the answer."""
+"""Raised before there is a server, for who commands one, where there is none, or when nobody reads the answer."""
 
 
 def problems() -> tuple[type[ImgsrvError], ...]:
