@@ -31,7 +31,7 @@ def open_listener(settings: Settings, owner: Identity, state: State | None = Non
     Raises CannotListen.
     """
     passed = None if state is None else state["listener"]
-    if count := inherited_sockets():
+    if count := inherited_sockets() if passed is None else passed.get("count", 0):
         return SystemdListener(count, passed)
     if settings.host.startswith(UNIX_PREFIX):
         path = Path(settings.host.removeprefix(UNIX_PREFIX))

@@ -49,7 +49,7 @@ from imgsrv.pool.shared import SharedListener
 from imgsrv.pool.sockets import Listener, Listening
 from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, begin_anew, command_line, taken_over
 from imgsrv.pool.trial import TRIAL_FLAG, report
-from imgsrv.pool.worker import Work
+from imgsrv.pool.worker import Work, die_with_master
 from imgsrv.web.app import make_front
 from imgsrv.web.tracing import load_tracing
 
@@ -88,7 +88,7 @@ def run(parsed: argparse.Namespace) -> int:
     identity = identity_of(settings)
     sink.give_to(identity.user, identity.group)
     if parsed.trial:
-        return _try(settings, identity, sink)
+        return _try(configuration, identity, sink, inherited)
     # What is imported by now is shared by all workers, and stays shared if the collector leaves it alone.
     gc.collect()
     gc.freeze()
@@ -115,26 +115,40 @@ def _serve(
 ) -> int:
     settings = configuration.settings
     with _claim(settings, inherited) as claimed, _listen(settings, identity, inherited, claimed, events) as listener:
-        workers = worker_count(settings.workers)
-        master = Master(
-            listener,
-            _work(settings, listener.name, identity, sink),
-            workers,
-            partial(_announce, settings, listener, workers, events),
-            WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),
-            control=Control(claimed),
-            coroner=_coroner(settings, sink),
-            keeper=LogKeeper(sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
-            about=_about(configuration),
-            events=events,
-            on_turn=on_turn,
-            inherited=inherited,
+        master = _master(
+            configuration, _work(settings, listener.name, identity, sink), listener, claimed, events, inherited
         )
+        master.on_turn = on_turn
         try:
             return master.run()
         except NoWorkerCanBoot as error:
             print(f"imgsrv: {error}", file=sys.stderr)
             return EXIT_FAILED
+
+
+def _master(
+    configuration: Configuration,
+    work: Work,
+    listener: Listening,
+    claimed: Claim,
+    events: Events,
+    inherited: State | None,
+) -> Master:
+    settings = configuration.settings
+    workers = worker_count(settings.workers)
+    return Master(
+        listener,
+        work,
+        workers,
+        partial(_announce, settings, listener, workers, events),
+        WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),
+        control=Control(claimed),
+        coroner=_coroner(settings, work.sink),
+        keeper=LogKeeper(work.sink, Rotation(int(settings.log_max_size), settings.log_max_age_s, settings.log_keep)),
+        about=_about(configuration),
+        events=events,
+        inherited=inherited,
+    )
 
 
 def _claim(settings: Settings, inherited: State | None) -> Claim:
@@ -150,16 +164,25 @@ def _listen(
     return open_listener(settings, identity, inherited)
 
 
-def _try(settings: Settings, identity: Identity, sink: Sink) -> int:
-    """Boot what a worker boots, on a port of its own, and say that it went well.  Raises what keeps it from it."""
+def _try(configuration: Configuration, identity: Identity, sink: Sink, inherited: State | None) -> int:
+    """Boot what a worker boots, on a port of its own, and say that it went well.  Raises what keeps it from it.
+
+    inherited: what the next image would be handed over; then make a master of it, too, that never runs.
+    """
+    settings = configuration.settings
     work = _work(settings, "trial", identity, sink)
     # For good: this process is the trial's alone.
     work.become()
+    # It has the name's lock and the sockets; they are not to outlive the master in it.
+    die_with_master(os.getppid())
     for fault in work.hooks.faults():
         raise fault
     work.self_test()
     uvloop.run(_start_front(work))
     report(_fixed(settings))
+    if inherited is not None:
+        listener = open_listener(settings, identity, inherited)
+        _master(configuration, work, listener, _claim(settings, inherited), Events(), inherited)
     return 0
 
 

@@ -174,7 +174,8 @@ class Board:
         cells = memoryview(mmap.mmap(file, 0))[HEADER_BYTES:].cast("Q")
         # Pages of spare rows that nobody touches take no memory; hence the count of those in use.
         self._in_use, self._cells = cells[:1], cells[1:]
-        self._in_use[0] = max(self._in_use[0], rows)
+        if self._in_use[0] < rows:  # noqa: PLR1730  else nothing is written: a live master may count up meanwhile
+            self._in_use[0] = rows
 
     @classmethod
     def opened(cls, file: int) -> Board:

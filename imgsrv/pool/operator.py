@@ -19,7 +19,7 @@ from imgsrv.pool.scaling import MOST_WORKERS, Scaling
 from imgsrv.pool.signals import Signalled
 from imgsrv.pool.status import latency_of, totals_of, workers_of
 from imgsrv.pool.takeover import State, command_line, hand_over
-from imgsrv.pool.trial import Trial, start_trial
+from imgsrv.pool.trial import Given, Trial, start_trial
 
 if TYPE_CHECKING:
     from imgsrv.pool.master import Master
@@ -173,7 +173,7 @@ class Operator:
 
     def reload(self, caller: Caller) -> None:
         """Take new code and configuration: first a trial, then the next image, which replaces the workers."""
-        self._try(caller, "reloading")
+        self._try(caller, "reloading", state_of(self._master, caller, self._started))
 
     def restart(self, caller: Caller) -> None:
         """The same trial, then an orderly stop, and a new beginning in the same process."""
@@ -209,8 +209,8 @@ class Operator:
 
     # ---- what they are made of ----------------------------------------------------------------------------
 
-    def _try(self, caller: Caller, event: str) -> bool:
-        """Begin a trial; whether it could be."""
+    def _try(self, caller: Caller, event: str, given: Given | None = None) -> bool:
+        """Begin a trial; whether it could be.  given: what the next image would be."""
         busy = self._busy() or ("slots are still leaving; try again later" if self._scaling.is_shrinking else None)
         if busy is None and not self._master.has_announced:
             busy = "the server is still starting"
@@ -218,7 +218,7 @@ class Operator:
             caller.failed(busy)
             return False
         try:
-            trial = start_trial(command_line(), self._master.clock())
+            trial = start_trial(command_line(), self._master.clock(), given)
         except OSError as error:
             caller.failed(f"no process can be started for the trial: {error.strerror}")
             return False

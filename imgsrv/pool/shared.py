@@ -118,6 +118,10 @@ class SystemdListener(SharedListener):
             )
         super().__init__(found)
 
+    def handover(self) -> dict[str, Any]:
+        """What the next image needs to go on listening, also in its trial, which systemd has given nothing."""
+        return {**super().handover(), "count": 1}
+
     def keep_only(self, _slot: int) -> None:
         """Close systemd's descriptor, which nothing that a worker starts has any use for."""
         os.close(FIRST_INHERITED)

@@ -36,9 +36,8 @@ def hand_over(
     """
     with contextlib.ExitStack() as undo:
         undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, hold_back(unheard))
-        file = os.memfd_create("state")
+        file = state_file(state)
         undo.callback(os.close, file)
-        _write_all(file, json.dumps(state).encode())
         for descriptor in (file, *descriptors):
             os.set_inheritable(descriptor, True)
             undo.callback(os.set_inheritable, descriptor, False)
@@ -65,7 +64,14 @@ def received(descriptor: int) -> int:
     return descriptor
 
 
-def _write_all(file: int, data: bytes) -> None:
-    """Where there is room for a part only, the kernel writes that and says why at the next attempt."""
-    while data:
-        data = data[os.write(file, data) :]
+def state_file(state: Mapping[str, Any]) -> int:
+    """A file in memory that `taken_over` reads.  Raises OSError."""
+    file, data = os.memfd_create("state"), json.dumps(state).encode()
+    try:
+        while data:
+            # Where there is room for a part only, the kernel writes that and says why at the next attempt.
+            data = data[os.write(file, data) :]
+    except OSError:
+        os.close(file)
+        raise
+    return file

@@ -1,11 +1,14 @@
 """The trial before a reload: a process that loads the new code and configuration and proves that a worker could boot.
 
 It says as JSON on its standard output which settings it found that a reload cannot change, or on its standard error
-why it would not work.  Nothing of the running pool is touched until it has ended well.
+why it would not work.  Before a reload it is also given what the next image will be, and makes a master of that, which
+never runs: that new code does not understand the old must be known before it has taken its place.  Nothing of the
+running pool is touched until the trial has ended well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +19,7 @@ from typing import Any
 
 from imgsrv.config import environment
 from imgsrv.pool.signals import HANDLED
+from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, state_file
 
 TRIAL_FLAG = "--trial"
 
@@ -26,6 +30,10 @@ LONGEST_OUTPUT = 64 << 10
 
 LAST_LINES = 5
 """Of its standard error: they tell why, and a traceback tells too much."""
+
+
+Given = tuple[State, list[int]]
+"""The state of a master and the descriptors that go with it."""
 
 
 @dataclass
@@ -55,47 +63,66 @@ class Trial:
         os.close(self.complained)
         if self.is_late:
             return f"the new code was not loaded within {LIMIT_S:g} s"
-        if exit_code:
-            return "\n".join(complained.strip().splitlines()[-LAST_LINES:]) or f"the trial ended with {exit_code}"
-        try:
-            found = dict(json.loads(said.splitlines()[-1]))
-        except (ValueError, TypeError, IndexError):
-            return f"the new code did not say what it is: {said[:200]!r}"
+        found = _report(said)
         changed = [
             f"{name} is {value!r} and would be {found[name]!r}"
             for name, value in fixed.items()
             if name in found and found[name] != value
         ]
-        return f"{'; '.join(changed)}: that takes `imgsrv restart`" if changed else None
+        if changed:
+            return f"{'; '.join(changed)}: that takes `imgsrv restart`"
+        if exit_code:
+            return "\n".join(complained.strip().splitlines()[-LAST_LINES:]) or f"the trial ended with {exit_code}"
+        return None if found else f"the new code did not say what it is: {said[:200]!r}"
 
 
-def start_trial(command: list[str], now: float) -> Trial:
-    """Begin one.  command: that of the server.  Raises OSError where no process can be started."""
-    said, complained = os.memfd_create("said"), os.memfd_create("complained")
-    try:
+def start_trial(command: list[str], now: float, given: Given | None = None) -> Trial:
+    """Begin one.  command: that of the server.  given: what the next image would be.
+
+    Raises OSError where no process can be started.
+    """
+    with contextlib.ExitStack() as opened:
+        said, complained = _file("said", opened), _file("complained", opened)
+        words, passed = [*command, TRIAL_FLAG], list[int]()
+        if given is not None:
+            state = state_file(given[0])
+            words, passed = [*words, TAKE_OVER_FLAG, str(state)], [state, *given[1]]
+            opened.callback(os.close, state)
         pid = os.posix_spawn(
             command[0],
-            [*command, TRIAL_FLAG],
+            words,
             environment(),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, said, 1),
                 (os.POSIX_SPAWN_DUP2, complained, 2),
+                # Onto itself it crosses, and stays what no other process gets.
+                *((os.POSIX_SPAWN_DUP2, each, each) for each in passed),
             ],
             setpgroup=0,  # Ctrl-C is the master's to understand
             setsigdef=HANDLED,
         )
-    except OSError:
-        os.close(said)
-        os.close(complained)
-        raise
-    return Trial(pid, now, said, complained)
+        return Trial(pid, now, os.dup(said), os.dup(complained))
+
+
+def _file(name: str, opened: contextlib.ExitStack) -> int:
+    file = os.memfd_create(name)
+    opened.callback(os.close, file)
+    return file
 
 
 def report(fixed: Mapping[str, Any]) -> None:
     """In the trial: say that all is well, and which settings it found that a reload cannot change."""
     sys.stdout.write(json.dumps(dict(fixed)) + "\n")
     sys.stdout.flush()
+
+
+def _report(said: str) -> dict[str, Any]:
+    """What `report` has said; empty where it has not."""
+    try:
+        return dict(json.loads(said.splitlines()[-1]))
+    except (ValueError, TypeError, IndexError):
+        return {}
 
 
 def _content(file: int) -> str:

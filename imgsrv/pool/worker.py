@@ -119,7 +119,7 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     except BadArgument as error:
         return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
     # After it: the kernel forgets the wish when the user changes.
-    _die_with_master(given.master_pid)
+    die_with_master(given.master_pid)
     given.box.watch_signals()
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
@@ -306,7 +306,7 @@ def _reset(row: Row) -> None:
     row.set("job_began_us", 0)
 
 
-def _die_with_master(master_pid: int) -> None:
+def die_with_master(master_pid: int) -> None:
     """Ask the kernel for a SIGTERM when the master dies, a second line behind the closed socket."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != master_pid:

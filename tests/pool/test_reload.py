@@ -154,6 +154,11 @@ BROKEN = {
         "async def _fail(*_):\n    raise RuntimeError('no front')\nFront.start = _fail\n",
         "RuntimeError: no front",
     ),
+    "a-state-that-the-new-code-does-not-understand": (
+        "pool/handover.py",
+        "def restore(*_):\n    raise KeyError('novelty')\n",
+        "KeyError: 'novelty'; nothing has changed",
+    ),
     "a-worker-that-cannot-boot-after-all": (
         "pool/worker.py",
         "def run_worker(*_):\n    return 3\n",
