@@ -107,10 +107,24 @@ def test_ci_checks_every_document_with_generated_tables() -> None:
     assert f"--check {' '.join(GENERATED)}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md"))])
-def test_a_relative_link_leads_to_a_file(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))))
 
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
 
-    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+def anchors(document: Path) -> set[str]:
+    """What a link into a document can name: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_relative_link_leads_to_a_file_and_a_heading(document: str) -> None:
+    here = ROOT / document
+
+    broken = []
+    for link in re.findall(r"\]\(([^)]+)\)", here.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = here.parent / path if path else here
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+
+    assert broken == []

@@ -202,7 +202,8 @@ def _failure(name: str, kept: Kept, log_size: int, reason: str) -> str:
 
 def _tell(parsed: argparse.Namespace, found: dict[str, Any], kept: Kept) -> None:
     """Where it is, and what one may want to do next."""
-    named = "".join(f" {flag_name(name)} {vars(parsed)[name]}" for name in ("name", "runtime_dir") if name in parsed)
+    given = {name: value for name, value in vars(parsed).items() if name in ("name", "runtime_dir", "config") and value}
+    named = "".join(f" {flag_name(name)} {value}" for name, value in given.items())
     print(
         f"""{found["name"]} serves on {found["url"]}, pid {found["pid"]}
 log {kept.log}

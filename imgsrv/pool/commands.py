@@ -5,12 +5,12 @@ The command line, the control socket, the signals and the documents are all made
 
 from __future__ import annotations
 
-import difflib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from imgsrv.allowed import closest
 from imgsrv.errors import joined
 from imgsrv.observe.logs import get_logger
 from imgsrv.pool.control import Caller
@@ -152,8 +152,8 @@ def obey(pool: Operable, name: str, argument: str | None, caller: Caller) -> Non
     """Do what a request asks for, or tell the caller what is wrong with it."""
     command = COMMANDS.get(name)
     if command is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {joined(list(COMMANDS))}"
+        near = closest(name, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"there are {joined(list(COMMANDS))}"
         caller.failed(f"there is no command {name[:100]!r}; {hint}")
     elif (fault := _fault(command, argument)) is not None:
         caller.failed(fault)

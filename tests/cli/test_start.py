@@ -31,13 +31,14 @@ def served(place: Background) -> Server:
 
 
 def test_start_returns_when_it_serves_and_tells_where(place: Background) -> None:
-    said = place.start("--workers", "1")
+    (place.folder / "some.toml").touch()
+    said = place.start("--workers", "1", "--config", "some.toml")
     assert ask(served(place), HEALTH).status == 200
     assert said.splitlines()[:2] == [
         f"default serves on http://127.0.0.1:{place.port}, pid {place.master.pid}",
         f"log {place.log}",
     ]
-    assert "imgsrv reload   imgsrv stop" in said
+    assert "imgsrv reload --config some.toml   imgsrv stop --config some.toml" in said
 
 
 def test_it_is_of_a_session_of_its_own_and_reads_nothing(place: Background) -> None:
