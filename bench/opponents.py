@@ -1,12 +1,14 @@
 """The servers that imgsrv is compared with: how each is started, asked and ended.
 
-Each runs one process for each core, bound to loopback, with what its own documentation recommends; none may keep a
-result for the next request, because each would then only be asked for a file.
+Each runs one process for each core, bound to loopback, with what its own documentation recommends; sharp and Pillow
+are asked a second time in the way that suits them best.  None may keep a result for the next request, because each
+would then only be asked for a file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -19,7 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psutil
 import pytest
-from works import FALCON, SHARP, THUMBOR, Work
+from works import FALCON, FALCON_DRAFT, SHARP, SHARP_LIKE_OURS, THUMBOR, Work
 
 from imgsrv.load.conversation import Picture, fetched, posted
 
@@ -55,13 +57,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Opponent:
-    """A server.  command: the program and what it finds in its environment.  request: by work and file."""
+    """A server.  command: the program and what it finds in its environment.  request: by work and file.
+
+    alone: how many times it is started, each on a port of its own, because it cannot deal connections to processes.
+    """
 
     name: str
     version: str
     needs: Sequence[Path | str]
     command: Callable[[Place], tuple[Sequence[str], Mapping[str, str]]]
     request: Callable[[Work, Path], Picture]
+    alone: int = 1
 
     def missing(self) -> str:
         """Why it cannot run, or nothing."""
@@ -71,7 +77,7 @@ class Opponent:
 
 @dataclass
 class Running:
-    """A server that may be asked.  host: where.  why: there is nothing to ask."""
+    """A server that may be asked.  host: where.  why: there is nothing to ask.  others: its further ports."""
 
     name: str
     version: str
@@ -79,23 +85,37 @@ class Running:
     request: Callable[[Work, Path], Picture]
     host: str = "127.0.0.1"
     why: str = ""
+    others: Sequence[int] = ()
 
 
 def opponents() -> list[Opponent]:
     """All that bench/peers/install.py installs."""
     node = (*("node",), INSTALLED / "node_modules" / "sharp")
+    gunicorn = [INSTALLED / "falcon" / "bin" / "gunicorn"]
     return [
-        Opponent(SHARP, "Express 5.3.0, sharp 0.35.5", node, _express, _posted_query),
-        Opponent("Express + PM2 + sharp", "PM2 7.0.4", node, _pm2, _posted_query),
-        Opponent("ipx", "3.1.1", node, _ipx, _ipx_url),
-        Opponent(THUMBOR, "7.8.0", [INSTALLED / "thumbor" / "bin" / "thumbor"], _thumbor, _thumbor_url),
-        Opponent(FALCON, "27.0.1, 4.4.0, 13.0.0", [INSTALLED / "falcon" / "bin" / "gunicorn"], _falcon, _posted_query),
+        Opponent(SHARP, "Express 5.3.0, sharp 0.35.5", node, _express, _posted_to_sharp),
+        Opponent(SHARP_LIKE_OURS, "Express 5.3.0, sharp 0.35.5", node, _express, _posted_to_sharp_like_ours),
+        Opponent("Express + PM2 + sharp", "PM2 7.0.4", node, _pm2, _posted_to_sharp),
+        Opponent("ipx", "3.1.1, sharp 0.34", node, _ipx, _ipx_url),
+        Opponent(THUMBOR, "7.8.0", [INSTALLED / "thumbor" / "bin" / "thumbor"], _thumbor, _thumbor_url, alone=CORES),
+        Opponent(FALCON, "27.0.1, 4.4.0, 13.0.0", gunicorn, _falcon, _posted_to_pillow),
+        Opponent(FALCON_DRAFT, "27.0.1, 4.4.0, 13.0.0", gunicorn, _falcon, _posted_to_pillow_with_draft),
     ]
 
 
 @contextlib.contextmanager
 def running(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[Running]:
     """The server for the length of the block.  Fails with its log if it does not listen in time."""
+    with contextlib.ExitStack() as stack:
+        ports = [
+            stack.enter_context(_started(opponent, folder, scratch / str(number))) for number in range(opponent.alone)
+        ]
+        yield Running(opponent.name, opponent.version, ports[0], opponent.request, others=ports[1:])
+
+
+@contextlib.contextmanager
+def _started(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[int]:
+    """One start of it; the port."""
     scratch.mkdir(parents=True)
     place = Place(_free_port(), folder, scratch)
     command, environment = opponent.command(place)
@@ -115,7 +135,7 @@ def running(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[Running
             is_dead = process.poll() is not None or time.monotonic() > end
             assert not is_dead, log.read_text(errors="replace")[-500:]
             time.sleep(0.05)
-        yield Running(opponent.name, opponent.version, place.port, opponent.request)
+        yield place.port
     finally:
         _end(process)
 
@@ -165,7 +185,9 @@ def _thumbor(place: Place) -> tuple[Sequence[str], Mapping[str, str]]:
     conf.write_text(THUMBOR_CONF.format(folder=str(place.folder)), encoding="utf-8")
     program = INSTALLED / "thumbor" / "bin" / "thumbor"
     where = ["--ip", "127.0.0.1", "--port", str(place.port)]
-    return [str(program), *where, "--conf", str(conf), "--processes", str(CORES)], {}
+    # With --processes they share a socket, and whichever wakes first takes all connections that are there: then one
+    # core works and one does not.  A process for each port, as behind a load balancer, is what its users run.
+    return [str(program), *where, "--conf", str(conf)], {}
 
 
 def _falcon(place: Place) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -180,13 +202,36 @@ def _script(name: str) -> str:
     return str(shutil.copy(HERE / name, INSTALLED / name))
 
 
-def _posted_query(work: Work, file: Path) -> Picture:
-    facts = {"width": work.width, "fit": work.fit, "format": work.format, "quality": work.quality}
+def _posted_to_sharp(work: Work, file: Path) -> Picture:
+    return _posted(file, _facts(work), options=json.dumps(work.quality_facts))
+
+
+def _posted_to_sharp_like_ours(work: Work, file: Path) -> Picture:
+    facts = _facts(work)
+    if work.effect:
+        facts["effect"] = "convolve-grayscale"
+    return _posted(file, facts, options=json.dumps({**work.quality_facts, **work.like_ours}))
+
+
+def _posted_to_pillow(work: Work, file: Path) -> Picture:
+    return _posted(file, _facts(work), quality=work.quality)
+
+
+def _posted_to_pillow_with_draft(work: Work, file: Path) -> Picture:
+    return _posted(file, _facts(work), quality=work.quality, draft=1)
+
+
+def _facts(work: Work) -> dict[str, int | str]:
+    facts: dict[str, int | str] = {"width": work.width, "fit": work.fit, "format": work.format}
     if work.height:
         facts["height"] = work.height
     if work.effect:
         facts["effect"] = work.effect
-    return posted(f"/?{urlencode(facts)}", file.read_bytes())
+    return facts
+
+
+def _posted(file: Path, facts: Mapping[str, int | str], **more: int | str) -> Picture:
+    return posted(f"/?{urlencode({**facts, **more})}", file.read_bytes())
 
 
 def _ipx_url(work: Work, file: Path) -> Picture:

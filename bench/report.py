@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ PHOTOS = ROOT.parent / "shared" / "corpus" / "photos"
 SAMPLES = ROOT / "samples"
 
 PACKAGES = ("pillow", "cykooz-resizer", "opencv-python-headless", "numpy", "uvicorn", "falcon")
+
+EXTRAS = ("pylibjxl",)
+"""Packages that make some of the figures where they are installed."""
 
 MEASURED = ("imgsrv", "bench/*.py", "bench/peers")
 """What changes figures when it changes."""
@@ -139,6 +143,7 @@ def machine() -> dict[str, str]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
+        **{name: version(name) if find_spec(name) else "not installed" for name in EXTRAS},
     }
 
 

@@ -211,7 +211,7 @@ def peers_chart(lines: Iterable[Line]) -> str:
                 line["server"],
                 line["rates"],
                 f"{figure(_median(line['rates']))} · SSIM {line['ssim']:.3f}",
-                is_ours=line["server"] == OURS,
+                is_ours=line["server"].startswith(OURS),
             )
             for line in measured
         ]

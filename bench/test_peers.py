@@ -1,7 +1,9 @@
 """How many pictures a second do other servers make of the same work on the same cores, and how good are theirs?
 
-All servers run all the time and are loaded in turn, with as many connections each.  `python bench/peers/install.py`
-installs the others; one that is missing, does not start or answers something else is left out, with the reason.
+All servers run all the time and are loaded in turn, with as many connections each.  Ours, the limit and sharp come one
+after the other in each round, forwards and backwards in turn: what is compared most is nearest in time.  `python
+bench/peers/install.py` installs the others; one that is missing, does not start or answers something else is left out,
+with the reason.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import statistics
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -20,15 +24,16 @@ from opponents import CORES, Running, opponents, other, running
 from pace import Pace
 from report import Report
 from serving import serving
-from works import LIMIT, SHARP, Work, likeness, works
+from works import FALCON_DRAFT, LIMIT, SHARP, Work, likeness, works
 
 from imgsrv import __version__
 from imgsrv.errors import LoadFailed
+from imgsrv.imaging.turbo import WHEEL
 from imgsrv.load.arrivals import percentile
 from imgsrv.load.closed_loop import Slice, crowd, in_turn
 from imgsrv.load.conversation import Picture, posted
 
-OURS = "imgsrv"
+OURS, OURS_PLAIN = "imgsrv", "imgsrv without its extra turbo"
 CONNECTIONS = 8
 ROUNDS, SECONDS, LEAST = 5, 1.0, 2 * CONNECTIONS
 """A slow server is asked for longer, until so many pictures have come."""
@@ -37,6 +42,12 @@ WORKS = works()
 
 ONCE = "Express + PM2 + sharp"
 """Is asked for the first work only: it runs the same program as the one with cluster."""
+
+WITHOUT_TURBO = f"import sys; sys.modules[{WHEEL!r}] = None; from imgsrv.cli.main import main; sys.exit(main())"
+"""A program as it is where the extra is not installed."""
+
+TAIL = 100
+"""Fewer answers than this have no 99th percentile worth the name."""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +71,10 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                     why = f"does not start: {_line(error)}"
             found.append(Running(opponent.name, opponent.version, 0, opponent.request, why=why))
         found += [other(text) for text in request.config.getoption("--peer")]
+        if find_spec(WHEEL):
+            program = [sys.executable, "-c", WITHOUT_TURBO]
+            plain = stack.enter_context(serving("--workers", str(CORES), "--no-access-log", program=program))
+            found.append(Running(OURS_PLAIN, __version__, plain.port, _our_request))
         yield found
 
 
@@ -73,16 +88,25 @@ def test_the_same_work(servers: list[Running], work: Work, report: Report, pace:
         work = replace(work, files=work.files[:1])
     connections = pace.rounds(CONNECTIONS)
     contest = _Contest(work, connections)
-    asked = [server for server in servers if server.name != ONCE or work.test_id == WORKS[0].test_id]
+    asked = [server for server in servers if _is_asked(server.name, work)]
     for server in asked:
         contest.meet(server)
     least = max(connections, pace.rounds(LEAST))
     for number in range(pace.rounds(ROUNDS)):
-        contest.turn(asked if number % 2 else asked[::-1], pace.seconds(SECONDS), least)
+        contest.turn(asked, pace.seconds(SECONDS), least, is_back=bool(number % 2))
     for server in asked:
         contest.add(report, server)
     contest.add_limit(report)
     contest.judge(report)
+
+
+def _is_asked(name: str, work: Work) -> bool:
+    """Whether a server does something of its own in this work."""
+    if name == ONCE:
+        return work.test_id == WORKS[0].test_id
+    if name == OURS_PLAIN:
+        return work.format == "jpeg"
+    return name != FALCON_DRAFT or any(file.suffix == ".jpg" for file in work.files)
 
 
 class _Contest:
@@ -114,16 +138,26 @@ class _Contest:
             self._pictures[server.name] = pictures
             self._slices[server.name] = []
 
-    def turn(self, servers: list[Running], seconds: float, least: int) -> None:
-        """One round of all, and of the limit."""
+    def turn(self, servers: list[Running], seconds: float, least: int, *, is_back: bool) -> None:
+        """One round of all, ours and the limit at the same end of it."""
+        for server in reversed(servers) if is_back else servers:
+            if server.name == OURS:
+                self._take_limit(seconds)
+            if server.name not in self._why:
+                self._take(server, seconds, least)
+
+    def _take_limit(self, seconds: float) -> None:
         bodies = [file.read_bytes() for file in self._work.files]
         self._limits.append(looped_rate(bodies, self._work.pipeline, CORES, seconds, self._work.output))
-        for server in servers:
-            if server.name in self._why:
-                continue
-            with self._or_left_out(server.name), crowd(server.port, self._connections, server.host) as many:
-                found = many.load(in_turn(self._pictures[server.name]), seconds, least=least).checked()
-                self._slices[server.name].append(found)
+
+    def _take(self, server: Running, seconds: float, least: int) -> None:
+        with (
+            self._or_left_out(server.name),
+            crowd(server.port, self._connections, server.host, server.others) as many,
+        ):
+            pictures = self._pictures[server.name]
+            found = many.load(in_turn(pictures), seconds, least=least, turn=len(pictures)).checked()
+            self._slices[server.name].append(found)
 
     @contextlib.contextmanager
     def _or_left_out(self, name: str) -> Iterator[None]:
@@ -149,7 +183,8 @@ class _Contest:
             rates=[each.rate for each in slices],
             ours_against=[] if server.name == OURS else self._against(server.name),
             p50_ms=percentile(latencies_ms, 50),
-            p99_ms=percentile(latencies_ms, 99),
+            p99_ms=percentile(latencies_ms, 99) if len(latencies_ms) >= TAIL else None,
+            answers=len(latencies_ms),
             load_cpu=statistics.median(each.cpu_share for each in slices),
             bytes=self._bytes(server.name),
             ssim=self._likeness[server.name],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -20,4 +21,4 @@ def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
 def percentile(values: Sequence[float], percent: float) -> float:
     """The value that so many percent of the values do not exceed (nearest rank)."""
     ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(len(ranked) * percent / 100))]
+    return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]

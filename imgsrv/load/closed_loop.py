@@ -1,8 +1,9 @@
 """A closed loop that costs little: every connection asks again in the moment in which it is answered.
 
 One thread serves all connections, so that with two of them on two engines the gap between an answer and the next
-request is as short as a client can make it.  Only what is answered within a window is counted: neither the start nor
-the end of a slice, where some engines have nothing to do, is part of its rate.
+request is as short as a client can make it.  Only a window of each slice counts: neither its start nor its end, where
+some engines have nothing to do, is part of its rate.  A request that lies in the window in part counts for that part,
+or a slice of 30 pictures would be right to one picture, which is 3 %.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from imgsrv.errors import LoadFailed
 from imgsrv.load.conversation import EDGES, Answer, Conversation, Picture
@@ -25,6 +27,8 @@ WARM_UP_S = 0.1
 LOST_AFTER_S = 30.0
 
 WATCH_S = 0.25
+
+SHORTEST_S = 1e-9
 
 MOST_FAULTS = 100
 """A slice with more is given up: the server is gone, or refuses the request as it is."""
@@ -42,6 +46,10 @@ class Asked:
     def latency_s(self) -> float:
         """From the request to the end of the answer."""
         return self.done_s - self.began_s
+
+    def within(self, from_s: float, until_s: float) -> float:
+        """What part of it lies between two moments."""
+        return max(0.0, min(self.done_s, until_s) - max(self.began_s, from_s)) / max(self.latency_s, SHORTEST_S)
 
 
 Watch = Callable[[Sequence[Asked]], None]
@@ -70,10 +78,13 @@ class Slice:
 
 
 class Crowd:
-    """Keep-alive connections that stay open from slice to slice; one that the server closes is opened again."""
+    """Keep-alive connections that stay open from slice to slice; one that the server closes is opened again.
 
-    def __init__(self, port: int, connections: int, host: str = "127.0.0.1") -> None:
-        self._address = port, host
+    others: further ports of the same server; connections are dealt to all of them in turn.
+    """
+
+    def __init__(self, port: int, connections: int, host: str = "127.0.0.1", others: Sequence[int] = ()) -> None:
+        self._ports, self._host = cycle([port, *others]), host
         self._poll = select.epoll()
         self._members: dict[int, Conversation] = {}
         for _ in range(connections):
@@ -85,26 +96,34 @@ class Crowd:
         for member in self._members.values():
             member.close()
 
-    def load(self, choose: Choose, seconds: float, watch: Watch | None = None, least: int = 0) -> Slice:
-        """Ask without a pause for `seconds` after a moment of warming up, and until `least` answers have come."""
+    def load(
+        self, choose: Choose, seconds: float, watch: Watch | None = None, least: int = 0, *, turn: int = 1
+    ) -> Slice:
+        """Ask without a pause for `seconds` after a moment of warming up, and until `least` answers have come.
+
+        turn: how many requests belong together; the answers of a slice are whole turns, so that of pictures of
+        unequal sizes each comes as often.
+        """
         self._renew()
         found: list[Asked] = []
         cpu, began_s = time.process_time(), time.monotonic()
         from_s, to_s = began_s + WARM_UP_S, began_s + WARM_UP_S + seconds
+        until_s = 0.0
 
         def goes_on(now: float) -> bool:
-            return now < to_s or sum(asked.done_s >= from_s for asked in found) < least
+            nonlocal until_s
+            if now < to_s:
+                return True
+            until_s, count = now, sum(asked.done_s >= from_s for asked in found)
+            return count < least or count % turn > 0
 
         lost = self._keep_asking(choose, goes_on, found, watch)
-        ended_s = time.monotonic()
-        share = (time.process_time() - cpu) / (ended_s - began_s)
-        counted, counted_s = [asked for asked in found if from_s <= asked.done_s < to_s], seconds
-        if len(counted) < least:
-            # Too few for a window: all of them, from the first request to the last answer.
-            counted, counted_s = found, ended_s - began_s
+        share = (time.process_time() - cpu) / (time.monotonic() - began_s)
+        counted = [asked for asked in found if from_s <= asked.done_s <= until_s]
         pictures = [asked for asked in counted if asked.answer.is_picture]
+        done = sum(asked.within(from_s, until_s) for asked in found if asked.answer.is_picture)
         return Slice(
-            len(pictures) / counted_s,
+            done / max(until_s - from_s, SHORTEST_S),
             share,
             [asked.answer for asked in pictures],
             [asked.latency_s for asked in pictures],
@@ -164,16 +183,16 @@ class Crowd:
                 self._open()
 
     def _open(self) -> Conversation:
-        member = Conversation(*self._address)
+        member = Conversation(next(self._ports), self._host)
         self._members[member.fileno()] = member
         self._poll.register(member, EDGES)
         return member
 
 
 @contextlib.contextmanager
-def crowd(port: int, connections: int, host: str = "127.0.0.1") -> Iterator[Crowd]:
+def crowd(port: int, connections: int, host: str = "127.0.0.1", others: Sequence[int] = ()) -> Iterator[Crowd]:
     """Connections for the length of the block."""
-    members = Crowd(port, connections, host)
+    members = Crowd(port, connections, host, others)
     try:
         yield members
     finally:
