@@ -23,7 +23,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", Helvetica, 
 
 WIDTH, MARGIN = 760, 24
 PLOT_HEIGHT, TOP, BOTTOM = 240, 92, 36
-ROW, NAME_WIDTH, FIGURE_WIDTH = 22, 214, 150
+ROW, LETTER_WIDTH, FIGURE_WIDTH = 22, 7.2, 150
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,13 @@ def bars(title: str, unit: str, groups: Sequence[Group]) -> str:
     height = 66 + sum(34 + ROW * len(group.bars) for group in groups) + 12
     parts = [*_frame(title, height), _text(MARGIN, 52, unit, "quiet")]
     y = 66.0
-    room = WIDTH - 2 * MARGIN - NAME_WIDTH - FIGURE_WIDTH
+    name_width = 8 + LETTER_WIDTH * max(len(bar.name) for group in groups for bar in group.bars)
+    room = WIDTH - 2 * MARGIN - name_width - FIGURE_WIDTH
     for group in groups:
         parts.append(_text(MARGIN, y + 18, group.name, "strong"))
         y += 28
         scale = room / max(bar.high for bar in group.bars)
-        left = MARGIN + NAME_WIDTH
+        left = MARGIN + name_width
         for bar in group.bars:
             parts.append(_text(left - 8, y + 15, bar.name, "strong" * bar.is_ours, "end"))
             parts.append(_box(left, y + 3, bar.value * scale, ROW - 6, bar))

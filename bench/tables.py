@@ -12,6 +12,8 @@ from report import Line
 
 OURS = "imgsrv"
 
+THIN_LINES = "thin lines: the lowest and the highest"
+
 
 def of_kind(lines: Iterable[Line], kind: str) -> list[Line]:
     """Those of one kind."""
@@ -81,7 +83,9 @@ def scaling_chart(lines: Iterable[Line]) -> str:
                 ],
             )
         )
-    return chart.columns("6-megapixel JPEG → 720×588, by number of workers", "pictures a second", groups)
+    return chart.columns(
+        "6-megapixel JPEG → 720×588, by number of workers", f"pictures a second; {THIN_LINES} round", groups
+    )
 
 
 def latency_table(lines: Iterable[Line]) -> str:
@@ -115,7 +119,9 @@ def latency_chart(lines: Iterable[Line]) -> str:
         )
         for line in of_kind(lines, "latency")
     ]
-    return chart.columns("Latency of random arrivals, 99th percentile", "milliseconds", groups)
+    return chart.columns(
+        "Latency of random arrivals, 99th percentile", f"milliseconds; {THIN_LINES} fifth of the run", groups
+    )
 
 
 def sizes_table(lines: Iterable[Line]) -> str:
@@ -217,7 +223,9 @@ def peers_chart(lines: Iterable[Line]) -> str:
         ]
         if shown:
             groups.append(chart.Group(work, sorted(shown, key=lambda bar: -bar.value)))
-    return chart.bars("The same pictures, through HTTP, on the same cores in turn", "pictures a second", groups)
+    return chart.bars(
+        "The same pictures, through HTTP, on the same cores in turn", f"pictures a second; {THIN_LINES} round", groups
+    )
 
 
 def endings(lines: Iterable[Line]) -> str:

@@ -33,7 +33,7 @@ from imgsrv.load.arrivals import percentile
 from imgsrv.load.closed_loop import Slice, crowd, in_turn
 from imgsrv.load.conversation import Picture, posted
 
-OURS, OURS_PLAIN = "imgsrv", "imgsrv without its extra turbo"
+OURS, OURS_PLAIN = "imgsrv", "imgsrv without turbo"
 CONNECTIONS = 8
 ROUNDS, SECONDS, LEAST = 5, 1.0, 2 * CONNECTIONS
 """A slow server is asked for longer, until so many pictures have come."""

@@ -22,8 +22,8 @@ SHARP, THUMBOR, FALCON, LIMIT = (
     *("Express + cluster + sharp", "thumbor", "gunicorn + Falcon + Pillow"),
     "plain processes: the limit",
 )
-SHARP_LIKE_OURS = "Express + cluster + sharp at imgsrv's effort"
-FALCON_DRAFT = "gunicorn + Falcon + Pillow with draft"
+SHARP_LIKE_OURS = "Express + sharp at imgsrv's effort"
+FALCON_DRAFT = "gunicorn + Pillow with draft"
 
 UNSHARP_GRAYSCALE = "unsharp-grayscale"
 
