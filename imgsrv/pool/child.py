@@ -34,6 +34,12 @@ MEMORY_FRESH_S = 1.0
 PROVEN_S = 10.0
 """A worker is not replaced for its memory before it served so long: a limit below what it starts with ends nothing."""
 
+OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
+
+OOM_SURPLUS, MOST_OOM = 100, 1000
+"""In thousandths of the machine's memory, or of the group's that is short: what a worker looks larger than it is.  A
+master has 100 MB, a new worker 80, so without it the kernel may end the one process that could replace the others."""
+
 JOBS_JITTER = 0.1
 """Workers forked together get limits of jobs up to so much higher, or they would all be replaced together."""
 
@@ -184,10 +190,19 @@ def _become_worker(
         let_go()
         given.listener.keep_only(given.slot)  # or the port would outlive the master in this process
         random.seed()  # or every worker would draw the same numbers
+        _go_before_the_master()  # before it changes its user, who would have no right to the file
         status = run_worker(work, given, line)
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _go_before_the_master() -> None:
+    """Where memory is short, let the kernel end this worker and not its master; a score is raised without privilege."""
+    # A /proc that cannot be written to leaves the kernel's own choice, which serves as well on most days.
+    with contextlib.suppress(OSError):
+        inherited = int(OOM_SCORE_FILE.read_text(encoding="ascii"))
+        OOM_SCORE_FILE.write_text(str(min(MOST_OOM, inherited + OOM_SURPLUS)), encoding="ascii")
 
 
 def exit_reason(exit_code: int) -> str:

@@ -41,6 +41,7 @@ def test_the_service_notifies_is_watched_reloads_and_is_hardened(capsys: pytest.
         "RuntimeDirectory": "imgsrv-shop",
         "StateDirectory": "imgsrv-shop",
         "MemoryMax": "80%",
+        "OOMPolicy": "continue",
         "LimitNOFILE": "65536",
         "TimeoutStopSec": "40",
         "CapabilityBoundingSet": "",
