@@ -15,6 +15,7 @@ from imgsrv.errors import NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging import png, webp
 from imgsrv.imaging.broken import broken_is_ours
 from imgsrv.imaging.checked import SIZES, CheckedFile
+from imgsrv.imaging.deep import read_deep
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.limits import Data, Limits, Size
 from imgsrv.imaging.memory import keep_freed_memory
@@ -22,7 +23,7 @@ from imgsrv.imaging.metadata import read_metadata, read_orientation
 from imgsrv.imaging.orientation import SIDEWAYS, upright
 from imgsrv.imaging.picture import Frame, Picture, Source
 from imgsrv.imaging.plan import DecodePlan
-from imgsrv.imaging.profiles import deep_grey, to_profile, working_profile
+from imgsrv.imaging.profiles import deep_grey, may_stay_deep, to_profile, working_profile
 from imgsrv.imaging.sniff import SNIFF_BYTES, sniff
 
 # Pillow warns of odd tags and of large pictures; the first do no harm, the second are ours to refuse.
@@ -186,14 +187,15 @@ def _frames(
             raise TooManyFrames(limits.max_frames)
         if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
             raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
-        plain = png.read_pixels(image) or webp.read_pixels(image)
+        deep = read_deep(image) if plan.is_deep and may_stay_deep(image.info.get("icc_profile"), plan.icc) else None
+        plain = deep or png.read_pixels(image) or webp.read_pixels(image)
         if plain is None:
             image.load()
         if not frames:
             # Some decoders find the profile beside the pixels.
             profile = image.info.get("icc_profile")
             target = working_profile(image, profile, plan.icc)
-        kept = deep_grey(image, profile) if plan.is_deep else None
+        kept = deep or (deep_grey(image, profile) if plan.is_deep else None)
         frame = upright(kept or to_profile(plain or image, profile, target), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))

@@ -13,6 +13,7 @@ from imgsrv.errors import ResultTooLarge, TooManyBytes
 from imgsrv.imaging import jpeg, png
 from imgsrv.imaging.arrays import through_strips
 from imgsrv.imaging.budget import largest_within, smallest_like
+from imgsrv.imaging.deep import DeepFrame, write_tiff
 from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format
 from imgsrv.imaging.likeness import luma, ssim
 from imgsrv.imaging.metadata import written_metadata
@@ -80,9 +81,13 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     metadata = written_metadata(form, picture.metadata, output.metadata)
     if profile:
         metadata = {**metadata, "icc_profile": profile}
-    if form.pillow == "PNG" and not metadata and not picture.is_animated and png.can_write(frames[0]):
-        png.write(frames[0], file, png.level_of(output.effort, EFFORT_STEPS))
+    if isinstance(frames[0], DeepFrame) and form.pillow == "TIFF" and not metadata:
+        write_tiff(frames[0], file)
         return
+    if form.pillow == "PNG" and not picture.is_animated and png.can_write(frames[0]):
+        png.write(frames[0], file, png.level_of(output.effort, EFFORT_STEPS), png.chunks_of(metadata))
+        return
+    frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
     options = {**form.options(output), **metadata}
     if form.has_animation and picture.is_animated:
         options |= _animation(form, replace(picture, frames=frames))

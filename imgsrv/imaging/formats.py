@@ -165,7 +165,7 @@ KNOWN: dict[str, Format] = {
 }  # fmt: skip
 
 DEEP = ("png", "tiff")
-"""Formats that grey of 16 bits is written in."""
+"""Formats that 16 bits a channel are written in."""
 
 FORMATS = {name: form for name, form in KNOWN.items() if not form.extra or form.extra in INSTALLED}
 

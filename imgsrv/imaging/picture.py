@@ -10,7 +10,7 @@ from imgsrv.imaging.limits import Box, Size
 
 Frame = Image.Image
 """One frame: a Pillow image of mode L, RGB or RGBA, 8 bits a channel, sRGB or of the picture's profile, upright, alpha
-not premultiplied.  Of mode I;16 where a grey picture of 16 bits is only moved about; see DecodePlan.is_deep."""
+not premultiplied.  Of mode I;16, or a DeepFrame, where 16 bits stay that; see DecodePlan.is_deep."""
 
 
 @dataclass(frozen=True, slots=True)

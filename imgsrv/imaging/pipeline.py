@@ -71,7 +71,7 @@ class Pipeline:
 
     @property
     def keeps_depth(self) -> bool:
-        """No step does more than move pixels."""
+        """Every step works on 16 bits as on 8."""
         return all(step.operation.keeps_depth(step.arguments) for step in self.steps)
 
     def check_parts(self, names: Collection[str]) -> None:

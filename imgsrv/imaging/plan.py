@@ -35,7 +35,7 @@ class DecodePlan:
     """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted.
 
     drawn: what a drawing's size is multiplied by, for it has pixels at any size.  icc: what the colours become.
-    is_deep: grey of 16 bits stays that.
+    is_deep: 16 bits a channel stay that.
     """
 
     scale: int = 1

@@ -8,8 +8,8 @@ Pillow.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from typing import IO, BinaryIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any, BinaryIO
 
 import deflate
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from imgsrv.imaging.arrays import bands
+from imgsrv.imaging.deep import DeepFrame
 from imgsrv.imaging.picture import Frame
 
 MOST_BYTES = 64 << 20
@@ -107,8 +108,23 @@ def _inflated(data: bytes, size: int) -> bytearray | None:
 
 
 def can_write(frame: Frame) -> bool:
-    """Whether `write` can write it."""
+    """Whether `write` can write it; what Pillow has no mode for it has to."""
+    if isinstance(frame, DeepFrame):
+        return True
     return frame.mode in COLOUR_TYPES and frame.width * frame.height * len(frame.getbands()) <= MOST_BYTES
+
+
+def chunks_of(metadata: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Kinds and data of the chunks that hold what Pillow's encoder would be given."""
+    chunks = []
+    if "icc_profile" in metadata:
+        # A name, which may be anything, and how it is packed, for which there is one way.
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + bytes(deflate.zlib_compress(metadata["icc_profile"]))))
+    if "exif" in metadata:
+        chunks.append((b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
+    if "pnginfo" in metadata:
+        chunks += [(kind, data) for kind, data, *_ in metadata["pnginfo"].chunks]
+    return chunks
 
 
 def level_of(effort: int | None, steps: int) -> int:
@@ -116,14 +132,20 @@ def level_of(effort: int | None, steps: int) -> int:
     return DEFAULT_LEVEL if effort is None else max(1, round(effort * MOST_EFFORT / steps))
 
 
-def write(frame: Frame, file: BinaryIO, level: int) -> None:
+def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Write the frame, all rows with the filter that makes a few of them smallest.
+
+    chunks: further ones, as `chunks_of` gives them.
 
     3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.
     """
-    header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes((8, COLOUR_TYPES[frame.mode], 0, 0, 0))
+    mode, _, bits = frame.mode.partition(";")
+    header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes(
+        (int(bits or 8), COLOUR_TYPES[mode], 0, 0, 0)
+    )
     file.write(SIGNATURE)
-    _write_chunk(file, b"IHDR", header)
+    for kind, data in ((b"IHDR", header), *chunks):
+        _write_chunk(file, kind, data)
     _write_chunk(file, b"IDAT", deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
     _write_chunk(file, b"IEND", b"")
 
@@ -142,55 +164,61 @@ def _best_filter(frame: Frame) -> int:
     height = frame.height
     tops = range(0, height, max(TRIAL_ROWS, height // TRIAL_BANDS))
     trials = [_pixels(frame, top, min(top + TRIAL_ROWS, height)) for top in tops]
-    channels = len(frame.getbands())
+    step = _pixel_bytes(frame)
     sizes = []
     for number in range(len(_FILTERS)):
-        trial = np.concatenate([_filtered(pixels, channels, number) for pixels in trials])
+        trial = np.concatenate([_filtered(pixels, step, number) for pixels in trials])
         sizes.append(len(deflate.zlib_compress(trial, TRIAL_LEVEL)))
     return sizes.index(min(sizes))
 
 
 def _rows(frame: Frame, number: int) -> Rows:
     """All rows with the filter, made band by band: none but the result is as large as the picture."""
-    channels = len(frame.getbands())
-    rows = np.empty((frame.height, frame.width * channels + 1), np.uint8)
+    step = _pixel_bytes(frame)
+    rows = np.empty((frame.height, frame.width * step + 1), np.uint8)
     for band in bands(frame.height, frame.width):
         # The row above counts too.
         top = max(0, band.start - 1)
-        rows[band] = _filtered(_pixels(frame, top, band.stop), channels, number)[band.start - top :]
+        rows[band] = _filtered(_pixels(frame, top, band.stop), step, number)[band.start - top :]
     return rows
+
+
+def _pixel_bytes(frame: Frame) -> int:
+    return frame.pixels.shape[2] * frame.pixels.itemsize if isinstance(frame, DeepFrame) else len(frame.getbands())
 
 
 def _pixels(frame: Frame, top: int, bottom: int) -> Rows:
     """The bytes of so many rows."""
+    if isinstance(frame, DeepFrame):
+        return frame.pixels[top:bottom].astype(">u2").view(np.uint8).reshape(bottom - top, -1)
     return np.asarray(frame.crop((0, top, frame.width, bottom))).reshape(bottom - top, -1)
 
 
-def _filtered(pixels: Rows, channels: int, number: int) -> Rows:
+def _filtered(pixels: Rows, step: int, number: int) -> Rows:
     """The rows with the filter's number before each, the first one as if nothing were above it."""
     rows = np.empty((len(pixels), pixels.shape[1] + 1), np.uint8)
     rows[:, 0] = number
-    _FILTERS[number](pixels, channels, rows[:, 1:])
+    _FILTERS[number](pixels, step, rows[:, 1:])
     return rows
 
 
-def _none(pixels: Rows, _channels: int, rows: Rows) -> None:
+def _none(pixels: Rows, _step: int, rows: Rows) -> None:
     rows[:] = pixels
 
 
-def _sub(pixels: Rows, channels: int, rows: Rows) -> None:
-    rows[:, :channels] = pixels[:, :channels]
-    np.subtract(pixels[:, channels:], pixels[:, :-channels], out=rows[:, channels:])
+def _sub(pixels: Rows, step: int, rows: Rows) -> None:
+    rows[:, :step] = pixels[:, :step]
+    np.subtract(pixels[:, step:], pixels[:, :-step], out=rows[:, step:])
 
 
-def _up(pixels: Rows, _channels: int, rows: Rows) -> None:
+def _up(pixels: Rows, _step: int, rows: Rows) -> None:
     rows[0] = pixels[0]
     np.subtract(pixels[1:], pixels[:-1], out=rows[1:])
 
 
-def _average(pixels: Rows, channels: int, rows: Rows) -> None:
+def _average(pixels: Rows, step: int, rows: Rows) -> None:
     left, above = np.zeros_like(pixels), np.zeros_like(pixels)
-    left[:, channels:], above[1:] = pixels[:, :-channels], pixels[:-1]
+    left[:, step:], above[1:] = pixels[:, :-step], pixels[:-1]
     # The mean of two bytes without a ninth bit: what they share, and half of what they do not.
     np.subtract(pixels, (left & above) + ((left ^ above) >> 1), out=rows)
 

@@ -73,6 +73,13 @@ def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
     return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
 
 
+def may_stay_deep(profile: bytes | None, icc: Icc) -> bool:
+    """Colours with the profile need no conversion, for which there are 8 bits only."""
+    if icc == "p3" or (profile and len(profile) > MAX_PROFILE_BYTES):
+        return False
+    return icc == "keep" or not profile or not _is_usable(profile, "RGB") or _transform(profile, "RGB", None) is None
+
+
 def _plain_mode(image: Image.Image) -> Image.Image:
     """One of L, RGB, RGBA, CMYK, LAB; 16-bit greys become 8-bit ones by their high byte."""
     if image.mode in ("1", "L", "RGB") and "transparency" in image.info:

@@ -91,7 +91,7 @@ def operation(
     is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
         decoded at a smaller scale, as long as that still covers `size`.
     needs_every_pixel: with these arguments a JPEG must not be decoded at a smaller scale, even for a reduction.
-    keeps_depth: with these arguments it only moves pixels, so that it works on 16 bits as on 8.
+    keeps_depth: with these arguments it works on 16 bits as on 8: it asks of a frame no more than a DeepFrame has.
     survey: looks at all frames at once and gives what the function takes as next argument, so that every frame of
         an animation is changed alike.
     part: the operation works with a further part of the upload, whose name is its parameter `part`; the function

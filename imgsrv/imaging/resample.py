@@ -8,6 +8,7 @@ from typing import Literal
 from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image
 
+from imgsrv.imaging.deep import GREY, DeepFrame, resample_deep
 from imgsrv.imaging.limits import Box, Size
 from imgsrv.imaging.linear import resample_light
 from imgsrv.imaging.picture import Frame
@@ -46,6 +47,8 @@ def resample(
         return frame.resize(size, Image.Resampling.HAMMING, box=(left, top, left + width, top + height))
     # 8.9× faster than Pillow's own Lanczos at 56 dB against it; bench/test_pipeline.py, row "resample".
     options = ResizeOptions(resize_alg=_ALGORITHMS[kernel], crop_box=CropBox(left, top, width, height))
+    if isinstance(frame, DeepFrame) or frame.mode == GREY:
+        return resample_deep(frame, size, options)
     if linear:
         return resample_light(frame, size, options)
     result = Image.new(frame.mode, size)

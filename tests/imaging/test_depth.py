@@ -1,4 +1,4 @@
-"""Grey of 16 bits stays that, to the last bit, as long as pixels are only moved; else it becomes 8 bits."""
+"""Grey of 16 bits stays that, to the last bit, where pixels are only moved; where levels change it becomes 8 bits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_only_moves_pixels_keeps_them(
 
 
 @pytest.mark.parametrize(
-    "pipeline", ["resize:width=20", "blur:sigma=2", "crop:width=9,height=9,gravity=smart", "flip/invert"]
+    "pipeline", ["resize:width=20,linear=true", "blur:sigma=2", "crop:width=9,height=9,gravity=smart", "flip/invert"]
 )
 def test_what_mixes_or_changes_levels_works_on_8_bits(pipeline: str) -> None:
     assert opened(run(sixteen_bit(), pipeline)).mode == "L"

@@ -64,7 +64,7 @@ def _rotated_size(before: Size, arguments: Any) -> Size:
     return _check_warp("rotate", before, _bounds(before, _rotation(degrees)))
 
 
-@operation(size=_rotated_size)
+@operation(size=_rotated_size, keeps_depth=lambda given: given.degrees % QUARTER_TURN == 0)
 def rotate(
     frame: Frame,
     *,

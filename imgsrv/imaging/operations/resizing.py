@@ -162,6 +162,12 @@ def shown_part(before: Size, arguments: Any) -> tuple[Size, Box] | None:
     return after, _cover_box(before, after, _survey((), source, arguments)) if wish.canvas else source.box
 
 
+def _keeps_depth(arguments: Any) -> bool:
+    """What mixes light, lays on a canvas or looks for what attracts does so in 8 bits."""
+    is_exact = arguments.fit != "contain" and arguments.gravity != "smart"
+    return is_exact and not arguments.linear and arguments.kernel != "hamming"
+
+
 def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
     """Where the part that `cover` keeps lies, or the picture on the canvas of `contain`."""
     wish = _Wish.of(arguments)
@@ -175,6 +181,7 @@ def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
     # A JPEG's smaller scales mix levels: 32 dB against linear light, and small lights grow dim.
     needs_every_pixel=lambda arguments: arguments.linear,
     survey=_survey,
+    keeps_depth=_keeps_depth,
 )
 def resize(
     frame: Frame,
