@@ -12,6 +12,7 @@ import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, UnsupportedFormat, from_wire
@@ -76,7 +77,7 @@ class Job:
     def from_bytes(cls, data: bytes) -> Job:
         """The job that `to_bytes` wrote."""
         wire = json.loads(data)
-        pipeline = None if wire["pipeline"] is None else parse_pipeline(wire["pipeline"])
+        pipeline = None if wire["pipeline"] is None else _read_pipeline(wire["pipeline"])
         output = Output.model_validate(wire["output"])
         parts = {name: (start, size) for name, (start, size) in wire["parts"].items()}
         include = tuple(wire["include"])
@@ -96,6 +97,11 @@ class Answer:
     batch: BatchReport | None = None
     info: dict[str, Any] | None = None
 
+
+KEPT_PIPELINES = 256
+"""Whose meaning an engine remembers: most clients ask for the same few."""
+
+_read_pipeline = lru_cache(KEPT_PIPELINES)(parse_pipeline)
 
 NO_RESULT = memoryview(b"")
 

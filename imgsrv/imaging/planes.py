@@ -23,10 +23,11 @@ from imgsrv.imaging.jpeg import has_own_tables
 from imgsrv.imaging.limits import Box, Data, Limits, Size
 from imgsrv.imaging.operations.resizing import kernel_of, shown_part
 from imgsrv.imaging.output import Output
+from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.pipeline import Pipeline
 from imgsrv.imaging.profiles import is_srgb
-from imgsrv.imaging.resample import Kernel, resample
-from imgsrv.imaging.turbo import Plane, Planes
+from imgsrv.imaging.resample import Kernel, Plane, resample, resample_pair
+from imgsrv.imaging.turbo import Planes
 
 PLAIN = ("srgb", "strip", "4:2:0")
 """Colours, metadata and subsampling of the output."""
@@ -48,23 +49,29 @@ class Way:
 
     def resample(self, planes: Planes) -> Planes:
         """The planes of the result, with a sample of colour for four pixels."""
-        across, down = planes.shares
-        luma = self._resampled(planes.luma, self.after, (1, 1), (1, 1))
         half = -(-self.after[0] // 2), -(-self.after[1] // 2)
-        first, second = (self._resampled(plane, half, (across, down), (2, 2)) for plane in planes.colours)
-        return Planes(luma, (first, second), (2, 2))
-
-    def _resampled(self, plane: Plane, size: Size, shares: Size, wanted: Size) -> Plane:
-        """A plane at `size`.  shares, wanted: pixels for a sample before and after."""
-        left, top = (start * float(self.scale) / share for start, share in zip(self.box[:2], shares, strict=True))
         # The last sample of an odd side stands for a pixel more than there is.
-        width, height = (
-            length * float(self.scale) / share * (side * each / after)
-            for length, share, side, each, after in zip(self.box[2:], shares, size, wanted, self.after, strict=True)
-        )
-        plane = turbo.filled(plane, math.ceil(top + height), math.ceil(left + width))
-        frame = Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
-        return np.asarray(resample(frame, size, box=(left, top, width, height), kernel=self.kernel))
+        more = 2 * half[0] / self.after[0], 2 * half[1] / self.after[1]
+        box, colour_box = self._part((1, 1), (1.0, 1.0)), self._part(planes.shares, more)
+        luma = resample(_frame(_reaching(planes.luma, box)), self.after, box=box, kernel=self.kernel)
+        first, second = (_reaching(plane, colour_box) for plane in planes.colours)
+        return Planes(np.asarray(luma), resample_pair((first, second), half, colour_box, self.kernel), (2, 2))
+
+    def _part(self, shares: Size, more: tuple[float, float]) -> Box:
+        """The part that is shown, in samples of a plane.  shares: pixels for a sample, more: times as wide and high."""
+        across, down = float(self.scale) / shares[0], float(self.scale) / shares[1]
+        left, top, width, height = self.box
+        return left * across, top * down, width * across * more[0], height * down * more[1]
+
+
+def _reaching(plane: Plane, box: Box) -> Plane:
+    """The plane, at least as large as the box, its edge repeated."""
+    return turbo.filled(plane, math.ceil(box[1] + box[3]), math.ceil(box[0] + box[2]))
+
+
+def _frame(plane: Plane) -> Frame:
+    """The plane as Pillow sees it, without a copy."""
+    return Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
 
 
 def find_way(header: Header, name: str, pipeline: Pipeline, output: Output, limits: Limits) -> Way | None:

@@ -17,16 +17,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsrv.imaging.limits import Data, Size
+from imgsrv.imaging.resample import Plane
 
 WHEEL, EXTENSION = "pylibjxl", "_pylibjxl*.so"
 
 SCALES = (Fraction(1, 8), Fraction(1, 4), Fraction(3, 8), Fraction(1, 2), Fraction(1))
 """At which a JPEG is decoded, smallest first; others take longer than the whole."""
-
-Plane = NDArray[np.uint8]
 
 
 class _Use(IntEnum):

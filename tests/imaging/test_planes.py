@@ -24,6 +24,7 @@ from imgsrv.imaging.p3 import make_display_p3
 from imgsrv.imaging.pipeline import parse_pipeline
 from imgsrv.imaging.planes import find_way
 from imgsrv.imaging.process import process
+from imgsrv.imaging.resample import resample, resample_pair
 
 pytestmark = pytest.mark.skipif(not turbo.IS_HERE, reason="the extra turbo is not installed")
 
@@ -60,7 +61,7 @@ def through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes, pipeline: str) -> 
         "resize:width=451",
         "resize:width=9",
         "resize:width=500,enlarge=true",
-        "resize:width=200,kernel=hamming",
+        "resize:width=200,kernel=nearest",
     ],
 )
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
@@ -73,6 +74,14 @@ def test_the_picture_is_that_of_the_way_through_rgb(
     assert (got.size, got.mode, got.format) == (alike.size, "RGB", "JPEG")
     # Both are rounded by the quantisation of a JPEG.
     assert psnr(levels(got), levels(alike)) > 36
+
+
+def test_two_planes_are_resampled_as_each_by_itself() -> None:
+    pair = tuple(np.asarray(sample("chelsea.png").getchannel(name)) for name in "RG")
+    box = (3.5, 0.0, 400.25, 299.0)
+    got = resample_pair((pair[0], pair[1]), (101, 57), box, "lanczos")
+    for plane, each in zip(got, pair, strict=True):
+        assert np.array_equal(plane, np.asarray(resample(Image.fromarray(each), (101, 57), box=box)))
 
 
 @pytest.mark.parametrize("name", ["street-6mp", "storm-1920x1280", "wood-2560x1920", "blinds-1920x1200"])
@@ -103,6 +112,7 @@ def test_colours_stay_in_place_at_odd_sides() -> None:
         pytest.param("resize:width=64/sharpen", {}, id="another-step"),
         pytest.param("crop:width=5,height=5", {}, id="another-operation"),
         pytest.param("resize:width=64,linear=true", {}, id="light"),
+        pytest.param("resize:width=64,kernel=hamming", {}, id="another-kernel"),
         pytest.param("resize:width=64,height=64,fit=cover,gravity=smart", {}, id="what-attracts"),
         pytest.param("resize:width=64,height=64,fit=contain", {}, id="bars"),
         pytest.param(PLAIN, {"format": "png"}, id="another-format"),

@@ -156,7 +156,9 @@ def shown_part(before: Size, arguments: Any) -> tuple[Size, Box] | None:
     arguments: of `resize`.
     """
     wish, source = _Wish.of(arguments), Source(before, (0.0, 0.0, float(before[0]), float(before[1])))
-    if arguments.linear or arguments.gravity == "smart" or (wish.canvas and wish.fit == "contain"):
+    is_more = arguments.linear or arguments.gravity == "smart" or (wish.canvas and wish.fit == "contain")
+    # The one kernel that the resizer does not have.
+    if is_more or arguments.kernel == "hamming":
         return None
     after = wish.result_size(before)
     return after, _cover_box(before, after, _survey((), source, arguments)) if wish.canvas else source.box
