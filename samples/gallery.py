@@ -77,7 +77,7 @@ SHOWN = {
 }
 """Calls that show more than the shortest one does; an operation does not have to be here."""
 
-KEPT = Output(format="webp", quality=88)
+KEPT = Output(format="webp", quality=88, effort=6)
 
 
 def main() -> None:
