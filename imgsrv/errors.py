@@ -491,7 +491,10 @@ class JobTimeout(ImgsrvError):
     limit_s: float
 
     def __str__(self) -> str:
-        return f"the picture was not done within {self.limit_s:g} s (--job-timeout-s)"
+        return (
+            f"the picture was not done within {self.limit_s:g} s; ask for a smaller result, less effort or a "
+            "quicker format, or let jobs take longer (--job-timeout-s)"
+        )
 
 
 class ClientGone(ImgsrvError):
