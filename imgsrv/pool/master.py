@@ -36,6 +36,7 @@ from imgsrv.pool.signals import Signalled, hold_back, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
 from imgsrv.pool.sockets import Listening
 from imgsrv.pool.steering import Steering
+from imgsrv.pool.suspension import Suspension
 from imgsrv.pool.takeover import State as Inherited
 from imgsrv.pool.worker import READY, Surroundings, Work
 
@@ -91,6 +92,7 @@ class Master:
         # One for each generation: no engine gets a job from a front of other code.
         self.exchange = self.make_exchange()
         self._operator, self.replacing, self._steering = Operator(self), Replacing(self), Steering(self.listener)
+        self._suspension = Suspension(self.events)
         # The master has no row of its own and writes no other field of this one.
         self.keeper.count_lost_with(partial(self.board.row(0).add, "master_log_records_lost"))
 
@@ -159,23 +161,24 @@ class Master:
 
     def _match_wish(self) -> None:
         now = self.clock()
+        judges = self._suspension.is_past(now)
         for slot in self.slots:
             action = slot.tick(now)
             if action is Action.FORK:
                 self.fork(slot)
-            elif action is Action.KILL and slot.booting is not None:
+            elif action is Action.KILL and slot.booting is not None and judges:
                 os.kill(slot.booting, signal.SIGKILL)
-        if not self.is_stopping:
+        if not self.is_stopping and judges:
             self.replacing.step(now)
             self._operator.step(now)
         for child in self.children.values():
-            if child.is_overdue(now, self.work.drain_s):
+            if child.is_overdue(now, self.work.drain_s) and judges:
                 os.kill(child.pid, signal.SIGKILL)
         if self._leave_at is not None and now >= self._leave_at:
             # The workers have copies: with the last of them the port is closed, however long the rest of a drain takes.
             self.listener.leave()
             self._leave_at = None
-        if self._stop_at is not None and now > self._stop_at:
+        if self._stop_at is not None and now > self._stop_at and judges:
             self._kill_all()
         self.keeper.tick(self.children)
 

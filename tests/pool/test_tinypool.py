@@ -7,16 +7,18 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from serving import Server, serving, wait_until
-from tinypool import MEAL_BYTES
+from tinypool import JOB_LIMIT_S, MEAL_BYTES
 
 from imgsrv.pool.child import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
+from imgsrv.pool.suspension import SUSPENDED_S
 
 PROGRAM = Path(__file__).parents[1] / "tinypool.py"
 
@@ -209,6 +211,26 @@ def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts
         (exit_,) = server.named("worker_exit")
         assert exit_["reason"] == ("killed by SIGKILL" if job == "hold" else "exit status 0")
         assert {ask(server)[0] for _ in range(40)} == set(map(str, server.workers()))
+
+
+def test_a_master_that_was_suspended_ends_nobody_who_was_suspended_with_it() -> None:
+    with tinypool("hangs") as server, contextlib.ExitStack() as clients:
+        client = clients.enter_context(send(server, "3"))
+        wait_for(server, "job")
+        workers = server.workers()
+        everybody = [server.pid, *workers]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        # Past the job's deadline, the grace behind it, and a turn of the master.
+        time.sleep(max(JOB_LIMIT_S, SUSPENDED_S) + 1)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+            if pid == server.pid:
+                wait_for(server, "suspended")
+        # Its time is over by the clock that went on; whichever it is told, it is told by the same workers.
+        assert answer(client)[1] in {"job_timeout", *map(str, workers)}
+        assert set(ask(server)) <= set(map(str, workers))
+        assert server.named("worker_replaced") == server.named("worker_exit") == []
 
 
 def test_the_clients_of_a_front_whose_engine_hangs_are_served_by_other_engines_before_it_goes() -> None:
