@@ -128,3 +128,29 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(document: str) -> None:
             broken.append(link)
 
     assert broken == []
+
+
+PITFALLS = [
+    line
+    for line in (ROOT / "docs" / "pitfalls.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith(("| ---", "| | what", "| what is done"))
+]
+
+
+def test_every_pitfall_names_tests_that_exist() -> None:
+    missing = []
+    for row in PITFALLS:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            path = ROOT / "tests" / file
+            if not path.exists() or f"\ndef {test}(" not in path.read_text(encoding="utf-8"):
+                missing.append(f"{file}::{test}")
+
+    assert missing == []
+
+
+def test_no_number_of_the_pitfalls_is_left_out() -> None:
+    numbers = [int(number) for row in PITFALLS for number in re.findall(r"^\| (\d+) \|", row)]
+
+    assert numbers == list(range(1, 35))
