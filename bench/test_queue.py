@@ -63,16 +63,6 @@ def test_as_many_connections_as_workers(street: bytes, report: Report, pace: Pac
 
 
 @pytest.mark.timeout(120)
-def test_as_many_connections_as_are_open(street: bytes, report: Report, pace: Pace) -> None:
-    picture = posted(PATH, street)
-    with serving(*_flags(2)) as server, crowd(server.port, MANY) as many:
-        shares = [_share_of_many(server, many, MANY, picture, pace) for _ in range(pace.rounds(CONTROLS))]
-    report.note(
-        f"for comparison: {MANY} connections against {MANY} others, worst of {len(shares)}", shares, "×", min(shares)
-    )
-
-
-@pytest.mark.timeout(120)
 def test_two_connections_without_the_exchange(street: bytes, report: Report, pace: Pace) -> None:
     # Only with as many workers as cores: with more, few engines are enough to keep all cores busy.
     picture = posted(PATH, street)
@@ -80,6 +70,16 @@ def test_two_connections_without_the_exchange(street: bytes, report: Report, pac
         shares = [_share_of_many(server, many, 2, picture, pace) for _ in range(pace.rounds(SEPARATE_PAIRS))]
     question = f"the same with a queue for each worker, 2 workers, worst of {len(shares)} pairs of connections"
     report.note(question, shares, "×", min(shares))
+
+
+@pytest.mark.timeout(120)
+def test_as_many_connections_as_are_open(street: bytes, report: Report, pace: Pace) -> None:
+    picture = posted(PATH, street)
+    with serving(*_flags(2)) as server, crowd(server.port, MANY) as many:
+        shares = [_share_of_many(server, many, MANY, picture, pace) for _ in range(pace.rounds(CONTROLS))]
+    report.note(
+        f"for comparison: {MANY} connections against {MANY} others, worst of {len(shares)}", shares, "×", min(shares)
+    )
 
 
 @pytest.mark.timeout(120)
