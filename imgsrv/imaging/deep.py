@@ -12,12 +12,13 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from cykooz_resizer import ImageData, PixelType, ResizeOptions, Resizer
+from cykooz_resizer import ResizeOptions
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.picture import Frame
+from imgsrv.imaging.resizer import resize_array
 
 DeepPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""
@@ -29,8 +30,6 @@ RAW_MODES = tuple(f"{mode}{order}" for mode in MODES.values() for order in "BLN"
 """What Pillow calls such pixels in a file, of which it keeps the high bytes."""
 
 GREY = "I;16"
-
-_KINDS = {1: PixelType.U16, 3: PixelType.U16x3, 4: PixelType.U16x4}
 
 _TURNS: dict[Image.Transpose, tuple[int, bool]] = {
     Image.Transpose.FLIP_LEFT_RIGHT: (0, True),
@@ -110,8 +109,5 @@ def write_tiff(frame: DeepFrame, file: BinaryIO) -> None:
 def resample_deep(frame: Frame, size: Size, options: ResizeOptions) -> Frame:
     """The frame of 16 bits at another size; alpha is premultiplied for the while."""
     pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)[..., np.newaxis]
-    kind = _KINDS[pixels.shape[2]]
-    source, target = ImageData(*frame.size, kind, pixels.tobytes()), ImageData(*size, kind)
-    Resizer().resize(source, target, options)
-    after = np.frombuffer(target.get_buffer(), np.uint16).reshape(*size[::-1], pixels.shape[2])
+    after = resize_array(pixels, size, options)
     return DeepFrame(after) if isinstance(frame, DeepFrame) else Image.fromarray(after[..., 0])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from cykooz_resizer import ImageData, PixelType, ResizeOptions, Resizer
+from cykooz_resizer import ResizeOptions
 from numpy.typing import NDArray
 from PIL import Image
 
 from imgsrv.imaging.limits import Size
 from imgsrv.imaging.picture import Frame
+from imgsrv.imaging.resizer import resize_array
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +26,6 @@ HEADROOM = 0.2
 The resizer rounds between its two passes, and a kernel with negative lobes overshoots in the first: cut off there, the
 second pass lacks it, and edges are up to 44 levels wrong.
 """
-
-_PIXEL_TYPES = {"L": PixelType.U16, "RGB": PixelType.U16x3, "RGBA": PixelType.U16x4}
 
 
 def light_of(level: Floats) -> Floats:
@@ -54,10 +53,7 @@ def resample_light(frame: Frame, size: Size, options: ResizeOptions) -> Frame:
     tables = [_LIGHT] * 3 + [_OPACITY] if frame.mode == "RGBA" else [_LIGHT] * len(frame.getbands())
     # 4× faster than numpy's indexing.
     light = np.asarray(cv2.LUT(pixels, np.stack(tables, axis=-1)[None]), np.uint16)
-    kind = _PIXEL_TYPES[frame.mode]
-    result = ImageData(*size, kind)
-    Resizer().resize(ImageData(*frame.size, kind, light.tobytes()), result, options)
-    mixed = np.frombuffer(result.get_buffer(), np.uint16).reshape(size[1], size[0], *pixels.shape[2:])
+    mixed = resize_array(np.atleast_3d(light), size, options).reshape(size[1], size[0], *pixels.shape[2:])
     levels = np.take(_LEVELS, mixed)
     if frame.mode == "RGBA":
         levels[..., 3] = np.minimum(np.round(mixed[..., 3] * (255 / _WHITE)), 255)

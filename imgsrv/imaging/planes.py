@@ -21,7 +21,7 @@ from imgsrv.imaging.decode import Header
 from imgsrv.imaging.formats import FORMATS, asks_for_tables
 from imgsrv.imaging.jpeg import has_own_tables
 from imgsrv.imaging.limits import Box, Data, Limits, Size
-from imgsrv.imaging.operations.resizing import kernel_of, shown_part
+from imgsrv.imaging.operations.resizing import shown_part
 from imgsrv.imaging.output import Output
 from imgsrv.imaging.picture import Frame
 from imgsrv.imaging.pipeline import Pipeline
@@ -84,13 +84,13 @@ def find_way(header: Header, name: str, pipeline: Pipeline, output: Output, limi
     step = pipeline.steps[0]
     if step.operation.name != "resize" or (shown := shown_part(header.size, step.arguments)) is None:
         return None
-    after, box = shown
+    after, box, kernel = shown
     limits.check_result(step.operation.name, after)
     if max(after) > FORMATS[name].max_side:
         return None
     left = max(after[0] / box[2], after[1] / box[3])
     scale = next((scale for scale in turbo.SCALES if scale >= left), turbo.SCALES[-1])
-    return Way(header.size, after, box, kernel_of(step.arguments), scale)
+    return Way(header.size, after, box, kernel, scale)
 
 
 def _is_plain(header: Header, name: str, output: Output) -> bool:

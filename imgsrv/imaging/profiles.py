@@ -77,7 +77,7 @@ def may_stay_deep(profile: bytes | None, icc: Icc) -> bool:
     """Colours with the profile need no conversion, for which there are 8 bits only."""
     if icc == "p3" or (profile and len(profile) > MAX_PROFILE_BYTES):
         return False
-    return icc == "keep" or not profile or not _is_usable(profile, "RGB") or _transform(profile, "RGB", None) is None
+    return icc == "keep" or is_srgb(profile)
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:

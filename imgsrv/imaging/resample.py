@@ -7,7 +7,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
+from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,6 +15,7 @@ from imgsrv.imaging.deep import GREY, DeepFrame, resample_deep
 from imgsrv.imaging.limits import Box, Size
 from imgsrv.imaging.linear import resample_light
 from imgsrv.imaging.picture import Frame
+from imgsrv.imaging.resizer import resize_array
 
 Kernel = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "mitchell", "lanczos"]
 
@@ -46,8 +47,7 @@ def resample(
     box = box or whole
     if frame.size == size and box == whole:
         return frame
-    left, width = _inside(box[0], box[2], frame.width)
-    top, height = _inside(box[1], box[3], frame.height)
+    left, top, width, height = _inside(box, frame.size)
     if kernel == "hamming":
         # The one kernel that the resizer does not have.
         return frame.resize(size, Image.Resampling.HAMMING, box=(left, top, left + width, top + height))
@@ -69,19 +69,19 @@ def resample_pair(pair: tuple[Plane, Plane], size: Size, box: Box, kernel: Kerne
     megapixels.
     """
     height, width = pair[0].shape
-    left, across = _inside(box[0], box[2], width)
-    top, down = _inside(box[1], box[3], height)
-    source = ImageData(width, height, PixelType.U8x2, cv2.merge(pair).tobytes())
-    result = ImageData(*size, PixelType.U8x2)
     # The second of two channels is no alpha here.
-    options = ResizeOptions(_ALGORITHMS[kernel], use_alpha=False, crop_box=CropBox(left, top, across, down))
-    Resizer().resize(source, result, options)
-    both = np.frombuffer(result.get_buffer(), np.uint8).reshape(size[1], size[0], 2)
+    options = ResizeOptions(_ALGORITHMS[kernel], use_alpha=False, crop_box=CropBox(*_inside(box, (width, height))))
+    both = resize_array(np.asarray(cv2.merge(pair), np.uint8), size, options)
     return np.ascontiguousarray(both[..., 0]), np.ascontiguousarray(both[..., 1])
 
 
-def _inside(start: float, length: float, side: int) -> tuple[float, float]:
-    """Start and length of a part without the rounding errors that would put it outside of the side."""
+def _inside(box: Box, size: Size) -> Box:
+    """The part without the rounding errors that would put it outside of the picture."""
+    (left, width), (top, height) = (_along(box[side], box[2 + side], size[side]) for side in (0, 1))
+    return left, top, width, height
+
+
+def _along(start: float, length: float, side: int) -> tuple[float, float]:
     # Multiples of a power of two add up exactly, here and in the library's own check.
     begin = max(0.0, math.floor(start * BOX_STEPS) / BOX_STEPS)
     return begin, min(math.ceil(length * BOX_STEPS) / BOX_STEPS, side - begin)

@@ -144,30 +144,27 @@ def _check(arguments: Any) -> None:
         raise ValueError(f"{longest} pixels at dpr={arguments.dpr:g} is more than the {MAX_SIDE} a side may have")
 
 
-def kernel_of(arguments: Any) -> Kernel:
-    """The resampling kernel.  arguments: of `resize`."""
-    kernel: Kernel = arguments.kernel
-    return kernel
-
-
-def shown_part(before: Size, arguments: Any) -> tuple[Size, Box] | None:
-    """The size after a resize and the part of the picture that it shows; None where it is more than resampling that.
+def shown_part(before: Size, arguments: Any) -> tuple[Size, Box, Kernel] | None:
+    """The size after a resize, the part of the picture that it shows and the kernel; None where it is more than that.
 
     arguments: of `resize`.
     """
     wish, source = _Wish.of(arguments), Source(before, (0.0, 0.0, float(before[0]), float(before[1])))
-    is_more = arguments.linear or arguments.gravity == "smart" or (wish.canvas and wish.fit == "contain")
-    # The one kernel that the resizer does not have.
-    if is_more or arguments.kernel == "hamming":
+    if not _is_left_to_the_resizer(arguments) or (wish.canvas and wish.fit == "contain"):
         return None
     after = wish.result_size(before)
-    return after, _cover_box(before, after, _survey((), source, arguments)) if wish.canvas else source.box
+    box = _cover_box(before, after, _survey((), source, arguments)) if wish.canvas else source.box
+    return after, box, arguments.kernel
 
 
 def _keeps_depth(arguments: Any) -> bool:
-    """What mixes light, lays on a canvas or looks for what attracts does so in 8 bits."""
-    is_exact = arguments.fit != "contain" and arguments.gravity != "smart"
-    return is_exact and not arguments.linear and arguments.kernel != "hamming"
+    """What lays on a canvas does so in 8 bits, and so does whatever the resizer does not do alone."""
+    return _is_left_to_the_resizer(arguments) and arguments.fit != "contain"
+
+
+def _is_left_to_the_resizer(arguments: Any) -> bool:
+    """No light is mixed, nothing is looked at, and the kernel is not the one that the resizer does not have."""
+    return not arguments.linear and arguments.gravity != "smart" and arguments.kernel != "hamming"
 
 
 def _survey(frames: Sequence[Frame], source: Source, arguments: Any) -> Point:
