@@ -52,7 +52,7 @@ def state_of(master: Master, caller: Caller, started: tuple[float, float]) -> tu
     }
     listener, control = state["listener"], state["control"] or {"clients": []}
     descriptors = [*state["boards"], *listener["sockets"]]
-    descriptors += [listener["lock"]] if listener["lock"] is not None else []
+    descriptors += [listener["lock"]] if "lock" in listener else []
     descriptors += [each for child in state["children"] for each in (child["line"], *child["box"])]
     descriptors += [*control["clients"], *(control[name] for name in ("listening", "lock") if name in control)]
     return state, descriptors

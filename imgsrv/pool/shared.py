@@ -61,7 +61,7 @@ class SharedListener:
 
     def handover(self) -> dict[str, Any]:
         """What the next image needs to go on listening."""
-        return {"sockets": [self._socket.fileno()], "lock": None}
+        return {"sockets": [self._socket.fileno()]}
 
     def close_last(self, _slot: int) -> None:
         """It stays every other slot's."""

@@ -153,7 +153,7 @@ class Listener:
     def handover(self) -> dict[str, Any]:
         """What the next image needs to go on listening."""
         sockets = [each.fileno() for each in (self._wall, *self._sockets)]
-        return {"port": self._port, "lock": None, "sockets": sockets}
+        return {"port": self._port, "sockets": sockets}
 
     @property
     def port(self) -> int:

@@ -81,13 +81,13 @@ def start_trial(command: list[str], now: float, given: Given | None = None) -> T
 
     Raises OSError where no process can be started.
     """
-    with contextlib.ExitStack() as opened:
-        said, complained = _file("said", opened), _file("complained", opened)
+    with contextlib.ExitStack() as passing, contextlib.ExitStack() as undo:
+        said, complained = _file("said", undo), _file("complained", undo)
         words, passed = [*command, TRIAL_FLAG], list[int]()
         if given is not None:
             state = state_file(given[0])
             words, passed = [*words, TAKE_OVER_FLAG, str(state)], [state, *given[1]]
-            opened.callback(os.close, state)
+            passing.callback(os.close, state)
         pid = os.posix_spawn(
             command[0],
             words,
@@ -102,12 +102,13 @@ def start_trial(command: list[str], now: float, given: Given | None = None) -> T
             setpgroup=0,  # Ctrl-C is the master's to understand
             setsigdef=HANDLED,
         )
-        return Trial(pid, now, os.dup(said), os.dup(complained))
+        undo.pop_all()
+        return Trial(pid, now, said, complained)
 
 
-def _file(name: str, opened: contextlib.ExitStack) -> int:
+def _file(name: str, undo: contextlib.ExitStack) -> int:
     file = os.memfd_create(name)
-    opened.callback(os.close, file)
+    undo.callback(os.close, file)
     return file
 
 
