@@ -69,9 +69,11 @@ class Report:
         json.dumps(line)
         self.lines.append(line)
 
-    def judge_least(self, question: str, values: Sequence[float], unit: str, *, at_least: float) -> None:
-        """Put a figure that must not be lower into the table: the median of its rounds."""
-        value, spread = statistics.median(values), (min(values), max(values))
+    def judge_least(
+        self, question: str, values: Sequence[float], unit: str, value: float | None = None, *, at_least: float
+    ) -> None:
+        """Put a figure that must not be lower into the table: the median of its rounds, or another value."""
+        value, spread = statistics.median(values) if value is None else value, (min(values), max(values))
         self.add(Row(question, value, spread, unit, f"at least {at_least:g}", is_reached=value >= at_least))
 
     def judge_most(self, question: str, values: Sequence[float], unit: str, *, at_most: float) -> None:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from pace import Pace
 from PIL import Image
-from report import Report, Row
+from report import Report
 from serving import Server, serving, wait_until
 
 from imgsrv.load.closed_loop import Crowd, always, crowd
@@ -31,7 +31,6 @@ SMALL_SIZE = (320, 261)
 
 MANY = 8
 STARTS, SEPARATE_PAIRS, ROUNDS = 20, 8, 5
-WORST = 0.9
 
 SLICES, SLICE_S = 3, 0.4
 """Of each kind, in turn: a change of the machine's speed meets both."""
@@ -55,10 +54,7 @@ def test_as_many_connections_as_workers(street: bytes, report: Report, pace: Pac
         with serving(*_flags(workers)) as server, crowd(server.port, MANY) as many:
             shares.append(_share_of_many(server, many, workers, picture, pace))
     question = f"{workers} workers: {workers} connections, throughput against {MANY}"
-    report.add(
-        Row(f"{question}, worst of {len(shares)} starts", min(shares), (min(shares), max(shares)), "×",
-            f"at least {WORST}", is_reached=min(shares) >= WORST)
-    )  # fmt: skip
+    report.judge_least(f"{question}, worst of {len(shares)} starts", shares, "×", min(shares), at_least=0.9)
     report.note(f"{question}, median start", shares, "×")
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 from memory import Memory, memory_of, watched_memory
 from pace import Pace
-from report import Report, Row
+from report import Report
 from serving import Server, serving
 
 from imgsrv.load.arrivals import poisson_arrivals
@@ -28,7 +28,7 @@ from imgsrv.load.open_loop import Storm, open_loop, planned
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, CONNECTIONS, SEED = 2, 8, 21
 TIMES = 3.0
-WANTED, PARTS = 0.95, 5
+PARTS = 5
 
 CLIENTS = {"asks first": True, "sends at once": False}
 
@@ -95,10 +95,8 @@ def _add_rows(report: Report, found: Found, question: str) -> None:
     capacity = statistics.fmean(each.rate for each in found.full)
     done = [_done(storm, part / PARTS, (part + 1) / PARTS) / capacity for part in range(PARTS)]
     goodput = statistics.fmean(done)
-    report.add(
-        Row(f"{question}: goodput against capacity, fifths of the storm", goodput, (min(done), max(done)), "×",
-            f"at least {WANTED}", is_reached=goodput >= WANTED)
-    )  # fmt: skip
+    goodput_of = f"{question}: goodput against capacity, fifths of the storm"
+    report.judge_least(goodput_of, done, "×", goodput, at_least=0.95)
     report.note("the same, capacity after it against before", [found.full[1].rate / found.full[0].rate], "×")
     left, left_at_full = CORES - storm.cpu_share, CORES - statistics.fmean(each.cpu_share for each in found.full)
     report.note("the same for each core that the load left to the server", [goodput * left_at_full / left], "×")
