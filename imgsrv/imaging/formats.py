@@ -75,7 +75,7 @@ def _png(output: Output) -> Mapping[str, Any]:
 
 
 def _webp(output: Output) -> Mapping[str, Any]:
-    # Of Pillow's own choice, 4, this takes 0.42 of the time for 1.035 of the bytes (13 photographs at quality 80).
+    # Of Pillow's own choice, 4, this takes 0.42 of the time for 1.035 of the bytes (14 pictures at quality 80).
     method = 2 if output.effort is None else _scaled(output.effort, 6)
     # In lossless mode Pillow's quality is the effort of the search; 50 is a fair middle at any method.
     return {
