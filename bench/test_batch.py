@@ -9,11 +9,11 @@ import pytest
 from pace import Pace
 from report import Report
 
-from imgsrv.imaging.archive import Multipart
-from imgsrv.imaging.batch import process_batch
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.process import process_into
-from imgsrv.imaging.variants import variants_of_widths
+from imgsrv.jobs.archive import Multipart
+from imgsrv.jobs.batch import process_batch
+from imgsrv.jobs.variants import variants_of_widths
 
 ROUNDS = 7
 

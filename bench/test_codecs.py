@@ -16,13 +16,13 @@ from pace import Pace
 from PIL import Image
 from report import Report
 
-from imgsrv.imaging.decode import decode, read_header
-from imgsrv.imaging.encode import encode
-from imgsrv.imaging.formats import WRITTEN
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.picture import Picture
-from imgsrv.imaging.plan import DecodePlan
+from imgsrv.imaging.codecs.decode import decode, read_header
+from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.formats import WRITTEN
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Picture
+from imgsrv.imaging.pipelines.decode_plan import DecodePlan
 
 SIZE = (1224, 817)
 """One megapixel."""

@@ -17,10 +17,10 @@ from pace import Pace
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 from report import Report
 
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.picture import Frame
-from imgsrv.imaging.pipeline import Step, parse_pipeline
+from imgsrv.imaging.pipelines.pipeline import Step, parse_pipeline
 
 SIZE = (1224, 817)
 """One megapixel."""

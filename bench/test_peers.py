@@ -24,14 +24,14 @@ from opponents import CORES, Running, opponents, other, running
 from pace import Pace
 from report import Report
 from serving import serving
-from works import FALCON_DRAFT, LIMIT, SHARP, Work, likeness, works
+from workloads import FALCON_DRAFT, LIMIT, SHARP, Work, likeness, works
 
 from imgsrv import __version__
 from imgsrv.errors import LoadFailed
-from imgsrv.imaging.turbo import WHEEL
-from imgsrv.load.arrivals import percentile
-from imgsrv.load.closed_loop import Slice, crowd, in_turn
-from imgsrv.load.conversation import Picture, posted
+from imgsrv.imaging.codecs.turbojpeg import WHEEL
+from imgsrv.loadtest.arrivals import percentile
+from imgsrv.loadtest.closed_loop import Slice, crowd, in_turn
+from imgsrv.loadtest.conversation import Picture, posted
 
 OURS, OURS_PLAIN = "imgsrv", "imgsrv without turbo"
 CONNECTIONS = 8

@@ -11,11 +11,11 @@ from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 from report import Report, Row
 
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.process import process
-from imgsrv.imaging.resample import resample
 
 SIZE = (720, 588)
 PIPELINE = parse_pipeline("resize:width=720,height=588,fit=fill")

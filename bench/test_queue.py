@@ -21,8 +21,8 @@ from PIL import Image
 from report import Report
 from serving import Server, serving, wait_until
 
-from imgsrv.load.closed_loop import Crowd, always, crowd
-from imgsrv.load.conversation import Picture, posted
+from imgsrv.loadtest.closed_loop import Crowd, always, crowd
+from imgsrv.loadtest.conversation import Picture, posted
 
 PATH = "/resize?width=720&height=588&fit=fill"
 SMALL_PATH = "/resize?width=160&height=130&fit=fill"
@@ -42,7 +42,7 @@ SATURATED_S, WARM_UP_S = 1.5, 0.2
 
 LEAST_EACH, BALANCE_TRIES = 3, 100
 
-SEPARATE = [sys.executable, str(Path(__file__).with_name("separate.py"))]
+SEPARATE = [sys.executable, str(Path(__file__).parent / "support" / "separate.py")]
 
 
 @pytest.mark.timeout(240)

@@ -17,12 +17,12 @@ from pace import Pace
 from report import Report
 from serving import Server, serving, wait_until
 
-from imgsrv.cli.instance import ask
-from imgsrv.load.arrivals import percentile, poisson_arrivals
-from imgsrv.load.closed_loop import always, crowd
-from imgsrv.load.conversation import posted
-from imgsrv.load.open_loop import Storm, open_loop, planned
-from imgsrv.pool.runtime import Place
+from imgsrv.cli._control_client import ask
+from imgsrv.loadtest.arrivals import percentile, poisson_arrivals
+from imgsrv.loadtest.closed_loop import always, crowd
+from imgsrv.loadtest.conversation import posted
+from imgsrv.loadtest.open_loop import Storm, open_loop, planned
+from imgsrv.pool.control.instances import Place
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, CONNECTIONS, SEED = 2, 8, 22

@@ -18,9 +18,9 @@ from report import Report
 from serving import Server, serving
 from usage import cpu_s, pss_mb
 
-from imgsrv.load.arrivals import percentile
-from imgsrv.load.closed_loop import Slice, always, crowd
-from imgsrv.load.conversation import Picture, posted
+from imgsrv.loadtest.arrivals import percentile
+from imgsrv.loadtest.closed_loop import Slice, always, crowd
+from imgsrv.loadtest.conversation import Picture, posted
 
 PIPELINE = "resize:width=720,height=588,fit=fill"
 PATH = "/resize?width=720&height=588&fit=fill"

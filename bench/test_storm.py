@@ -20,10 +20,10 @@ from pace import Pace
 from report import Report
 from serving import Server, serving
 
-from imgsrv.load.arrivals import poisson_arrivals
-from imgsrv.load.closed_loop import Slice, always, crowd
-from imgsrv.load.conversation import Picture, posted
-from imgsrv.load.open_loop import Storm, open_loop, planned
+from imgsrv.loadtest.arrivals import poisson_arrivals
+from imgsrv.loadtest.closed_loop import Slice, always, crowd
+from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.open_loop import Storm, open_loop, planned
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, CONNECTIONS, SEED = 2, 8, 21

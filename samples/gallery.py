@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw
 
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import parameters_table
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import Pipeline, parse_pipeline
+from imgsrv.imaging.operations.registry import Operation
+from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import process
-from imgsrv.imaging.registry import Operation
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

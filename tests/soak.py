@@ -13,7 +13,7 @@ from pictures import opened
 from serving import serving, wait_until
 from wire import Answer
 
-from imgsrv.cli.instance import ask
+from imgsrv.cli._control_client import ask
 
 RELOADS, SECONDS = 20, 180.0
 

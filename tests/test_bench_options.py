@@ -14,10 +14,10 @@ import pytest
 from opponents import Running, other
 from pictures import SAMPLES
 from serving import Server
-from works import Work
+from workloads import Work
 
-from imgsrv.load.closed_loop import crowd, in_turn
-from imgsrv.load.conversation import Picture
+from imgsrv.loadtest.closed_loop import crowd, in_turn
+from imgsrv.loadtest.conversation import Picture
 
 ROOT = Path(__file__).parents[1]
 

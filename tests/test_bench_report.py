@@ -67,7 +67,7 @@ def values(file: Path, test: str) -> list[float]:
 
 def test_the_documents_hold_what_the_benches_found() -> None:
     done = subprocess.run(
-        [sys.executable, "bench/publish.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "bench/support/publish.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from imgsrv.allowed import SYNONYMS
-from imgsrv.config import Settings, load_configuration
 from imgsrv.describe.routes import names
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
+from imgsrv.settings import Settings, load_configuration
+from imgsrv.wording import SYNONYMS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")

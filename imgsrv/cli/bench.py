@@ -17,14 +17,14 @@ from typing import Any
 from rich.console import Console
 
 from imgsrv import __version__
-from imgsrv.cli.benchview import View
+from imgsrv.cli._bench_table import View
 from imgsrv.errors import BadArgument, ImgsrvError
 from imgsrv.imaging.info import describe_picture
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.testcard import noise_card
-from imgsrv.load.conversation import Picture, fetched, posted
-from imgsrv.load.phases import Phase, closed_phase, first_answer, open_phase
-from imgsrv.load.target import Target, parse_target
+from imgsrv.loadtest.conversation import Picture, fetched, posted
+from imgsrv.loadtest.phases import Phase, closed_phase, first_answer, open_phase
+from imgsrv.loadtest.target import Target, parse_target
 
 EXIT_FAULTS = 1
 

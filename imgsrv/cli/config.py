@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
+from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.cli.serve import hooks_of
-from imgsrv.cli.settings import add_settings, given_flags, read_settings
-from imgsrv.config import default_file, flag_name, read_configuration
 from imgsrv.errors import ImgsrvError
+from imgsrv.settings import default_file, flag_name, read_configuration
 
 EXIT_WRONG = 2
 

@@ -15,18 +15,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imgsrv.cli.conversion import Conversion, Outcome, Recipe, convert, convert_all
-from imgsrv.cli.targets import STANDARD, is_folder, plan, split_positionals, suffixes
+from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert_all
+from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, suffixes
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
-from imgsrv.imaging.fonts import use_fonts
-from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import OWNER, Output
-from imgsrv.imaging.pipeline import parse_pipeline
-from imgsrv.imaging.placeholders import PLACEHOLDERS
-from imgsrv.imaging.validation import validate
-from imgsrv.pool.cpus import usable_cpus
+from imgsrv.imaging.codecs.formats import KNOWN_SUFFIXES, WRITTEN
+from imgsrv.imaging.codecs.output import OWNER, Output
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pipelines.validation import validate
+from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.server.cpus import usable_cpus
 
 EXIT_SOME_FAILED = 1
 

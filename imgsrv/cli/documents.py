@@ -1,4 +1,4 @@
-"""`python -m imgsrv.cli.documents FILE… [--check]`: `imgsrv.describe` with the table of pool/commands.py too."""
+"""`python -m imgsrv.cli.documents FILE… [--check]`: `imgsrv.describe` with the table of commands too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from imgsrv.describe.__main__ import main
 from imgsrv.describe.markdown import table
-from imgsrv.pool.commands import COMMANDS, Command
+from imgsrv.pool.control.commands import COMMANDS, Command
 
 
 def commands_table() -> str:

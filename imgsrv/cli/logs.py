@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imgsrv.cli.instance import add_instance, ask, place_of
-from imgsrv.config import default_log_file
+from imgsrv.cli._control_client import add_instance, ask, place_of
 from imgsrv.errors import BadArgument, NoSuchInstance
-from imgsrv.observe.human import NO_WRAPPING, HumanRenderer
-from imgsrv.observe.logs import LEVELS
-from imgsrv.observe.reading import LogReader
+from imgsrv.observe.log.logger import LEVELS
+from imgsrv.observe.log.reader import LogReader
+from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
+from imgsrv.settings import default_log_file
 
 POLL_S = 0.2
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from imgsrv import __version__
-from imgsrv.allowed import closest
-from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, unit
-from imgsrv.cli.instance import take_bare_name
+from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, systemd_unit
+from imgsrv.cli._control_client import take_bare_name
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
+from imgsrv.wording import closest
 
 EXIT_FAILED = 1
 EXIT_BAD_ARGUMENTS = 2
@@ -89,7 +89,7 @@ def _add_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.Argumen
     """The parser of each command, by name."""
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, start, operate, monit, logs, convert, operations, bench, config, unit):
+    for command in (serve, start, operate, monit, logs, convert, operations, bench, config, systemd_unit):
         command.add_parser(commands)
     choices: dict[str, Any] = commands.choices
     return choices

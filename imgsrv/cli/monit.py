@@ -20,13 +20,13 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from imgsrv.cli.awaiting import BOOT_S, for_a_person, restarted, watched
-from imgsrv.cli.dashboard import Sample, View, draw
-from imgsrv.cli.instance import add_instance, ask, place_of
+from imgsrv.cli._awaiting import BOOT_S, for_a_person, restarted, watched
+from imgsrv.cli._control_client import add_instance, ask, place_of
+from imgsrv.cli._monit_screen import Sample, View, draw
 from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NoSuchInstance
-from imgsrv.observe.reading import LogReader
-from imgsrv.pool.commands import COMMANDS
-from imgsrv.pool.runtime import Place
+from imgsrv.observe.log.reader import LogReader
+from imgsrv.pool.control.commands import COMMANDS
+from imgsrv.pool.control.instances import Place
 
 KEYS = {
     "r": ("reload", None, "reload"),

@@ -1,4 +1,4 @@
-"""The commands for a running instance: each row of pool/commands.py is one of the command line, and `list`."""
+"""The commands for a running instance: each row of pool/control/commands.py is one of the command line, and `list`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imgsrv.cli import render
-from imgsrv.cli.awaiting import restarted
-from imgsrv.cli.instance import add_folder, add_instance, ask, place_of, running, take_bare_name
-from imgsrv.pool.commands import COMMANDS, Command
+from imgsrv.cli import _render
+from imgsrv.cli._awaiting import restarted
+from imgsrv.cli._control_client import add_folder, add_instance, ask, place_of, running, take_bare_name
+from imgsrv.pool.control.commands import COMMANDS, Command
 
 VIEWS: dict[str, Callable[[Any], None]] = {
-    "status": render.status,
-    "describe": render.description,
-    "ping": render.identity,
+    "status": _render.status,
+    "describe": _render.description,
+    "ping": _render.identity,
 }
 """How a result is shown to a person; of the others the sentence in `_sentence` tells."""
 
@@ -59,7 +59,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        view = VIEWS.get(parsed.command, render.outcome)
+        view = VIEWS.get(parsed.command, _render.outcome)
         view(result)
     return 0
 
@@ -70,7 +70,7 @@ def run_list(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(list(found.values()), indent=2, ensure_ascii=False))
     else:
-        render.instances(list(found.values()))
+        _render.instances(list(found.values()))
     return 0
 
 

@@ -10,18 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from imgsrv.allowed import closest
-from imgsrv.cli.render import console, say, show, table
+from imgsrv.cli._render import console, say, show, table
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, UnknownOperation
-from imgsrv.imaging.extras import INSTALLED, how_to_install
-from imgsrv.imaging.formats import KNOWN, Format
+from imgsrv.imaging.codecs.extras import INSTALLED, how_to_install
+from imgsrv.imaging.codecs.formats import KNOWN, Format
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import Operation
+from imgsrv.imaging.operations.registry import Operation
+from imgsrv.wording import closest
 
 SERVER = "http://127.0.0.1:8000"
 """Where a server with the default settings listens, for the examples."""

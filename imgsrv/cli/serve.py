@@ -17,39 +17,39 @@ from typing import Any
 import uvloop
 
 from imgsrv import __version__
-from imgsrv.cli.listening import identity_of, inherit_address, open_listener
-from imgsrv.cli.settings import add_settings, read_settings
-from imgsrv.config import Configuration, Settings, notify_socket, runtime_folder, watchdog_s
+from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.errors import NoWorkerCanBoot
-from imgsrv.imaging.fonts import use_fonts
-from imgsrv.imaging.job import input_place, perform, plan_facts
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.selftest import self_test
-from imgsrv.observe.board import Board
+from imgsrv.jobs.job import input_place, perform, plan_facts
 from imgsrv.observe.crashes import Keeping
-from imgsrv.observe.logs import configure_logs
-from imgsrv.observe.rotation import Rotation
-from imgsrv.observe.sink import Sink
-from imgsrv.pool import runtime
+from imgsrv.observe.log.logger import configure_logs
+from imgsrv.observe.log.rotation import Rotation
+from imgsrv.observe.log.sink import Sink
+from imgsrv.observe.scoreboard import Board
 from imgsrv.pool.child import WorkerLimits
-from imgsrv.pool.control import Control
-from imgsrv.pool.coroner import Coroner
-from imgsrv.pool.cpus import worker_count
-from imgsrv.pool.engine import Telling
+from imgsrv.pool.control import instances
+from imgsrv.pool.control.control_socket import Control
+from imgsrv.pool.control.instances import Claim, Place, claim
+from imgsrv.pool.control.operator import About
 from imgsrv.pool.events import Events
-from imgsrv.pool.exchange import Exchange
-from imgsrv.pool.hooks import Hooks
-from imgsrv.pool.identity import Identity
-from imgsrv.pool.logkeeper import LogKeeper
+from imgsrv.pool.listen.shared import SharedListener
+from imgsrv.pool.listen.tcp import Listener, Listening
 from imgsrv.pool.master import EXIT_TO_BEGIN_ANEW, Master
-from imgsrv.pool.notify import Notifier
-from imgsrv.pool.operator import About
-from imgsrv.pool.runtime import Claim, Place, claim
-from imgsrv.pool.shared import SharedListener
-from imgsrv.pool.sockets import Listener, Listening
-from imgsrv.pool.takeover import TAKE_OVER_FLAG, State, begin_anew, command_line, taken_over
-from imgsrv.pool.trial import TRIAL_FLAG, report
-from imgsrv.pool.worker import Work, die_with_master
+from imgsrv.pool.reload.exec import TAKE_OVER_FLAG, State, begin_anew, command_line, taken_over
+from imgsrv.pool.reload.trial import TRIAL_FLAG, report
+from imgsrv.pool.supervise.coroner import Coroner
+from imgsrv.pool.supervise.log_keeper import LogKeeper
+from imgsrv.pool.worker.engine import Telling
+from imgsrv.pool.worker.exchange import Exchange
+from imgsrv.pool.worker.hooks import Hooks
+from imgsrv.pool.worker.identity import Identity
+from imgsrv.pool.worker.worker import Work, die_with_master
+from imgsrv.server.cpus import worker_count
+from imgsrv.server.listeners import identity_of, inherit_address, open_listener
+from imgsrv.server.notify import Notifier
+from imgsrv.settings import Configuration, Settings, notify_socket, runtime_folder, watchdog_s
 from imgsrv.web.app import make_front
 from imgsrv.web.tracing import load_tracing
 
@@ -153,7 +153,7 @@ def _master(
 
 def _claim(settings: Settings, inherited: State | None) -> Claim:
     place = Place(runtime_folder(settings.runtime_dir), settings.name)
-    return claim(place) if inherited is None else runtime.taken_over(place, inherited["control"])
+    return claim(place) if inherited is None else instances.taken_over(place, inherited["control"])
 
 
 def _listen(

@@ -15,10 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from imgsrv.cli.awaiting import BOOT_S, last_lines, size_of
-from imgsrv.cli.instance import ask, place_of
-from imgsrv.cli.settings import add_settings, given_flags, read_settings
-from imgsrv.config import (
+from imgsrv.cli._awaiting import BOOT_S, last_lines, size_of
+from imgsrv.cli._control_client import ask, place_of
+from imgsrv.cli._flags import add_settings, given_flags, read_settings
+from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
+from imgsrv.pool.child import KILL_GRACE_S
+from imgsrv.pool.control.instances import Place
+from imgsrv.settings import (
     NOTIFY_SOCKET,
     Settings,
     default_crash_folder,
@@ -26,9 +29,6 @@ from imgsrv.config import (
     environment,
     flag_name,
 )
-from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
-from imgsrv.pool.child import KILL_GRACE_S
-from imgsrv.pool.runtime import Place
 
 LOOK_AGAIN_S = 0.1
 """How soon it is seen that the server has ended."""

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgsrv.config import Settings
 from imgsrv.describe.markdown import (
     errors_table,
     formats_table,
@@ -19,6 +18,7 @@ from imgsrv.describe.markdown import (
 )
 from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
+from imgsrv.settings import Settings
 
 STALE, UNUSABLE = 1, 2
 """Exit codes: a section is not as it should be; the arguments or the files cannot be used."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from imgsrv.describe.parameters import parameters_of
 from imgsrv.describe.routes import ROUTES
-from imgsrv.imaging.archive import ARCHIVES
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.variants import MOST_VARIANTS, SAFE_NAME
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.jobs.archive import ARCHIVES
+from imgsrv.jobs.variants import MOST_VARIANTS, SAFE_NAME
 
 Json = dict[str, Any]
 

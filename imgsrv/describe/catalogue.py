@@ -7,11 +7,11 @@ from typing import Any
 from imgsrv.describe.examples import example_of
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, parameters_of
-from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN, Format
+from imgsrv.imaging.codecs.formats import FORMATS, KNOWN, WRITTEN, Format
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import MAX_STEPS
-from imgsrv.imaging.registry import Operation
+from imgsrv.imaging.operations.registry import Operation
+from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
 
 BOUNDS = {
     "minimum": "minimum",

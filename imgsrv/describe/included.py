@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.info import ALL, PLACE
-from imgsrv.imaging.measures import MEASURES
 
 
 def included_texts() -> Mapping[str, str]:

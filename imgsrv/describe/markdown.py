@@ -6,25 +6,25 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
 
-from imgsrv.config import environment_name, flag_name
 from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
 from imgsrv.describe.routes import all_routes
-from imgsrv.imaging.formats import KNOWN, Format
+from imgsrv.imaging.codecs.formats import KNOWN, Format
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.registry import Operation
+from imgsrv.imaging.operations.registry import Operation
+from imgsrv.settings import environment_name, flag_name
 
 YES, NO = "yes", "–"
 
 KINDS = {
-    **dict.fromkeys(("resizing", "cropping", "geometry", "framing", "rounding"), "size and shape"),
-    **dict.fromkeys(("colour", "tones", "equalizing", "lut"), "colours and tones"),
-    **dict.fromkeys(("filters", "cleaning", "kernels", "effects"), "sharpness and texture"),
-    **dict.fromkeys(("overlay", "lettering", "covers"), "what is laid on it"),
+    "shape": "size and shape",
+    "colour": "colours and tones",
+    "detail": "sharpness and texture",
+    "overlay": "what is laid on it",
 }
-"""What the operations of a module change."""
+"""What the operations of a folder change."""
 
 
 def operations_table() -> str:
@@ -37,7 +37,7 @@ def operations_list() -> str:
     """The name of every operation, with a link to the rest; for a page beside `docs/`."""
     links: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
     for row in OPERATIONS.values():
-        links[KINDS[row.run.__module__.rpartition(".")[2]]].append(f"[{row.name}](docs/operations.md#{row.name})")
+        links[KINDS[row.run.__module__.split(".")[-2]]].append(f"[{row.name}](docs/operations.md#{row.name})")
     return table(("what changes", "operations"), [(kind, ", ".join(names)) for kind, names in links.items()])
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from imgsrv.allowed import describe_allowed
-from imgsrv.imaging.parameters import Colour
+from imgsrv.imaging.model.parameter_types import Colour
+from imgsrv.wording import describe_allowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from imgsrv.allowed import closest
 from imgsrv.errors import BadArgument, joined
+from imgsrv.wording import closest
 
 BEGIN = re.compile(r"^<!-- generated: (?P<name>.*?) -->\n", re.MULTILINE)
 SECTION = re.compile(BEGIN.pattern + r"(?P<body>.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from imgsrv.allowed import closest
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
-from imgsrv.imaging.broken import broken_is_ours
-from imgsrv.imaging.decode import Header, decode, read_header
-from imgsrv.imaging.depth import read_depth
-from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.limits import Data, Limits
-from imgsrv.imaging.measures import AT_FULL_SIZE, MEASURES
-from imgsrv.imaging.picture import Frame
-from imgsrv.imaging.plan import DecodePlan, plan_glimpse
-from imgsrv.imaging.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
-from imgsrv.imaging.timing import read_durations
+from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
+from imgsrv.imaging.codecs.bit_depth import read_depth
+from imgsrv.imaging.codecs.decode import Header, decode, read_header
+from imgsrv.imaging.codecs.formats import FORMATS
+from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
+from imgsrv.imaging.model.broken import broken_is_ours
+from imgsrv.imaging.model.limits import Data, Limits
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pipelines.decode_plan import DecodePlan, plan_glimpse
+from imgsrv.wording import closest
 
 OWNER = "info"
 

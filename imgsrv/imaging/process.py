@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import BinaryIO
 
-from imgsrv.imaging.decode import Header, decode, read_header
-from imgsrv.imaging.encode import encode
-from imgsrv.imaging.formats import DEEP, written_as
-from imgsrv.imaging.limits import Data, Limits, Size
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import Pipeline
-from imgsrv.imaging.placeholders import PLACEHOLDERS, holds_frames
-from imgsrv.imaging.plan import DecodePlan, plan_decode, plan_glimpse
-from imgsrv.imaging.planes import find_way, write
-from imgsrv.imaging.suiting import Offers, came_as_drawing, choose
+from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
+from imgsrv.imaging.codecs.decode import Header, decode, read_header
+from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.formats import DEEP, written_as
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.jpeg_fast_path import find_way, write
+from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.pipelines.decode_plan import DecodePlan, plan_decode, plan_glimpse
+from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 

@@ -6,9 +6,9 @@ import io
 
 from PIL import Image
 
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 
 BEFORE, AFTER = (64, 48), (16, 12)

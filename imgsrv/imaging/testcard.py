@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from imgsrv.imaging.resample import resample
+from imgsrv.imaging.pixels.resample import resample
 
 SIZE = (2400, 1600)
 """Four megapixels, as a telephone sends them."""

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
-from imgsrv.observe.board import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
+from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imgsrv.observe.board import Board, Row, WorkerState
-from imgsrv.pool.crashbox import CrashBox
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
-from imgsrv.pool.worker import EXIT_BOOT_FAILED, KILL_JOB, Surroundings, Work, run_worker
+from imgsrv.pool.worker.crashbox import CrashBox
+from imgsrv.pool.worker.worker import EXIT_BOOT_FAILED, KILL_JOB, Surroundings, Work, run_worker
 
 HANG_GRACE_S = 2.0
 """How long after its deadline a job may still run before its worker is replaced."""

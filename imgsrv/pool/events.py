@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from imgsrv.observe.logs import get_logger
+from imgsrv.observe.log.logger import get_logger
 
 Facts = dict[str, Any]
 

@@ -19,26 +19,26 @@ from functools import partial
 import setproctitle
 
 from imgsrv.errors import NoWorkerCanBoot
-from imgsrv.observe.board import SPARE_ROWS, Board
-from imgsrv.observe.sink import Sink
-from imgsrv.pool import commands
+from imgsrv.observe.log.sink import Sink
+from imgsrv.observe.scoreboard import SPARE_ROWS, Board
 from imgsrv.pool.child import KILL_GRACE_S, Child, WorkerLimits, exit_reason, fork_worker, last_job
-from imgsrv.pool.control import Control
-from imgsrv.pool.coroner import Coroner
-from imgsrv.pool.crashbox import CrashBox
+from imgsrv.pool.control import commands
+from imgsrv.pool.control.control_socket import Control
+from imgsrv.pool.control.operator import About, Operator
 from imgsrv.pool.events import Events
-from imgsrv.pool.exchange import Exchange
-from imgsrv.pool.handover import restore
-from imgsrv.pool.logkeeper import LogKeeper
-from imgsrv.pool.operator import About, Operator
-from imgsrv.pool.replacing import Replacing
+from imgsrv.pool.listen.tcp import Listening
+from imgsrv.pool.reload.exec import State as Inherited
+from imgsrv.pool.reload.state import restore
 from imgsrv.pool.signals import Signalled, hold_back, wake_on_signals
 from imgsrv.pool.slot import Action, Slot, State
-from imgsrv.pool.sockets import Listening
-from imgsrv.pool.steering import Steering
-from imgsrv.pool.suspension import Suspension
-from imgsrv.pool.takeover import State as Inherited
-from imgsrv.pool.worker import READY, Surroundings, Work
+from imgsrv.pool.supervise.coroner import Coroner
+from imgsrv.pool.supervise.log_keeper import LogKeeper
+from imgsrv.pool.supervise.recycle import Replacing
+from imgsrv.pool.supervise.steer import Steering
+from imgsrv.pool.supervise.suspension import Suspension
+from imgsrv.pool.worker.crashbox import CrashBox
+from imgsrv.pool.worker.exchange import Exchange
+from imgsrv.pool.worker.worker import READY, Surroundings, Work
 
 TICK_S = 1.0
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from imgsrv.errors import Overloaded
-from imgsrv.observe.board import Board, WorkerState
+from imgsrv.observe.scoreboard import Board, WorkerState
 
 WINDOW_S = 0.5
 """How often the time that a job takes is estimated anew."""

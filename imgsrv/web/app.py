@@ -8,21 +8,21 @@ from typing import Any
 import falcon.asgi
 
 from imgsrv import __version__
-from imgsrv.config import Settings
 from imgsrv.describe.routes import ROUTES
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.observe.board import Board, Row
-from imgsrv.observe.logs import get_logger
+from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.metrics import render_metrics
+from imgsrv.observe.scoreboard import Board, Row
+from imgsrv.settings import Settings
 from imgsrv.web.admission import Admission
-from imgsrv.web.batch import BatchRoute
 from imgsrv.web.front import Front
-from imgsrv.web.gate import Gate
-from imgsrv.web.images import InfoRoute, OperationRoute, PipelineRoute, Services
-from imgsrv.web.pages import HealthPage, MetricsPage, ReadyPage, documents
+from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.middleware import Gate
 from imgsrv.web.problems import add_handlers
-from imgsrv.web.proxies import Proxies
+from imgsrv.web.routes.batch import BatchRoute
+from imgsrv.web.routes.images import InfoRoute, OperationRoute, PipelineRoute, Services
+from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage, documents
 from imgsrv.web.tracing import make_tracing
 
 

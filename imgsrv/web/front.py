@@ -10,13 +10,13 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from imgsrv.config import Settings
 from imgsrv.errors import ImgsrvError, OutOfResources
-from imgsrv.observe.board import Row
-from imgsrv.observe.logs import Logger
-from imgsrv.web.body import Files
-from imgsrv.web.connection import Connection
-from imgsrv.web.proxies import Proxies
+from imgsrv.observe.log.logger import Logger
+from imgsrv.observe.scoreboard import Row
+from imgsrv.settings import Settings
+from imgsrv.web.http.body import Files
+from imgsrv.web.http.connection import Connection
+from imgsrv.web.http.proxy_headers import Proxies
 
 NEVER_S = 86_400
 """uvicorn's own keep-alive timer; `Connection` has its own, which knows about draining."""

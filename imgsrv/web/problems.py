@@ -11,7 +11,6 @@ from typing import Any
 import falcon
 import falcon.asgi
 
-from imgsrv.allowed import closest
 from imgsrv.describe.routes import names
 from imgsrv.errors import (
     ClientGone,
@@ -24,7 +23,8 @@ from imgsrv.errors import (
     WrongMethod,
 )
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.observe.logs import get_logger
+from imgsrv.observe.log.logger import get_logger
+from imgsrv.wording import closest
 
 MEDIA_TYPE = "application/problem+json"
 

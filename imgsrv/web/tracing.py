@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from imgsrv import __version__
-from imgsrv.config import Settings
 from imgsrv.errors import UnknownOperation, UnknownRoute
-from imgsrv.observe.logs import Logger
+from imgsrv.observe.log.logger import Logger
+from imgsrv.settings import Settings
 from imgsrv.web.problems import FAULTS
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from rich.console import Console
 from serving import Server
 
 from imgsrv.cli import bench
-from imgsrv.cli.benchview import View
+from imgsrv.cli._bench_table import View
 from imgsrv.errors import BadArgument
-from imgsrv.load.phases import Phase
-from imgsrv.load.target import parse_target
+from imgsrv.loadtest.phases import Phase
+from imgsrv.loadtest.target import parse_target
 
 SHORT = ("--seconds", "0.5", "--connections", "2")
 

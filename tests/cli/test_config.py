@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgsrv.cli.main import run
-from imgsrv.config import Settings, environment_name, flag_name
+from imgsrv.settings import Settings, environment_name, flag_name
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import pytest
 from pictures import drawn, encoded, opened, picture, run
 from serving import wait_until
 
-from imgsrv.cli import conversion, convert
-from imgsrv.cli.targets import Positionals, split_positionals
+from imgsrv.cli import _conversion, convert
+from imgsrv.cli._convert_targets import Positionals, split_positionals
 from imgsrv.errors import BadArgument, InvalidParameter, UnknownOperation, UnusableParameters
-from imgsrv.imaging.output import Output
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.process import process_into
 
 SQUARE = picture("RG/BY")
@@ -244,7 +244,7 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_converted(
             blow()
         return real(file, data, *rest)
 
-    monkeypatch.setattr(conversion, "process_into", deadly)
+    monkeypatch.setattr(_conversion, "process_into", deadly)
     Path("deadly.png").write_bytes(b"deadly")
     for name in "abc":
         Path(f"{name}.png").write_bytes(encoded(SQUARE))

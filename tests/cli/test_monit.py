@@ -18,10 +18,10 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 from serving import DEADLINE_S, Server, serving, wait_until
 
-from imgsrv.cli.dashboard import Sample, View, draw
-from imgsrv.cli.instance import ask
+from imgsrv.cli._control_client import ask
+from imgsrv.cli._monit_screen import Sample, View, draw
 from imgsrv.cli.main import run
-from imgsrv.pool.runtime import Place
+from imgsrv.pool.control.instances import Place
 
 WIDTH, HEIGHT = 80, 24
 

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from imgsrv.describe.catalogue import catalogue
-from imgsrv.imaging.formats import KNOWN
+from imgsrv.imaging.codecs.formats import KNOWN
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.output import Output
 
 
 def row(part: str, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from imgsrv.describe.examples import example_of
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.pipeline import make_step, parse_pipeline
+from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
 
 NAMES = sorted(OPERATIONS)
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgsrv.config import Settings
 from imgsrv.describe.markdown import (
     errors_table,
     formats_table,
@@ -15,8 +14,9 @@ from imgsrv.describe.markdown import (
     settings_table,
     table,
 )
-from imgsrv.imaging.formats import KNOWN
+from imgsrv.imaging.codecs.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.parameters import WHITE, ColourParameter
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter
 
 
 class Model(BaseModel):

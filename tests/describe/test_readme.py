@@ -101,7 +101,8 @@ def test_a_fresh_process_knows_every_operation(readme: Path) -> None:
 
 @pytest.mark.parametrize("module", ["catalogue", "examples", "markdown", "openapi"])
 def test_any_view_alone_fills_the_registry(module: str) -> None:
-    code = f"import imgsrv.describe.{module}; from imgsrv.imaging.registry import OPERATIONS; print(*OPERATIONS)"
+    registry = "imgsrv.imaging.operations.registry"
+    code = f"import imgsrv.describe.{module}; from {registry} import OPERATIONS; print(*OPERATIONS)"
 
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 

@@ -12,11 +12,11 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, TooManyFrames, TooManyPixels, Undecodable
-from imgsrv.imaging.decode import decode, read_header
+from imgsrv.imaging.analysis.measures import MEASURES
+from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.info import INCLUDES, describe_picture, parse_include
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.measures import MEASURES
-from imgsrv.imaging.plan import DecodePlan
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.decode_plan import DecodePlan
 
 
 def _file(mode: str, form: str, **options: object) -> bytes:

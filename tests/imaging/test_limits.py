@@ -11,7 +11,7 @@ from pictures import animation, encoded, opened, picture, run
 from PIL import Image, TiffImagePlugin
 
 from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, TooManyFrames, TooManyPixels
-from imgsrv.imaging.limits import Limits
+from imgsrv.imaging.model.limits import Limits
 
 
 def png_that_claims(width: int, height: int) -> bytes:

@@ -13,11 +13,12 @@ import pytest
 from pictures import levels, psnr, sample
 from PIL import Image
 
-from imgsrv.imaging import arrays
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.operations import OPERATIONS, filters
-from imgsrv.imaging.picture import Frame, Picture
-from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Frame, Picture
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.operations.detail import filters
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pixels import strips
 
 MOST = 3
 """Times the larger one of picture and result as Pillow holds it: 4 bytes a pixel, 1 where it is grey."""
@@ -54,10 +55,10 @@ def test_no_usual_job_takes_more_than_three_times_the_memory_of_the_picture() ->
 def _peaks(*what: str) -> dict[str, float]:
     """What a process of its own measures."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "peaks.py", *what],
+        [sys.executable, ROOT / "tests" / "support" / "peaks.py", *what],
         # One thread, so that what is forked from it is whole, and no thread has an arena of its own.
         env={
-            "PYTHONPATH": ":".join(str(ROOT / folder) for folder in ("tests", "samples")),
+            "PYTHONPATH": ":".join(str(ROOT / folder) for folder in ("tests/support", "samples")),
             "OPENBLAS_NUM_THREADS": "1",
         },
         cwd=ROOT,
@@ -73,15 +74,15 @@ def _peaks(*what: str) -> dict[str, float]:
 def test_a_picture_worked_on_in_strips_is_the_same(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = _frame(mode)
     whole = _applied(name, frame)
-    monkeypatch.setattr(arrays, "WHOLE_PIXELS", 1000)
-    for module in (arrays, filters):
+    monkeypatch.setattr(strips, "WHOLE_PIXELS", 1000)
+    for module in (strips, filters):
         monkeypatch.setattr(module, "STRIP_PIXELS", 4000)
-    monkeypatch.setattr(arrays, "STRIPS_PER_REACH", 1)
-    strips = _applied(name, frame)
-    assert strips.mode == whole.mode
-    assert strips.size == whole.size
+    monkeypatch.setattr(strips, "STRIPS_PER_REACH", 1)
+    in_strips = _applied(name, frame)
+    assert in_strips.mode == whole.mode
+    assert in_strips.size == whole.size
     seen = "RGBa" if whole.mode == "RGBA" else None
-    assert psnr(levels(strips, seen), levels(whole, seen)) > LEAST.get(name, 60)
+    assert psnr(levels(in_strips, seen), levels(whole, seen)) > LEAST.get(name, 60)
 
 
 def _frame(mode: str) -> Frame:

@@ -15,11 +15,11 @@ from pictures import corpus, drawn, encoded, opened, picture, run, sample
 from PIL import Image
 
 from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.decode import read_header
-from imgsrv.imaging.formats import WRITTEN
-from imgsrv.imaging.limits import Limits
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.pipeline import parse_pipeline
+from imgsrv.imaging.codecs.decode import read_header
+from imgsrv.imaging.codecs.formats import WRITTEN
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process, process_into
 
 

@@ -15,8 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pictures import Array, levels, result, sample
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from imgsrv.imaging.fonts import BUILT_IN, load_font
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.pixels.fonts import BUILT_IN, load_font
 
 PHOTO = sample("coffee.jpg").resize((120, 90))
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -36,7 +36,7 @@ def proven(source: str) -> set[str]:
 
 
 def test_every_operation_has_an_independent_comparison() -> None:
-    files = Path(__file__).parent.glob("test_*.py")
+    files = Path(__file__).parent.rglob("test_*.py")
     assert set().union(*(proven(file.read_text(encoding="utf-8")) for file in files)) == set(OPERATIONS)
 
 

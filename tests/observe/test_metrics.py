@@ -15,8 +15,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from imgsrv.errors import CODES
-from imgsrv.observe.board import BUCKETS_S, STAGES, Board, WorkerState
 from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, Count, render_metrics
+from imgsrv.observe.scoreboard import BUCKETS_S, STAGES, Board, WorkerState
 
 
 @dataclass

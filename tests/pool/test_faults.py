@@ -23,8 +23,8 @@ from serving import DEADLINE_S, Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, is_flipped, metric, noise, post
 
 from imgsrv.errors import from_wire
-from imgsrv.pool.exchange import MESSAGE
-from imgsrv.resources import FOR_BODIES, FOR_REPLIES
+from imgsrv.pool.worker.exchange import MESSAGE
+from imgsrv.shortages import FOR_BODIES, FOR_REPLIES
 
 SYS_PIDFD_GETFD = 438
 

@@ -7,8 +7,8 @@ import sys
 import psutil
 from serving import serving, wait_until
 
-from imgsrv.cli.instance import ask
-from imgsrv.pool.runtime import Place
+from imgsrv.cli._control_client import ask
+from imgsrv.pool.control.instances import Place
 
 WITH_A_STRANGER = ["sh", "-c", 'sleep 120 <&- >&- 2>&- & exec "$@"', "sh"]
 """What follows begins with a child; the kernel gives process 1 such children when their parents end."""

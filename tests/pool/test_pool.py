@@ -20,7 +20,7 @@ from pictures import SAMPLES
 from serving import Server, serving, wait_until
 from wire import HEALTH, Wire, ask, head, metric, post
 
-from imgsrv.pool.sockets import Listener
+from imgsrv.pool.listen.tcp import Listener
 
 PICTURE = (SAMPLES / "coffee.jpg").read_bytes()
 

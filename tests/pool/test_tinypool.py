@@ -18,9 +18,9 @@ from tinypool import JOB_LIMIT_S, MEAL_BYTES
 
 from imgsrv.pool.child import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
-from imgsrv.pool.suspension import SUSPENDED_S
+from imgsrv.pool.supervise.suspension import SUSPENDED_S
 
-PROGRAM = Path(__file__).parents[1] / "tinypool.py"
+PROGRAM = Path(__file__).parents[1] / "support" / "tinypool.py"
 
 
 def command(scenario: str) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pictures import sample
 
-from imgsrv.imaging.output import Output
-from imgsrv.imaging.picture import Picture
-from imgsrv.imaging.suiting import choose
+from imgsrv.imaging.codecs.auto_format import choose
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.picture import Picture
 from imgsrv.web.accept import offers
 
 SERVER = ("webp", "avif")

@@ -14,9 +14,9 @@ from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Wire, ask, chunked, head, metric, post
 
 from imgsrv.errors import Overloaded
-from imgsrv.observe.board import Board, WorkerState
+from imgsrv.observe.scoreboard import Board, WorkerState
 from imgsrv.web.admission import FIRST_GUESS_S, WINDOW_S, Admission
-from imgsrv.web.body import UNREAD_KEPT
+from imgsrv.web.http.body import UNREAD_KEPT
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
 HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"

@@ -19,10 +19,10 @@ from PIL import Image
 from serving import DEADLINE_S, serving, wait_until
 
 from imgsrv.cli.main import run
-from imgsrv.config import load_configuration
 from imgsrv.errors import BadSetting
 from imgsrv.observe import otel
-from imgsrv.observe.logs import get_logger
+from imgsrv.observe.log.logger import get_logger
+from imgsrv.settings import load_configuration
 
 PNG = encoded(picture("RG/BY"))
 
@@ -206,7 +206,7 @@ def test_without_the_extra_the_start_is_refused_with_what_brings_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    monkeypatch.setattr("imgsrv.values.find_spec", lambda _name: None)
+    monkeypatch.setattr("imgsrv.settings_checks.find_spec", lambda _name: None)
     assert run(["serve", "--port=0", "--otel-endpoint=http://127.0.0.1:4318"]) == 2
     assert "--otel-endpoint=" in (said := capsys.readouterr().err)
     assert "traces need the extra `otel`: pip install 'imgsrv[otel]'" in said

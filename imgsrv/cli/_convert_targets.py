@@ -1,0 +1,125 @@
+"""Which file goes where: the positional arguments of `imgsrv convert`, checked before a picture is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgsrv.cli._conversion import Conversion
+from imgsrv.errors import BadArgument, UnsupportedFormat, joined
+from imgsrv.imaging.codecs.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
+from imgsrv.imaging.codecs.placeholders import suffix_of
+from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
+
+STANDARD = "-"
+"""Standard input or output, where a file could stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positionals:
+    """The arguments without a flag, told apart."""
+
+    inputs: tuple[str, ...]
+    out: str
+    pipeline: str = ""
+
+
+def split_positionals(paths: Sequence[str]) -> Positionals:
+    """IN…, OUT and the pipeline.  Raises BadArgument where there is no IN."""
+    has_pipeline = not _is_target(paths[-1])
+    inputs = tuple(paths[: -2 if has_pipeline else -1])
+    if not inputs:
+        raise BadArgument(
+            f"give a picture, then OUT; OUT is a folder, ends with / or has one of the suffixes {suffixes()}, "
+            f"and {paths[-1]!r} {'is taken as the pipeline' if has_pipeline else 'is the only one given'}"
+        )
+    return Positionals(inputs, paths[-2], paths[-1]) if has_pipeline else Positionals(inputs, paths[-1])
+
+
+def _is_target(text: str) -> bool:
+    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in (*KNOWN_SUFFIXES, TEXT_SUFFIX)
+
+
+def is_folder(text: str) -> bool:
+    """Is a folder, or is written like one that is yet to be made."""
+    return text.endswith("/") or Path(text).is_dir()
+
+
+def suffixes() -> str:
+    """The suffixes of all formats, for a message."""
+    return joined(list(SUFFIXES))
+
+
+def plan(inputs: Iterable[str], out: str, output: Output) -> tuple[Conversion, ...]:
+    """What becomes of each picture; a folder among the inputs stands for the pictures in it.
+
+    Raises BadArgument for an input that is not there, and where a picture would overwrite an input or another.
+    """
+    inputs = tuple(inputs)
+    if is_folder(out):
+        conversions = tuple(_into_folder(source, Path(out), output) for text in inputs for source in _pictures(text))
+    elif len(inputs) > 1 or is_folder(inputs[0]):
+        raise BadArgument(f"several pictures need a folder as OUT, and {out} is none; write out/ to have one made")
+    else:
+        source = None if inputs[0] == STANDARD else _pictures(inputs[0])[0]
+        conversions = (Conversion(source, _file_target(out)),)
+    _check_targets(conversions)
+    return conversions
+
+
+def _pictures(text: str) -> list[Path]:
+    path = Path(text)
+    if text == STANDARD:
+        raise BadArgument("standard input is a single picture and needs a file as OUT, or -")
+    if not path.exists():
+        raise BadArgument(f"there is no file {text}")
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not found:
+        raise BadArgument(f"there is no picture in {text}; pictures end with {suffixes()}")
+    return found
+
+
+def _file_target(out: str) -> Path | None:
+    if out == STANDARD:
+        return None
+    if not Path(out).parent.is_dir():
+        raise BadArgument(f"there is no folder {Path(out).parent} to write {out} to")
+    return Path(out)
+
+
+def _into_folder(source: Path, folder: Path, output: Output) -> Conversion:
+    """The same name with the suffix of the result's format; a suffix that is right stays as it is written."""
+    own = _format_of(source) if output.format is None else None
+    name = output.format or (own and written_as(own))
+    known = SUFFIXES.get(source.suffix.lower())
+    if name is None or known == name:
+        return Conversion(source, folder / source.name)
+    return Conversion(source, folder / ((source.stem if known else source.name) + suffix_of(name)))
+
+
+def _format_of(source: Path) -> str | None:
+    try:
+        with source.open("rb") as file:
+            return sniff(file.read(SNIFF_BYTES))
+    except (OSError, UnsupportedFormat):
+        # The conversion will meet the same and report it against the file.
+        return None
+
+
+def _check_targets(conversions: Iterable[Conversion]) -> None:
+    pairs = [(one.source, one.target) for one in conversions]
+    sources = {source.resolve() for source, _ in pairs if source}
+    taken: dict[Path, Path | None] = {}
+    for source, target in pairs:
+        if target is None:
+            continue
+        if target in taken:
+            raise BadArgument(f"{taken[target]} and {source} would both become {target}")
+        if target.resolve() in sources:
+            raise BadArgument(f"{target} is one of the inputs and is never overwritten; choose another OUT")
+        taken[target] = source

@@ -1,0 +1,73 @@
+"""Settings as flags: derived from the fields of `Settings`, never written a second time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ByteSize
+from pydantic.fields import FieldInfo
+
+from imgsrv.settings import (
+    DEFAULT_FILE,
+    Configuration,
+    Settings,
+    default_file,
+    environment_name,
+    flag_name,
+    load_configuration,
+)
+
+METAVARS = {
+    "port": "PORT",
+    "workers": "N|max|auto",
+    "on_worker_start": "MODULE:FUNCTION",
+    "on_worker_stop": "MODULE:FUNCTION",
+    "quarantine": "DIR",
+}
+"""Where neither the type nor the name says what to write."""
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Give the parser a flag for each setting, and `--config`."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"TOML file with settings as top-level keys [{DEFAULT_FILE} in the current folder, where there is one]",
+    )
+    group = parser.add_argument_group(
+        "settings", "Each can also come from the environment (IMGSRV_…) or from the file; a flag wins."
+    )
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        is_switch = field.annotation is bool
+        details: dict[str, Any] = (
+            {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": _metavar(name, field)}
+        )
+        group.add_argument(
+            flag_name(name),
+            dest=name,
+            default=argparse.SUPPRESS,
+            help=f"{field.description} [{default}] ({environment_name(name)})".replace("%", "%%"),
+            **details,
+        )
+
+
+def _metavar(name: str, field: FieldInfo) -> str:
+    """What the value is called in the help: its choices, its unit, or the last word of its name."""
+    if get_origin(field.annotation) is Literal:
+        return "|".join(get_args(field.annotation))
+    unit = "N" if field.annotation is int else "SIZE" if field.annotation is ByteSize else ""
+    return METAVARS.get(name) or unit or name.rsplit("_", 1)[-1].upper()
+
+
+def read_settings(parsed: argparse.Namespace) -> Configuration:
+    """The configuration with the flags that were given on top.  Raises BadSetting."""
+    return load_configuration(given_flags(parsed), parsed.config or default_file())
+
+
+def given_flags(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the flags, those that were given."""
+    return {name: value for name, value in vars(parsed).items() if name in Settings.model_fields}

@@ -1,0 +1,175 @@
+"""`imgsrv systemd-unit`: a hardened service for systemd, with the settings that were given as its flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from imgsrv.cli._flags import add_settings, given_flags, read_settings
+from imgsrv.errors import BadArgument
+from imgsrv.server.listeners import UNIX_PREFIX
+from imgsrv.settings import Settings, flag_name
+
+PRIVILEGED_PORTS = 1024
+
+UNIT_SETTINGS = ("user", "group")
+"""Settings that the unit has a line of its own for: systemd starts the server as them."""
+
+SERVICE = """\
+[Unit]
+Description=imgsrv {name}: an image-processing HTTP server
+After=network.target{requires}
+
+[Service]
+Type=notify
+NotifyAccess=main
+{who}
+ExecStart={command}
+ExecReload={program} reload --name={name}
+KillMode=mixed
+TimeoutStartSec=120
+TimeoutStopSec={stop_s}
+WatchdogSec=30
+Restart=always
+RestartSec=1
+LimitNOFILE=65536
+MemoryMax={memory}
+OOMPolicy=continue
+
+RuntimeDirectory={folder}
+RuntimeDirectoryMode=0755
+StateDirectory={folder}
+WorkingDirectory=%S/{folder}
+Environment=IMGSRV_RUNTIME_DIR=%t/{folder}
+
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+CapabilityBoundingSet={capabilities}
+AmbientCapabilities={capabilities}
+UMask=0027
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+SOCKET = """\
+[Unit]
+Description=Socket of imgsrv {name}
+
+[Socket]
+ListenStream={address}
+Backlog={backlog}{mode}
+NoDelay=yes
+Service=imgsrv-{name}.service
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `systemd-unit` to the commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "systemd-unit",
+        help="print a unit for systemd",
+        description="Print a hardened service for systemd that runs serve with the settings given here.",
+    )
+    parser.add_argument("--socket", action="store_true", help="print the .socket unit, for activation by systemd")
+    parser.add_argument(
+        "--with-socket", action="store_true", help="print a service that gets its socket from the .socket unit"
+    )
+    parser.add_argument(
+        "--memory-max",
+        default="80%",
+        metavar="SIZE",
+        help="most memory of the service, as systemd takes it [80%%]",
+    )
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print the unit.  Raises BadSetting, and BadArgument for a value that systemd cannot take."""
+    settings = read_settings(parsed).settings
+    flags = given_flags(parsed)
+    for value in (*map(str, flags.values()), parsed.memory_max):
+        if any(not character.isprintable() for character in value):
+            raise BadArgument(f"a unit cannot hold {value!r}: it has characters that are not printable")
+    print(_socket(settings) if parsed.socket else _service(settings, flags, parsed), end="")
+    return 0
+
+
+def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespace) -> str:
+    # A virtual environment's program, which needs no activation.
+    program = _quoted(str(Path(sys.argv[0]).absolute() if sys.argv[0].endswith("imgsrv") else _program()))
+    arguments = [_flag(name, value) for name, value in flags.items() if name not in UNIT_SETTINGS]
+    if parsed.config:
+        arguments.append(_quoted(f"--config={parsed.config.absolute()}"))
+    name = settings.name
+    needs_right = settings.port < PRIVILEGED_PORTS and not parsed.with_socket and not _is_unix(settings)
+    return SERVICE.format(
+        name=name,
+        # The first is where root's commands look unless they are told; two users cannot share a folder.
+        folder="imgsrv" if name == Settings.model_fields["name"].default else f"imgsrv-{name}",
+        requires=f"\nRequires=imgsrv-{name}.socket" if parsed.with_socket else "",
+        who=_who(settings),
+        program=program,
+        command=" ".join([program, "serve", *arguments]),
+        stop_s=round(settings.shutdown_delay_s + settings.drain_s) + 10,
+        memory=parsed.memory_max,
+        capabilities="CAP_NET_BIND_SERVICE" if needs_right else "",
+    )
+
+
+def _socket(settings: Settings) -> str:
+    mode = f"\nSocketMode=0{settings.socket_mode.lstrip('0')}" if _is_unix(settings) else ""
+    if _is_unix(settings) and settings.group:
+        mode += f"\nSocketGroup={settings.group}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = settings.host.removeprefix(UNIX_PREFIX) if _is_unix(settings) else f"{host}:{settings.port}"
+    return SOCKET.format(name=settings.name, address=address, backlog=settings.backlog, mode=mode)
+
+
+def _who(settings: Settings) -> str:
+    if not settings.user:
+        return "DynamicUser=yes" + (f"\nGroup={settings.group}" if settings.group else "")
+    return f"User={settings.user}" + (f"\nGroup={settings.group}" if settings.group else "")
+
+
+def _is_unix(settings: Settings) -> bool:
+    return settings.host.startswith(UNIX_PREFIX)
+
+
+def _program() -> Path:
+    """The `imgsrv` beside the interpreter that runs this."""
+    return Path(sys.executable).parent / "imgsrv"
+
+
+def _flag(name: str, value: Any) -> str:
+    if Settings.model_fields[name].annotation is bool:
+        return flag_name(name) if value else f"--no-{flag_name(name).removeprefix('--')}"
+    return _quoted(f"{flag_name(name)}={value}")
+
+
+def _quoted(text: str) -> str:
+    """As systemd reads a word of a command: `%` and `$` stand for something there, and a space ends it."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"' if any(character.isspace() or character in "\\\"';" for character in text) else text

@@ -1,0 +1,1 @@
+"""Picture files: recognised, checked, decoded and encoded."""

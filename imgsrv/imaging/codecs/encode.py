@@ -1,0 +1,155 @@
+"""A Picture to bytes, written straight into the file that will carry them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from imgsrv.errors import ResultTooLarge, TooManyBytes
+from imgsrv.imaging.analysis.ssim import luma, ssim
+from imgsrv.imaging.codecs import jpeg, png
+from imgsrv.imaging.codecs.formats import EFFORT_STEPS, FORMATS, Format
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
+from imgsrv.imaging.colour.icc import to_profile
+from imgsrv.imaging.metadata.exif import written_metadata
+from imgsrv.imaging.model.parameter_types import Colour
+from imgsrv.imaging.model.picture import Frame, Picture
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
+from imgsrv.imaging.pixels.strips import through_strips
+
+MAX_16_BITS = 65_535
+"""Most repetitions that formats with animation can write down, and most steps of a duration."""
+
+
+def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
+    """Write the picture in the format `name` of FORMATS, or its text as PLACEHOLDERS have it.
+
+    Alpha is laid over `output.background` where the format has none; only the first frame is written where it
+    has no animation.  Raises ResultTooLarge for a side that the format cannot hold.
+    """
+    if name in PLACEHOLDERS:
+        file.write(PLACEHOLDERS[name](picture.frames[0], output).encode())
+        return
+    if output.target is None and output.max_bytes is None:
+        _save(picture, name, output, file)
+    else:
+        file.write(_bounded(picture, name, output))
+
+
+def _bounded(picture: Picture, name: str, output: Output) -> bytes:
+    """The file at the quality that `target` and `max_bytes` find."""
+
+    def encoded(quality: int) -> bytes:
+        made = io.BytesIO()
+        _save(picture, name, output.model_copy(update={"quality": quality}), made)
+        return made.getvalue()
+
+    def is_like(data: bytes) -> bool:
+        with Image.open(io.BytesIO(data)) as image:
+            return ssim(shown, luma(image)) >= (output.target or 0.0)
+
+    if "quality" not in FORMATS[name].fields or output.lossless:
+        only = encoded(output.quality)
+        if output.max_bytes is not None and len(only) > output.max_bytes:
+            raise TooManyBytes(name, len(only), output.max_bytes)
+        return only
+    quality = output.quality
+    if output.target is not None:
+        shown = luma(_fit_for(FORMATS[name], picture.frames[0], output.background))
+        quality, found = smallest_like(encoded, is_like)
+        if output.max_bytes is None:
+            return found
+    return largest_within(encoded, quality, output.max_bytes or 0, name)
+
+
+def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
+    form = FORMATS[name]
+    if max(picture.size) > form.max_side:
+        raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
+    frames, profile = _in_profile(form, picture)
+    frames = tuple(_fit_for(form, frame, output.background) for frame in frames)
+    if output.colours is not None and "colours" in form.fields:
+        frames = tuple(_reduced(frame, output.colours) for frame in frames)
+    if form.options is None:
+        raise RuntimeError(f"{name} is read only")
+    metadata = written_metadata(form, picture.metadata, output.metadata)
+    if profile:
+        metadata = {**metadata, "icc_profile": profile}
+    if isinstance(frames[0], DeepFrame) and form.pillow == "TIFF" and not metadata:
+        write_tiff(frames[0], file)
+        return
+    if form.pillow == "PNG" and not picture.is_animated and png.can_write(frames[0]):
+        png.write(frames[0], file, png.level_of(output.effort, EFFORT_STEPS), png.chunks_of(metadata))
+        return
+    frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
+    options = {**form.options(output), **metadata}
+    if form.has_animation and picture.is_animated:
+        options |= _animation(form, replace(picture, frames=frames))
+    if form.pillow == "JPEG":
+        jpeg.write(frames[0], file, options)
+        return
+    if form.pillow == "ICO":
+        # The picture alone; Pillow would write the usual sizes below it as well.
+        options["sizes"] = [picture.size]
+    frames[0].save(file, form.pillow, **options)
+
+
+def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], bytes | None]:
+    """The frames and the profile that goes with them; in sRGB where the format takes none."""
+    if picture.profile is None:
+        return picture.frames, None
+    if "icc" not in form.fields:
+        return tuple(to_profile(frame, picture.profile) for frame in picture.frames), None
+    # What became grey on its way is grey in any profile of RGB, but a file of one channel may not have it.
+    colours = (frame.convert("RGB") if frame.mode == "L" else frame for frame in picture.frames)
+    return tuple(colours), picture.profile
+
+
+def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
+    if frame.mode != "RGBA" or form.has_alpha:
+        return frame
+
+    def laid(strip: Frame) -> Frame:
+        return Image.alpha_composite(Image.new("RGBA", strip.size, background), strip).convert("RGB")
+
+    return through_strips(frame, laid)
+
+
+def _reduced(frame: Frame, colours: int) -> Frame:
+    """The frame in a palette of its own; errors are spread over the neighbours."""
+    # The octree is the one method that knows transparency; the other finds better colours.
+    method = Image.Quantize.FASTOCTREE if frame.mode == "RGBA" else Image.Quantize.MEDIANCUT
+    palette = frame.quantize(colours, method=method)
+    return palette if frame.mode != "RGB" else frame.quantize(colours, palette=palette)
+
+
+def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
+    options: dict[str, Any] = {
+        "save_all": True,
+        "append_images": picture.frames[1:],
+        "duration": _durations(form, picture.durations),
+    }
+    if form.pillow == "GIF":
+        options["disposal"] = 2
+    # A GIF plays once by leaving the loop out; the other formats say 1.
+    if picture.loop is not None or form.pillow != "GIF":
+        options["loop"] = 1 if picture.loop is None else min(picture.loop, MAX_16_BITS)
+    return {key: value for key, value in options.items() if not (form.pillow == "AVIF" and key == "loop")}
+
+
+def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
+    # Pillow adds up the durations of frames that look alike, so that the sum may end in one frame.
+    longest = form.max_duration_ms if sum(durations) <= form.max_duration_ms else form.max_duration_ms // len(durations)
+    return [_roundest(min(duration, longest)) for duration in durations]
+
+
+def _roundest(duration: int) -> int:
+    """The duration in steps of 1, 10 or 1000 ms: a PNG writes a fraction of seconds in 16 bits each."""
+    step = next(step for step in (1, 10, 1000) if duration <= MAX_16_BITS * step)
+    return round(duration / step) * step

@@ -1,0 +1,201 @@
+"""JPEG XL for Pillow: the header read here, so that nothing is decoded before its size is known; pixels by libjxl.
+
+The plugin that brings libjxl decodes a whole file to open it.  The layout of the header is that of ISO/IEC 18181-1
+(codestream: size, then metadata) and 18181-2 (boxes).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, ImageFile
+from pillow_jxl import Decoder, JpegXLImagePlugin
+
+from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
+
+CODESTREAM = b"\xff\x0a"
+
+MOST_BOXES = 4096
+"""Boxes of a file that are walked over."""
+
+HEADER_BYTES = 64
+"""Of a codestream: more than its size and what is read of its metadata can take."""
+
+LARGE_BOX = 1
+"""A size that says that the true one follows in 64 bits."""
+
+RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+"""Width to height, where the width is not spelled out."""
+
+THREADS = 0
+"""An engine owns one core: no further threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class JxlHeader:
+    """What a codestream says first.  size: upright; libjxl applies the orientation itself."""
+
+    size: tuple[int, int]
+    orientation: int = 1
+    bits: int = 8
+    has_alpha: bool = False
+
+
+class _Bits:
+    """Numbers of a codestream, lowest bit first; nothing but zeros behind its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        taken = self._value & ((1 << count) - 1)
+        self._value >>= count
+        return taken
+
+    def choose(self, *ways: tuple[int, int]) -> int:
+        """A number whose first two bits say which way it is written: so much, plus so many bits."""
+        offset, bits = ways[self.take(2)]
+        return offset + self.take(bits)
+
+
+def read_jxl_header(data: bytes) -> JxlHeader:
+    """The header of the codestream that begins with `data`.  Raises SyntaxError where it is none."""
+    if not data.startswith(CODESTREAM):
+        raise SyntaxError("there is no codestream in it")
+    bits = _Bits(data[2:HEADER_BYTES])
+    size = _size(bits)
+    if bits.take(1):
+        return JxlHeader(size)
+    orientation = 1
+    if bits.take(1):
+        orientation = 1 + bits.take(3)
+        _skip_extra_fields(bits)
+    is_float = bits.take(1)
+    depth = (
+        bits.choose((32, 0), (16, 0), (24, 0), (1, 6)) if is_float else bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
+    )
+    bits.take(4 if is_float else 0)
+    bits.take(1)
+    channels = bits.choose((0, 0), (1, 0), (2, 4), (1, 12))
+    return JxlHeader(size[::-1] if orientation in SIDEWAYS else size, orientation, depth, channels > 0)
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    is_small = bits.take(1)
+    height = _side(bits, is_small=is_small)
+    ratio = bits.take(3)
+    if ratio == 0:
+        return _side(bits, is_small=is_small), height
+    across, down = RATIOS[ratio]
+    return height * across // down, height
+
+
+def _side(bits: _Bits, *, is_small: int) -> int:
+    return 8 * (1 + bits.take(5)) if is_small else bits.choose((1, 9), (1, 13), (1, 18), (1, 30))
+
+
+def _skip_extra_fields(bits: _Bits) -> None:
+    """The size a picture is meant to be shown at, its preview and how its frames are timed."""
+    if bits.take(1):
+        _size(bits)
+    if bits.take(1):
+        is_small = bits.take(1)
+        sides = ((16, 0), (32, 0), (1, 5), (33, 9)) if is_small else ((1, 6), (65, 8), (321, 10), (1345, 12))
+        bits.choose(*sides)
+        if bits.take(3) == 0:
+            bits.choose(*sides)
+    if bits.take(1):
+        bits.choose((100, 0), (1000, 0), (1, 10), (1, 30))
+        bits.choose((1, 0), (1001, 0), (1, 8), (1, 10))
+        bits.choose((0, 0), (0, 3), (0, 16), (0, 32))
+        bits.take(1)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of every box, and where its content begins and ends."""
+    at = 0
+    for _ in range(MOST_BOXES):
+        if at + 8 > len(data):
+            return
+        size, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if size == LARGE_BOX:
+            (size,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = len(data) if size == 0 else at + size
+        if end < start:
+            return
+        yield kind, start, min(end, len(data))
+        at = end
+
+
+class JxlFile(ImageFile.ImageFile):
+    """A JPEG XL picture: its size, EXIF and XMP from the file's structure, its pixels when they are asked for."""
+
+    format = "JXL"
+    format_description = "JPEG XL"
+
+    def _open(self) -> None:
+        data = self.fp.read()  # type: ignore[union-attr]  # there is one while a file is opened
+        beginning = data[:HEADER_BYTES] if data.startswith(CODESTREAM) else self._read_boxes(data)
+        self._data = data
+        self.header = read_jxl_header(beginning)
+        self._size = self.header.size
+        self._mode = "RGBA" if self.header.has_alpha else "RGB"
+        self.tile = []
+
+    def _read_boxes(self, data: bytes) -> bytes:
+        """The beginning of the codestream; what the boxes beside it say becomes info."""
+        beginning = b""
+        for kind, start, end in _boxes(data):
+            if kind in (b"jxlc", b"jxlp") and not beginning:
+                # A part of a codestream has its number in front.
+                beginning = data[start + (4 if kind == b"jxlp" else 0) : end][:HEADER_BYTES]
+            elif kind == b"Exif":
+                # In front is how far behind it the TIFF header lies; some writers leave it out.
+                self.info["exif"] = data[start if data[start : start + 2] in (b"II", b"MM") else start + 4 : end]
+            elif kind == b"xml ":
+                self.info["xmp"] = data[start:end]
+        return beginning
+
+    def load(self) -> Any:
+        """Decode, once.  Raises OSError for a file that is broken."""
+        if self._im is None:
+            image = self._decoded()
+            if image.size != self.size:
+                raise OSError("its pixels are not as many as its header says")
+            self.im, self._mode = image.im, image.mode
+        return super().load()
+
+    def _decoded(self) -> Image.Image:
+        try:
+            is_jpeg, info, pixels, profile, _boxes = Decoder(num_threads=THREADS)(self._data)
+        except RuntimeError as error:
+            raise OSError("it is broken or truncated") from error
+        if is_jpeg:
+            # What was a JPEG comes back as it was, and lies as it lay.
+            image = Image.open(io.BytesIO(pixels), formats=["JPEG"])
+            image.load()
+            profile = image.info.get("icc_profile")
+            turned = upright(image, self.header.orientation)
+        else:
+            mode = "F" if info.mode == "F;16" else info.mode
+            turned = Image.frombytes(mode, (info.width, info.height), pixels)
+        if profile:
+            self.info["icc_profile"] = profile
+        return turned
+
+
+def _is_jxl(head: bytes) -> bool:
+    return head.startswith((CODESTREAM, b"\x00\x00\x00\x0cJXL \r\n\x87\n"))
+
+
+def register() -> None:
+    """Let Pillow open JPEG XL in this way."""
+    # The plugin's own way to open would run first in its place and decode everything.
+    JpegXLImagePlugin.DECODE_THREADS = THREADS
+    Image.register_open(JxlFile.format, JxlFile, _is_jxl)

@@ -1,0 +1,57 @@
+"""PLACEHOLDERS: outputs that are a line of text, to show while the picture itself is on its way.
+
+A row is all there is to one: a function from the first frame and the output parameters to the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+
+from imgsrv.imaging.analysis import hashes
+from imgsrv.imaging.analysis.measures import over, small, thumbhash
+from imgsrv.imaging.codecs.formats import FORMATS
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.picture import Frame
+
+MEDIA_TYPE, SUFFIX = "text/plain", ".txt"
+
+LQIP_SIDE, LQIP_QUALITY = 20, 50
+"""Longest side and WebP quality of the tiny picture: about 200 bytes."""
+
+Placeholder = Callable[[Frame, Output], str]
+
+
+def _blurhash(frame: Frame, output: Output) -> str:
+    return hashes.blurhash(np.asarray(over(small(frame), output.background)))
+
+
+def _thumbhash(frame: Frame, _output: Output) -> str:
+    return thumbhash(frame)
+
+
+def _lqip(frame: Frame, _output: Output) -> str:
+    file = io.BytesIO()
+    small(frame, LQIP_SIDE).save(file, "WEBP", quality=LQIP_QUALITY, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(file.getbuffer()).decode()}"
+
+
+PLACEHOLDERS: dict[str, Placeholder] = {"blurhash": _blurhash, "thumbhash": _thumbhash, "lqip": _lqip}
+
+
+def media_type_of(name: str) -> str:
+    """The media type of any output, picture or text."""
+    return MEDIA_TYPE if name in PLACEHOLDERS else FORMATS[name].media_type
+
+
+def suffix_of(name: str) -> str:
+    """What a file of any output ends with."""
+    return SUFFIX if name in PLACEHOLDERS else FORMATS[name].suffixes[0]
+
+
+def holds_frames(name: str) -> bool:
+    """Whether any output has room for an animation."""
+    return name in FORMATS and FORMATS[name].has_animation

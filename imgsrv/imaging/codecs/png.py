@@ -1,0 +1,227 @@
+"""PNG by libdeflate: what Pillow would read and write itself, several times faster.
+
+Pillow's wheels work with the system's zlib, and weigh five filters against each other for every row; libdeflate is
+handed the whole picture at once.  What is not plain (palettes, 16 bits, interlacing, animation, metadata) is left to
+Pillow.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any, BinaryIO
+
+import deflate
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.strips import bands
+
+MOST_BYTES = 64 << 20
+"""Largest picture that is worked on whole; Pillow works in pieces and takes no second copy."""
+
+PEEKED_ROWS, PEEKED_BYTES = 16, 65_536
+"""What is unpacked to see whether rows are filtered, and packed bytes that are looked at for it."""
+
+CHECKSUM_BYTES = 4
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+COLOUR_TYPES = {"L": 0, "RGB": 2, "RGBA": 6}
+"""What the header calls the modes that are plain (PNG specification, 11.2.1)."""
+
+DEFAULT_LEVEL, TRIAL_LEVEL = 6, 1
+"""Of libdeflate: 6 is smaller than zlib's 6 in a third of its time."""
+
+TRIAL_BANDS, TRIAL_ROWS = 8, 4
+"""What of the picture is compressed on trial to choose the filter."""
+
+MOST_EFFORT = 12
+"""Of libdeflate."""
+
+Rows = NDArray[np.uint8]
+
+
+def read_pixels(image: Image.Image) -> Frame | None:
+    """The pixels of an opened PNG whose rows are plain and not filtered; None where Pillow has to read it.
+
+    3 ms instead of 11 ms for 3 megapixels of RGBA.  What else is wrong with the file is Pillow's to find and to say.
+    Raises SyntaxError, as Pillow does, for a chunk of pixels whose checksum is wrong; Pillow does not look.
+    """
+    if not isinstance(image, PngImagePlugin.PngImageFile) or len(image.tile) != 1 or image.fp is None:
+        return None
+    codec, box, start, raw_mode = image.tile[0][:4]
+    row_bytes = 1 + image.width * len(image.getbands())
+    size = row_bytes * image.height
+    if image.is_animated or codec != "zip" or box != (0, 0, *image.size):
+        return None
+    # Interlaced rows are shorter; of a single colour that is transparent decode() makes alpha, from Pillow's image.
+    is_plain = image.mode == raw_mode in COLOUR_TYPES and not {"interlace", "transparency"} & image.info.keys()
+    if not is_plain or size > MOST_BYTES:
+        for _data in _chunks(image.fp, start):
+            pass
+        return None
+    data = b"".join(_chunks(image.fp, start))
+    if _is_filtered(data, row_bytes):
+        return None
+    rows = _inflated(data, size)
+    if rows is None or any(rows[::row_bytes]):
+        return None
+    return Image.frombytes(image.mode, image.size, memoryview(rows)[1:], "raw", image.mode, row_bytes)
+
+
+def _chunks(file: IO[bytes], start: int) -> Iterator[bytes]:
+    """The data of each IDAT chunk.  start: of the first one's data.  Raises SyntaxError for a wrong checksum."""
+    file.seek(start - 8)
+    while (head := file.read(8))[4:] == b"IDAT":
+        data, checksum = file.read(int.from_bytes(head[:4], "big")), file.read(4)
+        # What ends too early is for Pillow to say.
+        if len(checksum) == CHECKSUM_BYTES and _checksum(b"IDAT", data) != checksum:
+            raise SyntaxError("the checksum of its pixels is wrong: they are not what was written")
+        yield data
+
+
+def _checksum(kind: bytes, data: bytes | bytearray) -> bytes:
+    """That of a chunk."""
+    return deflate.crc32(data, deflate.crc32(kind)).to_bytes(CHECKSUM_BYTES, "big")
+
+
+def _is_filtered(data: bytes, row_bytes: int) -> bool:
+    """Whether one of the first rows has a filter, or cannot be read; few files have none on some rows only."""
+    try:
+        first = zlib.decompressobj().decompress(data[:PEEKED_BYTES], PEEKED_ROWS * row_bytes)
+    except zlib.error:
+        return True
+    return any(first[::row_bytes])
+
+
+def _inflated(data: bytes, size: int) -> bytearray | None:
+    """The data if it is as large as it should be; memory is taken for no more."""
+    try:
+        rows = deflate.zlib_decompress(data, size)
+    except deflate.DeflateError:
+        return None
+    return rows if len(rows) == size else None
+
+
+def can_write(frame: Frame) -> bool:
+    """Whether `write` can write it; what Pillow has no mode for it has to."""
+    if isinstance(frame, DeepFrame):
+        return True
+    return frame.mode in COLOUR_TYPES and frame.width * frame.height * len(frame.getbands()) <= MOST_BYTES
+
+
+def chunks_of(metadata: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Kinds and data of the chunks that hold what Pillow's encoder would be given."""
+    chunks = []
+    if "icc_profile" in metadata:
+        # A name, which may be anything, and how it is packed, for which there is one way.
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + bytes(deflate.zlib_compress(metadata["icc_profile"]))))
+    if "exif" in metadata:
+        chunks.append((b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
+    if "pnginfo" in metadata:
+        chunks += [(kind, data) for kind, data, *_ in metadata["pnginfo"].chunks]
+    return chunks
+
+
+def level_of(effort: int | None, steps: int) -> int:
+    """The level of libdeflate for an effort of 0 to `steps`."""
+    return DEFAULT_LEVEL if effort is None else max(1, round(effort * MOST_EFFORT / steps))
+
+
+def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Write the frame, all rows with the filter that makes a few of them smallest.
+
+    chunks: further ones, as `chunks_of` gives them.
+
+    3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.
+    """
+    mode, _, bits = frame.mode.partition(";")
+    header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes(
+        (int(bits or 8), COLOUR_TYPES[mode], 0, 0, 0)
+    )
+    file.write(SIGNATURE)
+    for kind, data in ((b"IHDR", header), *chunks):
+        _write_chunk(file, kind, data)
+    _write_chunk(file, b"IDAT", deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
+    _write_chunk(file, b"IEND", b"")
+
+
+def _write_chunk(file: BinaryIO, kind: bytes, data: bytes | bytearray) -> None:
+    file.write(len(data).to_bytes(4, "big") + kind)
+    file.write(data)
+    file.write(_checksum(kind, data))
+
+
+def _best_filter(frame: Frame) -> int:
+    """The number of the filter that makes bands of rows, spread over the picture, smallest.
+
+    Within 5 % of the best of all filters, and of Pillow's choice for each row, on photographs and drawings.
+    """
+    height = frame.height
+    tops = range(0, height, max(TRIAL_ROWS, height // TRIAL_BANDS))
+    trials = [_pixels(frame, top, min(top + TRIAL_ROWS, height)) for top in tops]
+    step = _pixel_bytes(frame)
+    sizes = []
+    for number in range(len(_FILTERS)):
+        trial = np.concatenate([_filtered(pixels, step, number) for pixels in trials])
+        sizes.append(len(deflate.zlib_compress(trial, TRIAL_LEVEL)))
+    return sizes.index(min(sizes))
+
+
+def _rows(frame: Frame, number: int) -> Rows:
+    """All rows with the filter, made band by band: none but the result is as large as the picture."""
+    step = _pixel_bytes(frame)
+    rows = np.empty((frame.height, frame.width * step + 1), np.uint8)
+    for band in bands(frame.height, frame.width):
+        # The row above counts too.
+        top = max(0, band.start - 1)
+        rows[band] = _filtered(_pixels(frame, top, band.stop), step, number)[band.start - top :]
+    return rows
+
+
+def _pixel_bytes(frame: Frame) -> int:
+    return frame.pixels.shape[2] * frame.pixels.itemsize if isinstance(frame, DeepFrame) else len(frame.getbands())
+
+
+def _pixels(frame: Frame, top: int, bottom: int) -> Rows:
+    """The bytes of so many rows."""
+    if isinstance(frame, DeepFrame):
+        return frame.pixels[top:bottom].astype(">u2").view(np.uint8).reshape(bottom - top, -1)
+    return np.asarray(frame.crop((0, top, frame.width, bottom))).reshape(bottom - top, -1)
+
+
+def _filtered(pixels: Rows, step: int, number: int) -> Rows:
+    """The rows with the filter's number before each, the first one as if nothing were above it."""
+    rows = np.empty((len(pixels), pixels.shape[1] + 1), np.uint8)
+    rows[:, 0] = number
+    _FILTERS[number](pixels, step, rows[:, 1:])
+    return rows
+
+
+def _none(pixels: Rows, _step: int, rows: Rows) -> None:
+    rows[:] = pixels
+
+
+def _sub(pixels: Rows, step: int, rows: Rows) -> None:
+    rows[:, :step] = pixels[:, :step]
+    np.subtract(pixels[:, step:], pixels[:, :-step], out=rows[:, step:])
+
+
+def _up(pixels: Rows, _step: int, rows: Rows) -> None:
+    rows[0] = pixels[0]
+    np.subtract(pixels[1:], pixels[:-1], out=rows[1:])
+
+
+def _average(pixels: Rows, step: int, rows: Rows) -> None:
+    left, above = np.zeros_like(pixels), np.zeros_like(pixels)
+    left[:, step:], above[1:] = pixels[:, :-step], pixels[:-1]
+    # The mean of two bytes without a ninth bit: what they share, and half of what they do not.
+    np.subtract(pixels, (left & above) + ((left ^ above) >> 1), out=rows)
+
+
+_FILTERS = (_none, _sub, _up, _average)
+"""By their numbers (PNG specification, 9.2).  Paeth, the fifth, takes long in numpy and is seldom best."""

@@ -1,0 +1,201 @@
+"""TurboJPEG through ctypes: a JPEG as its own planes of luma and colours, without any conversion.
+
+The library is that of libjpeg-turbo in the wheel of the extra `turbo`, which exports its functions beside its own.
+Nothing here raises for a picture: what the library has any doubt about is Pillow's to decode, or to refuse with a
+reason.  The names and numbers are those of its header turbojpeg.h, which are the same in every version 3.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from imgsrv.imaging.model.limits import Data, Size
+from imgsrv.imaging.pixels.resample import Plane
+
+WHEEL, EXTENSION = "pylibjxl", "_pylibjxl*.so"
+
+SCALES = (Fraction(1, 8), Fraction(1, 4), Fraction(3, 8), Fraction(1, 2), Fraction(1))
+"""At which a JPEG is decoded, smallest first; others take longer than the whole."""
+
+
+class _Use(IntEnum):
+    COMPRESS, DECOMPRESS = 0, 1
+
+
+class _Parameter(IntEnum):
+    STOP_ON_WARNING = 0
+    NO_REALLOC = 2
+    QUALITY = 3
+    SUBSAMPLING = 4
+    WIDTH = 5
+    HEIGHT = 6
+    COLOURS = 8
+    OPTIMIZE = 11
+
+
+YCBCR = 1
+"""What COLOURS says of luma and two colours."""
+
+
+class Subsampling(IntEnum):
+    """How many pixels a sample of colour stands for, as the library names it."""
+
+    EACH = 0
+    TWO_ACROSS = 1
+    FOUR = 2
+    TWO_DOWN = 4
+
+
+SHARES: dict[Subsampling, Size] = {
+    Subsampling.EACH: (1, 1),
+    Subsampling.TWO_ACROSS: (2, 1),
+    Subsampling.FOUR: (2, 2),
+    Subsampling.TWO_DOWN: (1, 2),
+}
+"""Pixels across and down for a sample of colour."""
+
+
+class _Scale(ctypes.Structure):
+    _fields_ = (("numerator", ctypes.c_int), ("denominator", ctypes.c_int))
+
+
+_PLANES = ctypes.c_void_p * 3
+
+SIGNATURES = {
+    "tj3Init": (ctypes.c_void_p, ctypes.c_int),
+    "tj3Destroy": (None, ctypes.c_void_p),
+    "tj3Set": (ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
+    "tj3Get": (ctypes.c_int, ctypes.c_void_p, ctypes.c_int),
+    "tj3SetScalingFactor": (ctypes.c_int, ctypes.c_void_p, _Scale),
+    "tj3DecompressHeader": (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
+    "tj3YUVPlaneWidth": (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    "tj3YUVPlaneHeight": (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    "tj3DecompressToYUVPlanes8": (
+        *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
+        *(_PLANES, ctypes.c_void_p),
+    ),
+    "tj3JPEGBufSize": (ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    "tj3CompressFromYUVPlanes8": (
+        *(ctypes.c_int, ctypes.c_void_p, _PLANES, ctypes.c_int, ctypes.c_void_p, ctypes.c_int),
+        *(ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)),
+    ),
+}
+"""What each function gives, and what it takes."""
+
+
+def _found() -> ctypes.CDLL | None:
+    """The library, without importing what its wheel is for; None where it lacks a function."""
+    spec = find_spec(WHEEL)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for file in Path(folder).glob(EXTENSION):
+            # Loaded in this way, its functions are called without the interpreter's lock.
+            library = ctypes.CDLL(str(file))
+            if all(hasattr(library, name) for name in SIGNATURES):
+                for name, (given, *taken) in SIGNATURES.items():
+                    function = getattr(library, name)
+                    function.restype, function.argtypes = given, taken
+                return library
+    return None
+
+
+_library = _found()
+
+IS_HERE = _library is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """Luma and two colours.  shares: pixels of luma across and down for a sample of each."""
+
+    luma: Plane
+    colours: tuple[Plane, Plane]
+    shares: Size
+
+
+def decode(data: Data, size: Size, scale: Fraction) -> Planes | None:
+    """The planes of a JPEG of this size at a scale of SCALES; None where the library refuses it or warns of it."""
+    if _library is None:
+        return None
+    source = np.frombuffer(data, np.uint8)
+    try:
+        with _handle(_library, _Use.DECOMPRESS) as handle:
+            return _decoded(_library, handle, (source.ctypes.data, source.size), size, scale)
+    finally:
+        # The frames of an error would keep it, and a mapping that is in use cannot be closed.
+        del source
+
+
+def _decoded(library: ctypes.CDLL, handle: int, source: tuple[int, int], size: Size, scale: Fraction) -> Planes | None:
+    library.tj3Set(handle, _Parameter.STOP_ON_WARNING, 1)
+    if library.tj3DecompressHeader(handle, *source):
+        return None
+    wanted = ((_Parameter.WIDTH, size[0]), (_Parameter.HEIGHT, size[1]), (_Parameter.COLOURS, YCBCR))
+    subsampling = library.tj3Get(handle, _Parameter.SUBSAMPLING)
+    if subsampling not in SHARES or any(library.tj3Get(handle, name) != value for name, value in wanted):
+        return None
+    if library.tj3SetScalingFactor(handle, _Scale(scale.numerator, scale.denominator)):
+        # At another scale it would write beyond the room that is made for this one.
+        return None
+    width, height = (-(-side * scale.numerator // scale.denominator) for side in size)
+    luma, first, second = (_room(library, part, width, height, subsampling) for part in range(3))
+    if library.tj3DecompressToYUVPlanes8(handle, *source, _addresses(luma, first, second), None):
+        return None
+    return Planes(luma, (first, second), SHARES[Subsampling(subsampling)])
+
+
+def filled(plane: Plane, rows: int, columns: int) -> Plane:
+    """The plane with at least so many rows and columns, its last ones repeated."""
+    spare = max(0, rows - plane.shape[0]), max(0, columns - plane.shape[1])
+    return np.pad(plane, ((0, spare[0]), (0, spare[1])), mode="edge") if any(spare) else plane
+
+
+def encode(planes: Planes, quality: int, *, is_optimized: bool) -> memoryview:
+    """The planes as a JPEG; with a sample of colour for four pixels.  is_optimized: with Huffman tables of its own."""
+    if _library is None:
+        raise RuntimeError(f"{WHEEL} is not here")
+    height, width = planes.luma.shape
+    room = np.empty(_library.tj3JPEGBufSize(width, height, Subsampling.FOUR), np.uint8)
+    address, size = ctypes.c_void_p(room.ctypes.data), ctypes.c_size_t(room.size)
+    with _handle(_library, _Use.COMPRESS) as handle:
+        for parameter, value in (
+            (_Parameter.NO_REALLOC, 1),
+            (_Parameter.QUALITY, quality),
+            (_Parameter.SUBSAMPLING, Subsampling.FOUR),
+            (_Parameter.OPTIMIZE, int(is_optimized)),
+        ):
+            _library.tj3Set(handle, parameter, value)
+        # The library wants whole samples of colour, so an odd side has a pixel more.
+        luma = filled(planes.luma, height + height % 2, width + width % 2)
+        source = _addresses(luma, *planes.colours)
+        if _library.tj3CompressFromYUVPlanes8(handle, source, width, None, height, address, size):
+            raise RuntimeError("TurboJPEG does not encode its own planes")
+    return room[: size.value].data
+
+
+@contextmanager
+def _handle(library: ctypes.CDLL, use: _Use) -> Iterator[int]:
+    handle = library.tj3Init(use)
+    if not handle:
+        raise MemoryError
+    try:
+        yield handle
+    finally:
+        library.tj3Destroy(handle)
+
+
+def _room(library: ctypes.CDLL, part: int, width: int, height: int, subsampling: int) -> Plane:
+    rows = library.tj3YUVPlaneHeight(part, height, subsampling)
+    return np.empty((rows, library.tj3YUVPlaneWidth(part, width, subsampling)), np.uint8)
+
+
+def _addresses(*planes: Plane) -> ctypes.Array[ctypes.c_void_p]:
+    return _PLANES(*(plane.ctypes.data for plane in planes))

@@ -1,0 +1,1 @@
+"""Colour profiles and curves."""

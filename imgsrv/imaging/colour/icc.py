@@ -1,0 +1,158 @@
+"""Colour management: whatever the bytes meant, what comes out is sRGB, or of the one profile that goes with it."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from imgsrv.imaging.colour.display_p3 import make_display_p3
+from imgsrv.imaging.model.picture import Frame
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+MAX_PROFILE_BYTES = 4 << 20
+"""Those of presses have up to 3 MiB; what is larger is no use to anybody and would fill the cache."""
+
+SAME_LEVELS = 1
+"""A profile that moves no colour by more levels than this is taken for the wanted one."""
+
+TOP_16 = 65_535
+
+COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX")
+
+GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+Icc = Literal["srgb", "p3", "keep"]
+"""What the colours of a result are."""
+
+P3 = make_display_p3()
+
+
+def working_profile(image: Image.Image, profile: bytes | None, icc: Icc) -> bytes | None:
+    """The profile that the pixels of the image are to have; None is sRGB.
+
+    Only a profile of RGB is kept.  CMYK and LAB become sRGB then, and so does grey, which needs no other.
+    """
+    if icc == "p3":
+        return P3 if image.mode not in GREYS else None
+    is_kept = icc == "keep" and profile and image.mode in COLOURS and _is_usable(profile, "RGB")
+    return profile if is_kept else None
+
+
+def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None = None) -> Frame:
+    """The image in mode L, RGB or RGBA, in the colours of the wanted profile; None is sRGB, of either.
+
+    An unusable profile, or one for another kind of pixels, is ignored, as browsers do; CMYK without a profile
+    is converted as `(255 − ink) × (255 − black) / 255`.
+    """
+    image = _plain_mode(image)
+    if profile and len(profile) > MAX_PROFILE_BYTES:
+        profile = None
+    if image.mode == "LAB":
+        return _from_lab(wanted).apply(image)
+    image = _transformed(image, profile, wanted)
+    return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
+
+
+def is_srgb(profile: bytes | None) -> bool:
+    """Colours of an RGB picture with that profile become sRGB as they are."""
+    if not profile or len(profile) > MAX_PROFILE_BYTES or not _is_usable(profile, "RGB"):
+        return True
+    return _transform(profile, "RGB", None) is None
+
+
+def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
+    """The image as 16 bits of grey, if it has more than 8 and no profile that would have to be applied."""
+    if not image.mode.startswith("I") or (profile is not None and _is_usable(profile, "L")):
+        return None
+    return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
+
+
+def may_stay_deep(profile: bytes | None, icc: Icc) -> bool:
+    """Colours with the profile need no conversion, for which there are 8 bits only."""
+    if icc == "p3" or (profile and len(profile) > MAX_PROFILE_BYTES):
+        return False
+    return icc == "keep" or is_srgb(profile)
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """One of L, RGB, RGBA, CMYK, LAB; 16-bit greys become 8-bit ones by their high byte."""
+    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
+        # A PNG or GIF without an alpha channel can still name one colour as transparent.
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB", "RGBA", "CMYK", "LAB"):
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, TOP_16) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
+    has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info
+    return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None) -> Image.Image:
+    colours = "RGB" if image.mode == "RGBA" else image.mode
+    if profile is not None and not _is_usable(profile, colours):
+        profile = None
+    if profile is None and image.mode == "CMYK":
+        image, colours = image.convert("RGB"), "RGB"
+    # Grey without a profile is grey in any.
+    if profile == wanted or (profile is None and colours != "RGB"):
+        return image
+    transform = _transform(profile, colours, wanted)
+    if transform is None:
+        return image
+    if image.mode == "RGBA":
+        alpha = image.getchannel("A")
+        result = transform.apply(image.convert("RGB"))
+        result.putalpha(alpha)
+        return result
+    result = transform.apply(image)
+    return result.getchannel("G") if image.mode == "L" else result
+
+
+@lru_cache(maxsize=16)
+def _is_usable(profile: bytes, mode: str) -> bool:
+    """Can be read, and is for pixels of that mode."""
+    try:
+        _built(profile, mode, None)
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform | None:
+    """The way from the profile's colours to the wanted ones; None where there is nothing to do."""
+    transform = _built(profile, mode, wanted)
+    return None if mode != "CMYK" and _keeps_colours(transform, mode) else transform
+
+
+def _built(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(_opened(profile), _opened(wanted), mode, "RGB", ImageCms.Intent.PERCEPTUAL)
+
+
+@lru_cache(maxsize=4)
+def _from_lab(wanted: bytes | None) -> ImageCms.ImageCmsTransform:
+    """From CIELAB under D50."""
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _opened(wanted), "LAB", "RGB")
+
+
+def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
+    return _SRGB if profile is None else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+
+
+def _keeps_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Moves no colour of a 9×9×9 lattice by more than SAME_LEVELS: most profiles in photographs are sRGB's."""
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
+    image = Image.fromarray(lattice).convert(mode)
+    moved = np.asarray(transform.apply(image), np.int16) - np.asarray(image.convert("RGB"), np.int16)
+    return int(np.abs(moved).max()) <= SAME_LEVELS

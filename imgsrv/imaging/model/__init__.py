@@ -1,0 +1,1 @@
+"""The values that the rest of imaging works with."""

@@ -1,0 +1,186 @@
+"""Operations that mix the channels of each pixel by itself, through one matrix of three rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from imgsrv.imaging.colour.black_body import NEUTRAL_KELVIN, illuminant
+from imgsrv.imaging.model.number_lists import MatrixParameter
+from imgsrv.imaging.model.parameter_types import WHITE, Factor, OpaqueColourParameter, Unit
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.levels import ALL_LEVELS, LEVELS, TOP, Floats, rounded, through_tables
+from imgsrv.imaging.pixels.strips import beside_alpha
+
+Matrix = NDArray[np.float64]
+"""(3, 3): what red, green and blue of the input (columns) give to each channel of the result (rows)."""
+
+LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in the luma of ITU-R BT.601, as Pillow's mode L uses them."""
+
+IDENTITY = np.eye(3)
+KEEP_LUMA = np.tile(LUMA, (3, 1))
+
+# https://www.w3.org/TR/filter-effects-1/#feColorMatrixElement, hueRotate
+HUE_LUMA = np.tile([0.213, 0.715, 0.072], (3, 1))
+HUE_SINE = np.array([[-0.213, -0.715, 0.928], [0.143, 0.140, -0.283], [-0.787, 0.715, 0.072]])
+
+# https://www.w3.org/TR/filter-effects-1/#sepiaEquivalent
+SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
+
+FULL_TURN = 360
+
+
+@operation()
+def grayscale(frame: Frame) -> Frame:
+    """Keep the luma and drop the colours (ITU-R BT.601)."""
+    return beside_alpha(frame, lambda colours: colours.convert("L"))
+
+
+@operation()
+def saturation(
+    frame: Frame,
+    *,
+    factor: Annotated[Factor, Field(description="1 keeps, 2 doubles the distance to grey, 0 gives grey.")],
+) -> Frame:
+    """Move every colour away from its own grey: `out = luma + (in − luma) × factor`."""
+    return frame if frame.mode == "L" else _recoloured(frame, _mixed(KEEP_LUMA, IDENTITY, factor))
+
+
+@operation()
+def hue(
+    frame: Frame,
+    *,
+    degrees: Annotated[float, Field(ge=-360, le=360, description="Angle; 120 turns red to green.", examples=[90])],
+) -> Frame:
+    """Turn every colour around the colour wheel, grey stays, as CSS does.
+
+    Source: W3C Filter Effects Module Level 1, feColorMatrix, type hueRotate.
+    """
+    if frame.mode == "L" or degrees % FULL_TURN == 0:
+        return frame
+    angle = math.radians(degrees)
+    return _recoloured(frame, HUE_LUMA + math.cos(angle) * (IDENTITY - HUE_LUMA) + math.sin(angle) * HUE_SINE)
+
+
+@operation()
+def temperature(
+    frame: Frame,
+    *,
+    kelvin: Annotated[
+        int,
+        Field(
+            ge=2000, le=15000, description="6500 keeps, 3000 is warm as a bulb, 10000 cool as shade.", examples=[4500]
+        ),
+    ],
+) -> Frame:
+    """Show the picture as if lit by light of another colour temperature: warmer below 6500 K, cooler above.
+
+    In linear light, `out = in × illuminant(kelvin) / illuminant(6500)` for each channel, with the colour of a black
+    body of luminance 1 as illuminant, so that white keeps its luminance until it is clipped.
+    Source: Krystek, An algorithm to calculate correlated colour temperature, Color Res. Appl. 10 (1985), 38-40.
+    """
+    if kelvin == NEUTRAL_KELVIN:
+        return frame
+    gains = illuminant(kelvin) / illuminant(NEUTRAL_KELVIN)
+    return through_tables(frame, [[_encoded(gain * _linear(level / TOP)) for level in LEVELS] for gain in gains])
+
+
+def _linear(level: float) -> float:
+    """Light from a level of sRGB, both 0 to 1 (IEC 61966-2-1)."""
+    return level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4  # noqa: PLR2004  the norm's
+
+
+def _encoded(light: float) -> float:
+    """The level 0 to 255 of light."""
+    return TOP * (12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004  the norm's
+
+
+@operation()
+def tint(
+    frame: Frame,
+    *,
+    colour: Annotated[OpaqueColourParameter, Field(description="Its hue and saturation are what the picture gets.")],
+    amount: Annotated[Unit, Field(description="0 keeps, 1 leaves no other colour.")] = 1,
+) -> Frame:
+    """Colour the picture in shades of one colour, and keep its luma: `out = luma + colour − luma(colour)`."""
+    rgb = np.array(colour[:3], np.float64)
+    if amount == 1:
+        return _by_luma(frame, [ALL_LEVELS + offset for offset in rgb - LUMA @ rgb])
+    return _recoloured(frame, _mixed(IDENTITY, KEEP_LUMA, amount), amount * (rgb - LUMA @ rgb))
+
+
+@operation()
+def duotone(
+    frame: Frame,
+    *,
+    shadow: Annotated[OpaqueColourParameter, Field(description="What black becomes.")],
+    highlight: Annotated[OpaqueColourParameter, Field(description="What white becomes.")] = WHITE,
+) -> Frame:
+    """Print in two colours: the luma fades from `shadow` to `highlight`.
+
+    `out = shadow + (highlight − shadow) × luma / 255`
+    """
+    ends = zip(shadow[:3], highlight[:3], strict=True)
+    return _by_luma(frame, [dark + (light - dark) * ALL_LEVELS / TOP for dark, light in ends])
+
+
+def _by_luma(frame: Frame, tables: Sequence[Floats]) -> Frame:
+    """The frame in the colours that the tables of red, green and blue have for its luma; alpha is kept unchanged."""
+
+    def printed(colours: Frame) -> Frame:
+        luma = colours.convert("L")
+        # As the palette of an indexed picture: 0.45 of the time of three tables and a merge.
+        luma.putpalette([level for colour in zip(*map(rounded, tables), strict=True) for level in colour])
+        return luma.convert("RGB")
+
+    return beside_alpha(frame, printed)
+
+
+@operation()
+def sepia(
+    frame: Frame,
+    *,
+    amount: Annotated[Unit, Field(description="0 keeps, 1 is all brown.")] = 1,
+) -> Frame:
+    """Give the browns of an old photograph, as CSS does.
+
+    Source: W3C Filter Effects Module Level 1, sepia.
+    """
+    return _recoloured(frame, _mixed(IDENTITY, SEPIA, amount))
+
+
+@operation()
+def matrix(
+    frame: Frame,
+    *,
+    values: Annotated[
+        MatrixParameter, Field(description="What red, green and blue give to red, then to green, to blue.")
+    ],
+) -> Frame:
+    """Mix the channels through a matrix: `out = matrix × (red, green, blue)`; sharp's recomb."""
+    return _recoloured(frame, np.reshape(values.values, (3, 3)))
+
+
+def _mixed(start: Matrix, end: Matrix, amount: float) -> Matrix:
+    """The matrix that is `start` at 0 and `end` at 1."""
+    # In this form both ends are exact.
+    return (1 - amount) * start + amount * end
+
+
+def _recoloured(frame: Frame, matrix: Matrix, offset: NDArray[np.float64] | None = None) -> Frame:
+    """`matrix × pixel + offset`, rounded and clipped; grey becomes RGB, alpha is kept unchanged."""
+    rows = np.column_stack([matrix, np.zeros(3) if offset is None else offset])
+    # Twice as fast as cv2.transform, which is faster itself but needs two copies: 1.7 ms a megapixel.
+    return beside_alpha(frame, lambda colours: _as_rgb(colours).convert("RGB", tuple(rows.ravel())))
+
+
+def _as_rgb(colours: Frame) -> Frame:
+    # Converted to its own mode a frame is copied.
+    return colours if colours.mode == "RGB" else colours.convert("RGB")

@@ -1,0 +1,128 @@
+"""Operations that look at how often each luma occurs before they change it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from imgsrv.imaging.model.picture import Frame, Source
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.levels import LEVELS, TOP, through_table, visible_histogram
+from imgsrv.imaging.pixels.strips import Pixels, beside_alpha, through_array, through_rows, through_strips, weighted
+from imgsrv.imaging.pixels.visible_colours import visible_luma
+
+Counts = list[int]
+"""How many pixels that can be seen have each luma."""
+
+
+def _counts(frames: Sequence[Frame]) -> Counts:
+    return [sum(counts) for counts in zip(*map(visible_histogram, frames), strict=True)]
+
+
+def _survey_equalize(frames: Sequence[Frame], _source: Source, _arguments: Any) -> list[float]:
+    """The table of levels for all frames."""
+    counts = _counts(frames)
+    up_to = list(itertools.accumulate(counts))
+    darkest = next((count for count in counts if count), 0)
+    rest = up_to[-1] - darkest
+    # A picture of one luma, or one of which nothing can be seen, is kept.
+    return [TOP * max(0, below - darkest) / rest for below in up_to] if rest else list(LEVELS)
+
+
+@operation(survey=_survey_equalize)
+def equalize(frame: Frame, table: Sequence[float]) -> Frame:
+    """Spread the luma so that every part of the range is used by as many pixels.
+
+    `luma after = 255 × (pixels up to luma − pixels of the darkest) / (all pixels − pixels of the darkest)`, the same
+    for all frames, and `out = in + luma after − luma` for each channel, which keeps Cb and Cr.  Only pixels that can be
+    seen count; alpha is kept unchanged.
+    Source: Gonzalez & Woods, Digital Image Processing (2018), 3.3.
+    """
+
+    def equalized(strip: Frame) -> Frame:
+        luma = strip.convert("L")
+        return _with_luma(strip, np.asarray(luma), np.asarray(through_table(luma, table)))
+
+    return through_strips(frame, equalized)
+
+
+@operation()
+def clahe(
+    frame: Frame,
+    *,
+    clip: Annotated[
+        float, Field(ge=1, le=100, description="Steepest that a part may become; 1 changes little, 40 is no limit.")
+    ] = 2,
+    tiles: Annotated[int, Field(ge=1, le=64, description="Parts along each side, each with a histogram.")] = 8,
+) -> Frame:
+    """Bring out local contrast: equalize the luma of each part of the picture by itself, within a limit.
+
+    Contrast-limited adaptive histogram equalization: what a part's histogram has above `clip` times its mean is
+    spread over all levels, and between the middles of parts their tables are mixed.  `out = in + (luma after −
+    luma before)` for each channel, which keeps Cb and Cr.  Every frame has its own parts; alpha is kept unchanged.
+    Source: Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994), 474-485.
+    """
+    across, down = min(tiles, frame.width), min(tiles, frame.height)
+    reach = max(-(-frame.width // across), -(-frame.height // down))
+    before = visible_luma(frame, reach)
+    # In place, for OpenCV takes a third array of that size where the parts are not all of one size.
+    after = np.require(weighted(before, "L"), requirements="W")
+    cv2.createCLAHE(clip, (across, down)).apply(after, after)
+
+    def changed(strip: Frame, rows: slice) -> Frame:
+        return _with_luma(strip, np.asarray(before.crop((0, rows.start, frame.width, rows.stop))), after[rows])
+
+    return through_rows(frame, changed)
+
+
+def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:
+    """The frame with what luma gains or loses added to each colour channel; alpha is kept unchanged."""
+    if frame.mode == "L":
+        return Image.fromarray(after)
+    # Each clips at 0 what the other one has.
+    more, less = (cv2.merge([cv2.subtract(*pair)] * 3) for pair in ((after, before), (before, after)))
+
+    def changed(colours: Pixels) -> Pixels:
+        return np.asarray(cv2.subtract(cv2.add(colours, more), less), np.uint8)
+
+    return beside_alpha(frame, lambda colours: through_array(colours, changed))
+
+
+def _survey_threshold(frames: Sequence[Frame], _source: Source, arguments: Any) -> int:
+    """The lowest luma that becomes white."""
+    return _otsu(_counts(frames)) if arguments.level is None else int(arguments.level)
+
+
+@operation(survey=_survey_threshold)
+def threshold(
+    frame: Frame,
+    lowest: int,
+    *,
+    level: Annotated[
+        int | None,
+        Field(ge=0, le=256, description="Lowest luma that becomes white; if not given, the best by Otsu's method."),
+    ] = None,
+) -> Frame:
+    """Leave black and white only: white where luma is at least `level`.
+
+    Otsu's level parts the pixels that can be seen, of all frames together, so that the two parts' means lie as far
+    from each other as they can: greatest `n₀ × n₁ × (mean₀ − mean₁)²`.  Alpha is kept unchanged.
+    Source: Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979), 62-66.
+    """
+    return beside_alpha(frame, lambda colours: colours.convert("L").point([TOP * (at >= lowest) for at in LEVELS]))
+
+
+def _otsu(counts: Counts) -> int:
+    """The lowest luma of the brighter part; 1 where there is one luma only."""
+    number = np.cumsum(counts, dtype=np.float64)
+    total = np.cumsum(np.multiply(counts, LEVELS), dtype=np.float64)
+    others = number[-1] - number
+    # n₀ × n₁ × (mean₀ − mean₁)², with the divisions by n₀ and n₁ taken out of the square.
+    apart = np.square(total * others - (total[-1] - total) * number) / np.maximum(number * others, 1)
+    return int(np.argmax(apart)) + 1

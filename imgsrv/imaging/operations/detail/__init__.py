@@ -1,0 +1,1 @@
+"""Operations that change sharpness and texture."""

@@ -1,0 +1,105 @@
+"""Operations that weigh the neighbours of each pixel with a square of numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from imgsrv.imaging.model.number_lists import KernelParameter
+from imgsrv.imaging.model.parameter_types import Factor
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.strips import Pixels, bands, through_array
+from imgsrv.imaging.pixels.visible_colours import through_visible
+
+MID_GREY = 128
+
+NO_SUM = 1e-6
+"""Weights that add up to less add up to nothing but for rounding."""
+
+# Sobel's weights over their sum on one side, so that a step of one level counts one.
+ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
+DOWN = ACROSS.T
+
+
+@operation()
+def convolve(
+    frame: Frame,
+    *,
+    kernel: Annotated[KernelParameter, Field(description="Weights, row by row from the top.")],
+    scale: Annotated[
+        float | None,
+        Field(ge=0.001, le=100_000, description="What the sum is divided by; if not given, by that of the weights."),
+    ] = None,
+    offset: Annotated[float, Field(ge=-255, le=255, description="Levels added at the end.")] = 0,
+) -> Frame:
+    """Weigh every pixel's neighbours with a kernel of your own: `out = Σ weight × in / scale + offset`.
+
+    The kernel is laid on the picture as it is written, not turned; its middle lies on the pixel.  Without `scale`
+    weights that add up to 0 are divided by 1.  Edges are continued, alpha is kept unchanged, and hidden colours
+    are replaced by what is seen around them.
+    """
+    side = math.isqrt(len(kernel.values))
+    weights = np.reshape(kernel.values, (side, side))
+    total = float(weights.sum())
+    scaled = weights / (scale or (total if abs(total) > NO_SUM else 1))
+    return through_visible(frame, side // 2, lambda colours: _weighed(colours, scaled, offset))
+
+
+@operation()
+def emboss(
+    frame: Frame,
+    *,
+    angle: Annotated[
+        float, Field(ge=-360, le=360, description="Where the light comes from, clockwise: 0 from the top.")
+    ] = -45,
+    amount: Annotated[Factor, Field(description="Height of the relief; a step of one level counts so many.")] = 2,
+) -> Frame:
+    """Show the luma as a relief in grey, bright parts high, with light from one side.
+
+    `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` with Sobel's slopes over 4: Gx to the right, Gy
+    downwards.  Alpha is kept unchanged, and where it begins is no slope.
+    """
+    along_y, along_x = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
+    slope = amount * (along_x * ACROSS + along_y * DOWN)
+    return through_visible(frame, 1, lambda colours: _weighed(colours.convert("L"), slope, MID_GREY))
+
+
+@operation()
+def edges(
+    frame: Frame,
+    *,
+    amount: Annotated[Factor, Field(description="Brightness of the lines; a step of one level counts so many.")] = 2,
+) -> Frame:
+    """Show how steep the luma is, white on black: `out = amount × √(Gx² + Gy²)` with Sobel's slopes over 4.
+
+    The result is grey; alpha is kept unchanged, and where it begins is no edge.
+    Source: Gonzalez & Woods, Digital Image Processing (2018), 10.2.
+    """
+
+    def steepness(pixels: Pixels) -> Pixels:
+        across, down = (
+            cv2.Sobel(pixels, cv2.CV_16S, *order, scale=1, borderType=cv2.BORDER_REPLICATE)
+            for order in ((1, 0), (0, 1))
+        )
+        result = np.empty_like(pixels)
+        for rows in bands(*pixels.shape):
+            steep = cv2.magnitude(across[rows].astype(np.float32), down[rows].astype(np.float32))
+            result[rows] = cv2.convertScaleAbs(steep, alpha=amount / 4)
+        return result
+
+    return through_visible(frame, 1, lambda colours: through_array(colours.convert("L"), steepness))
+
+
+def _weighed(frame: Frame, weights: NDArray[np.float64], offset: float) -> Frame:
+    """The sum of each pixel's neighbours so weighted and the offset, clipped."""
+
+    def weighed(pixels: Pixels) -> Pixels:
+        return np.asarray(cv2.filter2D(pixels, -1, weights, delta=offset, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    return through_array(frame, weighed)

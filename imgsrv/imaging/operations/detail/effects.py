@@ -1,0 +1,123 @@
+"""Operations that lay a pattern of their own over a picture: blocks, a darker rim, grain."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.parameter_types import Colour, OpaqueColourParameter, Unit
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.strips import (
+    Pixels,
+    bands,
+    beside_alpha,
+    through_array,
+    through_rows,
+    through_strips,
+    with_alpha_of,
+)
+
+BLACK = Colour(0, 0, 0)
+
+
+@operation()
+def pixelate(
+    frame: Frame,
+    *,
+    size: Annotated[int, Field(ge=2, le=1000, description="Side of a block in pixels.", examples=[12])],
+) -> Frame:
+    """Show the picture in square blocks, each the mean of its pixels.
+
+    Blocks begin at the top left; the last ones are cut by the edges and the mean of what is left.  Alpha is
+    premultiplied.
+    """
+    # Pillow's reduce() premultiplies, and takes cut blocks for what they are.
+    small = frame.reduce(size)
+    return small.resize(frame.size, Image.Resampling.NEAREST, box=(0, 0, frame.width / size, frame.height / size))
+
+
+@operation()
+def vignette(
+    frame: Frame,
+    *,
+    strength: Annotated[Unit, Field(description="Share of the colour in the corners; 0 changes nothing.")] = 0.5,
+    radius: Annotated[
+        float, Field(ge=0, le=0.95, description="Where it begins, from 0 in the middle to 1 in the corners.")
+    ] = 0.4,
+    colour: Annotated[OpaqueColourParameter, Field(description="What the picture fades to.")] = BLACK,
+) -> Frame:
+    """Let the picture fade to a colour towards its corners.
+
+    `out = in + (colour − in) × strength × (3t² − 2t³)` with `t = (d − radius) / (1 − radius)`, at least 0, and d the
+    distance from the middle as a share of that of the corner in an ellipse of the picture's shape.  Alpha is kept.
+    """
+    if frame.mode == "L" and len({*colour[:3]}) > 1:
+        frame = frame.convert("RGB")
+    size = frame.size
+
+    def faded(strip: Frame, rows: slice) -> Frame:
+        result = strip.convert("RGB") if strip.mode == "RGBA" else strip.copy()
+        mask = Image.fromarray(_rim(size, rows, strength, radius))
+        result.paste(colour[0] if result.mode == "L" else colour[:3], (0, 0), mask)
+        return with_alpha_of(strip, result)
+
+    return through_rows(frame, faded)
+
+
+def _rim(size: Size, strip: slice, strength: float, radius: float) -> Pixels:
+    """The share of the colour at every pixel of some rows, 0 to 255."""
+    across, down = (
+        np.square((np.arange(side, dtype=np.float32) + np.float32(0.5 - side / 2)) * np.float32(math.sqrt(2) / side))
+        for side in size
+    )
+    down = down[strip]
+    mask = np.empty((len(down), len(across)), np.uint8)
+    for rows in bands(*mask.shape):
+        distance = np.sqrt(across[None, :] + down[rows, None])
+        share = np.maximum(0, (distance - np.float32(radius)) / np.float32(1 - radius))
+        mask[rows] = np.rint(share * share * (3 - 2 * share) * np.float32(255 * strength))
+    return mask
+
+
+@operation()
+def noise(
+    frame: Frame,
+    *,
+    amount: Annotated[
+        float, Field(ge=0, le=128, description="Standard deviation in levels; 0 changes nothing.", examples=[12])
+    ] = 12,
+    kind: Annotated[
+        Literal["mono", "colour"], Field(description="The same for all channels, as film has it, or each its own.")
+    ] = "mono",
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Another one gives another pattern.")] = 0,
+) -> Frame:
+    """Add Gaussian noise: `out = in + amount × N(0, 1)`, the same for the same seed and size.
+
+    Every frame of an animation gets the same; alpha is kept unchanged.
+    """
+    if kind == "colour" and frame.mode == "L":
+        frame = frame.convert("RGB")
+
+    # Not for secrets, and twice as fast as numpy's default; the same on every machine.
+    random = np.random.Generator(np.random.SFC64(seed))
+
+    def grained(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        planes = 1 if pixels.ndim == 2 else 3  # noqa: PLR2004  axes of a grey picture
+        result = np.empty_like(pixels)
+        for rows in bands(height, width):
+            shape = (rows.stop - rows.start, width, planes if kind == "colour" else 1)
+            grain: cv2.typing.MatLike = random.standard_normal(shape, np.float32) * np.float32(amount)
+            if shape[2] < planes:
+                grain = cv2.merge([grain[..., 0]] * planes)
+            result[rows] = cv2.add(pixels[rows], grain.reshape(pixels[rows].shape), dtype=cv2.CV_8U)
+        return result
+
+    return through_strips(frame, lambda strip: beside_alpha(strip, lambda colours: through_array(colours, grained)))

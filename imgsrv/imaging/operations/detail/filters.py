@@ -1,0 +1,217 @@
+"""Operations that blur and sharpen."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.strips import (
+    STRIP_PIXELS,
+    Pixels,
+    assembled,
+    is_large,
+    premultiplied,
+    through_rows,
+    through_strips,
+    unweighted,
+    weighted,
+)
+
+SHRUNK_SIGMA = 4.0
+"""A Gaussian of so many times this width can be applied to a picture shrunk by as much."""
+
+HALF_SIGMA = 4.0
+"""A Gaussian at least this wide can be applied at half the size: 50 dB of itself for noise, 56 for photographs."""
+
+EXACT_HALF_SIGMA = 6.0
+"""The same where differences to the blur are made larger: 54 dB for noise and for hard edges."""
+
+Sigma = Annotated[float, Field(ge=0.3, le=100)]
+"""Standard deviation of a Gaussian in pixels; below 0.3 it changes nothing that 8 bits can show."""
+
+
+BoxRadius = Annotated[int, Field(ge=1, le=500)]
+
+
+def _sigma_or_radius(arguments: Any) -> None:
+    if (arguments.sigma is None) == (arguments.radius is None):
+        raise ValueError("give sigma for a Gaussian or radius for a box")
+
+
+@operation(check=_sigma_or_radius)
+def blur(
+    frame: Frame,
+    *,
+    sigma: Annotated[Sigma | None, Field(description="Standard deviation of the Gaussian, in pixels.")] = None,
+    radius: Annotated[
+        BoxRadius | None, Field(description="Instead: the mean of a square that reaches so many pixels each way.")
+    ] = None,
+) -> Frame:
+    """Blur with a Gaussian, or with a box; edges are continued, alpha is premultiplied."""
+    if sigma is not None:
+        return _soft(frame, sigma, HALF_SIGMA)
+    reach = radius or 0
+    side = 2 * reach + 1
+
+    def mean(pixels: Pixels) -> Pixels:
+        return np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    return through_strips(frame, lambda strip: premultiplied(strip, mean), reach)
+
+
+@operation()
+def motionblur(
+    frame: Frame,
+    *,
+    length: Annotated[int, Field(ge=2, le=200, description="How far everything moved, in pixels.", examples=[20])],
+    angle: Annotated[
+        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 along rows, 90 along columns.")
+    ] = 0,
+) -> Frame:
+    """Blur along a line, as if the camera had moved.
+
+    The mean of `length` points one pixel apart on a line through the pixel, each read with bilinear
+    interpolation.  Edges are continued, alpha is premultiplied.
+    """
+    kernel = _line(length, math.radians(angle))
+
+    def moved(pixels: Pixels) -> Pixels:
+        return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    # Large kernels are applied by Fourier transforms, which take half as long again in strips.
+    return premultiplied(frame, moved)
+
+
+def _line(length: int, angle: float) -> NDArray[np.float64]:
+    """The weights of a line's points, each shared out to four neighbours, in the least odd rectangle for them."""
+    along = np.arange(length) - (length - 1) / 2
+    # Without the rounding, a line along rows would reach 1e-15 into the next ones.
+    x, y = (np.round(along * part, 9) for part in (math.cos(angle), math.sin(angle)))
+    half_width, half_height = (int(np.ceil(np.abs(part).max())) for part in (x, y))
+    # One more row and column for neighbours of weight 0.
+    kernel = np.zeros((2 * half_height + 2, 2 * half_width + 2))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for right in (0, 1):
+        for below in (0, 1):
+            weight = (1 - np.abs(x - left - right)) * (1 - np.abs(y - top - below))
+            np.add.at(kernel, (top + half_height + below, left + half_width + right), weight / length)
+    return kernel[:-1, :-1]
+
+
+Amount = Annotated[float, Field(ge=0, le=10, description="1 doubles local contrast.")]
+
+
+@operation()
+def sharpen(
+    frame: Frame,
+    *,
+    amount: Amount = 1.0,
+    sigma: Annotated[Sigma, Field(description="Size of the details to bring out, in pixels.")] = 1.0,
+) -> Frame:
+    """Sharpen by adding back what a blur removes: `out = in + amount × (in − blur(in, sigma))`.
+
+    Alpha is kept unchanged; the blur is premultiplied, so that hidden colours do not come out.
+    """
+    return _sharpened(frame, amount, sigma, 0)
+
+
+@operation()
+def unsharp(
+    frame: Frame,
+    *,
+    amount: Amount = 1.0,
+    radius: Annotated[Sigma, Field(description="Standard deviation of the blur, in pixels.")] = 2.0,
+    threshold: Annotated[
+        int, Field(ge=0, le=255, description="Differences up to so many levels stay as they are.")
+    ] = 3,
+) -> Frame:
+    """Sharpen as `sharpen` does, but only where the blur changes more than `threshold` levels, so that noise stays.
+
+    The unsharp mask of Pillow and of image editors: `out = in + amount × (in − blur(in, radius))` where
+    `|in − blur| > threshold`, for each channel, else `in`.  Alpha is kept unchanged.
+    """
+    return _sharpened(frame, amount, radius, threshold)
+
+
+def _sharpened(frame: Frame, amount: float, sigma: float, threshold: int) -> Frame:
+    blurred = _soft(frame, sigma, EXACT_HALF_SIGMA)
+
+    def sharpened(strip: Frame, rows: slice) -> Frame:
+        pixels = np.asarray(strip)
+        soft = np.asarray(blurred if strip is frame else blurred.crop((0, rows.start, frame.width, rows.stop)))
+        result = np.asarray(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0), np.uint8)
+        if threshold:
+            _, is_small = cv2.threshold(cv2.absdiff(pixels, soft), threshold, 255, cv2.THRESH_BINARY_INV)
+            cv2.copyTo(pixels, is_small, result)
+        if frame.mode == "RGBA":
+            result[..., 3] = pixels[..., 3]
+        return Image.fromarray(result)
+
+    return through_rows(frame, sharpened, into=blurred)
+
+
+def _soft(frame: Frame, sigma: float, half_from: float) -> Frame:
+    """The frame blurred, from a width on at half its size or less."""
+    if sigma >= half_from:
+        return _soft_wide(frame, sigma)
+    # OpenCV's kernel reaches three times as far as the Gaussian is wide.
+    return through_strips(
+        frame, lambda strip: premultiplied(strip, lambda pixels: _blurred(pixels, sigma)), math.ceil(3 * sigma) + 1
+    )
+
+
+def _soft_wide(frame: Frame, sigma: float) -> Frame:
+    """The frame blurred at a smaller size, as precise at a cost that does not grow."""
+    factor = max(2, int(sigma / SHRUNK_SIGMA))
+    cells = _cells(frame, factor)
+    # Variances add up: what shrinking (a box) and enlarging (a triangle) blur is left out of the Gaussian.
+    small = _blurred(_shrunk(frame, factor, cells), math.sqrt(sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6) / factor)
+    size = small.shape[1] * factor, frame.height
+
+    def enlarged(rows: slice) -> Frame:
+        # A cell more above and below, between which and its neighbours is interpolated.
+        part = small[rows.start // factor : -(-rows.stop // factor) + 2]
+        large = cv2.resize(part, (size[0], len(part) * factor), interpolation=cv2.INTER_LINEAR)
+        inside = large[factor : factor + rows.stop - rows.start, factor : factor + frame.width]
+        return unweighted(np.ascontiguousarray(inside, np.uint8))
+
+    tops = range(0, frame.height, cells * factor)
+    return assembled(frame, [slice(top, min(top + cells * factor, frame.height)) for top in tops], enlarged)
+
+
+def _cells(frame: Frame, factor: int) -> int:
+    """How many rows of cells are worked on at once."""
+    return max(2, STRIP_PIXELS // (frame.width * factor)) if is_large(frame) else frame.height
+
+
+def _shrunk(frame: Frame, factor: int, cells: int) -> Pixels:
+    """The mean of each cell of factor × factor pixels, weighted by alpha.
+
+    With one cell of continued edge on each side, so that the edge of the small picture continues as this one's does.
+    """
+    width, height = frame.size
+    right = factor + -width % factor
+    down = 2 - -height // factor
+    parts = []
+    for first in range(0, down, cells):
+        top, bottom = (first - 1) * factor, (min(first + cells, down) - 1) * factor
+        start, stop = min(max(0, top), height - 1), max(1, min(height, bottom))
+        part = weighted(frame.crop((0, start, width, stop)), frame.mode)
+        over = max(0, min(-top, bottom - top - len(part)))
+        under = bottom - top - len(part) - over
+        padded = cv2.copyMakeBorder(part, over, under, factor, right, cv2.BORDER_REPLICATE)
+        size = padded.shape[1] // factor, padded.shape[0] // factor
+        parts.append(cv2.resize(padded, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(np.concatenate(parts), np.uint8)
+
+
+def _blurred(pixels: Pixels, sigma: float) -> Pixels:
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)

@@ -1,0 +1,148 @@
+"""Operations that cover parts of a picture: boxes made unreadable, a gradient laid over it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from imgsrv.errors import OperationDoesNotFit
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.detail.filters import blur
+from imgsrv.imaging.operations.overlay.watermark import composite
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.resample import resample
+from imgsrv.imaging.pixels.strips import Pixels, through_rows
+
+BLACK = Colour(0, 0, 0)
+DARK = Colour(0, 0, 0, 192)
+"""Dark enough for white letters on it."""
+
+MOST_BOXES = 100
+
+BOX_NUMBERS = 4
+
+CELLS = 6
+"""Along the shorter side of a pixelated box: too few to tell a face or a letter."""
+
+BLUR_SHARE = 0.25
+"""Standard deviation of the blur of a box, as a fraction of its shorter side."""
+
+ONE_BOX = "[0-9]{1,5};[0-9]{1,5};[1-9][0-9]{0,4};[1-9][0-9]{0,4}"
+
+PixelBox = tuple[int, int, int, int]
+"""Left, top, width and height in pixels."""
+
+
+def _parse_boxes(text: Any) -> tuple[PixelBox, ...]:
+    if not isinstance(text, str):
+        return text  # type: ignore[no-any-return]  # parsed already
+    allowed = f"left;top;width;height in whole pixels, for at most {MOST_BOXES} boxes one after another"
+    try:
+        numbers = [int(word) for word in text.split(";")]
+    except ValueError as error:
+        raise ValueError(allowed) from error
+    boxes = tuple(zip(*[iter(numbers)] * BOX_NUMBERS, strict=False))
+    is_whole = len(numbers) == BOX_NUMBERS * len(boxes) and 1 <= len(boxes) <= MOST_BOXES
+    if not is_whole or min(numbers) < 0 or any(min(box[2:]) < 1 for box in boxes):
+        raise ValueError(allowed)
+    return boxes
+
+
+def _print_boxes(boxes: tuple[PixelBox, ...]) -> str:
+    return ";".join(str(number) for box in boxes for number in box)
+
+
+Boxes = Annotated[
+    tuple[PixelBox, ...],
+    BeforeValidator(_parse_boxes),
+    PlainSerializer(_print_boxes, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "boxes",
+            "pattern": f"^{ONE_BOX}(;{ONE_BOX})*$",
+            "examples": ["10;20;100;50"],
+        }
+    ),
+]
+
+
+def _boxes_inside(before: Size, arguments: Any) -> Size:
+    for left, top, width, height in arguments.boxes:
+        if left + width > before[0] or top + height > before[1]:
+            reason = (
+                f"the box {width}×{height} at left={left}, top={top} does not lie inside the picture of "
+                f"{before[0]}×{before[1]}"
+            )
+            raise OperationDoesNotFit("redact", reason)
+    return before
+
+
+@operation(size=_boxes_inside)
+def redact(
+    frame: Frame,
+    *,
+    boxes: Annotated[
+        Boxes, Field(description="The parts, each as left;top;width;height in pixels, one after another with ;.")
+    ],
+    mode: Annotated[
+        Literal["fill", "blur", "pixelate"], Field(description="What is done; only `fill` surely leaves nothing.")
+    ] = "fill",
+    colour: Annotated[ColourParameter, Field(description="Colour of `fill`; its alpha is not used.")] = BLACK,
+) -> Frame:
+    """Make parts unreadable: filled with a colour, blurred beyond recognition, or pixelated."""
+    result = frame.convert("RGB") if frame.mode == "L" and mode == "fill" else frame.copy()
+    for left, top, width, height in boxes:
+        part = result.crop((left, top, left + width, top + height))
+        if mode == "fill":
+            part = Image.new(result.mode, part.size, (*colour[:3], 255)[: len(result.getbands())])
+        elif mode == "blur":
+            part = blur(part, sigma=min(100.0, max(2.0, min(width, height) * BLUR_SHARE)))
+        else:
+            cell = max(1.0, min(width, height) / CELLS)
+            small = resample(part, (math.ceil(width / cell), math.ceil(height / cell)), kernel="box")
+            part = resample(small, part.size, kernel="nearest")
+        result.paste(part, (left, top))
+    return result
+
+
+@operation()
+def gradient(
+    frame: Frame,
+    *,
+    start: Annotated[ColourParameter, Field(description="Colour where it begins.")] = TRANSPARENT,
+    end: Annotated[ColourParameter, Field(description="Colour where it ends.")] = DARK,
+    angle: Annotated[
+        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 from top to bottom, 90 from right to left.")
+    ] = 0.0,
+) -> Frame:
+    """Lay a linear gradient between two colours over the picture, premultiplied, from one edge to the other."""
+    width, height = frame.size
+    along_x, along_y = -math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * np.float32(along_x)
+    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) * np.float32(along_y)
+    reach = (width * abs(along_x) + height * abs(along_y)) / 2
+    ramp = _ramp(start, end)
+
+    def covered(strip: Frame, rows: slice) -> Frame:
+        # A table of steps instead of colours of every pixel: 8 bits cannot show more.
+        steps = np.rint((x[None, :] + y[rows, None]) * np.float32(127.5 / reach) + np.float32(127.5)).clip(0, 255)
+        return composite(strip, Image.fromarray(ramp[steps.astype(np.uint8)]))
+
+    return through_rows(frame, covered)
+
+
+def _ramp(start: Colour, end: Colour) -> Pixels:
+    """256 colours from one to the other, (256, 4), mixed with premultiplied alpha."""
+    share = np.linspace(0, 1, 256)[:, None]
+    first, last = np.array(start, np.float64), np.array(end, np.float64)
+    alpha = first[3] * (1 - share) + last[3] * share
+    weighted = first[:3] * first[3] * (1 - share) + last[:3] * last[3] * share
+    colours = weighted / np.maximum(alpha, 1e-9)
+    return np.asarray(np.rint(np.hstack([colours, alpha])).clip(0, 255), np.uint8)

@@ -1,0 +1,118 @@
+"""Text on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import AfterValidator, Field
+
+from imgsrv.errors import joined
+from imgsrv.imaging.model.parameter_types import Colour, ColourParameter, Gravity
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.operations.overlay.watermark import corner, laid
+from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
+
+LINE_SPACING = 0.2
+"""Space between two lines, as a fraction of the size."""
+
+BLACK = Colour(0, 0, 0)
+SHADE = Colour(0, 0, 0, 128)
+WHITE = Colour(255, 255, 255)
+
+
+def _known_font(name: str) -> str:
+    if name not in font_names():
+        raise ValueError(f"the font {name!r} is not there; there is {joined(font_names())}; see --font-dir")
+    return name
+
+
+FontName = Annotated[str, AfterValidator(_known_font), Field(json_schema_extra={"format": "font"})]
+
+
+@operation()
+def text(
+    frame: Frame,
+    *,
+    text: Annotated[
+        str,
+        Field(min_length=1, max_length=1000, examples=["Hello"], description="What is written; %0A begins a new line."),
+    ],
+    size: Annotated[int, Field(ge=4, le=1000, description="Height of the letters in pixels.")] = 32,
+    colour: Annotated[ColourParameter, Field(description="Colour of the letters.")] = WHITE,
+    font: Annotated[
+        FontName, Field(examples=[BUILT_IN], description="A font of --font-dir by its name without suffix.")
+    ] = BUILT_IN,
+    gravity: Annotated[Gravity, Field(description="Where the text sits.")] = "south",
+    margin: Annotated[
+        float, Field(ge=0, le=0.5, description="Distance to the edges as a fraction of the shorter side.")
+    ] = 0.03,
+    wrap: Annotated[
+        float, Field(ge=0.05, le=1, description="Longest line as a fraction of the width; longer ones are broken.")
+    ] = 0.9,
+    align: Annotated[Literal["left", "center", "right"], Field(description="How lines stand to each other.")] = (
+        "center"
+    ),
+    outline: Annotated[int, Field(ge=0, le=50, description="Width of a line around the letters, in pixels.")] = 0,
+    outline_colour: Annotated[ColourParameter, Field(description="Colour of that line.")] = BLACK,
+    shadow: Annotated[int, Field(ge=0, le=50, description="How far a shadow falls to the right and down.")] = 0,
+    shadow_colour: Annotated[ColourParameter, Field(description="Colour of the shadow.")] = SHADE,
+) -> Frame:
+    """Write text over the picture.
+
+    Scripts that join letters or run from right to left are shaped by HarfBuzz and FriBidi, through Raqm; the
+    font that comes along has Latin, Greek and Cyrillic letters.  What does not fit onto the picture is cut off.
+    """
+    face = load_font(font, size)
+    lines = "\n".join(_wrapped(text, face, frame.width * wrap))
+    spacing = size * LINE_SPACING
+    ruler = ImageDraw.Draw(Image.new("L", (1, 1)))
+    left, top, right, bottom = ruler.multiline_textbbox(
+        (0, 0), lines, face, spacing=spacing, align=align, stroke_width=outline
+    )
+    needed = min(frame.width, round(right - left) + shadow + 1), min(frame.height, round(bottom - top) + shadow + 1)
+    layer = Image.new("RGBA", needed)
+
+    def add(tint: Colour, offset: int, stroke: int) -> None:
+        mask = Image.new("L", needed)
+        ImageDraw.Draw(mask).multiline_text(
+            (offset - left, offset - top), lines, 255, face, spacing=spacing, align=align, stroke_width=stroke
+        )
+        painted = Image.new("RGBA", needed, tint[:3])
+        painted.putalpha(mask.point([round(level * tint.alpha / 255) for level in range(256)]))
+        layer.alpha_composite(painted)
+
+    if shadow:
+        add(shadow_colour, shadow, outline)
+    if outline:
+        add(outline_colour, 0, outline)
+    add(colour, 0, 0)
+    return laid(frame, layer, corner(frame.size, needed, round(margin * min(frame.size)), gravity))
+
+
+def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
+    """The lines of a text, broken between words, or inside a word where that alone is too long."""
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split(" "):
+            if line and face.getlength(f"{line} {word}") > width:
+                yield line
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+            while len(line) > 1 and face.getlength(line) > width:
+                fitting = _fitting(line, face, width)
+                yield line[:fitting]
+                line = line[fitting:]
+        yield line
+
+
+def _fitting(line: str, face: ImageFont.FreeTypeFont, width: float) -> int:
+    """How many letters of a line are at most so wide; at least one."""
+    low, high = 1, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if face.getlength(line[:middle]) <= width else (low, middle - 1)
+    return low

@@ -1,0 +1,1 @@
+"""From the text of a pipeline to what must be decoded and done."""

@@ -1,0 +1,162 @@
+"""A pipeline: parsed from one line of text, printed back to it, run on a picture.
+
+    resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale
+
+`parse_pipeline` and `str` are inverses on canonical text, which names only what differs from the defaults.
+A value that holds one of `/ , : = %` is percent-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, unquote
+
+from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.picture import Picture
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.operations.registry import Arguments, Operation
+from imgsrv.imaging.pipelines.validation import validate
+from imgsrv.wording import closest
+
+MAX_STEPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation with its validated arguments."""
+
+    operation: Operation
+    arguments: Arguments
+
+    def __str__(self) -> str:
+        given = self.arguments.model_dump(exclude_defaults=True)
+        values = ",".join(f"{name}={_print_value(value)}" for name, value in given.items())
+        return f"{self.operation.name}:{values}" if values else self.operation.name
+
+    @property
+    def part(self) -> str | None:
+        """The name of the further part of the upload that it works with."""
+        return self.operation.part_of(self.arguments)
+
+    @property
+    def may_be_reduced(self) -> bool:
+        """As first step it can work on a JPEG that was decoded at a smaller scale."""
+        return self.operation.is_reduction and not self.operation.needs_every_pixel(self.arguments)
+
+    def result_size(self, before: Size) -> Size:
+        """(width, height) after this step, or the most it can be.  Raises OperationDoesNotFit."""
+        return self.operation.result_size(before, self.arguments)
+
+    def read_part(self, parts: Mapping[str, Data], limits: Limits) -> Any:
+        """What the operation makes of its further part, once for all frames; None where it has none."""
+        if self.part is None or self.operation.read_part is None:
+            return None
+        if self.part not in parts:
+            raise MissingPart(self.operation.name, self.part)
+        return self.operation.read_part(parts[self.part], limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Steps in the order in which they run; none is allowed and only re-encodes."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self.steps))
+
+    @property
+    def keeps_depth(self) -> bool:
+        """Every step works on 16 bits as on 8."""
+        return all(step.operation.keeps_depth(step.arguments) for step in self.steps)
+
+    def check_parts(self, names: Collection[str]) -> None:
+        """Raise MissingPart where a step needs a further part of the upload, UnusedPart where none needs one."""
+        wanted = {part: step.operation.name for step in self.steps if (part := step.part) is not None}
+        for part, operation in wanted.items():
+            if part not in names:
+                raise MissingPart(operation, part)
+        if unused := set(names) - set(wanted):
+            raise UnusedPart(min(unused))
+
+    def run(self, picture: Picture, limits: Limits, parts: Mapping[str, Data]) -> Picture:
+        """The picture after every step, frame by frame.
+
+        parts: further parts of the upload.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
+        BadPicture's children for a part that is broken.
+        """
+        for step in self.steps:
+            size = step.result_size(picture.size)
+            limits.check_result(step.operation.name, size, len(picture.frames))
+            part = step.read_part(parts, limits)
+            frames = step.operation.apply(picture.frames, step.arguments, picture.source, part)
+            picture = replace(picture, frames=frames, source=None)
+        return picture
+
+
+def parse_pipeline(text: str) -> Pipeline:
+    """The pipeline that `text` spells.  Raises BadRequest's children and UnknownOperation."""
+    if not text:
+        return Pipeline()
+    parts = text.split("/")
+    if len(parts) > MAX_STEPS:
+        raise BadPipeline(_shortened(text), f"it has {len(parts)} steps and {MAX_STEPS} are allowed")
+    return Pipeline(tuple(_parse_step(part, text) for part in parts))
+
+
+def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
+    """The step `name` with parameters as text.  Raises UnknownOperation and BadRequest's children."""
+    operation = _operation(name)
+    given: dict[str, str] = {}
+    for key, value in values:
+        if key in given:
+            raise RepeatedParameter(name, key)
+        given[key] = value
+    return Step(operation, validate(operation.parameters, given, owner=name))
+
+
+def _operation(name: str) -> Operation:
+    if name not in OPERATIONS:
+        raise UnknownOperation(name, closest(name, OPERATIONS))
+    return OPERATIONS[name]
+
+
+def _parse_step(part: str, text: str) -> Step:
+    name, _, listed = part.partition(":")
+    if not name:
+        raise BadPipeline(_shortened(text), "there is an empty step between two slashes")
+    if name in Output.model_fields and name not in OPERATIONS:
+        raise MisplacedParameter("the pipeline", name, _beside_the_steps(name, listed))
+    own = _operation(name).parameters.model_fields
+    values = []
+    for item in listed.split(",") if listed else ():
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise BadPipeline(_shortened(text), f"{item!r} in step {name!r} is not written as parameter=value")
+        if key in Output.model_fields and key not in own:
+            raise MisplacedParameter(f"the step {name}", key, _beside_the_steps(key, value))
+        values.append((key, unquote(value)))
+    return make_step(name, values)
+
+
+def _beside_the_steps(parameter: str, value: str) -> str:
+    """Where a parameter of the output belongs: in a query, among the outputs of a batch, on the command line."""
+    given, flag = f"{parameter}={_shortened(value) or '…'}", parameter.replace("_", "-")
+    return f'behind the steps as &{given}, among `outputs` beside "ops", or for imgsrv convert as --{flag}'
+
+
+def _print_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    # A step is parted from its name at the first colon only; lists of numbers stay readable.
+    return quote(str(value), safe=":;")
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

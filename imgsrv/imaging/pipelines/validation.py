@@ -1,0 +1,54 @@
+"""Text parameters into a model, and pydantic's complaints into ours: the one place where that happens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from imgsrv.errors import (
+    BadRequest,
+    InvalidParameter,
+    MissingParameter,
+    UnknownParameter,
+    UnusableParameters,
+)
+from imgsrv.wording import closest, describe_allowed
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Model:
+    """The model made from text values.
+
+    owner: who takes the parameters, for the message.
+    Raises UnknownParameter, MissingParameter, InvalidParameter or UnusableParameters for the first fault found.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise _translated(error.errors(include_url=False)[0], model, values, owner) from error
+
+
+def _translated(fault: ErrorDetails, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
+    properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
+    if not fault["loc"]:
+        return UnusableParameters(owner, str(fault.get("ctx", {}).get("error", fault["msg"])))
+    parameter = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return UnknownParameter(owner, parameter, list(properties), closest(parameter, properties))
+    allowed = describe_allowed(properties[parameter])
+    if fault["type"] == "missing":
+        return MissingParameter(owner, parameter, allowed)
+    value = values[parameter]
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    return InvalidParameter(owner, parameter, str(value), allowed, closest(str(value), _choices(properties[parameter])))
+
+
+def _choices(schema: Mapping[str, Any]) -> list[str]:
+    found = [choice for option in schema.get("anyOf", [schema]) for choice in option.get("enum", [])]
+    return [choice for choice in found if isinstance(choice, str)]

@@ -1,0 +1,75 @@
+"""A picture on a larger canvas."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFilter
+
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.parameter_types import Colour
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.placement import Point, corner
+from imgsrv.imaging.pixels.resample import resample
+from imgsrv.imaging.pixels.strips import through_array
+
+Margins = tuple[int, int, int, int]
+"""Pixels on the left, at the top, on the right and at the bottom."""
+
+Filling = Literal["colour", "mirror", "copy", "blur"]
+
+_CONTINUED = {"mirror": cv2.BORDER_REFLECT, "copy": cv2.BORDER_REPLICATE}
+
+BLURRED_SIDE = 96
+"""Of the small copy of a picture that lies enlarged behind it: too few pixels to tell anything."""
+
+
+def mode_with(frame: Frame, colour: Colour) -> str:
+    """The mode that holds both the frame and the colour; a grey picture becomes RGB."""
+    return "RGB" if colour.is_opaque and frame.mode != "RGBA" else "RGBA"
+
+
+def on_canvas(frame: Frame, size: Size, point: Point, background: Colour) -> Frame:
+    """The frame on a canvas of one colour, with its alpha as it is."""
+    if frame.size == size:
+        return frame
+    mode = mode_with(frame, background)
+    canvas = Image.new(mode, size, background[: len(mode)])
+    canvas.paste(frame.convert(mode), corner(size, frame.size, point))
+    return canvas
+
+
+def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour) -> Frame:
+    """The frame with margins around it, filled with the colour or with what the picture gives."""
+    left, top, right, bottom = margins
+    size = frame.width + left + right, frame.height + top + bottom
+    if filling in _CONTINUED:
+        kind = _CONTINUED[filling]
+        return through_array(
+            frame, lambda pixels: np.asarray(cv2.copyMakeBorder(pixels, top, bottom, left, right, kind), np.uint8)
+        )
+    if filling == "blur":
+        canvas = _blurred(frame, size)
+        if frame.mode == "RGBA":
+            canvas.alpha_composite(frame, (left, top))
+        else:
+            canvas.paste(frame, (left, top))
+        return canvas
+    mode = mode_with(frame, background)
+    canvas = Image.new(mode, size, background[: len(mode)])
+    canvas.paste(frame if frame.mode == mode else frame.convert(mode), (left, top))
+    return canvas
+
+
+def _blurred(frame: Frame, size: Size) -> Frame:
+    """The middle of the frame that has the shape of `size`, enlarged to it and blurred."""
+    scale = min(frame.width / size[0], frame.height / size[1])
+    width, height = size[0] * scale, size[1] * scale
+    box = ((frame.width - width) / 2, (frame.height - height) / 2, width, height)
+    shrink = min(1.0, BLURRED_SIDE / max(size))
+    small = resample(frame, (max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))), box=box)
+    colours = small.convert("RGBa") if small.mode == "RGBA" else small
+    soft = colours.filter(ImageFilter.GaussianBlur(BLURRED_SIDE / 24))
+    return resample(soft.convert(frame.mode), size, kernel="bicubic")

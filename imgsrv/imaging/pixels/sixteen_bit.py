@@ -1,0 +1,113 @@
+"""Colours of 16 bits a channel, for which Pillow has no mode: read, moved about, resampled and written.
+
+OpenCV writes TIFFs, `imgsrv/imaging/codecs/png.py` writes PNGs.  Grey of 16 bits is an image of Pillow's, of
+mode I;16, but resampled here too.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from cykooz_resizer import ResizeOptions
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.resizer import resize_array
+
+DeepPixels = NDArray[np.uint16]
+"""(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""
+
+MODES = {3: "RGB;16", 4: "RGBA;16"}
+"""Names of ours, by their channels."""
+
+RAW_MODES = tuple(f"{mode}{order}" for mode in MODES.values() for order in "BLN")
+"""What Pillow calls such pixels in a file, of which it keeps the high bytes."""
+
+GREY = "I;16"
+
+_TURNS: dict[Image.Transpose, tuple[int, bool]] = {
+    Image.Transpose.FLIP_LEFT_RIGHT: (0, True),
+    Image.Transpose.ROTATE_90: (1, False),
+    Image.Transpose.ROTATE_180: (2, False),
+    Image.Transpose.FLIP_TOP_BOTTOM: (2, True),
+    Image.Transpose.ROTATE_270: (3, False),
+    Image.Transpose.TRANSPOSE: (1, True),
+    Image.Transpose.TRANSVERSE: (3, True),
+}
+"""Quarter turns to the left, and whether the picture is mirrored before them."""
+
+
+class DeepFrame(Image.Image):
+    """A frame of such colours: what steps with `keeps_depth` ask of a frame, and nothing else."""
+
+    def __init__(self, pixels: DeepPixels) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self._mode, self._size = MODES[pixels.shape[2]], pixels.shape[1::-1]
+
+    def load(self) -> None:
+        """Nothing: the pixels are there."""
+
+    def crop(self, box: Any = None) -> DeepFrame:
+        """The part between left, top, right and bottom."""
+        left, top, right, bottom = box
+        return DeepFrame(self.pixels[top:bottom, left:right])
+
+    def transpose(self, method: Image.Transpose) -> DeepFrame:
+        """The frame mirrored and turned."""
+        turns, is_mirrored = _TURNS[method]
+        return DeepFrame(np.rot90(self.pixels[:, ::-1] if is_mirrored else self.pixels, turns))
+
+    def shallow(self) -> Frame:
+        """The frame in the 8 high bits, as Pillow reads it."""
+        return Image.fromarray((self.pixels >> 8).astype(np.uint8))
+
+
+def read_deep(image: Image.Image) -> DeepFrame | None:
+    """The pixels of an opened PNG or TIFF of such colours; None where it has none.
+
+    Pillow keeps the high byte of each two.  Told that they lie the other way round it keeps the low one, so it reads
+    the file twice.
+    """
+    if not isinstance(image, PngImagePlugin.PngImageFile | TiffImagePlugin.TiffImageFile) or image.fp is None:
+        return None
+    if not all(_raw_mode(tile) in RAW_MODES for tile in image.tile) or image.tell() or "transparency" in image.info:
+        return None
+    image.fp.seek(0)
+    other = Image.open(io.BytesIO(image.fp.read()), formats=[str(image.format)])
+    other.tile = [tile._replace(args=_exchanged(tile)) for tile in other.tile]
+    high, low = np.asarray(image, np.uint16), np.asarray(other)
+    return DeepFrame(high << 8 | low)
+
+
+def _raw_mode(tile: ImageFile._Tile) -> str:
+    """How its pixels lie in the file."""
+    return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
+
+
+def _exchanged(tile: ImageFile._Tile) -> Any:
+    """The arguments of its decoder with the bytes of each two exchanged."""
+    raw_mode = _raw_mode(tile)
+    is_big = raw_mode[-1] == "B" or (raw_mode[-1] == "N" and sys.byteorder == "big")
+    exchanged = raw_mode[:-1] + ("L" if is_big else "B")
+    return (exchanged, *tile.args[1:]) if isinstance(tile.args, tuple) else exchanged
+
+
+def write_tiff(frame: DeepFrame, file: BinaryIO) -> None:
+    """Write the frame, packed by LZW, which OpenCV always can."""
+    code = cv2.COLOR_RGBA2BGRA if frame.mode == "RGBA;16" else cv2.COLOR_RGB2BGR
+    _done, data = cv2.imencode(".tiff", cv2.cvtColor(frame.pixels, code))
+    file.write(data.data)
+
+
+def resample_deep(frame: Frame, size: Size, options: ResizeOptions) -> Frame:
+    """The frame of 16 bits at another size; alpha is premultiplied for the while."""
+    pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)[..., np.newaxis]
+    after = resize_array(pixels, size, options)
+    return DeepFrame(after) if isinstance(frame, DeepFrame) else Image.fromarray(after[..., 0])

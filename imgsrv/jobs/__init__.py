@@ -1,0 +1,1 @@
+"""Jobs: what a front asks of an engine, and what the engine does."""

@@ -1,0 +1,120 @@
+"""Variants: the outputs that `POST /batch` makes of one picture, each a name, a pipeline and how it is encoded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from imgsrv.errors import BadOutputs, ImgsrvError
+from imgsrv.imaging.codecs.output import OWNER, Output
+from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
+from imgsrv.imaging.pipelines.validation import validate
+
+MOST_VARIANTS = 16
+"""Outputs of one batch."""
+
+LONGEST_OUTPUTS = 65_536
+"""Bytes of the JSON that names them."""
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""A name becomes that of a file wherever an archive is unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One output of a batch."""
+
+    name: str
+    pipeline: Pipeline
+    output: Output
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Inside it, an error is said to be that of the output `name`."""
+    try:
+        yield
+    except ImgsrvError as error:
+        error.of_output(name)
+        raise
+
+
+def variants_of_widths(text: str, given: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """An output for each width between commas, named by it.  given: output parameters of all.
+
+    Raises BadRequest's children.
+    """
+    output = validate(Output, given, owner=OWNER).check()
+    variants = []
+    for width in text.split(",", MOST_VARIANTS):
+        with naming(width[:64]):
+            step = make_step("resize", [("width", width)])
+        variants.append(Variant(width, Pipeline((step,)), output))
+    return _checked(variants)
+
+
+def parse_variants(text: bytes, given: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """The outputs that the JSON names.  given: output parameters of all, where one does not say otherwise.
+
+    Raises BadRequest's children and UnknownOperation.
+    """
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadOutputs(f"they are no JSON: {error}"[:200]) from error
+    if not isinstance(items, list):
+        raise BadOutputs("they are no list")
+    if len(items) > MOST_VARIANTS:
+        raise BadOutputs(f"there are {len(items)} and {MOST_VARIANTS} are allowed")
+    return _checked([_variant(item, number, given) for number, item in enumerate(items, 1)])
+
+
+def _variant(item: Any, number: int, given: Mapping[str, Any]) -> Variant:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+        raise BadOutputs(f"number {number} has no name")
+    name = item["name"]
+    _check_name(name)
+    texts = {key: _text(name, key, value) for key, value in item.items() if key != "name"}
+    with naming(name):
+        pipeline = parse_pipeline(texts.pop("ops", ""))
+        return Variant(name, pipeline, validate(Output, {**given, **texts}, owner=OWNER).check())
+
+
+def _text(name: str, key: str, value: Any) -> str:
+    """A value as a query would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise BadOutputs(f"{key[:64]!r} of {name!r} is neither text nor a number nor true or false")
+    return str(value)
+
+
+def _checked(variants: list[Variant]) -> tuple[Variant, ...]:
+    if not variants:
+        raise BadOutputs("there are none")
+    if len(variants) > MOST_VARIANTS:
+        raise BadOutputs(f"there are more than {MOST_VARIANTS}")
+    if len({variant.output.index for variant in variants}) > 1:
+        raise BadOutputs("they show different frames or pages, and the picture is decoded once; ask once for each")
+    if len({variant.output.icc for variant in variants}) > 1:
+        raise BadOutputs("they differ in icc, and the picture is decoded once; ask once for each")
+    taken: set[str] = set()
+    for variant in variants:
+        _check_name(variant.name)
+        # Some file systems take capitals for small letters.
+        if variant.name.lower() in taken:
+            raise BadOutputs(f"two are named {variant.name!r}, or nearly so")
+        taken.add(variant.name.lower())
+    return tuple(variants)
+
+
+def _check_name(name: str) -> None:
+    if not SAFE_NAME.fullmatch(name):
+        raise BadOutputs(
+            f"the name {name[:64]!r} is not of 1 to 64 letters, digits, dots, lines and underscores "
+            "that begin with a letter or a digit"
+        )

@@ -1,0 +1,164 @@
+"""An open loop: requests come when they come, whatever became of those before.
+
+No request waits for a connection: it takes an idle one or opens another.  Latency counts from the moment for which
+the request was planned, so that a load that comes late does not flatter the server.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from imgsrv.loadtest.conversation import EDGES, Answer, Conversation, Picture
+
+LOST_AFTER_S = 40.0
+"""Longer than the server's own deadline for a job, which it answers."""
+
+WATCH_S = 0.25
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request to come.  due_s: from the start of the load.  whole: `picture.whole`, made beforehand."""
+
+    due_s: float
+    picture: Picture
+    whole: bytes
+
+
+@dataclass
+class Outcome:
+    """What became of a request.  sent_s, done_s: from the start of the load.  connection: its number."""
+
+    plan: Plan
+    connection: int
+    sent_s: float
+    done_s: float
+    answer: Answer
+
+    @property
+    def latency_s(self) -> float:
+        """From the planned moment to the end of the answer."""
+        return self.done_s - self.plan.due_s
+
+
+Watch = Callable[[Sequence[Outcome]], None]
+"""Is shown all that has been answered so far, every WATCH_S."""
+
+
+@dataclass
+class Storm:
+    """What an open loop found, in the order of the plan.  cpu_share: of one core, spent by the load itself."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    connections: int = 0
+    cpu_share: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def pictures(self) -> list[Outcome]:
+        """Answered as they should be."""
+        return [outcome for outcome in self.outcomes if outcome.answer.is_picture]
+
+    @property
+    def refusals(self) -> list[Outcome]:
+        """Answered 503."""
+        return [outcome for outcome in self.outcomes if outcome.answer.is_refusal]
+
+    @property
+    def faults(self) -> list[str]:
+        """What was neither a right picture nor an orderly refusal."""
+        return [outcome.answer.fault for outcome in self.outcomes if outcome.answer.fault]
+
+
+def planned(arrivals: Sequence[float], choose: Callable[[], tuple[Picture, bytes]]) -> list[Plan]:
+    """Requests for the times of `arrivals`, in seconds from the start.  choose: gives each next one."""
+    return [Plan(due_s, *choose()) for due_s in arrivals]
+
+
+def open_loop(port: int, plans: Sequence[Plan], host: str = "127.0.0.1", watch: Watch | None = None) -> Storm:
+    """Send every request at its time and wait for all answers."""
+    generator = _Generator(port, host, watch)
+    try:
+        return generator.run(plans)
+    finally:
+        generator.close()
+
+
+class _Generator:
+    def __init__(self, port: int, host: str, watch: Watch | None) -> None:
+        self._address = port, host
+        self._watch = watch
+        self._watched_s = 0.0
+        self._poll = select.epoll()
+        self._opened = 0
+        self._idle: dict[int, tuple[Conversation, int]] = {}
+        self._busy: dict[int, tuple[Conversation, int, Plan, float]] = {}
+        self._found: list[Outcome] = []
+        self._zero = 0.0
+
+    def run(self, plans: Sequence[Plan]) -> Storm:
+        cpu, self._zero = time.process_time(), time.monotonic()
+        for plan in plans:
+            while (wait_s := plan.due_s - self._now()) > 0:
+                self._serve_until(wait_s)
+            self._begin(plan)
+        seconds, share = self._now(), (time.process_time() - cpu) / self._now()
+        while self._busy and self._now() < seconds + LOST_AFTER_S:
+            self._serve_until(1.0)
+        for _member, number, plan, sent_s in self._busy.values():
+            self._found.append(Outcome(plan, number, sent_s, self._now(), Answer(fault="lost")))
+        self._found.sort(key=lambda outcome: outcome.plan.due_s)
+        return Storm(self._found, self._opened, share, seconds)
+
+    def close(self) -> None:
+        self._poll.close()
+        for member in (*(idle[0] for idle in self._idle.values()), *(busy[0] for busy in self._busy.values())):
+            member.close()
+
+    def _now(self) -> float:
+        return time.monotonic() - self._zero
+
+    def _serve_until(self, wait_s: float) -> None:
+        """Carry on what has news, for at most so long."""
+        if self._watch is not None and self._now() - self._watched_s > WATCH_S:
+            self._watched_s = self._now()
+            self._watch(self._found)
+        # The poll itself would round the wait up to a millisecond.
+        if not select.select([self._poll], [], [], wait_s)[0]:
+            return
+        for descriptor, _event in self._poll.poll(0):
+            if descriptor in self._busy:
+                self._advance(descriptor)
+            else:
+                self._look_at_idle(descriptor)
+
+    def _advance(self, descriptor: int) -> None:
+        member, number, plan, sent_s = self._busy[descriptor]
+        answer = member.advance()
+        if answer is None:
+            return
+        del self._busy[descriptor]
+        self._found.append(Outcome(plan, number, sent_s, self._now(), answer))
+        if not member.is_over:
+            self._idle[descriptor] = member, number
+
+    def _look_at_idle(self, descriptor: int) -> None:
+        member, _number = self._idle[descriptor]
+        member.advance()
+        if member.is_over:
+            del self._idle[descriptor]
+
+    def _begin(self, plan: Plan) -> None:
+        # The last one that became idle comes first: as few connections as possible stay in use.
+        member, number = self._idle.popitem()[1] if self._idle else self._open()
+        self._busy[member.fileno()] = member, number, plan, self._now()
+        member.ask(plan.picture, plan.whole)
+
+    def _open(self) -> tuple[Conversation, int]:
+        member = Conversation(*self._address)
+        self._poll.register(member, EDGES)
+        self._opened += 1
+        return member, self._opened - 1

@@ -1,0 +1,1 @@
+"""Logs: written, rotated, read back."""

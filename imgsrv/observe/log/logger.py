@@ -1,0 +1,63 @@
+"""Logs: an event name and facts, one `write` for each record, on standard error or in a file.
+
+log = get_logger(); log.info("worker_exit", slot=3, pid=4711, status=9)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TextIO, cast
+
+import structlog
+
+from imgsrv.observe.log.sink import STANDARD_ERROR, LogFile, Sink
+from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
+
+Logger = structlog.typing.FilteringBoundLogger
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str = "") -> Sink:
+    """Set up the process's one logger; `auto` is text on a terminal and JSON lines elsewhere.
+
+    file: empty for standard error.  Returns where it writes.  Raises CannotWriteLog.
+    """
+    is_terminal = not file and os.isatty(STANDARD_ERROR)
+    is_text = style == "text" or (style == "auto" and is_terminal)
+    renderer: Any = (
+        HumanRenderer(
+            os.get_terminal_size(STANDARD_ERROR).columns or NO_WRAPPING if is_terminal else NO_WRAPPING,
+            has_colours=is_terminal,
+            is_dated=not is_terminal,
+        )
+        if is_text
+        else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    )
+    sink = LogFile(Path(file), _lost_record) if file else Sink(_lost_record)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
+        cache_logger_on_first_use=True,
+    )
+    return sink
+
+
+def get_logger() -> Logger:
+    """The logger; configured or not, it is the same one everywhere."""
+    return cast("Logger", structlog.get_logger())
+
+
+def _lost_record(count: int) -> str:
+    facts = {"count": count, "pid": os.getpid(), "event": "log_records_lost", "level": "warning"}
+    return json.dumps({**facts, "timestamp": datetime.now(UTC).isoformat()}) + "\n"

@@ -1,0 +1,185 @@
+"""What an operator can ask of a running instance: each command once, as a row.
+
+The command line, the control socket, the signals and the documents are all made from this table.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from imgsrv.errors import joined
+from imgsrv.observe.log.logger import get_logger
+from imgsrv.pool.control.control_socket import Caller
+from imgsrv.wording import closest
+
+
+class Operable(Protocol):
+    """What the commands need of the master."""
+
+    def identity(self) -> dict[str, Any]:
+        """Name, version, process and state."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Everything that can be watched."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """How it was started and with which settings."""
+        ...
+
+    def stop(self, caller: Caller, *, at_once: bool) -> None:
+        """Finish what is under way, or not even that, and end."""
+        ...
+
+    def reopen_logs(self, caller: Caller) -> None:
+        """Open the log file again."""
+        ...
+
+    def reload(self, caller: Caller) -> None:
+        """Take new code and configuration."""
+        ...
+
+    def restart(self, caller: Caller) -> None:
+        """End and begin anew."""
+        ...
+
+    def scale(self, caller: Caller, wish: str) -> None:
+        """Have more or fewer workers."""
+        ...
+
+    def kill_job(self, caller: Caller, which: str) -> None:
+        """End a job."""
+        ...
+
+
+AT_ONCE = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a command takes.  allowed: the only values, where not every text may be one."""
+
+    name: str
+    meaning: str
+    allowed: tuple[str, ...] = ()
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row.  run: does it, for a caller.
+
+    signals: those that ask the master's process for the same, each with the argument that it stands for.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[Operable, Caller, str], None]
+    argument: Argument | None = None
+    signals: tuple[tuple[signal.Signals, str], ...] = ()
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command(
+            "status",
+            "Show the workers, the queue, the totals and the latest events.",
+            lambda pool, caller, _: caller.done(pool.status()),
+        ),
+        Command(
+            "describe",
+            "Show how the instance was started: command line, versions, every setting and its source.",
+            lambda pool, caller, _: caller.done(pool.description()),
+        ),
+        Command(
+            "ping",
+            "Ask whether the instance lives, and in which state.",
+            lambda pool, caller, _: caller.done(pool.identity()),
+        ),
+        Command(
+            "reopen-logs",
+            "Open the log file again in every process, after it was moved.",
+            lambda pool, caller, _: pool.reopen_logs(caller),
+            signals=((signal.SIGUSR1, ""),),
+        ),
+        Command(
+            "reload",
+            "Take new code and configuration without losing a request; nothing changes if they do not work.",
+            lambda pool, caller, _: pool.reload(caller),
+            signals=((signal.SIGHUP, ""),),
+        ),
+        Command(
+            "restart",
+            "Finish every request that was begun, end, and begin anew; reload does it without a pause.",
+            lambda pool, caller, _: pool.restart(caller),
+        ),
+        Command(
+            "scale",
+            "Have so many workers, or so many more or fewer, without losing a connection.",
+            lambda pool, caller, argument: pool.scale(caller, argument),
+            Argument("N", "a number of workers, or +N or -N for more or fewer"),
+            signals=((signal.SIGTTIN, "+1"), (signal.SIGTTOU, "-1")),
+        ),
+        Command(
+            "kill-job",
+            "End a job; its client gets 500 `job_killed`, and its worker is replaced as one that hangs.",
+            lambda pool, caller, argument: pool.kill_job(caller, argument),
+            Argument("JOB", "the number of the slot that works on it, or the id of its request"),
+        ),
+        Command(
+            "stop",
+            "Finish every request that was begun, and end; with `now`, end all workers at once.",
+            lambda pool, caller, argument: pool.stop(caller, at_once=argument == AT_ONCE),
+            Argument("now", "end at once, whatever is under way", allowed=(AT_ONCE,), is_optional=True),
+            signals=((signal.SIGTERM, ""), (signal.SIGINT, "")),
+        ),
+    )
+}
+"""Every command, by its name."""
+
+SIGNALS: dict[int, tuple[Command, str]] = {
+    signum: (command, argument) for command in COMMANDS.values() for signum, argument in command.signals
+}
+"""What each signal to the master asks for."""
+
+
+def obey(pool: Operable, name: str, argument: str | None, caller: Caller) -> None:
+    """Do what a request asks for, or tell the caller what is wrong with it."""
+    command = COMMANDS.get(name)
+    if command is None:
+        near = closest(name, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"there are {joined(list(COMMANDS))}"
+        caller.failed(f"there is no command {name[:100]!r}; {hint}")
+    elif (fault := _fault(command, argument)) is not None:
+        caller.failed(fault)
+    else:
+        carry_out(command, pool, caller, argument or "")
+
+
+def carry_out(command: Command, pool: Operable, caller: Caller, argument: str) -> None:
+    """Do it, or tell the caller what has gone wrong."""
+    try:
+        command.run(pool, caller, argument)
+    # A fault of ours in what one operator asks for, such as a look at memory that a dying worker has written to, is
+    # that operator's to hear of: without its master every worker would go.
+    except Exception as error:  # noqa: BLE001
+        get_logger().exception("command_failed", command=command.name)
+        reason = f"{type(error).__name__}: {error}"
+        caller.failed(f"a fault of the server's own ({reason}); it serves on, and its log says more")
+
+
+def _fault(command: Command, given: str | None) -> str | None:
+    """What is wrong with an argument, if anything."""
+    wanted = command.argument
+    if wanted is None:
+        return f"{command.name} takes no argument, and got {given[:100]!r}" if given else None
+    if not given:
+        return None if wanted.is_optional else f"{command.name} needs {wanted.name}: {wanted.meaning}"
+    if wanted.allowed and given not in wanted.allowed:
+        return f"{command.name} takes {joined(wanted.allowed)}, and got {given[:100]!r}"
+    return None

@@ -1,0 +1,280 @@
+"""The control socket, served by the master's loop: a line of JSON in, lines of JSON out.
+
+    {"command": "scale", "argument": "+1"}
+    {"progress": {"slot": 2, "step": "ready"}}
+    {"ok": true, "result": {"size": 3}}            or   {"ok": false, "error": "why not"}
+
+Nothing here waits: what a client sends is read as it comes, what it does not read is kept up to a bound, and a client
+that does neither is dropped.  Of each client one request is answered in a turn of the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from socket import SO_PEERCRED, SOL_SOCKET, socket
+from typing import Any, Protocol
+
+from imgsrv.pool.control.instances import Claim
+from imgsrv.pool.reload.exec import received
+
+MOST_CLIENTS = 32
+
+LONGEST_REQUEST = 64 << 10
+
+MOST_UNREAD = 1 << 20
+"""Bytes of answers that a client may leave unread before it is dropped."""
+
+PATIENCE_S = 10.0
+"""How long a client may take to send the rest of a request, to read, or to ask for something at all."""
+
+CREDENTIALS = struct.Struct("3i")
+"""Of a peer: process, user, group."""
+
+
+class Caller(Protocol):
+    """Who asked for something, to be told what becomes of it; told once that it is done or has failed."""
+
+    @property
+    def name(self) -> str:
+        """For the log: the name of a signal, or that it was a command."""
+        ...
+
+    def progress(self, **facts: Any) -> None:
+        """A step on the way."""
+        ...
+
+    def done(self, result: Any = None) -> None:
+        """It is done."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """It will not be done."""
+        ...
+
+
+Obey = Callable[[str, str | None, Caller], None]
+"""Does a command with an argument for a caller; at once, or later."""
+
+
+class Client:
+    """One connection to the control socket, and the caller of the request on it."""
+
+    def __init__(self, connection: socket, watch: Callable[[Client, int], None], clock: Callable[[], float]) -> None:
+        self.connection, self._watch, self._clock = connection, watch, clock
+        self.name = "command"
+        self.is_waiting = self.is_over = False
+        self._got, self._unread = bytearray(), bytearray()
+        self._has_all = False
+        self._active_at = clock()
+
+    def progress(self, **facts: Any) -> None:
+        """Tell of a step."""
+        self._say({"progress": facts})
+
+    def done(self, result: Any = None) -> None:
+        """Answer the request."""
+        self._answer({"ok": True, "result": result})
+
+    def failed(self, reason: str) -> None:
+        """Answer that it will not be."""
+        self._answer({"ok": False, "error": reason})
+
+    def serve(self) -> None:
+        """Take what has come and give what is to go, as far as that is possible now."""
+        self._receive()
+        self._send()
+
+    def request(self) -> bytes | None:
+        """The next line, if it is all there and no other one is being answered."""
+        if self.is_waiting or self._unread:
+            return None
+        end = self._got.find(b"\n")
+        if end < 0:
+            if len(self._got) > LONGEST_REQUEST:
+                self.failed(f"a request may have {LONGEST_REQUEST} bytes")
+                self.is_over = True
+            return None
+        line = bytes(self._got[:end])
+        del self._got[: end + 1]
+        self._active_at = self._clock()
+        self.is_waiting = True
+        return line
+
+    def has_request(self) -> bool:
+        """There is a request to be answered in the next turn."""
+        return not self.is_waiting and not self._unread and b"\n" in self._got
+
+    def has_lost_patience(self, now: float) -> bool:
+        """It neither asks nor waits nor reads."""
+        return (not self.is_waiting or bool(self._unread)) and now - self._active_at > PATIENCE_S
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """The least of it is whom to do without first: who waits for nothing, and that for the longest time."""
+        return self.is_waiting, self._active_at
+
+    def _receive(self) -> None:
+        if len(self._got) > LONGEST_REQUEST:
+            return
+        try:
+            data = self.connection.recv(LONGEST_REQUEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.is_over = True
+            return
+        if not data:
+            # It may still wait for the answer to what it sent before.
+            self._has_all = True
+            self.is_over = self.is_over or not (self.is_waiting or self._unread or b"\n" in self._got)
+        self._got += data
+        self._look()
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        self.is_waiting = False
+        self._say(message)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if self.is_over:
+            return
+        self._unread += json.dumps(message, ensure_ascii=False, default=str).encode() + b"\n"
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            while self._unread:
+                sent = self.connection.send(self._unread)
+                del self._unread[:sent]
+                self._active_at = self._clock()
+        except BlockingIOError:
+            self.is_over = self.is_over or len(self._unread) > MOST_UNREAD
+        except OSError:
+            self.is_over = True
+        if self._has_all and not (self.is_waiting or self._unread or b"\n" in self._got):
+            self.is_over = True
+        self._look()
+
+    def _look(self) -> None:
+        """Have the loop wake for what can be done next."""
+        wants_more = not self._has_all and len(self._got) <= LONGEST_REQUEST
+        events = selectors.EVENT_READ if wants_more else 0
+        self._watch(self, events | (selectors.EVENT_WRITE if self._unread else 0))
+
+
+class Control:
+    """The control socket and its clients.  obey: what becomes of a request."""
+
+    def __init__(self, claim: Claim, clock: Callable[[], float] = time.monotonic) -> None:
+        self._claim, self._clock = claim, clock
+        self._clients: list[Client] = []
+        self._selector: selectors.BaseSelector
+        self._obey: Obey
+
+    @property
+    def name(self) -> str:
+        """The name of the instance."""
+        return self._claim.place.name
+
+    def open(self, selector: selectors.BaseSelector, obey: Obey) -> None:
+        """Begin to listen."""
+        self._selector, self._obey = selector, obey
+        selector.register(self._claim.listening, selectors.EVENT_READ, self._accept)
+
+    def handover(self, caller: Caller) -> dict[str, Any]:
+        """What the next image needs to go on listening, and to answer the caller."""
+        clients = [client.connection.fileno() for client in self._clients if client is caller and not client.is_over]
+        return {"listening": self._claim.listening.fileno(), "lock": self._claim.lock, "clients": clients}
+
+    def adopt(self, descriptors: Sequence[int]) -> Iterator[Client]:
+        """The clients of an earlier image, who wait for an answer."""
+        for descriptor in descriptors:
+            client = Client(socket(fileno=received(descriptor)), self._watch, self._clock)
+            client.connection.setblocking(False)
+            client.is_waiting = True
+            self._clients.append(client)
+            client.serve()
+            yield client
+
+    def turn(self) -> None:
+        """Answer one request of each client, and drop those that are over."""
+        now = self._clock()
+        for client in list(self._clients):
+            line = client.request()
+            if line is not None:
+                self._hear(client, line)
+            if client.is_over or client.has_lost_patience(now):
+                self._drop(client)
+
+    def has_work(self) -> bool:
+        """The next turn should not wait."""
+        return any(client.has_request() for client in self._clients)
+
+    def let_go(self) -> None:
+        """In a worker: close what is the master's."""
+        for client in self._clients:
+            client.connection.close()
+        self._claim.let_go()
+
+    def close(self) -> None:
+        """Stop listening; what clients have not read yet is theirs to read."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(self._claim.listening)
+        for client in list(self._clients):
+            self._drop(client)
+
+    def _accept(self) -> None:
+        try:
+            connection = self._claim.listening.accept()[0]
+        except OSError:
+            # It has gone already, or there is no descriptor for it: the next turn will tell.
+            return
+        if _user_of(connection) not in (0, os.geteuid()):
+            connection.close()
+            return
+        if len(self._clients) >= MOST_CLIENTS:
+            self._drop(min(self._clients, key=lambda client: client.order))
+        connection.setblocking(False)
+        client = Client(connection, self._watch, self._clock)
+        self._clients.append(client)
+        client.serve()
+
+    def _hear(self, client: Client, line: bytes) -> None:
+        try:
+            command, argument = _request(line)
+        # Whatever json makes of garbage: numbers without end, nesting without end, no text at all.
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            client.failed(f'a request is a line such as {{"command": "status"}}; this is none: {error}'[:500])
+            return
+        self._obey(command, argument, client)
+
+    def _watch(self, client: Client, events: int) -> None:
+        if client.connection.fileno() < 0:
+            return
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(client.connection)
+        if events:
+            self._selector.register(client.connection, events, client.serve)
+
+    def _drop(self, client: Client) -> None:
+        client.is_over = True
+        self._clients.remove(client)
+        self._watch(client, 0)
+        client.connection.close()
+
+
+def _request(line: bytes) -> tuple[str, str | None]:
+    request = json.loads(line)
+    command, argument = request["command"], request.get("argument")
+    if not isinstance(command, str) or not isinstance(argument, str | None):
+        raise TypeError("command and argument are texts")
+    return command, argument
+
+
+def _user_of(connection: socket) -> int:
+    return int(CREDENTIALS.unpack(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, CREDENTIALS.size))[1])

@@ -1,0 +1,118 @@
+"""What `status` tells of a pool, made from what the master knows and the scoreboard says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from imgsrv.errors import CODES
+from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, Board, WorkerState
+from imgsrv.pool.child import Child
+from imgsrv.pool.slot import Slot, State
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Where /proc/PID/stat has them, counted from the field behind the name."""
+
+TOTALS = ("requests", "jobs_done", "jobs_skipped", "bytes_in", "bytes_out")
+
+PERCENTILES = (50, 90, 99)
+
+
+def totals_of(board: Board) -> dict[str, Any]:
+    """Counts since the start, over all workers that there were."""
+    errors = {code: count for code in CODES if (count := board.total(f"error_{code}"))}
+    restarts = {reason: count for reason in REPLACED_FOR if (count := board.total(f"replaced_{reason}"))}
+    deaths = board.total("deaths")
+    return {
+        **{field: board.total(field) for field in TOTALS},
+        "errors": errors,
+        "restarts": restarts | ({"death": deaths} if deaths else {}),
+    }
+
+
+def latency_of(board: Board) -> dict[str, float | None]:
+    """Percentiles of the time from a request's head to its answer, in seconds; None before the first request."""
+    counts = [board.total(f"bucket_{index}") for index in range(len(BUCKETS_S) + 1)]
+    return {f"p{percent}": quantile(counts, percent / 100) for percent in PERCENTILES}
+
+
+def quantile(counts: Sequence[int], share: float) -> float | None:
+    """The latency that a share of the requests does not exceed: within its bucket as if they were spread evenly.
+
+    In the last bucket, which has no upper bound, its lower bound is all that is known.
+    """
+    rank, below = share * sum(counts), 0
+    if not rank:
+        return None
+    for count, lower, upper in zip(counts, (0.0, *BUCKETS_S), (*BUCKETS_S, BUCKETS_S[-1]), strict=True):
+        if count and below + count >= rank:
+            return round(lower + (upper - lower) * (rank - below) / count, 4)
+        below += count
+    return BUCKETS_S[-1]
+
+
+def workers_of(slots: Sequence[Slot], children: Iterable[Child], now: float) -> list[dict[str, Any]]:
+    """Every worker, those that are on their way out too, and every slot that has none."""
+    workers = [_worker(child, now) for child in children]
+    taken = {slot.pid for slot in slots}
+    empty = [_empty(slot, now) for slot in slots if slot.pid is None or slot.pid not in taken]
+    return sorted([*workers, *empty], key=lambda worker: (worker["slot"], worker["pid"] or 0))
+
+
+def _worker(child: Child, now: float) -> dict[str, Any]:
+    row = child.row
+    began_us, deadline_us = row["job_began_us"], row["job_deadline_us"]
+    job = {"age_s": _seconds(now - began_us * 1e-6), "deadline_in_s": _seconds(deadline_us * 1e-6 - now)}
+    state = WorkerState(row["state"]).name.lower()
+    return {
+        "slot": child.slot.index,
+        "pid": child.pid,
+        "generation": child.generation,
+        "state": "draining" if child.retired_at is not None else "starting" if state == "gone" else state,
+        "uptime_s": _seconds(now - child.forked_at),
+        "starts": child.slot.starts,
+        "cpu_s": cpu_s(child.pid),
+        "memory_bytes": child.memory(now),
+        "connections": row["connections"],
+        "requests": row["requests"] - child.requests_before,
+        "jobs_done": row["jobs_done"] - child.jobs_before,
+        "job": job if began_us else None,
+    }
+
+
+def _empty(slot: Slot, now: float) -> dict[str, Any]:
+    return {
+        "slot": slot.index,
+        "pid": None,
+        "generation": None,
+        "state": slot.state.value,
+        "uptime_s": 0.0,
+        "starts": slot.starts,
+        "cpu_s": 0.0,
+        "memory_bytes": 0,
+        "connections": 0,
+        "requests": 0,
+        "jobs_done": 0,
+        "job": None,
+        "reason": slot.reason,
+        "next_start_in_s": _seconds(max(0.0, slot.due - now)) if slot.state is State.BACKOFF else None,
+    }
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has used; 0 where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0.0
+    # The name before the bracket may hold anything.
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_PER_S
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

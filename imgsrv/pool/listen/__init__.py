@@ -1,0 +1,1 @@
+"""Listening sockets: bound by the master, accepted from by the workers."""

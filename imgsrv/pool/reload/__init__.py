@@ -1,0 +1,1 @@
+"""A reload: a trial, the master executed anew with its state, the workers replaced."""

@@ -1,0 +1,1 @@
+"""What the master does about its workers while they serve."""

@@ -1,0 +1,128 @@
+"""The coroner: what a worker was at when it died, told to the log and kept, by a process of its own.
+
+That takes as long as reading the input does, and the master waits for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
+from imgsrv.observe.log.logger import get_logger
+from imgsrv.observe.log.sink import STANDARD_ERROR
+from imgsrv.pool.child import Child
+from imgsrv.pool.signals import HANDLED, blocked_signals
+from imgsrv.pool.worker.crashbox import Remains
+
+MOST_CLERKS = 2
+"""Deaths that are looked into at the same time; of more there is only the exit."""
+
+CLERK_LIMIT_S = 60
+
+Place = tuple[str, int, int]
+
+
+def _nowhere(_body: int, _plan: bytes) -> Place:
+    raise ValueError("nobody says where the input lies")
+
+
+@dataclass
+class Coroner:
+    """Looks into deaths.
+
+    facts: what of a plan is for the log.  place: the input's format, and where it lies in its body: start and size;
+    raises ValueError or KeyError where the plan does not say.  log: the descriptor that a clerk writes the log to.
+    """
+
+    facts: Callable[[bytes], dict[str, Any]] = lambda plan: {"plan": plan.decode(errors="replace")}
+    place: Callable[[int, bytes], Place] = _nowhere
+    keeping: Keeping = field(default_factory=Keeping)
+    log: int = STANDARD_ERROR
+    _clerks: set[int] = field(init=False, default_factory=set)
+
+    def examine(self, child: Child, exit_code: int, reason: str) -> None:
+        """Look into the death of a worker that nobody wanted to end so, if there is anything to find."""
+        with closing(child.box):
+            remains = child.box.open()
+        facts = {"slot": child.slot.index, "pid": child.pid, "reason": reason, "was_hung": child.is_hung}
+        try:
+            if exit_code != 0 and (remains.body is not None or remains.stack):
+                self._employ(facts, remains)
+        finally:
+            if remains.body is not None:
+                os.close(remains.body)
+
+    def reaped(self, pid: int) -> None:
+        """A child is gone that is no worker."""
+        self._clerks.discard(pid)
+
+    def _employ(self, facts: dict[str, Any], remains: Remains) -> None:
+        """Let a clerk do it."""
+        if len(self._clerks) >= MOST_CLERKS:
+            get_logger().warning("crash_not_examined", **facts, because="others are being examined")
+            return
+        try:
+            with blocked_signals():
+                pid = os.fork()
+                if pid == 0:
+                    self._work_as_clerk(facts, remains)
+        except OSError as error:
+            get_logger().warning("crash_not_examined", **facts, because=error.strerror)
+            return
+        self._clerks.add(pid)
+
+    def _work_as_clerk(self, facts: dict[str, Any], remains: Remains) -> None:
+        """Drop what is the master's, write, and leave."""
+        try:
+            signal.set_wakeup_fd(-1)
+            for signum in HANDLED:
+                signal.signal(signum, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            signal.alarm(CLERK_LIMIT_S)
+            _close_all_but(self.log, remains.body)
+            self.tell(facts, remains)
+        finally:
+            os._exit(0)
+
+    def tell(self, facts: dict[str, Any], remains: Remains) -> None:
+        """Keep what is to be kept, and tell the log of it."""
+        told = {**facts, **self._job(remains), **({"stack": remains.stack} if remains.stack else {})}
+        try:
+            if (report := keep_report(self.keeping, told)) is not None:
+                told["report"] = str(report)
+        except OSError as error:
+            told["not_reported"] = error.strerror
+        get_logger().error("crash_report", **told)
+
+    def _job(self, remains: Remains) -> dict[str, Any]:
+        if remains.body is None:
+            return {}
+        facts = self.facts(remains.plan)
+        try:
+            found, start, size = self.place(remains.body, remains.plan)
+        except (ValueError, KeyError, TypeError):
+            return facts
+        source = Input(remains.body, start, size)
+        digest = source.digest()
+        facts = {**facts, "input_format": found, "sha256": digest}
+        try:
+            kept: Path | None = keep_input(self.keeping, source, digest)
+        except OSError as error:
+            return {**facts, "not_quarantined": error.strerror}
+        return facts if kept is None else {**facts, "quarantined": str(kept)}
+
+
+def _close_all_but(*kept: int | None) -> None:
+    """Or this process would hold the port, the workers' lines and the queue open."""
+    first = STANDARD_ERROR + 1
+    for descriptor in sorted(each for each in kept if each is not None and each > STANDARD_ERROR):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

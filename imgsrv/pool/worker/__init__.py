@@ -1,0 +1,1 @@
+"""One worker process: its front, its engine and what joins them."""

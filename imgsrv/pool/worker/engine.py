@@ -1,0 +1,178 @@
+"""The engine: the one thread of a worker that works on pictures, a job at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
+from imgsrv.observe.log.logger import Logger
+from imgsrv.observe.scoreboard import Row, now_us
+from imgsrv.pool.worker.crashbox import CrashBox
+from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
+from imgsrv.shortages import needing
+
+PAUSE_S = 0.1
+"""How long nothing is taken after a message that could not be read."""
+
+Perform = Callable[[int, bytes], tuple[bytes, Data]]
+"""Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
+
+
+def _text(plan: bytes, _message: bytes = b"") -> dict[str, Any]:
+    return {"plan": plan.decode(errors="replace")}
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the log is told of jobs.
+
+    facts: what of a plan, and of the engine's message where there is one, is for the log.  slow_s: from this time on
+    a job is an event; 0 for never.
+    """
+
+    facts: Callable[[bytes, bytes], dict[str, Any]] = _text
+    slow_s: float = 0.0
+
+
+class Engine(threading.Thread):
+    """Takes jobs from the exchange until it is stopped; the job at hand is always finished.
+
+    on_crash: called from the thread where it ends without having been stopped.  box: where the job at hand is noted.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        perform: Perform,
+        row: Row,
+        log: Logger,
+        on_crash: Callable[[], None],
+        telling: Telling | None = None,
+        box: CrashBox | None = None,
+    ) -> None:
+        super().__init__(name="engine", daemon=True)
+        self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
+        self._telling, self._box = telling or Telling(), box
+        self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
+        self._is_stopping = threading.Event()
+        self._at_work: Parcel | None = None
+        self._letting_go = threading.Lock()
+
+    def works_for_nobody(self) -> bool:
+        """It is busy with a job whose client has left or was told that it took too long."""
+        parcel = self._at_work
+        return parcel is not None and parcel.is_abandoned()
+
+    def kill_job(self, began_us: int) -> None:
+        """Tell the client of the job that began then that it was ended; what works on it cannot be interrupted."""
+        # Or its reply could be closed here, and another file have its number, before it is written to.
+        with self._letting_go:
+            if self._at_work is not None and self._row["job_began_us"] == began_us:
+                self._at_work.kill()
+
+    def stop(self) -> None:
+        """Take no further job."""
+        self._is_stopping.set()
+        os.eventfd_write(self._stop_signal, 1)
+
+    def run(self) -> None:
+        """The loop of the thread."""
+        try:
+            with self._exchange.watch(self._stop_signal) as poll:
+                self._take_jobs(poll)
+        # A thread ends in silence, and a worker without its engine would look alive and do nothing.
+        except BaseException:  # noqa: BLE001  SystemExit too
+            self._log.exception("engine_crashed")
+            self._on_crash()
+
+    def _take_jobs(self, poll: select.epoll) -> None:
+        while not self._is_stopping.is_set():
+            poll.poll()
+            # Even if it was told to stop meanwhile: of the job that woke it no other engine may have been told.
+            parcel = self._receive()
+            # Without going back to sleep in between: a queue that is not empty needs no wake-up.
+            while parcel is not None:
+                self._serve(parcel)
+                parcel = None if self._is_stopping.is_set() else self._receive()
+
+    def _receive(self) -> Parcel | None:
+        try:
+            return self._exchange.receive()
+        except UnreadableJob as error:
+            self._log.error("job_unreadable", reason=str(error))
+        except OSError as error:
+            self._log.error("queue_unreadable", reason=str(error))
+        # Others may have what it takes, and a fault that stays must not keep this thread busy.
+        self._is_stopping.wait(PAUSE_S)
+        return None
+
+    def _serve(self, parcel: Parcel) -> None:
+        late_s = time.monotonic() - parcel.deadline
+        if parcel.is_abandoned():
+            self._row.add("jobs_skipped")
+            parcel.close()
+        elif late_s > 0:
+            self._row.add("jobs_skipped")
+            self._answer(parcel, _wire(Overloaded("the picture waited in the queue past its deadline", 1)))
+        else:
+            self._work(parcel)
+
+    def _work(self, parcel: Parcel) -> None:
+        self._at_work = parcel
+        began = now_us()
+        self._row.set("job_deadline_us", round(parcel.deadline * 1e6))
+        self._row.set("job_began_us", began)
+        self._row.add("jobs_begun")
+        if self._box is not None:
+            self._box.put(parcel.body, parcel.plan_start, len(parcel.plan))
+        try:
+            message, result = self._performed(parcel)
+        except BaseException:
+            # The engine dies of it, but its process goes on and would keep the client waiting.
+            parcel.close()
+            raise
+        finally:
+            with self._letting_go:
+                self._at_work = None
+        self._row.set("job_began_us", 0)
+        if self._box is not None:
+            self._box.clear()
+        busy_us = now_us() - began
+        self._row.add("job_busy_us", busy_us)
+        self._row.add("jobs_done")
+        self._answer(parcel, message, result)
+        if 0 < self._telling.slow_s <= busy_us * 1e-6:
+            self._log.warning("slow_job", seconds=round(busy_us * 1e-6, 3), **self._telling.facts(parcel.plan, message))
+
+    def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
+        """Send the reply, or in its place what keeps it from being sent, and let go of the job."""
+        try:
+            with needing("the result"):
+                parcel.answer(message, result)
+        except (OSError, OutOfResources) as error:
+            self._log.exception("reply_not_sent", **self._telling.facts(parcel.plan, b""))
+            try:
+                parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()))
+            except OSError:
+                # The end of the reply is the only answer left.
+                parcel.close()
+
+    def _performed(self, parcel: Parcel) -> tuple[bytes, Data]:
+        try:
+            with needing("the picture"):
+                return self._perform(parcel.body, parcel.plan)
+        # A picture must not end the engine, whatever it makes a codec raise: its client gets a 5xx and the log all.
+        except Exception as error:  # noqa: BLE001
+            self._log.exception("job_failed", **self._telling.facts(parcel.plan, b""))
+            return _wire(error if isinstance(error, ImgsrvError) else InternalError()), b""
+
+
+def _wire(error: ImgsrvError) -> bytes:
+    return json.dumps({"error": error.to_wire()}).encode()

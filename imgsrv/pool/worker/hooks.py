@@ -1,0 +1,107 @@
+"""Hooks: functions of the operator's that each worker calls when it starts and when it goes.
+
+They run on the worker's main thread, before its loop begins and after it has ended, so they may block; each within
+a limit.  Their module is imported in the worker: what it does at its import, such as starting a thread, never
+happens in the master.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgsrv.errors import HookFailed
+from imgsrv.observe.log.logger import get_logger
+
+Hook = Callable[[int], object]
+
+
+class _TooLong(BaseException):
+    """Raised by the alarm; no Exception, which the hook's own code might catch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What to call, as `module:function`; empty for nothing.  limit_s: for each call."""
+
+    on_start: str = ""
+    on_stop: str = ""
+    limit_s: float = 10.0
+
+    def call_start(self, slot: int) -> None:
+        """Before the worker serves.  Raises HookFailed: the worker must not."""
+        self._call("on_worker_start", self.on_start, slot)
+
+    def call_stop(self, slot: int) -> None:
+        """When the worker has finished; what goes wrong is logged, because nothing is left to keep from happening."""
+        # The master's death, or an impatient operator, must not cut it short: the limit does.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            self._call("on_worker_stop", self.on_stop, slot)
+        except HookFailed as error:
+            get_logger().error("hook_failed", slot=slot, pid=os.getpid(), reason=str(error), exc_info=error.__cause__)
+
+    def faults(self) -> list[HookFailed]:
+        """Those that cannot be loaded, without calling any."""
+        found = []
+        for setting, hook in (("on_worker_start", self.on_start), ("on_worker_stop", self.on_stop)):
+            try:
+                with _failing_as(setting, hook):
+                    if hook:
+                        _load(hook)
+            except HookFailed as error:
+                found.append(error)
+        return found
+
+    def _call(self, setting: str, hook: str, slot: int) -> None:
+        if not hook:
+            return
+        with _failing_as(setting, hook):
+            try:
+                with _alarm(self.limit_s):
+                    _load(hook)(slot)
+            except _TooLong:
+                raise HookFailed(setting, hook, f"not done within {self.limit_s:g} s (--hook-timeout-s)") from None
+
+
+@contextlib.contextmanager
+def _failing_as(setting: str, hook: str) -> Iterator[None]:
+    try:
+        yield
+    except HookFailed:
+        raise
+    except (Exception, SystemExit) as error:
+        raise HookFailed(setting, hook, f"{type(error).__name__}: {error}") from error
+
+
+def _load(hook: str) -> Hook:
+    if (folder := str(Path.cwd())) not in sys.path:
+        # Last, so that no file there can stand in for a module that is installed.
+        sys.path.append(folder)
+    module, _colon, name = hook.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    if not callable(found):
+        raise TypeError(f"{name} is no function but {type(found).__name__}")
+    return found  # type: ignore[no-any-return]  # what it takes shows when it is called
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _TooLong in the block once it has run so long; also where it waits for the kernel."""
+
+    def ring(_signum: int, _frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,313 @@
+"""The worker: a front on the main thread, an engine beside it, from the fork to the one exit.
+
+It tells the master over its line when it is ready or why it cannot be, and reads end-of-file from it when the
+master is gone, however that died.  SIGTERM sends it away: with the whole server where the scoreboard says that this
+stops or where the master is gone, else alone, and then what waits in its accept queue is its successor's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import setproctitle
+import uvloop
+
+from imgsrv.errors import BadArgument, HookFailed, ImgsrvError
+from imgsrv.observe.log.logger import Logger, get_logger
+from imgsrv.observe.log.sink import Sink
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
+from imgsrv.pool.listen.tcp import Listening
+from imgsrv.pool.signals import HANDLED
+from imgsrv.pool.worker.crashbox import CrashBox
+from imgsrv.pool.worker.engine import Engine, Perform, Telling
+from imgsrv.pool.worker.exchange import Exchange
+from imgsrv.pool.worker.hooks import Hooks
+
+PR_SET_PDEATHSIG = 1
+
+READY = b"ready"
+
+KILL_JOB = struct.Struct("<Q")
+"""All that a master says on the line: end the job that began at this time, as the board has it."""
+
+DRAIN_POLL_S = 0.005
+"""For what has no event: an accept queue that is empty, a thread that has ended, a sibling's row."""
+
+MASTER_SPEAKS_S = 0.2
+"""After a signal, how long the master may take to say on the scoreboard that the server stops; till then all go on."""
+
+STUBBORN_S = 2.0
+"""A hook that was told that its time is over, and has not ended so much later, ends its worker."""
+
+EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
+
+
+class Front(Protocol):
+    """What a worker serves with; made outside, because the pool knows nothing of HTTP."""
+
+    async def start(self, listening: socket.socket) -> None:
+        """Accept connections from the socket."""
+        ...
+
+    def begin_drain(self) -> None:
+        """Tell every client that this was its last answer here."""
+        ...
+
+    def stop_accepting(self) -> None:
+        """Let go of the listening socket."""
+        ...
+
+    async def finished(self) -> None:
+        """Return when no client is left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the pool's workers do: handed in by whoever starts the pool.
+
+    make_front: called in each worker with the exchange, the board and the worker's own row.
+    self_test: raises where a worker could not do its work; the reason is shown to the operator.
+    hooks: what the operator wants done in each worker.
+    become: changes to the user that it is to run as.
+    sink: where everybody logs.  telling: what the log is told of jobs.
+    """
+
+    make_front: Callable[[Exchange, Board, Row], Front]
+    perform: Perform
+    self_test: Callable[[], None]
+    drain_s: float
+    shutdown_delay_s: float
+    title: str
+    hooks: Hooks = field(default_factory=Hooks)
+    become: Callable[[], None] = lambda: None
+    sink: Sink = field(default_factory=Sink)
+    telling: Telling = field(default_factory=Telling)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker inherits over the fork, and nothing else."""
+
+    slot: int
+    row: Row
+    listener: Listening
+    exchange: Exchange
+    board: Board
+    master_pid: int
+    box: CrashBox
+
+    def server_stops(self) -> bool:
+        """The whole server stops, or has lost its master."""
+        return bool(self.row["is_stopping"]) or os.getppid() != self.master_pid
+
+
+def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
+    """Live as a worker; returns the exit status.  line: to the master."""
+    try:
+        work.become()
+    except BadArgument as error:
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
+    # After it: the kernel forgets the wish when the user changes.
+    die_with_master(given.master_pid)
+    given.box.watch_signals()
+    setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
+    try:
+        with given.box.ending_after(work.hooks.limit_s + STUBBORN_S):
+            work.hooks.call_start(given.slot)
+    except HookFailed as error:
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
+    try:
+        status = uvloop.run(_live(work, given, line))
+    # The last resort of a fault of ours: nothing above this frame could tell anybody.
+    except Exception:  # noqa: BLE001
+        get_logger().exception("worker_crashed", slot=given.slot)
+        status = EXIT_CRASHED
+    with given.box.ending_after(work.hooks.limit_s + STUBBORN_S):
+        work.hooks.call_stop(given.slot)
+    return status
+
+
+async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
+    log = get_logger().bind(slot=given.slot, pid=os.getpid())
+    row = given.row
+    _reset(row)
+    work.sink.count_lost_with(partial(row.add, "log_records_lost"))
+    _reopen_on_signal(work.sink)
+    stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop), work.telling, given.box)
+    _listen_to_the_master(line, stop, is_orphan, engine.kill_job)
+    try:
+        work.self_test()
+        front = work.make_front(given.exchange, given.board, row)
+        await front.start(given.listener.for_slot(given.slot))
+    # Whatever keeps a worker from booting is the operator's to know, and only this worker's end.
+    except Exception as error:  # noqa: BLE001
+        return _cannot_boot(line, log, error)
+    engine.start()
+    row.set("state", WorkerState.READY)
+    _tell(line, READY)
+    await stop.wait()
+    row.set("state", WorkerState.DRAINING)
+    status = EXIT_CRASHED if has_crashed.is_set() else EXIT_OK
+    try:
+        async with asyncio.timeout(work.shutdown_delay_s + work.drain_s):
+            await _until_known(given, is_orphan)
+            if is_orphan.is_set() or given.server_stops():
+                await _leave_with_all(front, engine, given, work.shutdown_delay_s)
+            else:
+                await _leave_alone(front, engine, given)
+    except TimeoutError:
+        # Without clients of its own it only helped a sibling, which will say so itself.
+        status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
+    row.set("state", WorkerState.GONE)
+    row.set("connections", 0)
+    log.debug("worker_done", status=status)
+    return status
+
+
+def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
+    log.error("worker_boot_failed", exc_info=error)
+    reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
+    _tell(line, f"failed {reason}"[:4000].encode())
+    return EXIT_BOOT_FAILED
+
+
+async def _until_known(given: Surroundings, is_orphan: asyncio.Event) -> None:
+    """Wait until it is known who goes: a signal to the whole process group may be here before the master speaks."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MASTER_SPEAKS_S):
+            await _until(lambda: bool(given.row["is_retired"]) or given.server_stops() or is_orphan.is_set())
+
+
+async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, delay_s: float) -> None:
+    """Finish what is in flight: nobody who was accepted, or waits to be, is dropped.
+
+    The engine goes last, and helps while a sibling that drains has clients: it may work on the jobs of those.
+    """
+    front.begin_drain()
+    await asyncio.sleep(delay_s)
+    given.listener.refuse_new(given.slot)
+    await _until(lambda: not given.listener.has_waiting(given.slot))
+    front.stop_accepting()
+    given.listener.let_go()
+    await front.finished()
+    await _until(lambda: not any(_needs_help(row) for row in given.board.rows()))
+    await _stop_engine(engine)
+
+
+async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> None:
+    """Finish with the own clients; those who wait to be accepted, and the jobs of others, are for those who stay.
+
+    Where the slot goes too, nobody else would accept who waits.
+    """
+    if given.row["is_leaving"] and given.listener.has_queues:
+        await _until(lambda: not given.listener.has_waiting(given.slot))
+    front.stop_accepting()
+    given.listener.let_go()
+    front.begin_drain()
+    await front.finished()
+    await _stop_engine(engine)
+
+
+async def _stop_engine(engine: Engine) -> None:
+    engine.stop()
+    # Once told to stop it takes no further job, so one that works for nobody cannot come to work for somebody.
+    await _until(lambda: not engine.is_alive() or engine.works_for_nobody())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  there is no event to wait for
+        await asyncio.sleep(DRAIN_POLL_S)
+
+
+def _needs_help(row: Row) -> bool:
+    """Whether a sibling has clients and goes too; the master says so before it tells the first worker to go."""
+    return bool(row["is_stopping"] or row["state"] == WorkerState.DRAINING) and row["connections"] > 0
+
+
+def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
+    """A function that sets the events of this loop from another thread."""
+    loop = asyncio.get_running_loop()
+
+    def set_all() -> None:
+        for event in events:
+            loop.call_soon_threadsafe(event.set)
+
+    return set_all
+
+
+def _listen_to_the_master(
+    line: socket.socket, stop: asyncio.Event, is_orphan: asyncio.Event, kill_job: Callable[[int], None]
+) -> None:
+    """SIGTERM asks it to go, and so does a closed line: the master is dead.  Both may come, and several times.
+
+    A second signal to the master, which ends everything at once, arrives here as SIGKILL.
+    """
+    loop = asyncio.get_running_loop()
+
+    def read_line() -> None:
+        with contextlib.suppress(BlockingIOError):
+            if message := line.recv(KILL_JOB.size):
+                kill_job(*KILL_JOB.unpack(message))
+                return
+        loop.remove_reader(line)
+        is_orphan.set()
+        stop.set()
+
+    line.setblocking(False)
+    loop.add_reader(line, read_line)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches the whole process group; the master turns it into an orderly SIGTERM.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    # A terminal that closes sends it to the group too; the master does not end for it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def _reopen_on_signal(sink: Sink) -> None:
+    """SIGUSR1 from the master says that the log file was moved.
+
+    Not one of the loop's own handlers: those end with the loop, and then the signal would end the process.
+    """
+    loop = asyncio.get_running_loop()
+
+    def reopen() -> None:
+        if not sink.reopen():
+            get_logger().warning("log_not_reopened", reason=sink.fault, pid=os.getpid())
+
+    def wake(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(reopen)
+
+    signal.signal(signal.SIGUSR1, wake)
+
+
+def _tell(line: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        line.send(message)
+
+
+def _reset(row: Row) -> None:
+    """Clear what a predecessor in the slot left behind; its counters go on."""
+    row.set("pid", os.getpid())
+    row.set("state", WorkerState.STARTING)
+    row.set("connections", 0)
+    row.set("job_began_us", 0)
+
+
+def die_with_master(master_pid: int) -> None:
+    """Ask the kernel for a SIGTERM when the master dies, a second line behind the closed socket."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != master_pid:
+        os.kill(os.getpid(), signal.SIGTERM)

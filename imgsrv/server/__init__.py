@@ -1,0 +1,1 @@
+"""Composes settings, imaging, web and pool into a running server."""

@@ -1,0 +1,1 @@
+"""The HTTP protocol: connections, heads, bodies, proxy headers.  Knows no route."""

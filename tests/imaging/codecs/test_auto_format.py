@@ -1,0 +1,181 @@
+"""`format=auto`: what suits a photograph, a drawing, transparency and an animation, among what is offered."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from pictures import animation, corpus, encoded, opened, picture, sample
+from PIL import Image, ImageDraw
+
+from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, is_drawing
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Picture
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.process import process_into
+
+BROWSER: Offers = (("webp", 1.0), ("avif", 1.0), ("jpeg", 0.8), ("png", 0.8), ("gif", 0.8))
+AVIF_ONLY: Offers = (("avif", 1.0), ("jpeg", 0.8), ("png", 0.8), ("gif", 0.8))
+TOOL: Offers = (("jpeg", 1.0), ("png", 1.0), ("gif", 1.0))
+
+
+def chart() -> Image.Image:
+    image = Image.new("RGB", (300, 200), "white")
+    draw = ImageDraw.Draw(image)
+    for at in range(6):
+        draw.rectangle((20 + 45 * at, 180 - 25 * at, 50 + 45 * at, 180), fill=(40 * at, 90, 200))
+        draw.text((22 + 45 * at, 182), f"bar {at}", fill="black")
+    draw.line((10, 10, 290, 180), fill="red", width=3)
+    return image
+
+
+def photograph(mode: str = "RGB") -> Image.Image:
+    image = sample("chelsea.png").convert(mode)
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
+
+
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "photograph": lambda: encoded(photograph()),
+    "opaque-rgba": lambda: encoded(photograph().convert("RGBA")),
+    "cut-out": lambda: encoded(photograph("RGBA")),
+    "drawing": lambda: encoded(chart()),
+    "logo": lambda: encoded(picture("R.R./.R.R/YYYY", "RGBA").resize((80, 60), Image.Resampling.NEAREST)),
+    "animation": lambda: animation([photograph(), photograph().rotate(9)], "GIF", duration=50),
+}
+
+
+def answered(data: bytes, offers: Offers, pipeline: str = "", **given: object) -> bytes:
+    file = io.BytesIO()
+    output = Output.model_validate({"format": "auto", **given})
+    process_into(file, data, parse_pipeline(pipeline), output, Limits(), offers=offers)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("shown", "offers", "form"),
+    [
+        ("photograph", BROWSER, "WEBP"),
+        ("photograph", AVIF_ONLY, "AVIF"),
+        ("photograph", TOOL, "JPEG"),
+        ("photograph", (("webp", 0.5), ("jpeg", 1.0)), "JPEG"),
+        ("photograph", (), "PNG"),
+        ("opaque-rgba", TOOL, "JPEG"),
+        ("cut-out", BROWSER, "WEBP"),
+        ("cut-out", AVIF_ONLY, "AVIF"),
+        ("cut-out", TOOL, "PNG"),
+        ("cut-out", (("jpeg", 1.0),), "PNG"),
+        ("drawing", BROWSER, "WEBP"),
+        ("drawing", AVIF_ONLY, "PNG"),
+        ("drawing", TOOL, "PNG"),
+        ("logo", TOOL, "PNG"),
+        ("animation", BROWSER, "WEBP"),
+        ("animation", AVIF_ONLY, "AVIF"),
+        ("animation", TOOL, "GIF"),
+        ("animation", (("jpeg", 1.0),), "GIF"),
+    ],
+)
+def test_the_format_suits_picture_and_receiver(shown: str, offers: Offers, form: str) -> None:
+    got = opened(answered(PICTURES[shown](), offers))
+    assert got.format == form
+    assert getattr(got, "n_frames", 1) == (2 if shown == "animation" else 1)
+
+
+FAX = Image.new("1", (900, 700), 1)
+ImageDraw.Draw(FAX).text((40, 40), "a page of few words", fill=0, font_size=70)
+
+SMALL_PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "palette": (lambda: encoded(chart().quantize(32)), "PNG"),
+    "black-and-white": (lambda: encoded(FAX), "PNG"),
+    "fax": (lambda: encoded(FAX, "TIFF"), "PNG"),
+    "gif": (lambda: encoded(chart(), "GIF"), "PNG"),
+    "photograph-in-a-palette": (lambda: encoded(photograph().quantize(256)), "JPEG"),
+    "photograph-in-a-gif": (lambda: encoded(photograph(), "GIF"), "JPEG"),
+    "logo": (PICTURES["logo"], "PNG"),
+}
+
+
+@pytest.mark.parametrize("width", [40, 90, 170])
+@pytest.mark.parametrize("shown", SMALL_PICTURES)
+def test_a_small_copy_of_a_drawing_is_a_drawing(shown: str, width: int) -> None:
+    make, form = SMALL_PICTURES[shown]
+    small = opened(answered(make(), TOOL, f"resize:width={width}"))
+    assert small.format == form
+    assert small.width <= width
+
+
+def test_a_cut_out_photograph_is_a_photograph_however_much_of_it_is_transparent() -> None:
+    image = Image.new("RGBA", (900, 700))
+    image.paste(photograph().resize((300, 200)), (100, 200))
+    assert not came_as_drawing(Picture((image,), "png"))
+    assert opened(answered(encoded(image), TOOL, "resize:width=200")).getchannel("A").getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize("name", ["256_color_palette.png", "multipage-g3.tif", "1bit.png"])
+def test_small_copies_of_the_drawings_of_the_corpus_stay_lossless(name: str) -> None:
+    assert opened(answered(corpus(f"odd/{name}"), TOOL, "resize:width=170")).format == "PNG"
+
+
+@pytest.mark.parametrize("shown", ["drawing", "logo"])
+def test_a_drawing_keeps_every_pixel(shown: str) -> None:
+    data = PICTURES[shown]()
+    before, after = (np.asarray(opened(one).convert("RGBa")) for one in (data, answered(data, BROWSER)))
+    assert np.array_equal(before, after)
+
+
+def test_who_asks_for_a_quality_gets_it() -> None:
+    data = PICTURES["drawing"]()
+    small = answered(data, BROWSER, quality=30)
+    assert not np.array_equal(np.asarray(opened(small).convert("RGB")), np.asarray(chart()))
+
+
+def test_what_the_pipeline_makes_of_the_picture_is_what_counts() -> None:
+    assert opened(answered(PICTURES["photograph"](), TOOL, "round:radius=0.5")).format == "PNG"
+    moving = animation([photograph(), photograph().rotate(9)], "WEBP", duration=50)
+    assert opened(answered(moving, TOOL, frame=0)).format == "JPEG"
+    assert opened(answered(PICTURES["photograph"](), TOOL, "posterize:levels=2")).format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "chelsea.png", "coffee.jpg", "hubble_deep_field.jpg", "rocket.jpg"])
+@pytest.mark.parametrize("width", [100, 400, 1000])
+def test_photographs_of_the_samples_are_no_drawings(name: str, width: int) -> None:
+    image = sample(name)
+    resized = image.resize((width, max(1, round(image.height * width / image.width))))
+    assert not is_drawing(resized)
+    assert not is_drawing(resized.convert("L"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "blinds-1920x1200.jpg",
+        "photo-1mp.webp",
+        "storm-1920x1280.jpg",
+        "street-6mp.jpg",
+        "wings-2560x1600.jpg",
+        "wood-2560x1920.jpg",
+    ],
+)
+def test_photographs_of_the_corpus_are_no_drawings(name: str) -> None:
+    image = opened(corpus(f"photos/{name}")).convert("RGB")
+    for width in (300, image.width):
+        assert not is_drawing(image.resize((width, round(image.height * width / image.width))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["odd/flag-16bit.png", "odd/multipage-g3.tif", "photos/paper-alpha-2048x1536.png"],
+)
+def test_drawings_of_the_corpus_are_drawings(name: str) -> None:
+    image = opened(corpus(name)).convert("RGBA")
+    assert is_drawing(image)
+    assert is_drawing(image.resize((200, max(1, round(image.height * 200 / image.width)))))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (2, 2)])
+def test_the_least_of_pictures_are_something(size: tuple[int, int]) -> None:
+    assert is_drawing(Image.new("RGB", size)) in (True, False)

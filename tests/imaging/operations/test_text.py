@@ -1,0 +1,198 @@
+"""Text on pictures: where it stands, how lines break, which scripts are shaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import result
+from PIL import Image, features
+
+from imgsrv.errors import BadSetting, InvalidParameter
+from imgsrv.imaging.operations.overlay.text import _wrapped
+from imgsrv.imaging.pixels import fonts
+from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font, use_fonts
+
+BLACK = Image.new("RGB", (400, 200), "black")
+
+
+def written(arguments: str, below: Image.Image = BLACK) -> Image.Image:
+    return result(below, f"text:{arguments}")
+
+
+def ink(picture: Image.Image) -> tuple[int, int, int, int]:
+    """Where anything but black is."""
+    box = picture.convert("L").getbbox()
+    assert box is not None
+    return box
+
+
+@pytest.mark.parametrize(
+    ("gravity", "is_left", "is_top"),
+    [("northwest", True, True), ("northeast", False, True), ("southwest", True, False), ("southeast", False, False)],
+)
+def test_gravity_says_in_which_corner_it_stands(gravity: str, *, is_left: bool, is_top: bool) -> None:
+    left, top, right, bottom = ink(written(f"text=Hi,gravity={gravity},margin=0.05"))
+    assert (left < 20) == is_left
+    assert (right > 380) != is_left
+    assert (top < 20) == is_top
+    assert (bottom > 180) != is_top
+
+
+def test_the_size_is_that_of_the_letters() -> None:
+    _left, top, _right, bottom = ink(written("text=Hg,size=100,gravity=center"))
+    assert 75 <= bottom - top <= 100
+
+
+@pytest.mark.parametrize("letters", ["äöüßéÀŁž", "Ελληνικά", "Кириллица"])
+def test_the_font_that_comes_along_has_the_letters_of_europe(letters: str) -> None:
+    face = load_font(BUILT_IN, 40)
+    missing = face.getmask("\uffff").getbbox()
+    assert [letter for letter in letters if bytes(face.getmask(letter)) == bytes(face.getmask("\uffff"))] == [], missing
+
+
+def test_a_long_text_is_broken_between_words_and_a_long_word_inside() -> None:
+    face = load_font(BUILT_IN, 20)
+    text = "one two three four five six seven eight nine ten extraordinarilylongwordthatfitsnowhere end"
+    lines = list(_wrapped(text, face, 120))
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert max(map(face.getlength, lines)) <= 120
+    assert len(lines) > 4
+
+
+def test_a_line_feed_begins_a_new_line() -> None:
+    assert list(_wrapped("a\n\nb", load_font(BUILT_IN, 20), 100)) == ["a", "", "b"]
+
+
+@pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
+def test_a_script_from_right_to_left_is_turned() -> None:
+    # Without a Hebrew letter in the font, brackets tell: they are mirrored where the text runs from right to left.
+    face = load_font(BUILT_IN, 40)
+    assert bytes(face.getmask("(a", direction="rtl")) == bytes(face.getmask("a)", direction="ltr"))
+
+
+def test_an_outline_and_a_shadow_lie_under_the_letters() -> None:
+    white = Image.new("RGB", (400, 200), "white")
+    plain, outlined, shaded = (
+        np.asarray(written(f"text=Hi,size=80,colour=ff0000{more}", white)).astype(int)
+        for more in ("", ",outline=6", ",shadow=8")
+    )
+    is_red = (plain == (255, 0, 0)).all(axis=2)
+    assert is_red.sum() > 500
+    assert (outlined.sum(axis=2) == 0).sum() > 500
+    assert ((shaded == 127).all(axis=2) | (shaded == 128).all(axis=2)).sum() > 500
+
+
+def test_letters_on_a_transparent_picture_have_no_dark_fringe() -> None:
+    on_nothing = np.asarray(written("text=Hi,size=80,colour=white", Image.new("RGBA", (200, 100))))
+    assert on_nothing[on_nothing[..., 3] > 0][:, :3].min() == 255
+
+
+def test_a_text_larger_than_the_picture_is_cut_off() -> None:
+    assert written("text=WWW,size=1000", Image.new("RGB", (10, 10))).size == (10, 10)
+
+
+def test_thousand_letters_on_one_pixel_are_no_fault() -> None:
+    assert written(f"text={'W' * 1000}", Image.new("L", (1, 1))).size == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["\u0000", "\n", " ", "\ud800", "\u202e", "a\u0301" * 100])
+def test_odd_letters_are_no_fault(text: str) -> None:
+    assert written(f"text={quote(text, errors='replace')}").size == BLACK.size
+
+
+def test_a_font_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(InvalidParameter, match="font=Comic of text"):
+        written("text=Hi,font=Comic")
+
+
+# ---- shaping ----------------------------------------------------------------------------------------------
+
+SHAPED = pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
+
+
+@pytest.fixture
+def arabic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a font of this machine that has Arabic letters."""
+    found = [
+        path for root in ("/usr/share/fonts", "/usr/local/share/fonts") for path in Path(root).rglob("DejaVuSans.ttf")
+    ]
+    if not found:
+        pytest.skip("the font DejaVu Sans, which has Arabic letters, is not on this machine")
+    monkeypatch.setattr(fonts, "_FOLDERS", [])
+    (tmp_path / "Arabic.ttf").write_bytes(found[0].read_bytes())
+    use_fonts(tmp_path)
+    yield "Arabic"
+    fonts._files.cache_clear()
+
+
+def columns(text: str, font: str) -> NDArray[np.intp]:
+    """How many pixels of each column a text inks, from its first column to its last."""
+    left, _top, right, _bottom = ink(shown := written(f"text={quote(text)},font={font},size=80"))
+    return np.asarray(np.count_nonzero(np.asarray(shown.convert("L"))[:, left:right] > 100, axis=0))
+
+
+@SHAPED
+def test_arabic_letters_join(arabic: str) -> None:
+    beh, apart = "\u0628", "\u200c"  # a zero-width non-joiner keeps letters apart
+    assert (columns(beh * 3, arabic)[5:-5] > 0).all()
+    assert (columns(apart.join([beh] * 3), arabic) == 0).any()
+
+
+@SHAPED
+def test_arabic_runs_from_right_to_left(arabic: str) -> None:
+    # An alef is a tall stroke; written first it stands at the right, and written last at the left.
+    alef, beh = "\u0627", "\u0628"
+    first, last = columns(f"{alef}{beh}{beh}", arabic), columns(f"{beh}{beh}{alef}", arabic)
+    assert np.argmax(first) > len(first) * 0.8
+    assert np.argmax(last) < len(last) * 0.2
+
+
+def test_chinese_without_spaces_is_broken_into_lines_that_fit() -> None:
+    # Breaking asks a font for widths alone, so the boxes that stand for letters it lacks will do.
+    face = load_font(BUILT_IN, 20)
+    text = "敏捷的棕色狐狸跳过了懒狗" * 4
+    lines = list(_wrapped(text, face, 150))
+    assert "".join(lines) == text
+    assert len(lines) > 2
+    assert max(map(face.getlength, lines)) <= 150
+    left, _top, right, _bottom = ink(written(f"text={quote(text)},size=20,wrap=0.5"))
+    assert right - left <= 200
+
+
+# ---- a folder of fonts ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with one font; what is used in the test is forgotten after it."""
+    monkeypatch.setattr(fonts, "_FOLDERS", [])
+    source = load_font(f"{BUILT_IN.partition('-')[0]}-Black", 10).path
+    (tmp_path / "Mine.ttf").write_bytes(Path(str(source)).read_bytes())
+    fonts._files.cache_clear()
+    yield tmp_path
+    fonts._files.cache_clear()
+
+
+def test_a_font_of_the_folder_is_used_by_its_name(folder: Path) -> None:
+    use_fonts(folder)
+    assert "Mine" in font_names()
+    heavy, regular = (np.asarray(written(f"text=Hi,size=80,font={name}")).sum() for name in ("Mine", BUILT_IN))
+    assert heavy > regular
+
+
+@pytest.mark.parametrize("content", [None, b"no font"], ids=["an-empty-folder", "a-file-that-is-no-font"])
+def test_a_folder_without_a_font_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "broken.ttf").write_bytes(content)
+    with pytest.raises(BadSetting, match="no font"):
+        use_fonts(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="cannot be read"):
+        use_fonts(tmp_path / "none")

@@ -1,0 +1,176 @@
+"""Several outputs of one picture: as those of separate requests, decoded once."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import os
+import zipfile
+from typing import Any
+
+import pytest
+from pictures import animation, encoded, levels, opened, picture, psnr, run, sample
+from PIL import ExifTags, Image, ImageOps
+
+from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, Undecodable
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.jobs.archive import Multipart, Zip
+from imgsrv.jobs.batch import process_batch
+from imgsrv.jobs.job import Job, perform, read_answer
+from imgsrv.jobs.variants import parse_variants, variants_of_widths
+
+CHELSEA = encoded(sample("chelsea.png"))
+
+
+def unpacked(data: bytes, *items: dict[str, Any], limits: Limits | None = None) -> dict[str, bytes]:
+    """The outputs by the names of their files."""
+    archive = Zip()
+    process_batch(archive, data, parse_variants(json.dumps(items).encode(), {}), limits or Limits())
+    with zipfile.ZipFile(io.BytesIO(archive.finish())) as opened_archive:
+        return {name: opened_archive.read(name) for name in opened_archive.namelist()}
+
+
+def test_every_output_is_that_of_a_request_of_its_own() -> None:
+    wanted = {"a": ("resize:width=100", "webp"), "b": ("crop:width=50,height=40/flip", "png"), "c": ("", "thumbhash")}
+
+    found = unpacked(CHELSEA, *({"name": name, "ops": ops, "format": form} for name, (ops, form) in wanted.items()))
+
+    assert found == {
+        f"{name}.{suffix}": run(CHELSEA, ops, format=form)
+        for (name, (ops, form)), suffix in zip(wanted.items(), ("webp", "png", "txt"), strict=True)
+    }
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "blurhash", "lqip"])
+def test_every_format_stands_behind_another(form: str) -> None:
+    found = list(unpacked(CHELSEA, {"name": "a", "format": "bmp"}, {"name": "b", "format": form}).values())
+
+    assert found[1] == run(CHELSEA, format=form)
+
+
+def test_an_output_changes_nothing_for_the_next() -> None:
+    items = [{"name": f"n{at}", "ops": "redact:boxes=0;0;99;99" if at % 2 else "", "format": "png"} for at in range(4)]
+
+    found = list(unpacked(CHELSEA, *items).values())
+
+    assert found[0] == found[2] == run(CHELSEA, format="png")
+    assert found[1] == found[3] != found[0]
+
+
+def test_a_photo_is_decoded_at_the_scale_of_the_largest_output() -> None:
+    photo = encoded(sample("coffee.jpg").resize((2400, 1600)), "JPEG", quality=95)
+
+    found = unpacked(photo, *({"name": f"w{width}", "ops": f"resize:width={width}", "format": "png"}
+                              for width in (150, 600)))  # fmt: skip
+
+    assert found["w600.png"] == run(photo, "resize:width=600", format="png")
+    # The smaller one alone would have been decoded at 1/8.
+    alone = levels(opened(run(photo, "resize:width=150", format="png")))
+    assert psnr(levels(opened(found["w150.png"])), alone) > 45
+
+
+# Turned round, its halves begin at the other edge.
+@pytest.mark.parametrize(("orientation", "least"), [(1, 45), (3, 43), (6, 45)])
+def test_each_width_is_as_like_lanczos_as_that_of_a_request_of_its_own(orientation: int, least: float) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    # Of odd sides, so that blocks and halves are cut at the edges.
+    photo = encoded(sample("coffee.jpg").resize((2725, 2225)), "JPEG", quality=95, exif=exif)
+    upright = ImageOps.exif_transpose(opened(photo))
+
+    found = unpacked(photo, *({"name": str(width), "ops": f"resize:width={width}", "format": "png"}
+                              for width in (150, 320, 640, 1280)))  # fmt: skip
+
+    for name, file in found.items():
+        batch, alone = opened(file), opened(run(photo, f"resize:width={name[:-4]}", format="png"))
+        lanczos = levels(upright.resize(alone.size, Image.Resampling.LANCZOS))
+        assert psnr(levels(batch), levels(alone)) > least
+        assert psnr(levels(batch), lanczos) > psnr(levels(alone), lanczos) - 0.8
+
+
+def test_an_animation_moves_where_the_format_can() -> None:
+    moving = animation([picture("RG/BY"), picture("YY/YY")], "GIF", duration=40)
+
+    found = unpacked(moving, {"name": "still", "format": "jpeg"}, {"name": "moving", "format": "webp"})
+
+    assert getattr(opened(found["moving.webp"]), "n_frames", 1) == 2
+    assert found["still.jpg"] == run(moving, format="jpeg")
+
+
+def test_an_output_that_does_not_fit_is_named() -> None:
+    with pytest.raises(OperationDoesNotFit) as caught:
+        unpacked(CHELSEA, {"name": "good"}, {"name": "wide", "ops": "crop:width=9000,height=10"})
+
+    assert caught.value.output == "wide"
+
+
+def test_a_broken_picture_is_nobodys_fault() -> None:
+    with pytest.raises(Undecodable) as caught:
+        unpacked(CHELSEA[:-5000], {"name": "a"})
+
+    assert caught.value.output is None
+
+
+def test_all_outputs_together_stay_within_the_limit() -> None:
+    limits = Limits(max_pixels=sample("chelsea.png").width * sample("chelsea.png").height * 2)
+
+    unpacked(CHELSEA, {"name": "a"}, {"name": "b"}, limits=limits)
+    with pytest.raises(ResultTooLarge, match="all outputs together") as caught:
+        unpacked(CHELSEA, {"name": "a"}, {"name": "b"}, {"name": "c"}, limits=limits)
+
+    assert caught.value.output == "c"
+
+
+def test_a_mime_message_has_each_output_with_its_headers() -> None:
+    archive = Multipart()
+    process_batch(archive, CHELSEA, variants_of_widths("30,60", {"format": "webp"}), Limits())
+    head = f"Content-Type: {archive.media_type}\r\n\r\n".encode()
+
+    parts = list(email.message_from_bytes(head + archive.finish(), policy=email.policy.HTTP).iter_parts())
+
+    assert [part.get_filename() for part in parts] == ["30.webp", "60.webp"]
+    for part, width in zip(parts, (30, 60), strict=True):
+        data = part.get_payload(decode=True)
+        assert data == run(CHELSEA, f"resize:width={width}", format="webp")
+        assert (part["content-length"], part["image-width"]) == (str(len(data)), str(width))
+        assert part["content-type"] == "image/webp"
+
+
+def test_the_same_batch_gives_the_same_zip() -> None:
+    first, second = Zip(), Zip()
+    for archive in (first, second):
+        process_batch(archive, CHELSEA, variants_of_widths("30", {}), Limits())
+
+    assert bytes(first.finish()) == bytes(second.finish())
+
+
+def test_a_job_of_several_outputs_goes_through_an_engine() -> None:
+    variants = variants_of_widths("30,9", {"format": "webp", "background": "red"})
+    job = Job(0, len(CHELSEA), None, Output(), "a1b2", variants=variants, archive="zip")
+    body = os.memfd_create("body")
+    os.pwrite(body, CHELSEA, 0)
+
+    message, result = perform(body, job.to_bytes(), Limits())
+    os.close(body)
+
+    assert Job.from_bytes(job.to_bytes()) == job
+    report = read_answer(message).batch
+    assert report is not None
+    assert report.media_type == "application/zip"
+    assert zipfile.ZipFile(io.BytesIO(result)).namelist() == ["30.webp", "9.webp"]
+
+
+def test_the_name_of_an_output_crosses_with_its_error() -> None:
+    variants = parse_variants(b'[{"name": "wide", "ops": "crop:width=9000,height=10"}]', {})
+    body = os.memfd_create("body")
+    os.pwrite(body, CHELSEA, 0)
+
+    message, _result = perform(body, Job(0, len(CHELSEA), None, Output(), variants=variants).to_bytes(), Limits())
+    os.close(body)
+
+    with pytest.raises(OperationDoesNotFit) as caught:
+        read_answer(message)
+    assert caught.value.output == "wide"

@@ -1,0 +1,369 @@
+"""Reload and scale: new code and configuration, more and fewer workers, under load and with code that is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from load import loading
+from serving import Server, serving, wait_until
+from wire import HEALTH, PNG, ask, is_flipped, post
+
+import imgsrv
+from imgsrv.cli._awaiting import restarted
+from imgsrv.cli._control_client import ask as command
+from imgsrv.errors import CommandFailed
+from imgsrv.pool.control.instances import Place
+
+
+def place(server: Server) -> Place:
+    return Place(server.folder, "default")
+
+
+def status(server: Server) -> Any:
+    return command(place(server), "status")
+
+
+def settled(server: Server, size: int) -> None:
+    """Return when there are so many workers, all ready and no other."""
+
+    def is_settled() -> bool:
+        found = status(server)
+        return [worker["state"] for worker in found["workers"]] == ["ready"] * size and found["state"] == "serving"
+
+    wait_until(is_settled, f"{size} workers are ready", 60)
+
+
+def counts(server: Server) -> tuple[int, int, int]:
+    """Of the master: descriptors, threads, children."""
+    master = psutil.Process(server.process.pid)
+    return master.num_fds(), master.num_threads(), len(master.children(recursive=True))
+
+
+# ---- reload -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(400)
+def test_a_reload_under_load_replaces_every_worker_and_loses_no_request() -> None:
+    with serving("--workers", "2") as server:
+        pids, before = set(server.workers()), counts(server)
+        with loading(server, keep_alive=4, fresh=4) as load:
+            load.wait_more(3)
+            for generation in range(2, 4):
+                steps: list[Any] = []
+                result = command(place(server), "reload", on_progress=steps.append, patience_s=60)
+                assert result == {"generation": generation, "size": 2}
+                assert [step["step"] for step in steps][-4:] == ["starting", "ready"] * 2
+                load.wait_more(2)
+        assert load.failures == []
+        settled(server, 2)
+        assert {worker["generation"] for worker in status(server)["workers"]} == {3}
+        assert pids.isdisjoint(server.workers())
+        wait_until(lambda: counts(server) == before, "it has no more of anything than before")
+        served = {event["pid"] for event in server.named("request")}
+        assert served & pids
+        assert served & set(server.workers())
+        assert {event["reason"] for event in server.named("worker_exit")} == {"exit status 0"}
+
+
+def test_a_hangup_reloads_and_the_process_stays_the_same() -> None:
+    with serving("--workers", "1") as server:
+        (before,) = server.workers()
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.named("reloaded") != [], "it is reloaded", 60)
+        settled(server, 1)
+        assert server.workers() != [before]
+        assert status(server)["pid"] == server.pid
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
+def test_what_was_counted_before_a_reload_counts_on() -> None:
+    with serving("--workers", "1") as server:
+        assert is_flipped(ask(server, post("/flip", PNG)))
+        started = status(server)["started_unix"]
+        command(place(server), "reload", patience_s=60)
+        assert is_flipped(ask(server, post("/flip", PNG)))
+        found = status(server)
+        assert (found["totals"]["jobs_done"], found["started_unix"]) == (2, started)
+
+
+def test_a_reload_takes_a_new_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("workers = 1\nmax_body = 1000000\n")
+    with serving("--config", str(file)) as server:
+        file.write_text("workers = 2\nmax_body = 1\n")
+        command(place(server), "reload", patience_s=60)
+        settled(server, 2)
+        assert ask(server, post("/flip", PNG)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("worker = 1\n", "there is no such setting; did you mean workers?", id="unknown-setting"),
+        pytest.param("drain_s = -1\n", "drain_s = -1 in ", id="bad-value"),
+        pytest.param("workers = [\n", "it is not valid TOML", id="no-toml"),
+        pytest.param('host = "0.0.0.0"\n', "host is '127.0.0.1' and would be '0.0.0.0': that takes", id="another-host"),
+    ],
+)
+def test_a_configuration_that_cannot_be_taken_changes_nothing(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("drain_s = 20\n")
+    with serving("--workers", "1", "--config", str(file)) as server:
+        pids = server.workers()
+        file.write_text(text)
+        with pytest.raises(CommandFailed, match=told.replace("?", r"\?")):
+            command(place(server), "reload", patience_s=60)
+        assert server.workers() == pids
+        assert ask(server, HEALTH).status == 200
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    """A server that runs a copy of the package, and the copy."""
+    package = tmp_path / "code" / "imgsrv"
+    shutil.copytree(Path(imgsrv.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    program = [sys.executable, "-P", "-m", "imgsrv"]
+    with serving("--workers", "2", environment=environment, program=program) as server:
+        yield server, package
+
+
+BROKEN = {
+    "a-syntax-error": ("web/app.py", "def (\n", "SyntaxError"),
+    "an-import-error": ("web/app.py", "import no_such_module\n", "No module named 'no_such_module'"),
+    "an-exit-while-loading": ("web/app.py", "raise SystemExit(7)\n", "the trial ended with 7"),
+    "a-failing-self-test": (
+        "imaging/selftest.py",
+        "def self_test(limits):\n    raise RuntimeError('no codec')\n",
+        "RuntimeError: no codec",
+    ),
+    "a-worker-that-cannot-boot": (
+        "web/front.py",
+        "async def _fail(*_):\n    raise RuntimeError('no front')\nFront.start = _fail\n",
+        "RuntimeError: no front",
+    ),
+    "a-state-that-the-new-code-does-not-understand": (
+        "pool/reload/state.py",
+        "def restore(*_):\n    raise KeyError('novelty')\n",
+        "KeyError: 'novelty'; nothing has changed",
+    ),
+    "a-worker-that-cannot-boot-after-all": (
+        "pool/worker/worker.py",
+        "def run_worker(*_):\n    return 3\n",
+        "slot 0 cannot start a new worker: exit status 3; the old workers serve on",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_code_that_does_not_work_changes_nothing(copied: tuple[Server, Path], name: str) -> None:
+    server, package = copied
+    file, text, told = BROKEN[name]
+    pids = server.workers()
+    with (package / file).open("a", encoding="utf-8") as module:
+        module.write(text)
+    with pytest.raises(CommandFailed) as failed:
+        command(place(server), "reload", patience_s=60)
+    assert told in str(failed.value)
+    assert server.workers() == pids
+    assert is_flipped(ask(server, post("/flip", PNG)))
+    wait_until(lambda: server.named("reload_failed") != [], "it is logged too")
+    assert server.named("reload_failed")[0]["reason"] in str(failed.value)
+
+
+def test_if_a_later_slot_cannot_boot_the_earlier_ones_go_back_to_their_old_workers(
+    copied: tuple[Server, Path],
+) -> None:
+    server, package = copied
+    pids = server.workers()
+    with (package / "pool" / "worker.py").open("a", encoding="utf-8") as module:
+        module.write("_run = run_worker\ndef run_worker(work, given, line):\n")
+        module.write("    return 3 if given.slot == 1 else _run(work, given, line)\n")
+    with pytest.raises(CommandFailed, match="slot 1 cannot start a new worker"):
+        command(place(server), "reload", patience_s=60)
+    wait_until(lambda: server.workers() == pids, "the new one has gone")
+    assert is_flipped(ask(server, post("/flip", PNG)))
+
+
+def test_new_code_is_what_serves_after_a_reload_even_with_other_fields_on_the_board(
+    copied: tuple[Server, Path],
+) -> None:
+    server, package = copied
+    assert is_flipped(ask(server, post("/flip", PNG)))
+    init, board = package / "__init__.py", package / "observe" / "board.py"
+    init.write_text(init.read_text().replace(imgsrv.__version__, "99.0"))
+    board.write_text(board.read_text().replace('    "requests",\n', '    "novelties",\n    "requests",\n', 1))
+    command(place(server), "reload", patience_s=60)
+    assert is_flipped(ask(server, post("/flip", PNG)))
+    settled(server, 2)
+    found = status(server)
+    assert (found["version"], found["generation"], found["totals"]["jobs_done"]) == ("99.0", 2, 2)
+
+
+def test_a_second_reload_is_refused_while_one_is_under_way_and_a_stop_cancels_it(
+    copied: tuple[Server, Path],
+) -> None:
+    server, package = copied
+    with (package / "web" / "app.py").open("a", encoding="utf-8") as module:
+        module.write("import time\ntime.sleep(1000)\n")
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: server.named("reloading") != [], "the trial runs")
+    assert status(server)["state"] == "reloading"
+    for late in ("reload", "restart"):
+        with pytest.raises(CommandFailed, match="a reload or restart is under way"):
+            command(place(server), late)
+    (trial,) = set(server.workers()) - {worker["pid"] for worker in status(server)["workers"]}
+    assert command(place(server), "stop", patience_s=30)["state"] == "stopped"
+    assert server.wait_exit() == 0
+    assert not psutil.pid_exists(trial)
+
+
+# ---- scale ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(400)
+def test_scaling_up_and_down_under_load_loses_no_request() -> None:
+    with serving("--workers", "2") as server:
+        with loading(server, keep_alive=4, fresh=4) as load:
+            load.wait_more(2)
+            for size in (8, 1, 4):
+                assert command(place(server), "scale", str(size), patience_s=60) == {"size": size}
+                load.wait_more(2)
+        assert load.failures == []
+        settled(server, 4)
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        pytest.param("many", "scale needs a number of workers", id="no-number"),
+        pytest.param("0", "there would be 0 workers, and there may be 1 to 1024", id="none"),
+        pytest.param("-1", "there would be 0 workers", id="one-less-than-one"),
+        pytest.param("+1024", "there would be 1025 workers", id="too-many"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused(wish: str, told: str) -> None:
+    with serving("--workers", "1") as server:
+        with pytest.raises(CommandFailed, match=told):
+            command(place(server), "scale", wish)
+        assert status(server)["size"] == 1
+
+
+def test_more_workers_than_there_are_descriptors_for_are_refused_and_the_master_lives() -> None:
+    with serving("--workers", "1") as server:
+        master = psutil.Process(server.process.pid)
+        before = master.num_fds()
+        master.rlimit(psutil.RLIMIT_NOFILE, (before + 5, master.rlimit(psutil.RLIMIT_NOFILE)[1]))
+        with pytest.raises(CommandFailed, match="the master may open no more files; raise the limit"):
+            command(place(server), "scale", "50")
+        assert status(server)["size"] == 1
+        wait_until(lambda: master.num_fds() <= before, "what was opened is closed")
+
+
+def test_signals_scale_by_one() -> None:
+    with serving("--workers", "1") as server:
+        server.signal(signal.SIGTTIN)
+        settled(server, 2)
+        server.signal(signal.SIGTTOU)
+        settled(server, 1)
+
+
+def test_a_connection_in_the_queue_of_a_slot_that_goes_is_served() -> None:
+    with serving("--workers", "2") as server:
+        last = next(worker["pid"] for worker in status(server)["workers"] if worker["slot"] == 1)
+        os.kill(last, signal.SIGSTOP)
+        clients = [server.connect() for _ in range(12)]
+        for client in clients:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        server.signal(signal.SIGTTOU)
+        wait_until(lambda: any(worker["state"] == "draining" for worker in status(server)["workers"]), "it leaves")
+        os.kill(last, signal.SIGCONT)
+        for client in clients:
+            with client:
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+        settled(server, 1)
+
+
+def test_restart_begins_anew_in_the_same_process() -> None:
+    with serving("--workers", "1") as server:
+        before = status(server)
+        assert command(place(server), "restart", patience_s=60)["state"] == "restarting"
+        wait_until(lambda: len(server.named("serving")) == 2, "it serves again", 60)
+        found = status(server)
+        assert found["pid"] == before["pid"]
+        assert found["started_unix"] > before["started_unix"]
+        assert json.dumps(found["totals"]["requests"]) == "0"
+
+
+@pytest.fixture
+def by_a_link(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    """A server whose interpreter is a link, and the link: without it, it cannot be executed again."""
+    link = tmp_path / "python"
+    link.symlink_to(os.path.realpath(sys.executable))
+    environment = {"PYTHONPATH": os.pathsep.join([str(Path(imgsrv.__file__).parents[1]), *sys.path[1:]])}
+    flags = ("--workers", "1", "--shutdown-delay-s", "2")
+    with serving(*flags, environment=environment, program=[str(link), "-P", "-m", "imgsrv"]) as server:
+        yield server, link
+
+
+def test_a_restart_that_cannot_be_executed_serves_on_with_the_code_from_before(by_a_link: tuple[Server, Path]) -> None:
+    server, link = by_a_link
+    restart = threading.Thread(target=unlink_when_it_stops, args=(server, link))
+    restart.start()
+    with pytest.raises(CommandFailed, match=f"{link} cannot be executed: No such file.*; it serves on with the code"):
+        restarted(place(server), lambda _: None)
+    restart.join()
+    settled(server, 1)
+    server.port = server.named("serving")[-1]["port"]
+    assert is_flipped(ask(server, post("/flip", PNG)))
+    assert [event["reason"].split(":")[0] for event in server.named("restart_failed")] == [f"{link} cannot be executed"]
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+
+
+def unlink_when_it_stops(server: Server, link: Path) -> None:
+    wait_until(lambda: server.named("stopping") != [], "it has passed the trial", 60)
+    link.unlink()
+
+
+# ---- the hand-over itself ---------------------------------------------------------------------------------
+
+HAND_OVER = """
+import os, resource, signal, sys
+from imgsrv.pool.reload.exec import hand_over
+{before}
+try:
+    hand_over([sys.executable, "-c", {after!r}], {{"text": "x" * 100_000}}, [], lambda: {unheard})
+except OSError as error:
+    print(error.strerror, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def handed_over(after: str, *, before: str = "", unheard: bytes = b"") -> str:
+    """What a process that hands over to a program says, or that program."""
+    code = HAND_OVER.format(before=before, after=after, unheard=unheard)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_state_for_which_there_is_no_room_is_not_handed_over_in_part() -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    assert handed_over("print('executed')", before=limit) == "File too large set()"
+
+
+def test_a_signal_that_nobody_has_obeyed_is_the_next_images_to_obey() -> None:
+    tell = "import signal; print(sorted(map(int, signal.sigpending())))"
+    unheard = bytes([signal.SIGTERM, signal.SIGCHLD])
+    assert handed_over(tell, unheard=unheard) == str(sorted(unheard))

@@ -1,0 +1,184 @@
+"""What is known of a crash: the job at hand, its input, the stacks, in the log, in a report and in quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from descriptors import open_descriptors
+from serving import Server, serving, wait_until
+from wire import PNG, Wire, ask, is_flipped, post
+
+from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
+from imgsrv.pool.worker.crashbox import CrashBox
+
+LARGE = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=2&format=jpeg"
+"""Seconds of work for a small picture."""
+
+
+@pytest.fixture
+def box() -> Iterator[CrashBox]:
+    made = CrashBox()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def body() -> Iterator[int]:
+    file = os.memfd_create("body")
+    os.write(file, b"pictureplan")
+    yield file
+    os.close(file)
+
+
+# ---- the box ------------------------------------------------------------------------------------------
+
+
+def test_what_a_process_put_in_is_there_when_it_is_dead(box: CrashBox) -> None:
+    pid = os.fork()
+    if pid == 0:
+        file = os.memfd_create("body")
+        os.write(file, b"pictureplan")
+        box.put(file, 7, 4)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    remains = box.open()
+    assert remains.body is not None
+    assert (remains.plan, os.pread(remains.body, 7, 0)) == (b"plan", b"picture")
+    os.close(remains.body)
+
+
+def test_what_is_done_is_not_there(box: CrashBox, body: int) -> None:
+    before = open_descriptors()
+    for _ in range(1000):
+        box.put(body, 7, 4)
+        box.clear()
+    assert box.open().body is None
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize(
+    "note", [b"x", struct.pack("<QQ", 2**64 - 1, 4), struct.pack("<QQ", 0, 2**63)], ids=["short", "far", "huge"]
+)
+def test_a_note_that_tells_nothing_is_no_end_of_who_reads_it(box: CrashBox, body: int, note: bytes) -> None:
+    socket.send_fds(box._inside, [note], [body])
+    remains = box.open()
+    assert remains.body is not None
+    assert remains.plan in (b"", b"pictureplan")
+    os.close(remains.body)
+
+
+def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:
+    pid = os.fork()
+    if pid == 0:
+        box.watch_signals()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    os.waitpid(pid, 0)
+    assert "test_the_stack_of_a_deadly_signal" in box.open().stack
+
+
+# ---- what is kept -------------------------------------------------------------------------------------
+
+
+def test_a_report_that_has_gone_while_others_are_counted_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "crash-1.json").symlink_to(tmp_path / "gone")
+    assert keep_report(Keeping(reports=tmp_path), {"slot": 1}) is not None
+
+
+def test_an_input_is_kept_once_under_its_name_for_its_owner_alone(tmp_path: Path, body: int) -> None:
+    keeping, found = Keeping(inputs=tmp_path, max_bytes=100), Input(body, 0, 7)
+    for _ in range(2):
+        path = keep_input(keeping, found, found.digest())
+    assert path == tmp_path / f"{hashlib.sha256(b'picture').hexdigest()}.input"
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"picture", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_oldest_inputs_go_where_there_is_no_room_for_all(tmp_path: Path, body: int) -> None:
+    keeping = Keeping(inputs=tmp_path, max_bytes=25)
+    for number in range(6):
+        path = keep_input(keeping, Input(body, 0, 7), f"{number}")
+        assert path is not None
+        os.utime(path, (number, number))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["3.input", "4.input", "5.input"]
+
+
+def test_an_input_that_is_too_large_is_not_kept(tmp_path: Path, body: int) -> None:
+    assert keep_input(Keeping(inputs=tmp_path, max_bytes=6), Input(body, 0, 7), "x") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_hundred_reports_are_kept(tmp_path: Path) -> None:
+    for number in range(105):
+        keep_report(Keeping(reports=tmp_path), {"number": number})
+    found = [json.loads(file.read_text())["number"] for file in sorted(tmp_path.iterdir())]
+    assert found == list(range(5, 105))
+
+
+# ---- a server -----------------------------------------------------------------------------------------
+
+
+def begun(server: Server) -> float:
+    with server.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith("imgsrv_jobs_begun_total")).split()[1])
+
+
+def has_closed(wire: Wire) -> bool:
+    """The connection died with the worker."""
+    try:
+        return wire.socket.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("signum", "has_stack"),
+    [pytest.param(signal.SIGSEGV, True, id="a-crash"), pytest.param(signal.SIGKILL, False, id="a-kill")],
+)
+def test_a_death_is_told_of_though_front_and_engine_died_together(
+    tmp_path: Path, signum: signal.Signals, *, has_stack: bool
+) -> None:
+    reports, inputs = tmp_path / "reports", tmp_path / "inputs"
+    reports.mkdir()
+    inputs.mkdir()
+    with serving("--workers=1", f"--crash-dir={reports}", f"--quarantine={inputs}") as server:
+        (worker,) = server.workers()
+        with Wire(server) as wire:
+            wire.send(post(LARGE, PNG, "X-Request-Id: a1b2"))
+            wait_until(lambda: begun(server) == 1, "an engine works on it")
+            os.kill(worker, signum)
+            wire.socket.settimeout(20)
+            assert has_closed(wire)
+        wait_until(lambda: server.named("crash_report") != [], "the crash is told of")
+        assert is_flipped(ask(server, post("/flip", PNG)))
+        (event,) = server.named("crash_report")
+    assert event["reason"] == f"killed by {signum.name}"
+    assert (event["pid"], event["request_id"]) == (worker, "a1b2")
+    assert event["pipeline"].startswith("resize:width=9000")
+    assert (event["output"], event["input_format"], event["input_bytes"]) == ({"format": "jpeg"}, "png", len(PNG))
+    assert event["sha256"] == hashlib.sha256(PNG).hexdigest()
+    assert Path(event["quarantined"]).read_bytes() == PNG
+    report = json.loads(Path(event["report"]).read_text())
+    assert {name: report[name] for name in ("pipeline", "sha256", "reason")} == {
+        name: event[name] for name in ("pipeline", "sha256", "reason")
+    }
+    assert ("perform" in event.get("stack", "")) == has_stack
+
+
+def test_a_worker_that_dies_without_a_job_has_no_report(tmp_path: Path) -> None:
+    with serving("--workers=1", f"--crash-dir={tmp_path}") as server:
+        (worker,) = server.workers()
+        assert is_flipped(ask(server, post("/flip", PNG)))
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: server.named("worker_exit") != [], "the death is told of")
+        wait_until(lambda: len(server.named("worker_ready")) == 2, "another worker serves")
+        assert server.named("crash_report") == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+"""What the tests of the queue share: bodies in memory, and jobs put on an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from imgsrv.pool.worker.exchange import REPLY, Exchange, Parcel, Reply
+
+SOON_S = 5.0
+
+
+@contextlib.contextmanager
+def memory(content: bytes) -> Iterator[int]:
+    """The descriptor of a file in memory."""
+    file = os.memfd_create("test")
+    try:
+        os.write(file, content)
+        yield file
+    finally:
+        os.close(file)
+
+
+def submit(exchange: Exchange, plan: bytes, body: bytes = b"picture", within_s: float = 60.0) -> asyncio.Future[Reply]:
+    """Queue a job whose body and plan lie in one file, as a front does."""
+    file = os.memfd_create("test")
+    try:
+        os.write(file, body + plan)
+        future = exchange.submit(file, len(body), len(plan), time.monotonic() + within_s)
+    except BaseException:
+        os.close(file)
+        raise
+    future.add_done_callback(lambda _: os.close(file))
+    return future
+
+
+def received(exchange: Exchange) -> Parcel:
+    """The next job, which is known to be there."""
+    parcel = exchange.receive()
+    assert parcel is not None
+    return parcel
+
+
+@contextlib.contextmanager
+def message(queue: socket.socket, head: bytes, plan: bytes) -> Iterator[Callable[[], bytes | None]]:
+    """A message by hand, with all descriptors of a job; gives a function for what comes back, None for its end."""
+    ours, theirs = os.pipe()
+    with memory(plan) as file:
+        socket.send_fds(queue, [head], [theirs, file])
+        os.close(theirs)
+
+        def reply() -> bytes | None:
+            assert select.select([ours], [], [], SOON_S)[0]
+            place = os.read(ours, 100)
+            return os.pread(file, REPLY.unpack(place)[1], REPLY.unpack(place)[0]) if place else None
+
+        yield reply
+        os.close(ours)

@@ -1,0 +1,284 @@
+"""Settings: where a value comes from, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgsrv.errors import BadSetting
+from imgsrv.settings import Settings, default_file, environment_name, flag_name, load_configuration, read_configuration
+
+SETTINGS = tuple(Settings.model_fields)
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(environment_name(name), raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "imgsrv.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+# ---- where a value comes from -----------------------------------------------------------------------------
+
+
+def test_without_anything_given_every_value_is_its_default() -> None:
+    configuration = load_configuration({})
+    assert configuration.settings == Settings()
+    assert configuration.sources == dict.fromkeys(SETTINGS, "default")
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_environment", "as_flag", "value", "source"),
+    [
+        pytest.param(True, True, True, 3, "flag --port", id="a-flag-beats-all"),
+        pytest.param(True, True, False, 2, "environment IMGSRV_PORT", id="the-environment-beats-the-file"),
+        pytest.param(True, False, False, 1, "file {file}", id="the-file-beats-the-default"),
+        pytest.param(True, False, True, 3, "flag --port", id="a-flag-beats-the-file"),
+        pytest.param(False, False, False, 8000, "default", id="the-default-is-last"),
+    ],
+)
+def test_a_value_comes_from_the_nearest_source(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    in_file: bool,
+    in_environment: bool,
+    as_flag: bool,
+    value: int,
+    source: str,
+) -> None:
+    file = written(tmp_path, "port = 1" if in_file else "")
+    if in_environment:
+        monkeypatch.setenv("IMGSRV_PORT", "2")
+    configuration = load_configuration({"port": "3"} if as_flag else {}, file)
+    assert configuration.settings.port == value
+    assert configuration.sources["port"] == source.format(file=file)
+
+
+def test_each_setting_has_a_source_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSRV_WORKERS", "max")
+    file = written(tmp_path, 'log_format = "json"\nworkers = 3')
+    configuration = load_configuration({"drain_s": "5"}, file)
+    found = {name: source for name, source in configuration.sources.items() if source != "default"}
+    assert found == {
+        "drain_s": "flag --drain-s",
+        "workers": "environment IMGSRV_WORKERS",
+        "log_format": f"file {file}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "value"),
+    [
+        pytest.param("workers", "max", "max", id="max-workers"),
+        pytest.param("workers", "4", 4, id="four-workers"),
+        pytest.param("max_body", "64MB", 64_000_000, id="decimal-megabytes"),
+        pytest.param("max_body", "1MiB", 1_048_576, id="binary-megabytes"),
+        pytest.param("max_body", "1000", 1000, id="plain-bytes"),
+        pytest.param("drain_s", "0.5", 0.5, id="half-a-second"),
+        pytest.param("access_log", "false", False, id="a-switch"),
+        pytest.param("auto_formats", "avif,webp,jpeg", "avif,webp,jpeg", id="several-formats"),
+    ],
+)
+def test_text_from_the_environment_becomes_a_value(
+    monkeypatch: pytest.MonkeyPatch, setting: str, text: str, value: Any
+) -> None:
+    monkeypatch.setenv(environment_name(setting), text)
+    assert getattr(load_configuration({}).settings, setting) == value
+
+
+def test_settings_cannot_be_changed_once_they_are_read() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_configuration({}).settings.port = 1  # type: ignore[misc]  # that it is refused is the point
+
+
+# ---- wrong values -----------------------------------------------------------------------------------------
+
+WRONG = [
+    ("name", "../web", "1 to 64 letters, digits and ._-, the first a letter or a digit"),
+    ("runtime_dir", "/" + 100 * "x", "a path of at most 100 characters"),
+    ("host", "", "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"),
+    ("port", "-1", "a whole number from 0 to 65535"),
+    ("port", "65536", "a whole number from 0 to 65535"),
+    ("port", "http", "a whole number from 0 to 65535"),
+    ("workers", "0", "max or auto or a whole number from 1 to 1024"),
+    ("workers", "many", "max or auto or a whole number from 1 to 1024"),
+    ("workers", "1025", "max or auto or a whole number from 1 to 1024"),
+    ("socket_mode", "888", "three digits from 0 to 7, such as 660"),
+    ("user", "nobody-at-all", "this machine has no user nobody-at-all"),
+    ("group", "no-group-at-all", "this machine has no group no-group-at-all"),
+    ("trusted_proxies", "10.0.0.0/8,here", "name addresses, networks such as 10.0.0.0/8 and `unix`"),
+    ("proxy_protocol", "perhaps", "true or false"),
+    ("backlog", "0", "a whole number from 1 to 65535"),
+    ("max_body", "lots", "a size such as 64MB, of at least 1 byte"),
+    ("max_body", "0", "a size such as 64MB, of at least 1 byte"),
+    ("max_header", "10", "a size such as 32KiB, from 1KiB to 1MiB"),
+    ("max_pixels", "0", "a whole number of at least 1"),
+    ("max_frames", "1.5", "a whole number from 1 to 100000"),
+    ("header_timeout_s", "0", "a number above 0 and at most 86400"),
+    ("body_timeout_s", "nan", "a number above 0 and at most 86400"),
+    ("body_rate", "-1", "a whole number of at least 0"),
+    ("keepalive_s", "inf", "a number above 0 and at most 86400"),
+    ("job_timeout_s", "86401", "a number above 0 and at most 86400"),
+    ("max_queue", "0", "a whole number from 1 to 100000"),
+    ("max_wait_s", "0", "a number above 0 and at most 86400"),
+    ("font_dir", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("max_worker_memory", "much", "a size such as 64MB, 1GiB or 0"),
+    ("max_jobs_per_worker", "-1", "a whole number of at least 0"),
+    ("drain_s", "3601", "a number from 0 to 3600"),
+    ("shutdown_delay_s", "-1", "a number from 0 to 86400"),
+    ("auto_formats", "webp,bmp", "one or more of jpeg, png, webp, avif and gif, with commas between"),
+    ("on_worker_start", "start", "a function such as myhooks:start, or empty"),
+    ("on_worker_stop", "app.stop()", "a function such as myhooks:start, or empty"),
+    ("hook_timeout_s", "31", "a number above 0 and at most 30"),
+    ("log_format", "xml", "auto, text or json"),
+    ("log_level", "loud", "debug, info, warning or error"),
+    ("access_log", "perhaps", "true or false"),
+    ("slow_job_s", "-1", "a number from 0 to 86400"),
+    ("crash_dir", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("quarantine", "/no/such/folder", "there is no folder /no/such/folder; make it, or name another"),
+    ("quarantine_max_size", "much", "a size such as 64MB, 1GiB or 0"),
+    ("log_file", "/", "/ is a folder; name a file in it"),
+    ("log_max_size", "large", "a size such as 64MB, 1GiB or 0"),
+    ("log_max_age_s", "-1", "a number from 0 to 31622400"),
+    ("log_keep", "-1", "a whole number of at least 0"),
+    ("otel_endpoint", "localhost:4318", "named like http://127.0.0.1:4318"),
+    ("otel_ratio", "1.5", "a number from 0 to 1"),
+]
+
+
+def test_every_setting_has_a_wrong_value_here() -> None:
+    assert {setting for setting, _value, _allowed in WRONG} == set(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "allowed"),
+    [pytest.param(*row, id=f"{row[0]}={row[1] or 'nothing'}") for row in WRONG],
+)
+class TestAWrongValue:
+    """A wrong value from any source: the message repeats what was written, and says what is allowed."""
+
+    def test_of_a_flag(self, setting: str, value: str, allowed: str) -> None:
+        with pytest.raises(BadSetting) as raised:
+            load_configuration({setting: value})
+        assert str(raised.value).startswith(f"{flag_name(setting)}={value}: ")
+        assert str(raised.value).endswith(allowed)
+
+    def test_of_the_environment(self, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, allowed: str) -> None:
+        monkeypatch.setenv(environment_name(setting), value)
+        with pytest.raises(BadSetting) as raised:
+            load_configuration({})
+        assert str(raised.value).startswith(f"{environment_name(setting)}={value}: ")
+        assert str(raised.value).endswith(allowed)
+
+    def test_of_a_file(self, tmp_path: Path, setting: str, value: str, allowed: str) -> None:
+        file = written(tmp_path, f'{setting} = "{value}"')
+        with pytest.raises(BadSetting) as raised:
+            load_configuration({}, file)
+        assert str(raised.value).startswith(f'{setting} = "{value}" in {file}: ')
+        assert str(raised.value).endswith(allowed)
+
+
+# ---- what does not exist ----------------------------------------------------------------------------------
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSRV_WORKRES", "2")
+    with pytest.raises(BadSetting, match=r"^IMGSRV_WORKRES: .* did you mean IMGSRV_WORKERS\?"):
+        load_configuration({})
+
+
+def test_an_unknown_variable_that_is_like_none_is_told_where_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSRV_XYZZY", "2")
+    with pytest.raises(BadSetting, match="see `imgsrv config` for all of them"):
+        load_configuration({})
+
+
+def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "many")
+    monkeypatch.setenv("NOT_IMGSRV_PORT", "x")
+    assert load_configuration({}).settings == Settings()
+
+
+def test_an_unknown_key_of_a_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^max_bdy in .*imgsrv\.toml: .* did you mean max_body\?"):
+        load_configuration({}, written(tmp_path, "max_bdy = 1"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b"port 8000", "it is not valid TOML", id="no-toml"),
+        pytest.param(b"host = '\xff'", "it is not valid TOML", id="no-utf-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_toml_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadSetting, match=reason):
+        load_configuration({}, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        pytest.param("missing.toml", "No such file or directory", id="missing"),
+        pytest.param(".", "Is a directory", id="a-folder"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(BadSetting, match=f"^--config=.*: {reason}"):
+        load_configuration({}, tmp_path / name)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_all_that_is_wrong_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSRV_WORKRES", "2")
+    monkeypatch.setenv("IMGSRV_PORT", "http")
+    file = written(tmp_path, 'max_bdy = 1\nworkers = 0\nhost = "::"')
+    configuration, faults = read_configuration({"drain_s": "-1"}, file)
+    assert configuration is None
+    assert {fault.given for fault in faults} == {
+        f"max_bdy in {file}",
+        "IMGSRV_WORKRES",
+        "IMGSRV_PORT=http",
+        f"workers = 0 in {file}",
+        "--drain-s=-1",
+    }
+
+
+# ---- the file that is read unasked ------------------------------------------------------------------------
+
+
+def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
+    assert default_file(tmp_path) is None
+    file = written(tmp_path, "port = 1")
+    file.chmod(0o644)
+    assert default_file(tmp_path) == file
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646], ids=["by-the-group", "by-all"])
+def test_a_file_in_which_others_can_write_is_not_read_unasked(tmp_path: Path, mode: int) -> None:
+    written(tmp_path, "port = 1").chmod(mode)
+    with pytest.raises(BadSetting, match=r"others may write to it .*; chmod go-w, or name it with --config"):
+        default_file(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+def test_a_file_of_another_user_is_not_read_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(written(tmp_path, "port = 1"), 65_534, 65_534)
+    with pytest.raises(BadSetting, match="it belongs to another user"):
+        default_file(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 65_534)
+    assert default_file(tmp_path) == tmp_path / "imgsrv.toml"
