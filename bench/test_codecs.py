@@ -18,8 +18,8 @@ from report import Report
 
 from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.pipelines.decode_plan import DecodePlan

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from imgsrv.cli._conversion import Conversion
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
-from imgsrv.imaging.codecs.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.codecs.placeholders import suffix_of
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
+from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
 
 STANDARD = "-"
 """Standard input or output, where a file could stand."""

@@ -19,9 +19,9 @@ from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert
 from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, suffixes
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
-from imgsrv.imaging.codecs.formats import KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.pipelines.validation import validate

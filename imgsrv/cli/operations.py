@@ -16,9 +16,8 @@ from imgsrv.describe.examples import example_of
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, UnknownOperation
-from imgsrv.imaging.codecs.extras import INSTALLED, how_to_install
-from imgsrv.imaging.codecs.formats import KNOWN, Format
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import INSTALLED, KNOWN, Format, how_to_install
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.wording import closest

@@ -10,8 +10,8 @@ from imgsrv.describe.included import included_texts
 from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.describe.problems import meaning, problems
 from imgsrv.describe.routes import all_routes
-from imgsrv.imaging.codecs.formats import KNOWN, Format
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.settings import environment_name, flag_name

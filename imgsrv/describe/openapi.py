@@ -12,9 +12,9 @@ from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.describe.routes import ROUTES, SUMMARY
 from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.codecs.formats import KNOWN
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import MEDIA_TYPE as PLACEHOLDER_TYPE
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import ALL, INCLUDES
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation

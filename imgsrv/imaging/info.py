@@ -9,8 +9,8 @@ from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
 from imgsrv.imaging.codecs.bit_depth import read_depth
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
-from imgsrv.imaging.codecs.formats import FORMATS
 from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits

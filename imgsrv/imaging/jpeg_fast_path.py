@@ -18,11 +18,11 @@ from PIL import Image
 
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.decode import Header
-from imgsrv.imaging.codecs.formats import FORMATS, asks_for_tables
-from imgsrv.imaging.codecs.jpeg import has_own_tables
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.turbojpeg import Planes
 from imgsrv.imaging.colour.icc import is_srgb
+from imgsrv.imaging.formats import FORMATS, asks_for_tables
+from imgsrv.imaging.formats.jpeg import has_own_tables
 from imgsrv.imaging.model.limits import Box, Data, Limits, Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.shape.resize import shown_part

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
-from imgsrv.imaging.codecs.formats import DEEP, written_as
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.formats import DEEP, written_as
 from imgsrv.imaging.jpeg_fast_path import find_way, write
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.pipelines.decode_plan import DecodePlan, plan_decode, plan_glimpse

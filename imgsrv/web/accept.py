@@ -5,7 +5,7 @@ from __future__ import annotations
 from falcon.util import mediatypes
 
 from imgsrv.imaging.codecs.auto_format import Offers
-from imgsrv.imaging.codecs.formats import WRITTEN
+from imgsrv.imaging.formats import WRITTEN
 
 EVERYWHERE = ("jpeg", "png", "gif")
 """Formats that are shown everywhere, so that a bare `*/*` may mean them."""

@@ -10,8 +10,8 @@ from imgsrv.cli import operations
 from imgsrv.describe.catalogue import catalogue
 from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.errors import BadArgument, UnknownOperation
-from imgsrv.imaging.codecs.formats import FORMATS
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations import OPERATIONS
 
 Operations = Callable[..., str]

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from imgsrv.describe.catalogue import catalogue
-from imgsrv.imaging.codecs.formats import KNOWN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
 
 

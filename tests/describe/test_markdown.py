@@ -14,7 +14,7 @@ from imgsrv.describe.markdown import (
     settings_table,
     table,
 )
-from imgsrv.imaging.codecs.formats import KNOWN
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.settings import Settings
 

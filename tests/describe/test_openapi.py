@@ -13,8 +13,8 @@ from imgsrv.describe.parameters import parameters_of
 from imgsrv.describe.problems import problems
 from imgsrv.describe.routes import ROUTES
 from imgsrv.errors import InvalidParameter, TooManyPixels
-from imgsrv.imaging.codecs.formats import KNOWN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import INCLUDES, describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS

@@ -16,8 +16,8 @@ from PIL import Image
 
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.codecs.decode import read_header
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process, process_into

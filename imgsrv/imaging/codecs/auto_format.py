@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from imgsrv.imaging.codecs.formats import FORMATS, WRITTEN, Format, written_as
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS, WRITTEN, Format, written_as
 from imgsrv.imaging.model.picture import Frame, Picture
 
 Offers = tuple[tuple[str, float], ...]

@@ -12,11 +12,10 @@ from typing import IO, Any
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
 from imgsrv.errors import NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable
-from imgsrv.imaging.codecs import png, webp
 from imgsrv.imaging.codecs.checked_file import SIZES, CheckedFile
-from imgsrv.imaging.codecs.formats import FORMATS
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.colour.icc import deep_grey, may_stay_deep, to_profile, working_profile
+from imgsrv.imaging.formats import FORMATS, png, webp
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits, Size

@@ -11,12 +11,11 @@ from PIL import Image
 
 from imgsrv.errors import ResultTooLarge, TooManyBytes
 from imgsrv.imaging.analysis.ssim import luma, ssim
-from imgsrv.imaging.codecs import jpeg, png
-from imgsrv.imaging.codecs.formats import EFFORT_STEPS, FORMATS, Format
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.icc import to_profile
+from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format, jpeg, png
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture

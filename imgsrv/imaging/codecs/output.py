@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from imgsrv.errors import UnusableParameters, joined
-from imgsrv.imaging.codecs.extras import how_to_install
-from imgsrv.imaging.codecs.formats import EFFORT_STEPS, FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.colour.icc import Icc
+from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN, how_to_install
 from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, TargetParameter
 
 FormatName = Literal[

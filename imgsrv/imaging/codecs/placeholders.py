@@ -13,8 +13,8 @@ import numpy as np
 
 from imgsrv.imaging.analysis import hashes
 from imgsrv.imaging.analysis.measures import over, small, thumbhash
-from imgsrv.imaging.codecs.formats import FORMATS
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.model.picture import Frame
 
 MEDIA_TYPE, SUFFIX = "text/plain", ".txt"

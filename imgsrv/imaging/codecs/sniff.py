@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from imgsrv.errors import UnsupportedFormat
-from imgsrv.imaging.codecs.extras import how_to_install
-from imgsrv.imaging.codecs.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats import FORMATS, KNOWN, how_to_install
 
 SNIFF_BYTES = 1024
 """Enough for the brands of an ISO media file and for an SVG behind an XML declaration and a comment."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from imgsrv.imaging.codecs.formats import Format
+from imgsrv.imaging.formats import Format
 from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture import Metadata
 

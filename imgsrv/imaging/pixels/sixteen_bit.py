@@ -1,6 +1,6 @@
 """Colours of 16 bits a channel, for which Pillow has no mode: read, moved about, resampled and written.
 
-OpenCV writes TIFFs, `imgsrv/imaging/codecs/png.py` writes PNGs.  Grey of 16 bits is an image of Pillow's, of
+OpenCV writes TIFFs, `imgsrv/imaging/formats/png.py` writes PNGs.  Grey of 16 bits is an image of Pillow's, of
 mode I;16, but resampled here too.
 """
 

@@ -9,7 +9,7 @@ from pictures import animation, corpus, encoded, opened, picture, run, sample
 from PIL import Image
 
 from imgsrv.errors import ImgsrvError, TooManyPixels, Undecodable
-from imgsrv.imaging.codecs.formats import WRITTEN
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 
 

@@ -12,8 +12,8 @@ import pytest
 from pictures import drawn, encoded, levels, opened, picture, psnr, run, sample
 from PIL import Image
 
-from imgsrv.imaging.codecs.formats import FORMATS, SUFFIXES, WRITTEN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS, SUFFIXES, WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.imaging.process import process_into

@@ -15,8 +15,8 @@ from pictures import CORPUS, animation, encoded, picture, sample
 
 from imgsrv.errors import ImgsrvError, TooManyPixels, Undecodable
 from imgsrv.imaging.codecs.decode import read_header
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.header_check import glance
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 
 LIMITS = Limits(max_pixels=1_000_000)

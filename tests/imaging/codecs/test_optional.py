@@ -12,9 +12,9 @@ from PIL import ExifTags, Image
 from imgsrv.cli.main import run as command
 from imgsrv.errors import TooManyPixels, Undecodable, UnusableParameters
 from imgsrv.imaging.codecs import output as outputs
-from imgsrv.imaging.codecs.formats import FORMATS, KNOWN
 from imgsrv.imaging.codecs.output import FormatName, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.formats import FORMATS, KNOWN
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 

@@ -11,8 +11,8 @@ from pictures import encoded, opened, run, sample
 from PIL import Image, PngImagePlugin
 
 from imgsrv.errors import Undecodable
-from imgsrv.imaging.codecs import png
-from imgsrv.imaging.codecs.png import read_pixels
+from imgsrv.imaging.formats import png
+from imgsrv.imaging.formats.png import read_pixels
 from imgsrv.imaging.pixels import strips
 
 SIZES = [(1, 1), (1, 7), (3, 1), (33, 5), (150, 100)]

@@ -9,8 +9,8 @@ from pictures import corpus, encoded, picture
 
 from imgsrv.errors import UnsupportedFormat
 from imgsrv.imaging.codecs import sniff as sniffing
-from imgsrv.imaging.codecs.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, readable_names, sniff
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 
 
 def iso_file(*brands: bytes) -> bytes:

@@ -255,7 +255,7 @@ def test_a_drawing_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
     size = 'width="100" height="100" patternUnits="userSpaceOnUse"'
     fill = '<rect width="100" height="100" fill="url(#p{})"/>'
     patterns = "".join(f'<pattern id="p{at}" {size}>{fill.format(at - 1) * 10}</pattern>' for at in range(1, 9))
-    monkeypatch.setattr("imgsrv.imaging.codecs.svg.CPU_S", 1)
+    monkeypatch.setattr("imgsrv.imaging.formats.svg.CPU_S", 1)
 
     message = refused(svg(f"<defs>{patterns}</defs>{fill.format(8)}", 'width="100" height="100"'))
 
@@ -270,6 +270,6 @@ def test_a_drawing_that_is_cut_off_is_refused(share: float) -> None:
 
 
 def test_a_drawing_that_is_waited_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgsrv.imaging.codecs.svg.WALL_S", 0.001)
+    monkeypatch.setattr("imgsrv.imaging.formats.svg.WALL_S", 0.001)
 
     assert "takes too much time or memory" in refused(svg(HALVES))

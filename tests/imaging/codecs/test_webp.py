@@ -10,7 +10,7 @@ from pictures import animation, encoded, opened, result, run, sample
 from PIL import Image
 
 from imgsrv.errors import Undecodable
-from imgsrv.imaging.codecs.webp import read_pixels
+from imgsrv.imaging.formats.webp import read_pixels
 
 
 def picture_of(mode: str) -> Image.Image:

@@ -13,9 +13,9 @@ from pictures import Array, animation, corpus, encoded, levels, opened, picture,
 from PIL import Image, ImageCms
 
 from imgsrv.errors import BadOutputs, UnusableParameters
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.icc import P3
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.jobs.variants import parse_variants

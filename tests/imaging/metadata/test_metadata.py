@@ -10,8 +10,8 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.metadata.exif import DESCRIPTIVE_TAGS, written_metadata
 from imgsrv.imaging.model.picture import Metadata
 

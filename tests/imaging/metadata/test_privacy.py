@@ -7,7 +7,7 @@ from pictures import encoded, opened, run, sample
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from imgsrv.imaging.codecs.formats import FORMATS, WRITTEN
+from imgsrv.imaging.formats import FORMATS, WRITTEN
 
 PLACE = b"Secretville"
 """A marker that is looked for in the bytes of the result, wherever it may be."""

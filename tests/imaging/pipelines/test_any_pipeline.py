@@ -15,8 +15,8 @@ from pictures import opened
 from strategies import MOST_PIXELS, files, steps
 
 from imgsrv.errors import ImgsrvError, OperationDoesNotFit, ResultTooLarge
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import Pipeline, Step, parse_pipeline

@@ -20,8 +20,8 @@ from imgsrv.describe.examples import example_of
 from imgsrv.describe.openapi import HEADERS, INFO, openapi
 from imgsrv.describe.routes import ROUTES, index
 from imgsrv.imaging.analysis.measures import MEASURES
-from imgsrv.imaging.codecs.formats import WRITTEN
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.operations.registry import OPERATIONS, Operation
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)

@@ -13,7 +13,7 @@ from pictures import CORPUS, Array, corpus, levels, opened, psnr
 from PIL import Image, ImageCms, ImageOps
 from serving import Server, serving
 
-from imgsrv.imaging.codecs.formats import FORMATS
+from imgsrv.imaging.formats import FORMATS
 
 MOST_SECONDS = 2.0
 MOST_MB = 512

@@ -12,7 +12,7 @@ from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, metric, noise, post
 
 from imgsrv.describe.routes import ROUTES
-from imgsrv.imaging.codecs.formats import FORMATS
+from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations.registry import OPERATIONS
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=XX"

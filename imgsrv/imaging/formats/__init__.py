@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-
-from imgsrv.imaging.codecs.extras import INSTALLED
 
 if TYPE_CHECKING:
     from imgsrv.imaging.codecs.output import Output
@@ -163,6 +162,50 @@ KNOWN: dict[str, Format] = {
     "jxl": Format("JPEG XL", "JXL", "image/jxl", (".jxl",), ("quality", "lossless", "effort"), _jxl, extra="jxl"),
     "svg": Format("SVG", "SVG", "image/svg+xml", (".svg",), (), None, has_metadata=False, extra="svg"),
 }  # fmt: skip
+
+
+def _register_heif() -> None:
+    import pillow_heif  # noqa: PLC0415  an optional wheel
+
+    # An engine owns one core.  Thumbnails and maps of depth are not the picture.
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _register_jxl() -> None:
+    from imgsrv.imaging.formats import jxl  # noqa: PLC0415  an optional wheel
+
+    jxl.register()
+
+
+def _register_svg() -> None:
+    from imgsrv.imaging.formats import svg  # noqa: PLC0415  only where its drawer can run
+
+    svg.register()
+
+
+EXTRAS: dict[str, tuple[str, Callable[[], None]]] = {
+    "heif": ("pillow_heif", _register_heif),
+    "jxl": ("pillow_jxl", _register_jxl),
+    "svg": ("resvg", _register_svg),
+}
+"""The module that the wheel of an extra brings, and what makes Pillow use it."""
+
+
+def _installed() -> frozenset[str]:
+    found = {name: register for name, (module, register) in EXTRAS.items() if find_spec(module)}
+    for register in found.values():
+        register()
+    return frozenset(found)
+
+
+INSTALLED = _installed()
+"""The extras that are there."""
+
+
+def how_to_install(extra: str) -> str:
+    """What brings it."""
+    return f"pip install 'imgsrv[{extra}]'"
+
 
 DEEP = ("png", "tiff")
 """Formats that 16 bits a channel are written in."""
