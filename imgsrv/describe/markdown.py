@@ -18,14 +18,6 @@ from imgsrv.settings import environment_name, flag_name
 
 YES, NO = "yes", "–"
 
-KINDS = {
-    "shape": "size and shape",
-    "colour": "colours and tones",
-    "detail": "sharpness and texture",
-    "overlay": "what is laid on it",
-}
-"""What the operations of a folder change."""
-
 
 def operations_table() -> str:
     """Every operation with its parameters."""
@@ -35,10 +27,10 @@ def operations_table() -> str:
 
 def operations_list() -> str:
     """The name of every operation, with a link to the rest; for a page beside `docs/`."""
-    links: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
+    links: dict[str, list[str]] = {}
     for row in OPERATIONS.values():
-        links[KINDS[row.run.__module__.split(".")[-2]]].append(f"[{row.name}](docs/operations.md#{row.name})")
-    return table(("what changes", "operations"), [(kind, ", ".join(names)) for kind, names in links.items()])
+        links.setdefault(row.category, []).append(f"[{row.name}](docs/operations.md#{row.name})")
+    return table(("what changes", "operations"), [(category, ", ".join(names)) for category, names in links.items()])
 
 
 def parameters_table(operation: Operation) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
@@ -30,9 +31,13 @@ Survey = Callable[[Sequence[Frame], Source, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: its function, the model of its parameters, and how it changes the size of a picture."""
+    """One operation: its function, the model of its parameters, and how it changes the size of a picture.
+
+    category: what it changes, in words; the CATEGORY of the folder that it stands in.
+    """
 
     name: str
+    category: str
     summary: str
     details: str
     run: Callable[..., Frame]
@@ -103,6 +108,7 @@ def operation(
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
         OPERATIONS[name] = Operation(
             name=name,
+            category=_category_of(function.__module__),
             summary=summary,
             details=details.strip(),
             run=function,
@@ -117,6 +123,11 @@ def operation(
         return function
 
     return register
+
+
+def _category_of(module: str) -> str:
+    folder = import_module(module.rpartition(".")[0])
+    return str(folder.CATEGORY)
 
 
 def _parameters_model(function: Callable[..., Frame], check: Callable[[Any], None] | None) -> type[Arguments]:

@@ -1,1 +1,5 @@
 """Operations that change colours and tones."""
+
+CATEGORY = "colours and tones"
+
+FIRST = ("tones",)

@@ -1,1 +1,5 @@
 """Operations that change sharpness and texture."""
+
+CATEGORY = "sharpness and texture"
+
+FIRST = ("filters",)

@@ -1,1 +1,5 @@
-"""Operations that lay something on a picture."""
+"""Operations that lay something over a picture."""
+
+CATEGORY = "overlays"
+
+FIRST = ("watermark", "text")
