@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imgsrv.describe.examples import example_of
-from imgsrv.describe.markdown import parameters_table
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import process
+from imgsrv.reference.examples import example_of
+from imgsrv.reference.markdown import parameters_table
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

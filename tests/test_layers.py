@@ -17,20 +17,20 @@ FORBIDDEN = {
     "errors": ("imgsrv",),
     **dict.fromkeys(
         ("wording", "settings", "settings_checks", "shortages"),
-        ("imgsrv.imaging", "imgsrv.describe", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),
+        ("imgsrv.imaging", "imgsrv.reference", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),
     ),
     "imaging": (
-        *("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.describe", "imgsrv.cli"),
+        *("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.reference", "imgsrv.cli"),
         *("falcon", "uvicorn", "socket"),
     ),
-    "describe": ("falcon", "uvicorn", "imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.cli"),
+    "reference": ("falcon", "uvicorn", "imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.cli"),
     "web": ("imgsrv.pool", "imgsrv.cli", "PIL", "numpy", "cv2", "cykooz_resizer"),
     "loadtest": (
-        *("imgsrv.imaging", "imgsrv.describe", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.settings"),
+        *("imgsrv.imaging", "imgsrv.reference", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.settings"),
         *("imgsrv.cli", "PIL", "numpy"),
     ),
-    "observe": ("imgsrv.imaging", "imgsrv.web", "imgsrv.pool", "imgsrv.describe", "imgsrv.cli", "PIL", "numpy"),
-    "pool": ("imgsrv.web", "imgsrv.imaging", "imgsrv.describe", "imgsrv.cli", "falcon", "PIL", "numpy"),
+    "observe": ("imgsrv.imaging", "imgsrv.web", "imgsrv.pool", "imgsrv.reference", "imgsrv.cli", "PIL", "numpy"),
+    "pool": ("imgsrv.web", "imgsrv.imaging", "imgsrv.reference", "imgsrv.cli", "falcon", "PIL", "numpy"),
 }
 """What each package never imports."""
 

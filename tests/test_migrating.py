@@ -10,9 +10,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from imgsrv.describe.routes import names
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.routes import names
 from imgsrv.settings import Settings, load_configuration
 from imgsrv.wording import SYNONYMS
 

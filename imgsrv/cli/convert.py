@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert_all
 from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, suffixes
-from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -26,6 +25,7 @@ from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.server.cpus import usable_cpus
 
 EXIT_SOME_FAILED = 1

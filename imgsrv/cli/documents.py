@@ -1,12 +1,12 @@
-"""`python -m imgsrv.cli.documents FILE… [--check]`: `imgsrv.describe` with the table of commands too."""
+"""`python -m imgsrv.cli.documents FILE… [--check]`: `imgsrv.reference` with the table of commands too."""
 
 from __future__ import annotations
 
 import sys
 
-from imgsrv.describe.__main__ import main
-from imgsrv.describe.markdown import table
 from imgsrv.pool.control.commands import COMMANDS, Command
+from imgsrv.reference.__main__ import main
+from imgsrv.reference.markdown import table
 
 
 def commands_table() -> str:

@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from imgsrv.cli._render import console, say, show, table
-from imgsrv.describe.catalogue import catalogue
-from imgsrv.describe.examples import example_of
-from imgsrv.describe.markdown import formats_table, operations_table, output_table
-from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import INSTALLED, KNOWN, Format, how_to_install
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
+from imgsrv.reference.catalogue import catalogue
+from imgsrv.reference.examples import example_of
+from imgsrv.reference.markdown import formats_table, operations_table, output_table
+from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.wording import closest
 
 SERVER = "http://127.0.0.1:8000"

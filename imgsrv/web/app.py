@@ -8,12 +8,12 @@ from typing import Any
 import falcon.asgi
 
 from imgsrv import __version__
-from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.metrics import render_metrics
 from imgsrv.observe.scoreboard import Board, Row
+from imgsrv.reference.routes import ROUTES
 from imgsrv.settings import Settings
 from imgsrv.web.admission import Admission
 from imgsrv.web.front import Front

@@ -11,7 +11,6 @@ from typing import Any
 import falcon
 import falcon.asgi
 
-from imgsrv.describe.routes import names
 from imgsrv.errors import (
     ClientGone,
     ImgsrvError,
@@ -24,6 +23,7 @@ from imgsrv.errors import (
 )
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
+from imgsrv.reference.routes import names
 from imgsrv.wording import closest
 
 MEDIA_TYPE = "application/problem+json"

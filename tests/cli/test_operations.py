@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from imgsrv.cli import operations
-from imgsrv.describe.catalogue import catalogue
-from imgsrv.describe.markdown import formats_table, operations_table, output_table
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.catalogue import catalogue
+from imgsrv.reference.markdown import formats_table, operations_table, output_table
 
 Operations = Callable[..., str]
 

@@ -9,10 +9,10 @@ from typing import Any
 from falcon.asgi import Request, Response
 
 from imgsrv import __version__
-from imgsrv.describe.catalogue import catalogue
-from imgsrv.describe.openapi import openapi
-from imgsrv.describe.routes import index
 from imgsrv.observe.metrics import CONTENT_TYPE
+from imgsrv.reference.catalogue import catalogue
+from imgsrv.reference.openapi import openapi
+from imgsrv.reference.routes import index
 
 
 class JsonPage:

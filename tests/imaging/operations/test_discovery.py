@@ -63,7 +63,7 @@ def test_a_new_function_is_in_the_help_of_the_command_line(environment: dict[str
 
 
 def test_a_new_function_is_in_the_documents(environment: dict[str, str]) -> None:
-    code = "from imgsrv.describe.markdown import operations_list; print(operations_list())"
+    code = "from imgsrv.reference.markdown import operations_list; print(operations_list())"
     row = next(line for line in output(environment, "-c", code).splitlines() if "sharpness and texture" in line)
 
     assert "[trial](docs/operations.md#trial)" in row

@@ -15,14 +15,14 @@ from serving import Server, wait_until
 from wire import PNG, ask, head, noise, post
 
 from imgsrv import __version__
-from imgsrv.describe.catalogue import catalogue
-from imgsrv.describe.examples import example_of
-from imgsrv.describe.openapi import HEADERS, INFO, openapi
-from imgsrv.describe.routes import ROUTES, index
 from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.operations.registry import OPERATIONS, Operation
+from imgsrv.reference.catalogue import catalogue
+from imgsrv.reference.examples import example_of
+from imgsrv.reference.openapi import HEADERS, INFO, openapi
+from imgsrv.reference.routes import ROUTES, index
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
 WIDTH, HEIGHT = opened(PHOTO).size

@@ -11,9 +11,9 @@ from pictures import animation, encoded, picture
 from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, metric, noise, post
 
-from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations.registry import OPERATIONS
+from imgsrv.reference.routes import ROUTES
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=XX"
 JPEG = encoded(picture("RG/BY"), "JPEG")

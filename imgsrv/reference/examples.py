@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.errors import UnusableParameters
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import make_step
+from imgsrv.reference.parameters import Parameter, parameters_of
 
 TYPICAL = {"integer": 800, "number": 1.5}
 """What a number is shown as where its Field names no `examples`; moved inside its bounds."""

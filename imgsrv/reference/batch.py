@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgsrv.describe.parameters import parameters_of
-from imgsrv.describe.routes import ROUTES
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.variants import MOST_VARIANTS, SAFE_NAME
+from imgsrv.reference.parameters import parameters_of
+from imgsrv.reference.routes import ROUTES
 
 Json = dict[str, Any]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgsrv.describe.examples import example_of
-from imgsrv.describe.included import included_texts
-from imgsrv.describe.parameters import Parameter, parameters_of
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
+from imgsrv.reference.examples import example_of
+from imgsrv.reference.included import included_texts
+from imgsrv.reference.parameters import Parameter, parameters_of
 
 BOUNDS = {
     "minimum": "minimum",

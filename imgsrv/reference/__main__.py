@@ -1,4 +1,4 @@
-"""`python -m imgsrv.describe FILE… [--check]`: write the generated sections of Markdown files, or check them."""
+"""`python -m imgsrv.reference FILE… [--check]`: write the generated sections of Markdown files, or check them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgsrv.describe.markdown import (
+from imgsrv.errors import BadArgument
+from imgsrv.reference.markdown import (
     errors_table,
     formats_table,
     included_table,
@@ -16,8 +17,7 @@ from imgsrv.describe.markdown import (
     routes_table,
     settings_table,
 )
-from imgsrv.describe.readme import render, stale_sections
-from imgsrv.errors import BadArgument
+from imgsrv.reference.readme import render, stale_sections
 from imgsrv.settings import Settings
 
 STALE, UNUSABLE = 1, 2
@@ -26,7 +26,7 @@ STALE, UNUSABLE = 1, 2
 
 def main(arguments: Sequence[str] | None = None, more: Mapping[str, str] | None = None) -> int:
     """Write or check the sections of the files; the exit code.  more: sections from above this layer."""
-    parser = argparse.ArgumentParser(prog="python -m imgsrv.describe", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m imgsrv.reference", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
     parser.add_argument("--check", action="store_true", help="change nothing and name the stale sections")
     args = parser.parse_args(arguments)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, more: Mapping[str, str] | None 
         known = {**sections(), **(more or {})}
         return _check(args.files, known) if args.check else _write(args.files, known)
     except (BadArgument, OSError) as error:
-        sys.stderr.write(f"imgsrv.describe: {error}\n")
+        sys.stderr.write(f"imgsrv.reference: {error}\n")
         return UNUSABLE
 
 
@@ -60,7 +60,7 @@ def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
 def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
     stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), known)]
     for file, name in stale:
-        sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.describe {file}\n")
+        sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.reference {file}\n")
     return STALE if stale else 0
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
 
-from imgsrv.describe.included import included_texts
-from imgsrv.describe.parameters import Parameter, default_text, parameters_of
-from imgsrv.describe.problems import meaning, problems
-from imgsrv.describe.routes import all_routes
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import KNOWN, Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
+from imgsrv.reference.included import included_texts
+from imgsrv.reference.parameters import Parameter, default_text, parameters_of
+from imgsrv.reference.problems import meaning, problems
+from imgsrv.reference.routes import all_routes
 from imgsrv.settings import environment_name, flag_name
 
 YES, NO = "yes", "–"

@@ -4,9 +4,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from imgsrv.describe.examples import example_of
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
+from imgsrv.reference.examples import example_of
 
 NAMES = sorted(OPERATIONS)
 

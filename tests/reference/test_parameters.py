@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from imgsrv.describe.parameters import Parameter, default_text, parameters_of
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter
+from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 
 
 class Model(BaseModel):

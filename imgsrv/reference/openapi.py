@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imgsrv.describe.batch import batch_route
-from imgsrv.describe.examples import example_of
-from imgsrv.describe.included import included_texts
-from imgsrv.describe.parameters import Parameter, parameters_of
-from imgsrv.describe.problems import facts_schema, meaning, problems, problems_by_status
-from imgsrv.describe.routes import ROUTES, SUMMARY
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import MEDIA_TYPE as PLACEHOLDER_TYPE
@@ -19,6 +13,12 @@ from imgsrv.imaging.info import ALL, INCLUDES
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
+from imgsrv.reference.batch import batch_route
+from imgsrv.reference.examples import example_of
+from imgsrv.reference.included import included_texts
+from imgsrv.reference.parameters import Parameter, parameters_of
+from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
+from imgsrv.reference.routes import ROUTES, SUMMARY
 
 Json = dict[str, Any]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from imgsrv.describe.__main__ import main, sections
-from imgsrv.describe.markdown import operations_list
-from imgsrv.describe.readme import render, stale_sections
 from imgsrv.errors import BadArgument
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.__main__ import main, sections
+from imgsrv.reference.markdown import operations_list
+from imgsrv.reference.readme import render, stale_sections
 
 STALE = "before\n<!-- generated: a -->\nold\n<!-- end -->\nbetween\n<!-- generated: b -->\n<!-- end -->\nafter\n"
 FRESH = "before\n<!-- generated: a -->\nA\n<!-- end -->\nbetween\n<!-- generated: b -->\nB\\1\n<!-- end -->\nafter\n"
@@ -94,7 +94,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 def test_a_fresh_process_knows_every_operation(readme: Path) -> None:
     # In this process other tests have filled the registry.
-    subprocess.run([sys.executable, "-m", "imgsrv.describe", str(readme)], check=True)
+    subprocess.run([sys.executable, "-m", "imgsrv.reference", str(readme)], check=True)
 
     assert operations_list() in readme.read_text(encoding="utf-8")
 
@@ -102,7 +102,7 @@ def test_a_fresh_process_knows_every_operation(readme: Path) -> None:
 @pytest.mark.parametrize("module", ["catalogue", "examples", "markdown", "openapi"])
 def test_any_view_alone_fills_the_registry(module: str) -> None:
     registry = "imgsrv.imaging.operations.registry"
-    code = f"import imgsrv.describe.{module}; from {registry} import OPERATIONS; print(*OPERATIONS)"
+    code = f"import imgsrv.reference.{module}; from {registry} import OPERATIONS; print(*OPERATIONS)"
 
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 

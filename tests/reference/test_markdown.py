@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgsrv.describe.markdown import (
+from imgsrv.imaging.formats import KNOWN
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.markdown import (
     errors_table,
     formats_table,
     operations_list,
@@ -14,8 +16,6 @@ from imgsrv.describe.markdown import (
     settings_table,
     table,
 )
-from imgsrv.imaging.formats import KNOWN
-from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.settings import Settings
 
 ROOT = Path(__file__).parents[2]

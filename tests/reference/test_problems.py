@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from imgsrv.describe.problems import NOT_ANSWERED, facts_schema, meaning, problems, problems_by_status
 from imgsrv.errors import CODES, TooManyPixels
+from imgsrv.reference.problems import NOT_ANSWERED, facts_schema, meaning, problems, problems_by_status
 
 STATUSES = [400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504]
 

@@ -8,16 +8,16 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from pictures import encoded, picture
 
-from imgsrv.describe.openapi import INFO, openapi
-from imgsrv.describe.parameters import parameters_of
-from imgsrv.describe.problems import problems
-from imgsrv.describe.routes import ROUTES
 from imgsrv.errors import InvalidParameter, TooManyPixels
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import INCLUDES, describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.openapi import INFO, openapi
+from imgsrv.reference.parameters import parameters_of
+from imgsrv.reference.problems import problems
+from imgsrv.reference.routes import ROUTES
 from imgsrv.web.problems import problem
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from imgsrv.describe.catalogue import catalogue
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.reference.catalogue import catalogue
 
 
 def row(part: str, name: str) -> dict[str, Any]:
