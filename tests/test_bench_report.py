@@ -147,7 +147,7 @@ def test_a_chart_is_a_picture_for_light_and_dark_with_words_for_those_who_do_not
 
 
 def test_the_server_without_an_exchange_that_benches_compare_with_serves() -> None:
-    with serving("--workers", "1", program=[sys.executable, str(ROOT / "bench" / "separate.py")]) as server:
+    with serving("--workers", "1", program=[sys.executable, str(ROOT / "bench" / "support" / "separate.py")]) as server:
         assert ask(server, post("/flip", PNG)).status == 200
 
 

@@ -1,4 +1,4 @@
-"""What README.md says is what happens: its commands are run, its tables compared with their source."""
+"""The documents are true: their commands are run, their tables compared with the source, their links followed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from PIL import Image
 from serving import Server
 
 ROOT = Path(__file__).parents[1]
-GENERATED = ("README.md", "docs/operating.md", "docs/requests.md")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-REQUESTS = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
+GENERATED = ("docs/operating.md", "docs/requests.md")
 
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README + REQUESTS, flags=re.DOTALL)
-    for line in block.strip().splitlines()
-]
+
+def commands_of(*documents: str) -> list[str]:
+    """Every line of their blocks marked `sh`, each once."""
+    texts = [(ROOT / document).read_text(encoding="utf-8") for document in documents]
+    blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), flags=re.DOTALL)
+    return list(dict.fromkeys(line for block in blocks for line in block.strip().splitlines()))
+
+
+COMMANDS = commands_of("README.md", "docs/first-steps.md", "docs/requests.md")
 CURLS = [command for command in COMMANDS if command.startswith("curl ")]
 CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/imgsrv convert ")]
 OPERATING = [
@@ -34,13 +36,14 @@ OPERATING = [
 SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
 
 
-def test_every_command_of_the_readme_is_of_a_kind_that_is_tested_here() -> None:
+def test_every_command_of_the_documents_is_of_a_kind_that_is_tested_here() -> None:
     assert sorted(COMMANDS) == sorted([*CURLS, *CONVERSIONS, *OPERATING, *SET_UPS])
     assert len(CURLS) >= 3
+    assert len(OPERATING) >= 5
 
 
 @pytest.mark.parametrize("command", CURLS, ids=lambda command: command.split("8000")[1].split("?")[0].strip("/'"))
-def test_a_curl_command_of_the_readme_works(command: str, server: Server) -> None:
+def test_a_curl_command_of_the_documents_works(command: str, server: Server) -> None:
     _curl, _flag, body, url, *_output = shlex.split(command)
 
     answer = httpx.post(
@@ -54,7 +57,7 @@ def test_a_curl_command_of_the_readme_works(command: str, server: Server) -> Non
 
 
 @pytest.mark.parametrize("command", CONVERSIONS)
-def test_a_convert_command_of_the_readme_works(command: str, tmp_path: Path) -> None:
+def test_a_convert_command_of_the_documents_works(command: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     _program, *arguments = shlex.split(command)
 
@@ -67,7 +70,7 @@ def test_a_convert_command_of_the_readme_works(command: str, tmp_path: Path) -> 
         assert picture.width == 300
 
 
-def test_the_operating_commands_of_the_readme_work_one_after_another(tmp_path: Path) -> None:
+def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path: Path) -> None:
     with background(tmp_path) as place:
         for command in OPERATING:
             _program, verb, *arguments = shlex.split(command)
@@ -78,8 +81,8 @@ def test_the_operating_commands_of_the_readme_work_one_after_another(tmp_path: P
             assert done.returncode == 0, done.stderr
 
 
-def test_ci_runs_the_test_command_of_the_readme() -> None:
-    test_command = next(command for command in SET_UPS if "pytest" in command)
+def test_ci_runs_the_test_command_that_contributing_names() -> None:
+    test_command = next(command for command in commands_of("CONTRIBUTING.md") if command.endswith("/pytest"))
 
     assert test_command in map(str.strip, (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
 
@@ -99,15 +102,16 @@ def test_the_generated_tables_are_up_to_date() -> None:
 def test_ci_checks_every_document_with_generated_tables() -> None:
     marked = [
         str(file.relative_to(ROOT))
-        for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-        if "<!-- generated: " in file.read_text(encoding="utf-8")
+        for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+        if re.search("^<!-- generated: ", file.read_text(encoding="utf-8"), re.MULTILINE)
     ]
 
     assert marked == list(GENERATED)
     assert f"--check {' '.join(GENERATED)}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = [f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", *PAGES)
 
 
 def anchors(document: Path) -> set[str]:

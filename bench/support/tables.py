@@ -12,6 +12,9 @@ from report import Line
 
 OURS = "imgsrv"
 
+SUMMARISED = ("Express + cluster + sharp", "Express + sharp at imgsrv's effort", "thumbor")
+"""The servers in the README's table, which has at most five columns; `peers_table` has them all."""
+
 THIN_LINES = "thin lines: the lowest and the highest"
 
 
@@ -190,9 +193,10 @@ def peers_table(lines: Iterable[Line]) -> str:
 
 
 def peers_summary(lines: Iterable[Line]) -> str:
-    """Pictures a second by work and server, in one small table; in brackets how many times as fast ours is."""
+    """Pictures a second by work, of ours and the `SUMMARISED` servers; in brackets, how many times as fast ours is."""
     found = _works(lines)
-    servers = list(dict.fromkeys(line["server"] for each in found.values() for line in each))
+    measured = {line["server"] for each in found.values() for line in each}
+    servers = [server for server in (OURS, *SUMMARISED) if server in measured]
     rows = []
     for work, each in found.items():
         by_server = {line["server"]: line for line in each}

@@ -26,10 +26,10 @@ def operations_table() -> str:
 
 
 def operations_list() -> str:
-    """The name of every operation, with a link to the rest; for a page beside `docs/`."""
+    """The name of every operation, with a link to its description; for a page of `docs/`."""
     links: dict[str, list[str]] = {}
     for row in OPERATIONS.values():
-        links.setdefault(row.category, []).append(f"[{row.name}](docs/operations.md#{row.name})")
+        links.setdefault(row.category, []).append(f"[{row.name}](operations.md#{row.name})")
     return table(("what changes", "operations"), [(category, ", ".join(names)) for category, names in links.items()])
 
 

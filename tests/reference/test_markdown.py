@@ -53,7 +53,7 @@ def test_an_operation_is_listed_once_with_a_link_to_the_page_that_has_its_parame
     listed = operations_list()
 
     assert all(f"## {name}" in headings for name in OPERATIONS)
-    assert [listed.count(f"[{name}](docs/operations.md#{name})") for name in OPERATIONS] == [1] * len(OPERATIONS)
+    assert [listed.count(f"[{name}](operations.md#{name})") for name in OPERATIONS] == [1] * len(OPERATIONS)
 
 
 def test_every_format_has_a_row() -> None:
