@@ -1,4 +1,4 @@
-"""The table for who comes from PM2, in docs/operating.md: what stands on its right side works."""
+"""The PM2 table of docs/operating.md: every command on its right side works."""
 
 from __future__ import annotations
 
