@@ -16,13 +16,12 @@ from pace import Pace
 from PIL import Image
 from report import Report
 
-from imgsrv.imaging.codecs.decode import decode, read_header
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.picture import Picture
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan
 
 SIZE = (1224, 817)
 """One megapixel."""

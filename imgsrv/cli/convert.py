@@ -25,6 +25,7 @@ from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.imaging.prepare import prepare_process
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.server.cpus import usable_cpus
 
@@ -76,6 +77,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the pictures; the exit code.  Raises BadRequest's children, UnknownOperation and BadArgument."""
+    prepare_process()
     if args.font_dir is not None:
         use_fonts(args.font_dir)
     positionals = split_positionals(args.paths)

@@ -13,7 +13,8 @@ from rich.table import Table
 from imgsrv.cli._render import console, say, show, table
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import INSTALLED, KNOWN, Format, how_to_install
+from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.reference.catalogue import catalogue
@@ -81,8 +82,8 @@ def _print_overview(screen: Console) -> None:
 
 
 def _standing(form: Format) -> str:
-    if form.extra and form.extra not in INSTALLED:
-        return f"no: {how_to_install(form.extra)}"
+    if form.name not in FORMATS:
+        return f"no: {form.how_to_install}"
     return "read and written" if form.is_written else "read"
 
 

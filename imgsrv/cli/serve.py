@@ -21,6 +21,7 @@ from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.imaging.prepare import prepare_process
 from imgsrv.imaging.selftest import self_test
 from imgsrv.jobs.job import input_place, perform, plan_facts
 from imgsrv.observe.crashes import Keeping
@@ -199,6 +200,7 @@ def _fixed(settings: Settings) -> dict[str, Any]:
 
 
 def _work(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
+    prepare_process()
     limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
     return Work(
         make_front=partial(make_front, settings),

@@ -7,18 +7,20 @@ from typing import Any
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
-from imgsrv.imaging.codecs.bit_depth import read_depth
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
-from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan, plan_glimpse
+from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
+from imgsrv.imaging.pipelines.decode_plan import plan_measures
 from imgsrv.wording import closest
 
 OWNER = "info"
+
+DEPTH_BYTES = 65_536
+"""First bytes of a file, in which every format names its depth."""
 
 PLACE, ALL = "gps", "all"
 """Where the picture was taken, which is told only to who names it; every measure, but not that."""
@@ -42,6 +44,7 @@ def parse_include(text: str) -> tuple[str, ...]:
     return tuple(name for name in (*MEASURES, PLACE) if name in names or (ALL in names and name != PLACE))
 
 
+@pillow_limit_lifted()
 def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) -> dict[str, Any]:
     """The description, JSON-compatible; width and height are those of the upright picture.
 
@@ -50,47 +53,45 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
     """
     header = read_header(data, limits)
     image = header.image
-    durations = read_durations(header.format, data, limits)
+    durations = read_durations(header.form, header.frames, data, limits)
     with broken_is_ours(header.format):
         facts = {
             "format": header.format,
-            "media_type": FORMATS[header.format].media_type,
+            "media_type": header.form.media_type,
             "width": header.size[0],
             "height": header.size[1],
             "mode": image.mode,
-            "bit_depth": read_depth(header.format, data, image),
+            "bit_depth": _bit_depth(header, data),
             "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
             "frames": _frames(header, durations),
-            "durations": _told_durations(header, durations),
+            "durations": None if durations is None else list(durations),
             "loop": image.info.get("loop") if durations else None,
             "orientation": header.orientation,
             "profile": profile_name(image.info.get("icc_profile")),
-            "exif": exif_summary(image),
+            "exif": exif_summary(header.form, image),
             "iptc": iptc_summary(image),
             "xmp": xmp_summary(image),
         }
         if PLACE in include:
-            facts[PLACE] = read_place(image)
+            facts[PLACE] = read_place(header.form, image)
     if asked := [name for name in MEASURES if name in include]:
         frame = _seen(header, limits, is_full=not AT_FULL_SIZE.isdisjoint(asked))
         facts |= {name: MEASURES[name](frame) for name in asked}
     return facts
 
 
+def _bit_depth(header: Header, data: Data) -> int:
+    """Bits of one channel in the file, which may be more than the decoder keeps; of a palette, bits of an index."""
+    found = header.form.bit_depth(bytes(data[:DEPTH_BYTES]), header.image)
+    return found or (1 if header.image.mode == "1" else 8)
+
+
 def _frames(header: Header, durations: tuple[int, ...] | None) -> int | None:
-    if header.format == "gif" and durations is None:
+    if durations is None and not header.form.counts_frames:
         return None
     return len(durations) if durations else header.frames
 
 
-def _told_durations(header: Header, durations: tuple[int, ...] | None) -> list[int] | None:
-    """Those of an AVIF with one frame are none for certain."""
-    if durations is None:
-        return [] if header.format == "avif" and header.frames == 1 else None
-    return list(durations)
-
-
 def _seen(header: Header, limits: Limits, *, is_full: bool) -> Frame:
     """The first frame; a JPEG at a smaller scale where no measure asks for the full one."""
-    plan = DecodePlan() if is_full else plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
-    return decode(header, plan, limits).frames[0]
+    return decode(header, plan_measures(header, is_full=is_full), limits).frames[0]

@@ -2,8 +2,8 @@
 
 Luma and colours are decoded, resampled and encoded as planes of their own: colours have a quarter of the pixels all
 the way, nothing is converted to RGB and back, and a JPEG is decoded at 3/8 too.  Of street-6mp.jpg to 720×588 that
-takes 0.9 of the time alone and 0.84 in a busy server, and is as like the original.  `find_way` is the only place that
-decides it.
+takes 0.9 of the time alone and 0.84 in a busy server, and is as like the original.  `plan_planes` of
+`pipelines/decode_plan.py` decides which pictures take this path.
 """
 
 from __future__ import annotations
@@ -17,24 +17,16 @@ import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.codecs import turbojpeg
-from imgsrv.imaging.codecs.decode import Header
-from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.turbojpeg import Planes
-from imgsrv.imaging.colour.icc import is_srgb
-from imgsrv.imaging.formats import FORMATS, asks_for_tables
-from imgsrv.imaging.formats.jpeg import has_own_tables
-from imgsrv.imaging.model.limits import Box, Data, Limits, Size
+from imgsrv.imaging.formats.format import EncoderSettings
+from imgsrv.imaging.formats.jpeg import asks_for_tables, has_own_tables
+from imgsrv.imaging.model.limits import Box, Data, Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.shape.resize import shown_part
-from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.imaging.pixels.resample import Kernel, Plane, resample, resample_pair
-
-PLAIN = ("srgb", "strip", "4:2:0")
-"""Colours, metadata and subsampling of the output."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PlanesPlan:
     """From a picture of `before` pixels to one of `after`, which shows its part `box`."""
 
     before: Size
@@ -74,40 +66,7 @@ def _frame(plane: Plane) -> Frame:
     return Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
 
 
-def find_way(header: Header, name: str, pipeline: Pipeline, output: Output, limits: Limits) -> Way | None:
-    """The way of a picture to the format `name` in its own colours, if what it is asked for allows one.
-
-    Raises ResultTooLarge.
-    """
-    if not turbojpeg.IS_HERE or len(pipeline.steps) != 1 or not _is_plain(header, name, output):
-        return None
-    step = pipeline.steps[0]
-    if step.operation.name != "resize" or (shown := shown_part(header.size, step.arguments)) is None:
-        return None
-    after, box, kernel = shown
-    limits.check_result(step.operation.name, after)
-    if max(after) > FORMATS[name].max_side:
-        return None
-    left = max(after[0] / box[2], after[1] / box[3])
-    scale = next((scale for scale in turbojpeg.SCALES if scale >= left), turbojpeg.SCALES[-1])
-    return Way(header.size, after, box, kernel, scale)
-
-
-def _is_plain(header: Header, name: str, output: Output) -> bool:
-    """A JPEG of three channels, upright and in sRGB, to one with nothing about it but quality and effort."""
-    return (
-        header.format == name == "jpeg"
-        and header.image.mode == "RGB"
-        and header.orientation == 1
-        and header.index is None
-        and is_srgb(header.image.info.get("icc_profile"))
-        and output.format != "auto"
-        and (output.icc, output.metadata, output.subsampling) == PLAIN
-        and not (output.progressive or output.target is not None or output.max_bytes is not None)
-    )
-
-
-def write(planes: Planes, output: Output, file: BinaryIO) -> None:
+def write(planes: Planes, output: EncoderSettings, file: BinaryIO) -> None:
     """Write the planes of a result."""
     height, width = planes.luma.shape
     is_optimized = has_own_tables((width, height), asks_for_tables(output.effort))

@@ -6,19 +6,18 @@ import io
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
-from imgsrv.imaging.codecs.decode import Header, decode, read_header
+from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
-from imgsrv.imaging.formats import DEEP, written_as
-from imgsrv.imaging.jpeg_fast_path import find_way, write
+from imgsrv.imaging.jpeg_fast_path import write
 from imgsrv.imaging.model.limits import Data, Limits, Size
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan, plan_decode, plan_glimpse
+from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
+from imgsrv.imaging.pipelines.decode_plan import plan_planes, plan_result, result_format
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
@@ -49,6 +48,7 @@ def process(
     return file.getvalue()
 
 
+@pillow_limit_lifted()
 def process_into(
     file: BinaryIO,
     data: Data,
@@ -67,13 +67,13 @@ def process_into(
     started = clock()
     header = read_header(data, limits, output.index)
     name = result_format(header, output)
-    if (way := find_way(header, name, pipeline, output, limits)) and (planes := way.decode(data)):
+    if (fast := plan_planes(header, output, pipeline, limits)) and (planes := fast.decode(data)):
         decoded = clock()
-        planes = way.resample(planes)
+        planes = fast.resample(planes)
         done = clock()
         write(planes, output, file)
-        return Report(name, way.after, math.prod(header.size), decoded - started, done - decoded, clock() - done)
-    plan = plan_for(header, output, pipeline)
+        return Report(name, fast.after, math.prod(header.size), decoded - started, done - decoded, clock() - done)
+    plan = plan_result(header, output, pipeline)
     picture = decode(header, plan, limits)
     decoded = clock()
     was_drawing = output.format == "auto" and came_as_drawing(picture)
@@ -87,21 +87,3 @@ def process_into(
     done = clock()
     encode(result, name, output, file)
     return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
-
-
-def plan_for(header: Header, output: Output, pipeline: Pipeline) -> DecodePlan:
-    """What has to be decoded for the result; every frame for one that may be animated."""
-    name = result_format(header, output)
-    if name in PLACEHOLDERS and not pipeline.steps:
-        return plan_glimpse(header.size, is_jpeg=header.format == "jpeg")
-    is_animated = output.format == "auto" or holds_frames(name)
-    plan = plan_decode(pipeline, header.size, header.format, holds_frames=is_animated)
-    is_deep = name in DEEP and output.format != "auto" and output.colours is None and pipeline.keeps_depth
-    return replace(plan, icc=output.icc, is_deep=is_deep)
-
-
-def result_format(header: Header, output: Output) -> str:
-    """The format that was asked for, or that of the input; which it stays for `auto`, only pixels can tell."""
-    if output.format not in (None, "auto"):
-        return output.format
-    return written_as(header.format)

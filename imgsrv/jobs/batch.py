@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imgsrv.errors import ResultTooLarge
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
-from imgsrv.imaging.codecs.decode import Header, decode, read_header
+from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.picture import Picture, Source
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan
-from imgsrv.imaging.process import NO_PARTS, plan_for, result_format
+from imgsrv.imaging.pipelines.decode_plan import plan_result, plan_results, result_format
+from imgsrv.imaging.process import NO_PARTS
 from imgsrv.jobs.archive import Archive, Entry
 from imgsrv.jobs.variants import Variant, naming
 
@@ -49,7 +48,7 @@ def process_batch(
     """
     started = clock()
     header = read_header(data, limits, variants[0].output.index)
-    plan = _common_plan(header, variants)
+    plan = plan_results(header, ((one.output, one.pipeline) for one in variants))
     picture = decode(header, plan, limits)
     scales = {plan.scale: picture}
     was_drawing = any(one.output.format == "auto" for one in variants) and came_as_drawing(picture)
@@ -58,12 +57,10 @@ def process_batch(
     for variant in variants:
         with naming(variant.name):
             name, output = result_format(header, variant.output), variant.output
-            scale = plan_for(header, output, variant.pipeline).scale
+            scale = plan_result(header, output, variant.pipeline).scale
             result = variant.pipeline.run(_shown(_reduced(scales, scale), output, name), limits, parts)
             pixels += result.size[0] * result.size[1] * len(result.frames)
-            if pixels > limits.max_pixels:
-                limit = f"{limits.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
-                raise ResultTooLarge("the batch", *result.size, limit)
+            limits.check_results(result.size, pixels)
             if output.format == "auto":
                 name, output = choose(result, header.format, offers, output, was_drawing=was_drawing)
             done = clock()
@@ -74,18 +71,6 @@ def process_batch(
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * len(picture.frames)
     return BatchReport(archive.media_type, came, decoded - started, clock() - decoded - encode_s, encode_s)
-
-
-def _common_plan(header: Header, variants: Sequence[Variant]) -> DecodePlan:
-    """What suits the output that needs most of the picture."""
-    plans = [plan_for(header, variant.output, variant.pipeline) for variant in variants]
-    return DecodePlan(
-        min(plan.scale for plan in plans),
-        any(plan.all_frames for plan in plans),
-        max(plan.drawn for plan in plans),
-        variants[0].output.icc,
-        all(plan.is_deep for plan in plans),
-    )
 
 
 def _reduced(scales: dict[int, Picture], scale: int) -> Picture:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN, Format
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel
 
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import KNOWN, Format
+from imgsrv.imaging.formats import KNOWN
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.reference.included import included_texts

@@ -13,10 +13,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.analysis.measures import MEASURES
-from imgsrv.imaging.codecs.decode import decode, read_header
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.info import INCLUDES, describe_picture, parse_include
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan
 
 
 def _file(mode: str, form: str, **options: object) -> bytes:

@@ -20,8 +20,8 @@ from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.display_p3 import make_display_p3
-from imgsrv.imaging.jpeg_fast_path import find_way
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.decode_plan import plan_planes
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.pixels.resample import resample, resample_pair
 from imgsrv.imaging.process import process
@@ -40,7 +40,7 @@ def photograph(size: tuple[int, int] = (451, 300), mode: str = "RGB", **options:
 def has_way(data: bytes, pipeline: str = PLAIN, limits: Limits | None = None, **output: Any) -> bool:
     limits, asked = limits or Limits(), Output(**output)
     header = read_header(data, limits, asked.index)
-    return find_way(header, asked.format or header.format, parse_pipeline(pipeline), asked, limits) is not None
+    return plan_planes(header, asked, parse_pipeline(pipeline), limits) is not None
 
 
 def through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes, pipeline: str) -> Image.Image:

@@ -14,7 +14,11 @@ from PIL import Image
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.prepare import prepare_process
 from imgsrv.imaging.process import process
+
+# Tests write pictures by Pillow, which has to know the formats of the extras.
+prepare_process()
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
 SAMPLES = Path(__file__).parents[2] / "samples"

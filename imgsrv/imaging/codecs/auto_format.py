@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import FORMATS, WRITTEN, Format, written_as
+from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.picture import Frame, Picture
 
 Offers = tuple[tuple[str, float], ...]
@@ -37,25 +38,15 @@ many colours as pixels, but for one with 0.67 and 0.08; on 14 drawings at least 
 class Kind(Enum):
     """What a picture shows, as far as encoders care."""
 
-    PHOTOGRAPH = "photograph"
-    DRAWING = "drawing"
-    ANIMATION = "animation"
+    PHOTOGRAPH, DRAWING, ANIMATION = "photograph", "drawing", "animation"
 
-
-FITNESS: dict[Kind, dict[str, float]] = {
-    Kind.PHOTOGRAPH: {"webp": 1, "avif": 1, "jxl": 1, "heic": 1, "jpeg": 0.9, "jp2": 0.8, "png": 0.3, "tiff": 0.1},
-    Kind.DRAWING: {"webp": 1, "jxl": 1, "png": 0.9, "avif": 0.5, "heic": 0.5, "jpeg": 0.3, "gif": 0.4, "tiff": 0.2},
-    Kind.ANIMATION: {"webp": 1, "avif": 1, "gif": 0.6, "png": 0.5},
-}
-"""How good a format is, 0.05 where it does not say."""
-
-UNFIT = 0.05
-
-EXACT = ("webp", "jxl")
-"""Formats that are lossless only if asked, which a drawing is better in."""
-
-SAFE = ("png", "gif")
-"""What shows everything, where nothing that is offered can."""
+    def fitness(self, form: Format) -> float:
+        """How good the format is for it, 0 to 1."""
+        return {
+            Kind.PHOTOGRAPH: form.fitness.photograph,
+            Kind.DRAWING: form.fitness.drawing,
+            Kind.ANIMATION: form.fitness.animation,
+        }[self]
 
 
 def choose(
@@ -72,9 +63,9 @@ def choose(
         return form.has_animation if kind is Kind.ANIMATION else form.has_alpha or not is_transparent
 
     fitting = [(name, q) for name, q in offers if name in WRITTEN and shows(WRITTEN[name])]
-    last = next(name for name in (written_as(own), *SAFE) if shows(FORMATS[name]))
-    best = max(fitting, key=lambda offer: offer[1] * FITNESS[kind].get(offer[0], UNFIT), default=(last, 1.0))[0]
-    is_exact = kind is Kind.DRAWING and best in EXACT and not _asks_for_quality(output)
+    last = next(name for name in (written_as(own), FALLBACK) if shows(WRITTEN[name]))
+    best = max(fitting, key=lambda offer: offer[1] * kind.fitness(WRITTEN[offer[0]]), default=(last, 1.0))[0]
+    is_exact = kind is Kind.DRAWING and WRITTEN[best].lossless_drawings and not _asks_for_quality(output)
     return best, output.model_copy(update={"lossless": True}) if is_exact else output
 
 
@@ -90,7 +81,7 @@ def came_as_drawing(picture: Picture) -> bool:
 
     A JPEG has neither any more, and may be decoded at a smaller scale.
     """
-    if picture.format == "jpeg":
+    if FORMATS[picture.format].blurs_drawings:
         return False
     frame = picture.frames[0]
     colours = _sampled_colours(frame)

@@ -7,41 +7,17 @@ understand a file differently.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
 from typing import IO
 
-from imgsrv.imaging.model.limits import Limits, Size
-
-
-def _gif_size(before: bytes, data: bytes) -> Size | None:
-    """What Pillow reads as 9 bytes behind a comma is where a frame lies, and as 13 bytes at once the screen."""
-    if before == b"," and len(data) == 9:  # noqa: PLR2004
-        left, top, width, height = struct.unpack_from("<HHHH", data)
-        return left + width, top + height
-    if len(before) != 1 and data.startswith(b"GIF8") and len(data) == 13:  # noqa: PLR2004
-        width, height = struct.unpack_from("<HH", data, 6)
-        return width, height
-    return None
-
-
-def _png_size(before: bytes, data: bytes) -> Size | None:
-    """What stands behind the name of the chunk."""
-    if before[4:] == b"IHDR" and len(data) >= 8:  # noqa: PLR2004
-        width, height = struct.unpack_from(">II", data)
-        return width, height
-    return None
-
-
-SIZES: dict[str, Callable[[bytes, bytes], Size | None]] = {"gif": _gif_size, "png": _png_size}
-"""The size that some bytes of a file tell, seen what was read before them."""
+from imgsrv.imaging.formats.format import SizeReader
+from imgsrv.imaging.model.limits import Limits
 
 
 class CheckedFile:
-    """What Pillow needs of a file."""
+    """The part of a file's interface that Pillow calls."""
 
-    def __init__(self, name: str, file: IO[bytes], limits: Limits) -> None:
-        self._size_in, self._file, self._limits = SIZES[name], file, limits
+    def __init__(self, size_in: SizeReader, file: IO[bytes], limits: Limits) -> None:
+        self._size_in, self._file, self._limits = size_in, file, limits
         self._before = b""
         self._width = self._height = 0
         self.seek, self.tell = file.seek, file.tell
@@ -51,6 +27,6 @@ class CheckedFile:
         data = self._file.read(size)
         if found := self._size_in(self._before, data):
             self._width, self._height = max(self._width, found[0]), max(self._height, found[1])
-            self._limits.check_header((self._width, self._height))
+            self._limits.check_input((self._width, self._height))
         self._before = data
         return data

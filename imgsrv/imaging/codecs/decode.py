@@ -3,58 +3,60 @@
 from __future__ import annotations
 
 import io
-import math
-import warnings
 from dataclasses import dataclass
 from mmap import mmap
 from typing import IO, Any
 
-from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from imgsrv.errors import NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable
-from imgsrv.imaging.codecs.checked_file import SIZES, CheckedFile
+from imgsrv.errors import NoSuchFrame, Undecodable
+from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
-from imgsrv.imaging.colour.icc import deep_grey, may_stay_deep, to_profile, working_profile
-from imgsrv.imaging.formats import FORMATS, png, webp
+from imgsrv.imaging.colour.icc import Icc, deep_grey, may_stay_deep, to_profile, working_profile
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.picture import Frame, Picture, Source
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan
-from imgsrv.imaging.pixels.malloc import keep_freed_memory
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.sixteen_bit import read_deep
 
-# Pillow warns of odd tags and of large pictures; the first do no harm, the second are ours to refuse.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-# Our own limit is checked from the header, with a message that names it.
-Image.MAX_IMAGE_PIXELS = None
-# An engine owns one core; libavif would start a thread for each core of the machine.
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-keep_freed_memory()
 
-UNREAD_TIFF_COLOURS = {
-    8: "CIELAB of more than 8 bits",
-    9: "ICCLAB",
-    10: "ITULAB",
-    32_803: "the raw data of a camera's sensor",
-}
-"""Photometric interpretations that Pillow's wheel does not read."""
+@dataclass(frozen=True, slots=True)
+class DecodePlan:
+    """How much of a file is decoded; without arguments, the first frame at full size.
+
+    scale: denominator of the scale at which a JPEG is decoded.  all_frames: more than the first frame is wanted.
+    drawn: factor by which a vector format is drawn larger than its size.  icc: the colours of the result.
+    is_deep: 16 bits a channel are kept.
+    """
+
+    scale: int = 1
+    all_frames: bool = False
+    drawn: float = 1.0
+    icc: Icc = "srgb"
+    is_deep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known before decoding.  size: upright.  frames: 1 where the file must be read to count them.
+    """The facts that are known before decoding.  size: upright.  frames: 1 where only decoding counts them.
 
-    index: of the one frame or page that is wanted.
+    index: of the one frame or page that is wanted, counted from 0.
     """
 
-    format: str
+    form: Format
     size: Size
     frames: int
     orientation: int
     image: Image.Image
     index: int | None = None
+
+    @property
+    def format(self) -> str:
+        """The name of the format."""
+        return self.form.name
 
 
 def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
@@ -63,42 +65,46 @@ def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
     index: of the one frame or page that is wanted.  Raises UnsupportedFormat, Undecodable, TooManyPixels,
     TooManyFrames or NoSuchFrame.
     """
-    return open_header(sniff(bytes(data[:SNIFF_BYTES])), _as_file(data), limits, index)
+    return open_header(FORMATS[sniff(bytes(data[:SNIFF_BYTES]))], _as_file(data), limits, index)
 
 
-def open_header(name: str, file: IO[bytes], limits: Limits, index: int | None = None) -> Header:
-    """The header of a picture of the format `name`; it must be a file's own beginning."""
-    checked: Any = CheckedFile(name, file, limits) if name in SIZES else file
-    with broken_is_ours(name):
+def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None = None) -> Header:
+    """The header of a picture of that format; the file must begin with the picture."""
+    form.register()
+    checked: Any = CheckedFile(form.size_in, file, limits) if form.size_in else file
+    with broken_is_ours(form.name):
         try:
-            image = Image.open(checked, formats=[FORMATS[name].pillow])
+            image = Image.open(checked, formats=[form.pillow])
         except UnidentifiedImageError as error:
-            raise _unread_variant(name, file) from error
+            raise _unread_variant(form, file) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
-        frames = getattr(image, "n_frames", 1) if name in ("png", "webp", "avif") else 1
-    limits.check_header(image.size, frames)
+        frames = getattr(image, "n_frames", 1) if form.counts_frames else 1
+    limits.check_input(image.size, frames)
     if index is not None:
-        _choose(name, image, index, limits)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # libtiff decodes whole tiles, however little of them the picture shows.
-        limits.check_header(_tile_size(image))
-    orientation = read_orientation(image)
+        _choose(form, image, index, limits)
+    if form.decoded_area:
+        limits.check_input(form.decoded_area(image))
+    orientation = read_orientation(form, image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
-    return Header(name, size, frames, orientation, image, index)
+    return Header(form, size, frames, orientation, image, index)
 
 
-def _choose(name: str, image: Image.Image, index: int, limits: Limits) -> None:
+def decode_first_frame(data: Data, limits: Limits) -> Frame:
+    """The first frame of a picture at full size, in sRGB.  Raises what `read_header` and `decode` raise."""
+    return decode(read_header(data, limits), DecodePlan(), limits).frames[0]
+
+
+def _choose(form: Format, image: Image.Image, index: int, limits: Limits) -> None:
     """Go to the frame or page.  Raises NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable."""
-    if index >= limits.max_frames:
-        raise TooManyFrames(limits.max_frames)
-    with broken_is_ours(name):
+    limits.check_frames(index + 1)
+    with broken_is_ours(form.name):
         try:
             image.seek(index + _default_images(image))
         except EOFError as error:
-            asked = f"page={index + 1}" if name == "tiff" else f"frame={index}"
+            asked = f"page={index + 1}" if form.has_pages else f"frame={index}"
             raise NoSuchFrame(asked, _counted(image, index)) from error
     # Each page of a TIFF has a size of its own.
-    limits.check_header(image.size)
+    limits.check_input(image.size)
 
 
 def _counted(image: Image.Image, most: int) -> int:
@@ -116,21 +122,11 @@ def _default_images(image: Image.Image) -> int:
     return 1 if getattr(image, "is_animated", False) and image.info.get("default_image") else 0
 
 
-def _unread_variant(name: str, file: IO[bytes]) -> Undecodable:
-    """Why Pillow does not know a picture whose first bytes are right: a TIFF names its colours."""
-    if name == "tiff":
-        file.seek(0)
-        directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-        file.seek(directory.next)
-        directory.load(file)
-        if colours := UNREAD_TIFF_COLOURS.get(directory.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, -1)):
-            return Undecodable(name, f"{colours} is not read from a TIFF", "save it as RGB")
-    return Undecodable(name, "its header is broken or of a variant that is not read")
-
-
-def _tile_size(image: TiffImagePlugin.TiffImageFile) -> Size:
-    width, height = (image.tag_v2.get(tag, 1) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
+def _unread_variant(form: Format, file: IO[bytes]) -> Undecodable:
+    """The reason why Pillow does not know a picture whose first bytes are right."""
+    if found := form.unread_variant(file):
+        return Undecodable(form.name, *found)
+    return Undecodable(form.name, "its header is broken or of a variant that is not read")
 
 
 def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
@@ -140,26 +136,19 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
     """
     image, full_size = header.image, header.image.size
     with broken_is_ours(header.format):
-        metadata = read_metadata(image)
+        metadata = read_metadata(header.form, image)
         if plan.scale > 1:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
-        if header.format == "svg":
-            image.draft(None, _drawn_size(full_size, plan.drawn, limits))
+        if header.form.is_vector:
+            image.draft(None, limits.fitting(full_size, plan.drawn))
         frames, durations, profile = _frames(header, plan, limits)
     source = _source(header, plan.scale, image.size) if image.size != full_size else None
-    # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
-    loop = 0 if header.format == "avif" else image.info.get("loop")
+    loop = image.info.get("loop", header.form.loop)
     picture = Picture(frames, header.format, durations, loop, metadata, source, profile)
     for frame in frames:
         # What the file said of itself must not reach the encoder through the back door.
         frame.info = {}
     return picture
-
-
-def _drawn_size(size: Size, drawn: float, limits: Limits) -> Size:
-    """The pixels of a drawing: as wanted, but no more than the limits allow."""
-    factor = min(drawn, math.sqrt(limits.max_pixels / (size[0] * size[1])))
-    return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))
 
 
 def _frames(
@@ -169,10 +158,7 @@ def _frames(
     image = header.image
     profile = target = None
     has_many = (
-        plan.all_frames
-        and header.index is None
-        and FORMATS[header.format].has_animation
-        and getattr(image, "is_animated", False)
+        plan.all_frames and header.index is None and header.form.has_animation and getattr(image, "is_animated", False)
     )
     first = image.tell() if header.index is not None else _default_images(image) if has_many else 0
     frames: list[Frame] = []
@@ -182,12 +168,9 @@ def _frames(
             image.seek(index)
         except EOFError:
             break
-        if len(frames) == limits.max_frames:
-            raise TooManyFrames(limits.max_frames)
-        if image.width * image.height * (len(frames) + 1) > limits.max_pixels:
-            raise TooManyPixels(*image.size, len(frames) + 1, limits.max_pixels)
+        limits.check_input(image.size, len(frames) + 1)
         deep = read_deep(image) if plan.is_deep and may_stay_deep(image.info.get("icc_profile"), plan.icc) else None
-        plain = deep or png.read_pixels(image) or webp.read_pixels(image)
+        plain = deep or header.form.read_pixels(image)
         if plain is None:
             image.load()
         if not frames:
@@ -223,7 +206,7 @@ def _source(header: Header, scale: int, decoded: Size) -> Source:
 
     A drawing fills whatever it is drawn on.
     """
-    if header.format == "svg":
+    if header.form.is_vector:
         return Source(header.size, (0.0, 0.0, float(decoded[0]), float(decoded[1])))
     stored = header.size[::-1] if header.orientation in SIDEWAYS else header.size
     width, height = stored[0] / scale, stored[1] / scale

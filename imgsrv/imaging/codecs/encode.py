@@ -15,15 +15,16 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.icc import to_profile
-from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, Format, jpeg, png
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.pixels.strips import through_strips
 
-MAX_16_BITS = 65_535
-"""Most repetitions that formats with animation can write down, and most steps of a duration."""
+MOST_STEPS = 65_535
+"""Most steps of a duration: a PNG writes a fraction of seconds in 16 bits each."""
 
 
 def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
@@ -33,7 +34,7 @@ def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     has no animation.  Raises ResultTooLarge for a side that the format cannot hold.
     """
     if name in PLACEHOLDERS:
-        file.write(PLACEHOLDERS[name](picture.frames[0], output).encode())
+        file.write(PLACEHOLDERS[name](picture.frames[0], output.background).encode())
         return
     if output.target is None and output.max_bytes is None:
         _save(picture, name, output, file)
@@ -69,34 +70,26 @@ def _bounded(picture: Picture, name: str, output: Output) -> bytes:
 
 def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     form = FORMATS[name]
+    if form.options is None:
+        raise RuntimeError(f"{name} is read only")
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
+    form.register()
     frames, profile = _in_profile(form, picture)
     frames = tuple(_fit_for(form, frame, output.background) for frame in frames)
     if output.colours is not None and "colours" in form.fields:
         frames = tuple(_reduced(frame, output.colours) for frame in frames)
-    if form.options is None:
-        raise RuntimeError(f"{name} is read only")
     metadata = written_metadata(form, picture.metadata, output.metadata)
     if profile:
         metadata = {**metadata, "icc_profile": profile}
-    if isinstance(frames[0], DeepFrame) and form.pillow == "TIFF" and not metadata:
-        write_tiff(frames[0], file)
-        return
-    if form.pillow == "PNG" and not picture.is_animated and png.can_write(frames[0]):
-        png.write(frames[0], file, png.level_of(output.effort, EFFORT_STEPS), png.chunks_of(metadata))
+    is_animated = form.has_animation and picture.is_animated
+    if form.write_still and not is_animated and form.write_still(frames[0], output, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
     options = {**form.options(output), **metadata}
-    if form.has_animation and picture.is_animated:
+    if is_animated:
         options |= _animation(form, replace(picture, frames=frames))
-    if form.pillow == "JPEG":
-        jpeg.write(frames[0], file, options)
-        return
-    if form.pillow == "ICO":
-        # The picture alone; Pillow would write the usual sizes below it as well.
-        options["sizes"] = [picture.size]
-    frames[0].save(file, form.pillow, **options)
+    form.save(form, frames[0], file, options)
 
 
 def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], bytes | None]:
@@ -129,17 +122,12 @@ def _reduced(frame: Frame, colours: int) -> Frame:
 
 
 def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
-    options: dict[str, Any] = {
+    return {
         "save_all": True,
         "append_images": picture.frames[1:],
         "duration": _durations(form, picture.durations),
+        **form.animation(picture.loop),
     }
-    if form.pillow == "GIF":
-        options["disposal"] = 2
-    # A GIF plays once by leaving the loop out; the other formats say 1.
-    if picture.loop is not None or form.pillow != "GIF":
-        options["loop"] = 1 if picture.loop is None else min(picture.loop, MAX_16_BITS)
-    return {key: value for key, value in options.items() if not (form.pillow == "AVIF" and key == "loop")}
 
 
 def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
@@ -149,6 +137,6 @@ def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
 
 
 def _roundest(duration: int) -> int:
-    """The duration in steps of 1, 10 or 1000 ms: a PNG writes a fraction of seconds in 16 bits each."""
-    step = next(step for step in (1, 10, 1000) if duration <= MAX_16_BITS * step)
+    """The duration in steps of 1, 10 or 1000 ms, the first of them that needs at most MOST_STEPS."""
+    step = next(step for step in (1, 10, 1000) if duration <= MOST_STEPS * step)
     return round(duration / step) * step

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from imgsrv.errors import UnusableParameters, joined
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.colour.icc import Icc
-from imgsrv.imaging.formats import EFFORT_STEPS, FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN, how_to_install
+from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
+from imgsrv.imaging.formats.format import EFFORT_STEPS
 from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, TargetParameter
 
-FormatName = Literal[
-    "auto", "jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "ico", "heic", "jxl",
-    "blurhash", "thumbhash", "lqip",
-]  # fmt: skip
+NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
+"""Values of `format`, also those of formats whose extra is not installed."""
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    # The rows of the formats name the values, which a type checker cannot read.
+    FormatName = Literal[NAMES]
 
 OWNER = "output"
 """What an error calls the one who takes these parameters."""
@@ -105,7 +111,7 @@ class Output(BaseModel):
         if self.format in (None, "auto"):
             return self
         if self.format in KNOWN and self.format not in FORMATS:
-            missing = how_to_install(KNOWN[self.format].extra)
+            missing = KNOWN[self.format].how_to_install
             raise UnusableParameters(OWNER, f"format={self.format} cannot be written here; {missing} adds it")
         fields = FORMATS[self.format].fields if self.format in FORMATS else ()
         for name in FORMAT_FIELDS:

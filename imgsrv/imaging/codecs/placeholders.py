@@ -1,6 +1,6 @@
 """PLACEHOLDERS: outputs that are a line of text, to show while the picture itself is on its way.
 
-A row is all there is to one: a function from the first frame and the output parameters to the text.
+A row is all there is to one: a function from the first frame and the background to the text.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import numpy as np
 
 from imgsrv.imaging.analysis import hashes
 from imgsrv.imaging.analysis.measures import over, small, thumbhash
-from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
 
 MEDIA_TYPE, SUFFIX = "text/plain", ".txt"
 
-LQIP_SIDE, LQIP_QUALITY = 20, 50
-"""Longest side and WebP quality of the tiny picture: about 200 bytes."""
+LQIP_FORMAT, LQIP_SIDE, LQIP_QUALITY = "WEBP", 20, 50
+"""Format, longest side and quality of the tiny picture: about 200 bytes."""
 
-Placeholder = Callable[[Frame, Output], str]
-
-
-def _blurhash(frame: Frame, output: Output) -> str:
-    return hashes.blurhash(np.asarray(over(small(frame), output.background)))
+Placeholder = Callable[[Frame, Colour], str]
 
 
-def _thumbhash(frame: Frame, _output: Output) -> str:
+def _blurhash(frame: Frame, background: Colour) -> str:
+    return hashes.blurhash(np.asarray(over(small(frame), background)))
+
+
+def _thumbhash(frame: Frame, _background: Colour) -> str:
     return thumbhash(frame)
 
 
-def _lqip(frame: Frame, _output: Output) -> str:
+def _lqip(frame: Frame, _background: Colour) -> str:
     file = io.BytesIO()
-    small(frame, LQIP_SIDE).save(file, "WEBP", quality=LQIP_QUALITY, method=6)
+    small(frame, LQIP_SIDE).save(file, LQIP_FORMAT, quality=LQIP_QUALITY, method=6)
     return f"data:image/webp;base64,{base64.b64encode(file.getbuffer()).decode()}"
 
 

@@ -1,34 +1,12 @@
-"""Which format the bytes are in, from their first bytes alone; nobody's Content-Type is believed."""
+"""The format of a file, from its first bytes alone; a Content-Type is not believed."""
 
 from __future__ import annotations
 
 from imgsrv.errors import UnsupportedFormat
-from imgsrv.imaging.formats import FORMATS, KNOWN, how_to_install
+from imgsrv.imaging.formats import FORMATS, KNOWN
 
 SNIFF_BYTES = 1024
 """Enough for the brands of an ISO media file and for an SVG behind an XML declaration and a comment."""
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"II*\x00", "tiff"),
-    (b"MM\x00*", "tiff"),
-    (b"II+\x00", "tiff"),
-    (b"MM\x00+", "tiff"),
-    (b"BM", "bmp"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
-    (b"\xff\x4f\xff\x51", "jp2"),
-    (b"\x00\x00\x01\x00", "ico"),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
-    (b"\xff\x0a", "jxl"),
-)
-
-_ISO_BRANDS = {
-    "avif": (b"avif", b"avis"),
-    "heic": (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"),
-}
 
 HTML = (b"<!doctype html", b"<html")
 
@@ -39,11 +17,15 @@ _FOREIGN = (
     (b"--", "not a picture but looks like multipart/form-data without its Content-Type header"),
 )
 
+_SIGNATURES = tuple((form.signatures, form.name) for form in KNOWN.values() if form.signatures)
+
+_TESTS = tuple((form.begins, form.name) for form in KNOWN.values() if not form.signatures)
+
 
 def sniff(head: bytes) -> str:
-    """The key in FORMATS of the picture that begins with `head` (SNIFF_BYTES of it are enough).
+    """The name of the format of the picture that begins with `head`, of which SNIFF_BYTES are enough.
 
-    Raises UnsupportedFormat, naming what was recognised, for anything that this server does not read.
+    Raises UnsupportedFormat for what this server does not read, with the name of what was recognised.
     """
     head = head[:SNIFF_BYTES]
     name = _recognised(head)
@@ -51,32 +33,24 @@ def sniff(head: bytes) -> str:
         raise UnsupportedFormat(_foreign(head), readable_names())
     if name not in FORMATS:
         form = KNOWN[name]
-        raise UnsupportedFormat(f"{form.label}, which {how_to_install(form.extra)} adds", readable_names())
+        raise UnsupportedFormat(f"{form.label}, which {form.how_to_install} adds", readable_names())
     return name
 
 
-def _recognised(head: bytes) -> str | None:
-    """The key in KNOWN."""
-    for signature, name in _SIGNATURES:
-        if head.startswith(signature):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[4:8] == b"ftyp":
-        return _recognised_iso(head)
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return "svg" if text.startswith(b"<") and b"<svg" in text and not text.startswith(HTML) else None
-
-
 def readable_names() -> list[str]:
-    """The formats this server reads, as people write them."""
+    """The formats that this server reads, as people write them."""
     return [form.label for form in FORMATS.values()]
 
 
-def _recognised_iso(head: bytes) -> str | None:
-    box = head[8 : int.from_bytes(head[:4], "big")]
-    brands = [box[:4], *(box[at : at + 4] for at in range(8, len(box), 4))]
-    return next((name for name, known in _ISO_BRANDS.items() if any(brand in known for brand in brands)), None)
+def _recognised(head: bytes) -> str | None:
+    """The name of a format in KNOWN."""
+    for signatures, name in _SIGNATURES:
+        if head.startswith(signatures):
+            return name
+    if _is_html(head):
+        # A page may have a drawing in it.
+        return None
+    return next((name for begins, name in _TESTS if begins(head)), None)
 
 
 def _foreign(head: bytes) -> str:
@@ -85,6 +59,10 @@ def _foreign(head: bytes) -> str:
             return description
     if head[4:8] == b"ftyp":
         return "a video or another ISO media file"
-    if head.lstrip().lower().startswith(HTML):
+    if _is_html(head):
         return "an HTML page"
     return "in no picture format that is known here"
+
+
+def _is_html(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(HTML)

@@ -10,14 +10,19 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from PIL import Image, ImageFile
-from pillow_jxl import Decoder, JpegXLImagePlugin
 
+from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 
-CODESTREAM = b"\xff\x0a"
+CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
+"""First bytes of a bare codestream, and of a file with boxes."""
+
+HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
+"""Effort 3 takes an eighth of the time of 7, libjxl's default, and its files are no larger at a quality of 80."""
 
 MOST_BOXES = 4096
 """Boxes of a file that are walked over."""
@@ -172,6 +177,8 @@ class JxlFile(ImageFile.ImageFile):
         return super().load()
 
     def _decoded(self) -> Image.Image:
+        from pillow_jxl import Decoder  # noqa: PLC0415  an optional wheel
+
         try:
             is_jpeg, info, pixels, profile, _boxes = Decoder(num_threads=THREADS)(self._data)
         except RuntimeError as error:
@@ -190,12 +197,50 @@ class JxlFile(ImageFile.ImageFile):
         return turned
 
 
-def _is_jxl(head: bytes) -> bool:
-    return head.startswith((CODESTREAM, b"\x00\x00\x00\x0cJXL \r\n\x87\n"))
+@cache
+def _register() -> None:
+    from pillow_jxl import JpegXLImagePlugin  # noqa: PLC0415  an optional wheel
 
-
-def register() -> None:
-    """Let Pillow open JPEG XL in this way."""
-    # The plugin's own way to open would run first in its place and decode everything.
+    # The plugin's own reader would run first in its place and decode everything.
     JpegXLImagePlugin.DECODE_THREADS = THREADS
-    Image.register_open(JxlFile.format, JxlFile, _is_jxl)
+    Image.register_open(JxlFile.format, JxlFile, lambda head: head.startswith((CODESTREAM, CONTAINER)))
+
+
+def _options(settings: EncoderSettings) -> Options:
+    effort = DEFAULT_EFFORT if settings.effort is None else max(1, settings.effort)
+    # The best quality is a distance of 0, which libjxl takes from lossless files alone.
+    is_exact = settings.lossless or settings.quality == HIGHEST_QUALITY
+    return {"quality": settings.quality, "lossless": is_exact, "effort": effort, "num_threads": THREADS}
+
+
+def _bit_depth(_data: bytes, image: Image.Image) -> int:
+    return image.header.bits if isinstance(image, JxlFile) else 0
+
+
+def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
+    options: dict[str, Any] = {"xmp": xmp} if xmp else {}
+    if len(exif):
+        # The box begins with how far behind it the TIFF header lies, which the plugin leaves to its caller.
+        options["exif"] = bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0")
+    return options
+
+
+FORMAT = Format(
+    name="jxl",
+    label="JPEG XL",
+    pillow=JxlFile.format,
+    media_type="image/jxl",
+    suffixes=(".jxl",),
+    position=11,
+    extra="jxl",
+    wheel="pillow_jxl",
+    register=_register,
+    signatures=(CONTAINER, CODESTREAM),
+    fields=("quality", "lossless", "effort"),
+    is_upright=True,
+    bit_depth=_bit_depth,
+    options=_options,
+    attach_metadata=_attach_metadata,
+    fitness=Fitness(photograph=1, drawing=1),
+    lossless_drawings=True,
+)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -19,6 +20,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, ImageFile
 
 from imgsrv.errors import Undecodable
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.pixels.fonts import drawing_fonts
 
 NAME = "svg"
@@ -238,10 +240,33 @@ def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
     return Image.open(io.BytesIO(done.stdout), formats=["PNG"]).convert("RGBA")
 
 
-def _is_xml(head: bytes) -> bool:
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+def _text_of(head: bytes) -> bytes:
+    """Behind a byte order mark and spaces, in small letters."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
 
 
-def register() -> None:
-    """Let Pillow open SVG in this way."""
-    Image.register_open(SvgFile.format, SvgFile, _is_xml)
+def _begins(head: bytes) -> bool:
+    text = _text_of(head)
+    return text.startswith(b"<") and b"<svg" in text
+
+
+@cache
+def _register() -> None:
+    Image.register_open(SvgFile.format, SvgFile, lambda head: _text_of(head).startswith(b"<"))
+
+
+FORMAT = Format(
+    name=NAME,
+    label="SVG",
+    pillow=SvgFile.format,
+    media_type="image/svg+xml",
+    suffixes=(".svg",),
+    position=12,
+    extra="svg",
+    wheel="resvg",
+    register=_register,
+    begins=_begins,
+    has_metadata=False,
+    is_vector=True,
+    options=None,
+)

@@ -1,25 +1,50 @@
-"""WebP by OpenCV: what Pillow would read itself, by the same libwebp, faster and in less memory.
+"""WebP, through libwebp: read by OpenCV, animations and broken files by Pillow, and written by Pillow.
 
 Pillow reads every WebP as an animation: two canvases with alpha, a copy, and then the picture.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from PIL import Image, WebPImagePlugin
 
+from imgsrv.imaging.formats.format import (
+    MOST_BLOCKS,
+    EncoderSettings,
+    Fitness,
+    Format,
+    Options,
+    TooManyBlocks,
+    scaled_effort,
+)
+from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
 
 RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
-"""How OpenCV orders the channels."""
+"""Modes of Pillow, and the order of channels in OpenCV."""
+
+RIFF_HEADER, CHUNK_HEADER = 12, 8
+"""Bytes before the first chunk, and before the content of a chunk."""
+
+DEFAULT_METHOD, SLOWEST = 2, 6
+"""Methods of libwebp.
+
+2 takes 0.42 of the time of 4, Pillow's default, for 1.035 of the bytes (14 pictures at quality 80).
+"""
+
+LOSSLESS_EFFORT = 50
+"""In lossless mode the encoder's quality is the effort of its search; 50 is a fair middle at any method."""
 
 
 def read_pixels(image: Image.Image) -> Frame | None:
     """The pixels of an opened WebP of one frame; None where Pillow has to read it.
 
-    A fifth less time for a photograph, and 1.8 times the memory of the picture instead of 4.  What is wrong with the
-    file is Pillow's to find and to say.
+    It takes a fifth less time for a photograph, and 1.8 times the memory of the picture instead of 4.  What is wrong
+    with the file is left to Pillow to find and to say.
     """
     if not isinstance(image, WebPImagePlugin.WebPImageFile) or image.is_animated or image.fp is None:
         return None
@@ -32,3 +57,42 @@ def read_pixels(image: Image.Image) -> Frame | None:
     if pixels is None or pixels.shape != (image.height, image.width, len(image.mode)):
         return None
     return Image.frombytes(image.mode, image.size, pixels.data, "raw", RAW_MODES[image.mode])
+
+
+def _durations(data: Data) -> Iterator[int]:
+    at = RIFF_HEADER
+    for _ in range(MOST_BLOCKS):
+        kind, size = struct.unpack("<4sI", data[at : at + CHUNK_HEADER])
+        if kind == b"ANMF":
+            yield int(struct.unpack("<I", bytes(data[at + 20 : at + 23]) + b"\0")[0])
+        # RIFF pads a content of an odd size.
+        at += CHUNK_HEADER + size + (size & 1)
+    raise TooManyBlocks
+
+
+def _options(settings: EncoderSettings) -> Options:
+    return {
+        "quality": LOSSLESS_EFFORT if settings.lossless else settings.quality,
+        "lossless": settings.lossless,
+        "method": DEFAULT_METHOD if settings.effort is None else scaled_effort(settings.effort, SLOWEST),
+    }
+
+
+FORMAT = Format(
+    name="webp",
+    label="WebP",
+    pillow="WEBP",
+    media_type="image/webp",
+    suffixes=(".webp",),
+    position=3,
+    begins=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    fields=("quality", "lossless", "effort", "icc"),
+    has_animation=True,
+    max_side=16_383,
+    counts_frames=True,
+    read_pixels=read_pixels,
+    durations=_durations,
+    options=_options,
+    fitness=Fitness(photograph=1, drawing=1, animation=1),
+    lossless_drawings=True,
+)

@@ -14,6 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, ImageFile, IptcImagePlugin
 
 from imgsrv.imaging.colour.icc import MAX_PROFILE_BYTES
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_exif, read_tag
 from imgsrv.imaging.model.broken import BROKEN
 
@@ -80,9 +81,9 @@ def profile_name(profile: bytes | None) -> str | None:
         return "unreadable"
 
 
-def exif_summary(image: Image.Image) -> dict[str, str]:
+def exif_summary(form: Format, image: Image.Image) -> dict[str, str]:
     """Texts of EXIF_SUMMARY and EXPOSURE_SUMMARY that are there."""
-    exif = read_exif(image)
+    exif = read_exif(form, image)
     found = {name: read_tag(exif, tag) for name, tag in EXIF_SUMMARY.items()}
     exposure = _directory(exif, ExifTags.IFD.Exif)
     found |= {name: exposure.get(tag) for name, tag in EXPOSURE_SUMMARY.items()}
@@ -110,9 +111,9 @@ def xmp_summary(image: Image.Image) -> dict[str, str]:
     return _told({name: _xmp_value(data, tag) for name, tag in XMP_SUMMARY.items()})
 
 
-def read_place(image: Image.Image) -> dict[str, float | None] | None:
+def read_place(form: Format, image: Image.Image) -> dict[str, float | None] | None:
     """Where the picture was taken, in degrees and metres; None where the file does not say it."""
-    tags = _directory(read_exif(image), ExifTags.IFD.GPSInfo)
+    tags = _directory(read_exif(form, image), ExifTags.IFD.GPSInfo)
     latitude = _degrees(tags.get(ExifTags.GPS.GPSLatitude), tags.get(ExifTags.GPS.GPSLatitudeRef), 90)
     longitude = _degrees(tags.get(ExifTags.GPS.GPSLongitude), tags.get(ExifTags.GPS.GPSLongitudeRef), 180)
     if latitude is None or longitude is None:

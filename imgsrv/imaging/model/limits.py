@@ -1,5 +1,9 @@
-"""What a picture may be at most, checked from its header before anything is decoded."""
+"""What a picture may be at most: the only place where sizes and frames are compared with the limits.
 
+Sizes are checked before anything is decoded or made.
+"""
+
+import math
 from dataclasses import dataclass
 from mmap import mmap
 
@@ -17,19 +21,38 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one picture.  max_pixels: width × height × frames, of the input and of every step's result."""
+    """Bounds on one picture.  max_pixels: width × height × frames, of the input and of the result of each step."""
 
     max_pixels: int = 100_000_000
     max_frames: int = 256
 
-    def check_header(self, size: Size, frames: int = 1) -> None:
+    def check_input(self, size: Size, frames: int = 1) -> None:
         """Raise TooManyFrames or TooManyPixels for a picture that is too large to decode."""
+        self.check_frames(frames)
+        if not self.allows(math.prod(size) * frames):
+            raise TooManyPixels(*size, frames, self.max_pixels)
+
+    def check_frames(self, frames: int) -> None:
+        """Raise TooManyFrames for an animation of more frames than are decoded."""
         if frames > self.max_frames:
             raise TooManyFrames(self.max_frames)
-        if size[0] * size[1] * frames > self.max_pixels:
-            raise TooManyPixels(*size, frames, self.max_pixels)
 
     def check_result(self, owner: str, size: Size, frames: int = 1) -> None:
         """Raise ResultTooLarge for an operation whose result would be too large to make."""
-        if size[0] * size[1] * frames > self.max_pixels:
+        if not self.allows(math.prod(size) * frames):
             raise ResultTooLarge(owner, *size, f"{self.max_pixels / 1e6:g} megapixels (--max-pixels)")
+
+    def check_results(self, size: Size, pixels: int) -> None:
+        """Raise ResultTooLarge for a batch of so many pixels in all.  size: of the output that is one too many."""
+        if not self.allows(pixels):
+            limit = f"{self.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
+            raise ResultTooLarge("the batch", *size, limit)
+
+    def allows(self, pixels: float) -> bool:
+        """So many pixels are within the limit."""
+        return pixels <= self.max_pixels
+
+    def fitting(self, size: Size, factor: float) -> Size:
+        """The size times the factor, or times the largest one within the limit."""
+        factor = min(factor, math.sqrt(self.max_pixels / math.prod(size)))
+        return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))

@@ -1,62 +1,127 @@
-"""The decode plan: what of the picture has to be decoded, derived from the pipeline and the output.
+"""What of a file is decoded: the only module that decides it, for pictures, batches, descriptions and the JPEG path.
 
-This is the only place that decides it.  A JPEG whose pipeline begins with a reduction is decoded at 1/2, 1/4
-or 1/8 scale by the inverse DCT, and a drawing is drawn at the size that it is resized to; only as many frames are
-decoded as the output can hold.
+A JPEG whose pipeline begins with a reduction is decoded at 1/2, 1/4 or 1/8 scale by the inverse DCT, and a drawing is
+drawn at the size that it is resized to.  Only as many frames are decoded as the output can hold.  A second picture that
+is laid over the first is decoded by `decode_first_frame`, for it is used as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import replace
 
-from imgsrv.imaging.colour.icc import Icc
-from imgsrv.imaging.model.limits import Size
-
-if TYPE_CHECKING:
-    # Operations that decode a second picture are part of a pipeline, and decoding needs the plan.
-    from imgsrv.imaging.pipelines.pipeline import Pipeline
-
-SCALES = (8, 4, 2)
-"""Denominators of the scales at which libjpeg decodes faster than at full size.
-
-The scale may leave no reduction at all to the kernel.  Measured against Lanczos from full resolution at ratios 2
-to 12: on four photographs at least 41.0 dB, 52 dB at the median; on a field of stars, single bright pixels on
-black, at least 35 dB just above a ratio of 4 or 8.
-"""
-
+from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.codecs.decode import DecodePlan, Header
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.colour.icc import is_srgb
+from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.operations.shape.resize import shown_part
+from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 GLIMPSE_SIDE = 200
 """Least pixels along the longer side that leave a placeholder or a mean colour what it is."""
 
+PLAIN = ("srgb", "strip", "4:2:0")
+"""Colours, metadata and subsampling of an output that the JPEG path writes."""
 
-@dataclass(frozen=True, slots=True)
-class DecodePlan:
-    """scale: denominator of the DCT scale, 1 is full.  all_frames: more than the first frame is wanted.
 
-    drawn: what a drawing's size is multiplied by, for it has pixels at any size.  icc: what the colours become.
-    is_deep: 16 bits a channel stay that.
+def result_format(header: Header, output: Output) -> str:
+    """The format that was asked for, or that of the input, which also stands for `auto` until pixels are known."""
+    if output.format not in (None, "auto"):
+        return output.format
+    return written_as(header.format)
+
+
+def plan_result(header: Header, output: Output, pipeline: Pipeline) -> DecodePlan:
+    """The plan for one result; it has every frame where the result may be animated."""
+    name = result_format(header, output)
+    if name in PLACEHOLDERS and not pipeline.steps:
+        return DecodePlan(_glimpse_scale(header))
+    plan = _reduced(header, pipeline, DecodePlan(all_frames=output.format == "auto" or holds_frames(name)))
+    can_be_deep = output.format != "auto" and name in WRITTEN and WRITTEN[name].has_16_bits
+    is_deep = can_be_deep and output.colours is None and pipeline.keeps_depth
+    return replace(plan, icc=output.icc, is_deep=is_deep)
+
+
+def plan_results(header: Header, outputs: Iterable[tuple[Output, Pipeline]]) -> DecodePlan:
+    """The plan for several results of one picture: that of the result that needs most of it.
+
+    The outputs have the same icc.
     """
+    plans = [plan_result(header, output, pipeline) for output, pipeline in outputs]
+    return DecodePlan(
+        min(plan.scale for plan in plans),
+        any(plan.all_frames for plan in plans),
+        max(plan.drawn for plan in plans),
+        plans[0].icc,
+        all(plan.is_deep for plan in plans),
+    )
 
-    scale: int = 1
-    all_frames: bool = False
-    drawn: float = 1.0
-    icc: Icc = "srgb"
-    is_deep: bool = False
+
+def plan_measures(header: Header, *, is_full: bool) -> DecodePlan:
+    """The plan for measures of the first frame; a JPEG at a smaller scale unless a measure needs the full size."""
+    return DecodePlan() if is_full else DecodePlan(_glimpse_scale(header))
 
 
-def plan_decode(pipeline: Pipeline, size: Size, name: str, *, holds_frames: bool) -> DecodePlan:
-    """The plan for a picture of `size` (upright) in the format `name`.  holds_frames: the output has animation."""
-    if name not in ("jpeg", "svg") or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
-        return DecodePlan(1, holds_frames)
+def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limits) -> PlanesPlan | None:
+    """The plan for a JPEG that is resized in its own colours, where all that is asked for is another size.
+
+    Raises ResultTooLarge.
+    """
+    if not turbojpeg.IS_HERE or len(pipeline.steps) != 1 or not _is_plain(header, output):
+        return None
+    step = pipeline.steps[0]
+    if step.operation.name != "resize" or (shown := shown_part(header.size, step.arguments)) is None:
+        return None
+    after, box, kernel = shown
+    limits.check_result(step.operation.name, after)
+    if max(after) > jpeg.FORMAT.max_side:
+        return None
+    left = max(after[0] / box[2], after[1] / box[3])
+    scale = next((scale for scale in turbojpeg.SCALES if scale >= left), turbojpeg.SCALES[-1])
+    return PlanesPlan(header.size, after, box, kernel, scale)
+
+
+def _is_plain(header: Header, output: Output) -> bool:
+    """A JPEG of three channels, upright and in sRGB, to one with no parameter but quality and effort."""
+    return (
+        header.format == result_format(header, output) == jpeg.FORMAT.name
+        and header.image.mode == "RGB"
+        and header.orientation == 1
+        and header.index is None
+        and is_srgb(header.image.info.get("icc_profile"))
+        and output.format != "auto"
+        and (output.icc, output.metadata, output.subsampling) == PLAIN
+        and not (output.progressive or output.target is not None or output.max_bytes is not None)
+    )
+
+
+def _reduced(header: Header, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan:
+    """The plan at the scale of the first step.
+
+    The scale may leave no reduction at all to the kernel.  Measured against Lanczos from full resolution at ratios 2
+    to 12: on four photographs at least 41.0 dB, 52 dB at the median; on a field of stars, single bright pixels on
+    black, at least 35 dB just above a ratio of 4 or 8.
+    """
+    form, size = header.form, header.size
+    has_scales = form.is_vector or form.scales
+    if not has_scales or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
+        return plan
     target = pipeline.steps[0].result_size(size)
-    if name == "svg":
-        return DecodePlan(1, holds_frames, max(target[0] / size[0], target[1] / size[1]))
+    if form.is_vector:
+        return replace(plan, drawn=max(target[0] / size[0], target[1] / size[1]))
     reduction = min(size[0] / target[0], size[1] / target[1])
-    return DecodePlan(next((scale for scale in SCALES if reduction >= scale), 1), holds_frames)
+    return replace(plan, scale=_scale(header, reduction))
 
 
-def plan_glimpse(size: Size, *, is_jpeg: bool) -> DecodePlan:
-    """The plan for what is seen of a picture of `size` (upright) at a few dozen pixels: colours, placeholders."""
-    reduction = max(size) / GLIMPSE_SIDE if is_jpeg else 1
-    return DecodePlan(next((scale for scale in SCALES if reduction >= scale), 1))
+def _glimpse_scale(header: Header) -> int:
+    """The scale at which colours and placeholders are what they are at full size."""
+    return _scale(header, max(header.size) / GLIMPSE_SIDE)
+
+
+def _scale(header: Header, reduction: float) -> int:
+    """The denominator of the smallest scale that a reduction by this factor allows."""
+    return next((scale for scale in header.form.scales if reduction >= scale), 1)

@@ -11,9 +11,6 @@ from PIL import Image
 
 from imgsrv.imaging.model.picture import Frame
 
-# An engine owns one core; OpenCV's own threads would only fight the other engines for theirs.
-cv2.setNumThreads(1)
-
 Pixels = NDArray[np.uint8]
 """(H, W) for mode L, (H, W, 3) for RGB, (H, W, 4) for RGBA."""
 

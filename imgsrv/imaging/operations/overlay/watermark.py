@@ -9,12 +9,11 @@ import numpy as np
 from PIL import Image, ImageChops
 from pydantic import Field
 
-from imgsrv.imaging.codecs.decode import decode, read_header
+from imgsrv.imaging.codecs.decode import decode_first_frame
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.parameter_types import Gravity, PartName, Unit, gravity_point
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pipelines.decode_plan import DecodePlan
 from imgsrv.imaging.pixels.resample import resample
 
 Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
@@ -33,7 +32,7 @@ _BLENDS = {
 
 def _read_mark(data: Data, limits: Limits) -> Frame:
     """The first frame of the picture that is laid over."""
-    return decode(read_header(data, limits), DecodePlan(), limits).frames[0].convert("RGBA")
+    return decode_first_frame(data, limits).convert("RGBA")
 
 
 @operation(part=_read_mark)

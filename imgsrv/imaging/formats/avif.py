@@ -1,0 +1,54 @@
+"""AVIF by Pillow, through libavif."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.formats.iso_media import has_brand
+
+BRANDS = (b"avif", b"avis")
+
+DEFAULT_SPEED, FASTEST = 8, 10
+"""Of libavif."""
+
+CONFIGURATION = b"av1C"
+"""The box that gives the depth."""
+
+
+def _options(settings: EncoderSettings) -> Options:
+    speed = DEFAULT_SPEED if settings.effort is None else FASTEST - settings.effort
+    lossy = {"quality": settings.quality, "subsampling": settings.subsampling}
+    lossless = {"quality": 100, "subsampling": "4:4:4"} if settings.lossless else lossy
+    # One thread: an engine owns one core, and a second picture has more use for the next one.
+    return {"speed": speed, "max_threads": 1, **lossless}
+
+
+def _bit_depth(data: bytes, _image: Image.Image) -> int:
+    box = data.find(CONFIGURATION)
+    if not 0 <= box < len(data) - 7:
+        return 0
+    flags = data[box + 6]
+    is_high, is_twelve = flags & 0x40, flags & 0x20
+    return (12 if is_twelve else 10) if is_high else 8
+
+
+FORMAT = Format(
+    name="avif",
+    label="AVIF",
+    pillow="AVIF",
+    media_type="image/avif",
+    suffixes=(".avif",),
+    position=4,
+    begins=lambda head: has_brand(head, BRANDS),
+    fields=("quality", "lossless", "effort", "subsampling", "icc"),
+    has_animation=True,
+    max_side=32_768,
+    counts_frames=True,
+    bit_depth=_bit_depth,
+    # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
+    loop=0,
+    animation=lambda _loop: {},
+    options=_options,
+    fitness=Fitness(photograph=1, drawing=0.5, animation=1),
+)

@@ -1,0 +1,232 @@
+"""Format: the row of one picture format, which holds everything that is particular to it.
+
+A file of this folder has one such row, named FORMAT.  The machinery in `codecs/` reads rows and names no format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, BinaryIO, Protocol
+
+from PIL import Image
+
+from imgsrv.imaging.model.limits import Data, Size
+from imgsrv.imaging.model.picture import Frame
+
+EFFORT_STEPS = 9
+"""`effort` is 0 (fastest) to 9 (smallest) for every format; a row maps it onto the scale of its encoder."""
+
+UNFIT = 0.05
+"""Fitness of a format that names none."""
+
+ANIMATED_ONCE, MOST_LOOPS = 1, 65_535
+"""How often a file plays an animation that names no number, and the largest number that files hold."""
+
+
+class EncoderSettings(Protocol):
+    """The output parameters that an encoder has a use for; `Output` has them all."""
+
+    @property
+    def quality(self) -> int:
+        """Of 1 to 100."""
+
+    @property
+    def lossless(self) -> bool:
+        """Keep every pixel."""
+
+    @property
+    def effort(self) -> int | None:
+        """Of 0 to EFFORT_STEPS; None for the format's default."""
+
+    @property
+    def progressive(self) -> bool:
+        """Progressive scans."""
+
+    @property
+    def subsampling(self) -> str:
+        """`4:2:0` or `4:4:4`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitness:
+    """How well a format suits a picture for `format=auto`, 0 to 1, by what the picture shows."""
+
+    photograph: float = UNFIT
+    drawing: float = UNFIT
+    animation: float = UNFIT
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLayout:
+    """How a format begins, so that a header check reads few bytes.
+
+    start: bytes of the signature and of what follows it and cannot be skipped.
+    joint: bytes that join the start to what follows the skipped parts.
+    looked_at: bytes that are read behind the skipped parts.
+    skipped: the size of a part that need not be read, from its first 8 bytes; 0 for a part that must be read.
+    pixels: the pixels of the picture from the bytes that are read; infinity where Pillow has to look.
+    """
+
+    start: int
+    joint: bytes
+    looked_at: int
+    skipped: Callable[[bytes], int]
+    pixels: Callable[[bytes], float] = lambda _known: math.inf
+
+
+MOST_BLOCKS = 500_000
+"""Blocks and chunks that are walked over: those of 100 MB in a good file, half a second in a hostile one."""
+
+
+class TooManyBlocks(Exception):
+    """A file has more than MOST_BLOCKS blocks."""
+
+
+Options = Mapping[str, Any]
+"""Keyword arguments of Pillow's encoder."""
+
+SizeReader = Callable[[bytes, bytes], Size | None]
+"""The size that some bytes of a file give, from the bytes that were read before and the bytes themselves."""
+
+StillWriter = Callable[[Frame, EncoderSettings, Options, BinaryIO], bool]
+"""Writes a still picture; False where Pillow has to.  The options are those of the metadata and the profile."""
+
+
+def _does_not_begin(_head: bytes) -> bool:
+    return False
+
+
+def _nothing() -> None:
+    """A format that Pillow knows by itself."""
+
+
+def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
+    frame.save(file, form.pillow, **options)
+
+
+def _loop(loop: int | None) -> Options:
+    return {"loop": ANIMATED_ONCE if loop is None else min(loop, MOST_LOOPS)}
+
+
+def _metadata(exif: Image.Exif, xmp: bytes) -> Options:
+    return {**({"xmp": xmp} if xmp else {}), **({"exif": exif.tobytes()} if len(exif) else {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One picture format.
+
+    What it is called:
+        name: the value of `format`.  label: its name for people.  pillow: its name in Pillow.
+        position: its place in tables and messages; a format without one comes last.
+        extra: the extra of imgsrv that brings the codec, empty where it is always there.
+        wheel: the module that tells whether the extra is installed.
+        register: adds the codec of the extra to Pillow; calling it again does nothing.
+
+    How a file is recognised:
+        signatures: first bytes.  begins: a test of the first bytes where no signature is enough.
+
+    What it holds:
+        fields: output parameters that it has a use for, beside format, background and metadata.
+        has_16_bits: it is written with 16 bits a channel where the picture has them.
+        max_side: most pixels along one side that the encoder writes and this server reads again.
+        max_duration_ms: longest duration of one frame.
+        is_vector: it has no pixels of its own and is drawn at any size by `draft`.
+        has_pages: its frames are called pages.
+
+    How it is read:
+        scales: denominators of the scales at which it is decoded faster, largest first.
+        counts_frames: the header gives the number of frames.
+        is_upright: the decoder applies the orientation and gives the upright size.
+        blurs_drawings: its compression leaves no flat areas by which a drawing is recognised.
+        size_in: reads sizes while Pillow reads the file, where Pillow would allocate too early.
+        screen_bytes: first bytes that give the size by `size_in` alone, for the header check.
+        header: what a header check reads; None where only an engine opens the format.
+        unread_variant: what a file holds that Pillow does not read, and what to do about it.
+        decoded_area: the area that the decoder allocates, where it is not that of the picture.
+        read_pixels: a faster decoder; None where it leaves the picture to Pillow.
+        durations: milliseconds of each frame, from the file's structure.
+        bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
+        may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
+        loop: how often an animation is played, where the file does not say it.
+
+    How it is written:
+        options: the encoder's options; None for a format that is read only.
+        animation: further options of an animation, from the number of loops.
+        write_still: a faster or more exact encoder for a still picture.
+        save: calls Pillow's encoder.
+        attach_metadata: the encoder's options for EXIF and XMP.
+        has_subdirectories: EXIF may have directories below the main one.
+        try_tag: raises one of BROKEN for EXIF that cannot be written.
+        fitness: how well it suits pictures for `format=auto`.
+        lossless_drawings: `format=auto` writes drawings without loss.
+        is_shown_everywhere: every client shows it, so that `Accept: */*` means it too.
+        is_fallback: it holds every picture, and results of formats that are read only.
+    """
+
+    name: str
+    label: str
+    pillow: str
+    media_type: str
+    suffixes: tuple[str, ...]
+    position: int = 1000
+    extra: str = ""
+    wheel: str = ""
+    register: Callable[[], object] = _nothing
+
+    signatures: tuple[bytes, ...] = ()
+    begins: Callable[[bytes], bool] = _does_not_begin
+
+    fields: tuple[str, ...] = ()
+    has_alpha: bool = True
+    has_animation: bool = False
+    has_metadata: bool = True
+    has_16_bits: bool = False
+    max_side: int = 65_535
+    max_duration_ms: int = 16_777_215
+    is_vector: bool = False
+    has_pages: bool = False
+
+    scales: tuple[int, ...] = ()
+    counts_frames: bool = False
+    is_upright: bool = False
+    blurs_drawings: bool = False
+    size_in: SizeReader | None = None
+    screen_bytes: int = 0
+    header: HeaderLayout | None = None
+    unread_variant: Callable[[IO[bytes]], tuple[str, str] | None] = lambda _file: None
+    decoded_area: Callable[[Image.Image], Size] | None = None
+    read_pixels: Callable[[Image.Image], Frame | None] = lambda _image: None
+    durations: Callable[[Data], Iterator[int]] | None = None
+    bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
+    may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
+    loop: int | None = None
+
+    options: Callable[[EncoderSettings], Options] | None = lambda _settings: {}
+    animation: Callable[[int | None], Options] = _loop
+    write_still: StillWriter | None = None
+    save: Callable[[Format, Frame, BinaryIO, Options], None] = _save
+    attach_metadata: Callable[[Image.Exif, bytes], Options] = _metadata
+    has_subdirectories: bool = True
+    try_tag: Callable[[Image.Exif], object] = Image.Exif.tobytes
+    fitness: Fitness = field(default_factory=Fitness)
+    lossless_drawings: bool = False
+    is_shown_everywhere: bool = False
+    is_fallback: bool = False
+
+    @property
+    def is_written(self) -> bool:
+        """Pictures can be saved in it."""
+        return self.options is not None
+
+    @property
+    def how_to_install(self) -> str:
+        """The command that brings its extra."""
+        return f"pip install 'imgsrv[{self.extra}]'"
+
+
+def scaled_effort(effort: int, highest: int) -> int:
+    """An effort of 0 to EFFORT_STEPS on a scale of 0 to `highest`."""
+    return round(effort * highest / EFFORT_STEPS)

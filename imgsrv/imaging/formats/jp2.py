@@ -1,0 +1,38 @@
+"""JPEG 2000 by Pillow, through OpenJPEG."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+
+SIZE_MARKER, FIRST_DEPTH = b"\xff\x4f\xff\x51", 42
+"""The beginning of a codestream, and where the depth of its first channel stands behind it."""
+
+
+def _options(settings: EncoderSettings) -> Options:
+    if settings.lossless:
+        return {"irreversible": False}
+    # Quality 0..100 as a target of 25..50 dB, the range between visibly coded and visually lossless.
+    return {"irreversible": True, "quality_mode": "dB", "quality_layers": [25 + settings.quality / 4]}
+
+
+def _bit_depth(data: bytes, _image: Image.Image) -> int:
+    marker = data.find(SIZE_MARKER)
+    return (data[marker + FIRST_DEPTH] & 0x7F) + 1 if 0 <= marker < len(data) - FIRST_DEPTH else 0
+
+
+FORMAT = Format(
+    name="jp2",
+    label="JPEG 2000",
+    pillow="JPEG2000",
+    media_type="image/jp2",
+    suffixes=(".jp2", ".j2k"),
+    position=8,
+    signatures=(b"\x00\x00\x00\x0cjP  \r\n\x87\n", SIZE_MARKER),
+    fields=("quality", "lossless"),
+    has_metadata=False,
+    bit_depth=_bit_depth,
+    options=_options,
+    fitness=Fitness(photograph=0.8),
+)

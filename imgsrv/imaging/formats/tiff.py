@@ -1,0 +1,93 @@
+"""TIFF by Pillow, through libtiff; 16 bits a channel are written by OpenCV."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, BinaryIO
+
+from PIL import Image, TiffImagePlugin
+
+from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
+
+COMPRESSION = "tiff_adobe_deflate"
+
+UNREAD_COLOURS = {
+    8: "CIELAB of more than 8 bits",
+    9: "ICCLAB",
+    10: "ITULAB",
+    32_803: "the raw data of a camera's sensor",
+}
+"""Photometric interpretations that Pillow's wheel does not read."""
+
+XMP_TAG = 700
+"""The tag that holds XMP."""
+
+
+def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
+    """A TIFF names its colours, so that the reason can be given."""
+    file.seek(0)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+    file.seek(directory.next)
+    directory.load(file)
+    colours = UNREAD_COLOURS.get(directory.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, -1))
+    return (f"{colours} is not read from a TIFF", "save it as RGB") if colours else None
+
+
+def _tile(image: Image.Image) -> Size:
+    """Libtiff decodes whole tiles, however little of them the picture shows."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (tags.get(tag, 1) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
+
+
+def _bit_depth(_data: bytes, image: Image.Image) -> int:
+    bits = getattr(image, "tag_v2", {}).get(TiffImagePlugin.BITSPERSAMPLE, 1)
+    bits = bits[0] if isinstance(bits, tuple) and bits else bits
+    return bits if isinstance(bits, int) else 0
+
+
+def _write_still(frame: Frame, _settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
+    if not isinstance(frame, DeepFrame) or metadata:
+        return False
+    write_tiff(frame, file)
+    return True
+
+
+def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
+    if xmp:
+        exif[XMP_TAG] = xmp
+    # libtiff is given the tags one by one.
+    return {"exif": exif} if len(exif) else {}
+
+
+def _try_tag(exif: Image.Exif) -> None:
+    # libtiff is more particular than Pillow's own writer.
+    Image.new("L", (1, 1)).save(io.BytesIO(), FORMAT.pillow, exif=exif, compression=COMPRESSION)
+
+
+FORMAT = Format(
+    name="tiff",
+    label="TIFF",
+    pillow="TIFF",
+    media_type="image/tiff",
+    suffixes=(".tif", ".tiff"),
+    position=6,
+    signatures=(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
+    fields=("icc",),
+    has_16_bits=True,
+    has_pages=True,
+    is_upright=True,
+    unread_variant=_unread_variant,
+    decoded_area=_tile,
+    bit_depth=_bit_depth,
+    options=lambda _settings: {"compression": COMPRESSION},
+    write_still=_write_still,
+    attach_metadata=_attach_metadata,
+    # libtiff, as Pillow calls it, writes no directory below the main one.
+    has_subdirectories=False,
+    try_tag=_try_tag,
+    fitness=Fitness(photograph=0.1, drawing=0.2),
+)
