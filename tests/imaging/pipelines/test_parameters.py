@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from imgsrv.describe.examples import example_of
 from imgsrv.errors import (
     BadRequest,
     InvalidParameter,
@@ -22,35 +24,7 @@ from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
 from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.wording import describe_allowed
 
-NEEDED = {
-    "resize": {"width": "5"},
-    "crop": {"width": "5"},
-    "smartcrop": {"width": "5", "height": "5"},
-    "rotate": {"degrees": "5"},
-    "orient": {"value": "6"},
-    "shear": {"x": "5"},
-    "perspective": {"corners": "0:0;1:0;1:1;0:1"},
-    "pad": {"edge": "5"},
-    "extend": {"width": "5"},
-    "border": {"width": "5"},
-    "text": {"text": "Hello"},
-    "redact": {"boxes": "0;0;1;1"},
-    "motionblur": {"length": "5"},
-    "morphology": {"kind": "open"},
-    "pixelate": {"size": "5"},
-    "convolve": {"kernel": "0;0;0;0;1;0;0;0;0"},
-    "brightness": {"factor": "1"},
-    "contrast": {"factor": "1"},
-    "saturation": {"factor": "1"},
-    "gamma": {"value": "1"},
-    "posterize": {"levels": "4"},
-    "hue": {"degrees": "1"},
-    "temperature": {"kelvin": "5000"},
-    "tint": {"colour": "red"},
-    "duotone": {"shadow": "black"},
-    "curves": {"points": "0:0;1:1"},
-    "matrix": {"values": "1;0;0;0;1;0;0;0;1"},
-}
+NEEDED = {row.name: dict(parse_qsl(urlsplit(example_of(row).url).query)) for row in OPERATIONS.values()}
 """Parameters without which an operation is refused for another reason than the one under test."""
 
 NEEDED_FOR = {
@@ -59,6 +33,9 @@ NEEDED_FOR = {
     ("pad", "edge"): {"left": "1"},
 }
 """The same for one parameter of an operation."""
+
+ALONE = {("blur", "radius")}
+"""Parameters that take the place of what their operation needs otherwise."""
 
 Row = tuple[str, str, float, float, bool]
 
@@ -81,7 +58,8 @@ def ids(row: Row) -> str:
 
 
 def give(name: str, parameter: str, value: str) -> object:
-    given = {**NEEDED.get(name, {}), **NEEDED_FOR.get((name, parameter), {}), parameter: value}
+    needed = {} if (name, parameter) in ALONE else NEEDED[name]
+    given = {**needed, **NEEDED_FOR.get((name, parameter), {}), parameter: value}
     return getattr(make_step(name, given.items()).arguments, parameter)
 
 
@@ -149,7 +127,7 @@ def test_a_wrong_choice_names_the_choices_and_the_nearest(
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_unknown_parameter_is_refused_and_the_known_are_named(name: str) -> None:
     with pytest.raises(UnknownParameter) as caught:
-        make_step(name, {**NEEDED.get(name, {}), "colour_space": "x"}.items())
+        make_step(name, {**NEEDED[name], "colour_space": "x"}.items())
     assert caught.value.allowed == list(OPERATIONS[name].parameters.model_fields)
     assert caught.value.parameter == "colour_space"
 
@@ -219,7 +197,7 @@ def test_a_misspelt_parameter_gets_a_suggestion(row: Parameter) -> None:
     name, parameter, _ = row
     misspelt = f"{parameter[:-1]}_{parameter[-1]}" if len(parameter) > 1 else f"{parameter}_"
     with pytest.raises(UnknownParameter) as caught:
-        make_step(name, {**NEEDED.get(name, {}), misspelt: "1"}.items())
+        make_step(name, {**NEEDED[name], misspelt: "1"}.items())
     assert caught.value.suggestion == parameter or len(parameter) < 4
 
 
