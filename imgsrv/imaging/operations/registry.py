@@ -1,16 +1,16 @@
 """The registry: `@operation` makes one annotated function a route, a pipeline step, a schema and a page.
 
-The function takes the frame; its parameters are keyword-only, annotated with type, bounds and description,
-and are validated before it is called.
+The function takes the frame first.  Its parameters are keyword-only and annotated with type, bounds and description;
+they are validated before the function is called.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
 
@@ -18,22 +18,22 @@ from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.picture import Frame, Source
 
 Arguments = BaseModel
-"""The validated parameters of one step; a model of the operation's own, made by the decorator."""
-
+"""The validated parameters of one step: an instance of the model that the decorator makes for the operation."""
 
 ReadPart = Callable[[Data, Limits], Any]
-"""Makes of the bytes of a further part of the upload what an operation works with."""
+"""Turns the bytes of a further part of the upload into what the operation works with."""
 
+Survey = Callable[[Sequence[Frame], Source, Arguments], Any]
+"""Learns from all frames what an operation has to know before it changes the first one."""
 
-Survey = Callable[[Sequence[Frame], Source, Any], Any]
-"""What an operation has to know of all frames before it changes the first, from frames, source and arguments."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation: its function, the model of its parameters, and how it changes the size of a picture.
 
-    category: what it changes, in words; the CATEGORY of the folder that it stands in.
+    category: what it changes, in words; the CATEGORY of its folder.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Operation:
     details: str
     run: Callable[..., Frame]
     parameters: type[Arguments]
-    result_size: Callable[[Size, Any], Size]
+    result_size: Callable[[Size, Arguments], Size]
     is_reduction: bool
-    needs_every_pixel: Callable[[Any], bool]
-    keeps_depth: Callable[[Any], bool]
+    needs_every_pixel: Callable[[Arguments], bool]
+    keeps_depth: Callable[[Arguments], bool]
     read_part: ReadPart | None
     survey: Survey | None
 
     def part_of(self, arguments: Arguments) -> str | None:
-        """The name of the further part of the upload that it works with."""
+        """The name of the further part of the upload; None where the operation needs none."""
         return getattr(arguments, "part") if self.read_part else None  # noqa: B009  a model made at run time
 
     def apply(
@@ -58,14 +58,15 @@ class Operation:
     ) -> tuple[Frame, ...]:
         """The frames after the operation.
 
-        source: what each frame shows, if that is not itself.  part: what `read_part` made of the further part.
+        source: the part of each frame that shows the picture; None if that is the whole frame.
+        part: the result of `read_part`.
         """
-        # Reading fields where pydantic keeps them takes a third of a small crop's time otherwise.
+        # The instance's own dictionary: access through pydantic takes a third of a small crop's time.
         given = dict(vars(arguments))
         shown = source or Source.of(frames[0])
         known: list[Any] = []
         if self.read_part:
-            # Its name has done its service by now.
+            # The name of the part is not needed any more.
             del given["part"]
             known.append(part)
         if self.is_reduction:
@@ -80,32 +81,37 @@ OPERATIONS: dict[str, Operation] = {}
 
 def operation(
     *,
-    size: Callable[[Size, Any], Size] = lambda before, _arguments: before,
-    check: Callable[[Any], None] | None = None,
+    size: Callable[..., Size] | None = None,
+    check: Callable[..., None] | None = None,
     is_reduction: bool = False,
-    needs_every_pixel: Callable[[Any], bool] = lambda _arguments: False,
-    keeps_depth: Callable[[Any], bool] = lambda _arguments: False,
+    needs_every_pixel: Callable[..., bool] | None = None,
+    keeps_depth: Callable[..., bool] | None = None,
     part: ReadPart | None = None,
-    survey: Survey | None = None,
+    survey: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
 
-    size: the size of the result from the size before and the arguments; may raise OperationDoesNotFit.  Where only
-        the pixels can tell, it is the most that the result can have on each side; limits are checked against it.
-    check: raises ValueError where arguments that are each right do not go together.
-    is_reduction: the function also takes a Source, so that as first step it can work on a JPEG that was
-        decoded at a smaller scale, as long as that still covers `size`.
-    needs_every_pixel: with these arguments a JPEG must not be decoded at a smaller scale, even for a reduction.
-    keeps_depth: with these arguments it works on 16 bits as on 8: it asks of a frame no more than a DeepFrame has.
-    survey: looks at all frames at once and gives what the function takes as next argument, so that every frame of
-        an animation is changed alike.
-    part: the operation works with a further part of the upload, whose name is its parameter `part`; the function
-        takes what this makes of it.  It may raise BadPicture's children.
+    `size`, `check`, `needs_every_pixel`, `keeps_depth` and `survey` take as keywords those parameters of the operation
+    that they declare.  Raises TypeError where one declares a parameter, or a type, that the operation does not have.
+
+    size: gives the size of the result from the size before; may raise OperationDoesNotFit.  Where only the pixels
+        can tell, it gives the largest possible width and height; the limits are checked against them.
+    check: raises ValueError where parameters contradict each other.
+    is_reduction: the function also takes a Source.  As the first step it can then work on a JPEG that was decoded
+        at a smaller scale which still covers `size`.
+    needs_every_pixel: true where a JPEG must be decoded at full scale, even for a reduction.
+    keeps_depth: true where the operation also works on 16 bits: it uses nothing of a frame but what DeepFrame has.
+    survey: looks at all frames, (frames, source), and gives what the function takes as its next argument, so that
+        every frame of an animation is changed alike.
+    part: the operation works with a further part of the upload, named by its parameter `part`.  This function reads
+        the bytes, may raise children of BadPicture, and its result is the function's next argument.
     """
 
     def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
         name = function.__name__
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        for helper in (size, check, needs_every_pixel, keeps_depth, survey):
+            _check_keywords(helper, function)
         OPERATIONS[name] = Operation(
             name=name,
             category=_category_of(function.__module__),
@@ -113,16 +119,65 @@ def operation(
             details=details.strip(),
             run=function,
             parameters=_parameters_model(function, check),
-            result_size=size,
+            result_size=from_arguments(size) if size else _same_size,
             is_reduction=is_reduction,
-            needs_every_pixel=needs_every_pixel,
-            keeps_depth=keeps_depth,
+            needs_every_pixel=from_arguments(needs_every_pixel or _never),
+            keeps_depth=from_arguments(keeps_depth or _never),
             read_part=part,
-            survey=survey,
+            survey=from_arguments(survey) if survey else None,
         )
         return function
 
     return register
+
+
+def from_arguments(function: Callable[..., Result]) -> Callable[..., Result]:
+    """The function, taking the validated arguments of a step as its last argument in place of its keywords."""
+    names = tuple(keywords_of(function))
+    if not names:
+        return lambda *values: function(*values[:-1])
+
+    def called(*values: Any) -> Result:
+        given = vars(values[-1])
+        return function(*values[:-1], **{name: given[name] for name in names})
+
+    return called
+
+
+def keywords_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Names and types of a function's keywords, those of `**name: Unpack[a TypedDict]` included."""
+    hints = get_type_hints(function)
+    found: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            found[parameter.name] = hints[parameter.name]
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found |= get_type_hints(get_args(hints[parameter.name])[0])
+    return found
+
+
+def _check_keywords(helper: Callable[..., Any] | None, function: Callable[..., Frame]) -> None:
+    if helper is None:
+        return
+    known = keywords_of(function)
+    for name, kind in keywords_of(helper).items():
+        if known.get(name) != kind:
+            raise TypeError(
+                f"{helper.__qualname__} takes {name}: {kind}; {function.__qualname__} has {known.get(name)}"
+            )
+
+
+def _same_size(before: Size, _arguments: Arguments) -> Size:
+    return before
+
+
+def always() -> bool:
+    """True with any arguments."""
+    return True
+
+
+def _never() -> bool:
+    return False
 
 
 def _category_of(module: str) -> str:
@@ -130,7 +185,7 @@ def _category_of(module: str) -> str:
     return str(folder.CATEGORY)
 
 
-def _parameters_model(function: Callable[..., Frame], check: Callable[[Any], None] | None) -> type[Arguments]:
+def _parameters_model(function: Callable[..., Frame], check: Callable[..., None] | None) -> type[Arguments]:
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {
         parameter.name: (
@@ -140,10 +195,11 @@ def _parameters_model(function: Callable[..., Frame], check: Callable[[Any], Non
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+    check_given = from_arguments(check) if check else None
 
     def check_together(arguments: Arguments) -> Arguments:
-        if check is not None:
-            check(arguments)
+        if check_given is not None:
+            check_given(arguments)
         return arguments
 
     return create_model(

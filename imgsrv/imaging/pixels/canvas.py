@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.placement import Point, corner
+from imgsrv.imaging.pixels.placement import Position, top_left
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import through_array
 
@@ -31,13 +31,13 @@ def mode_with(frame: Frame, colour: Colour) -> str:
     return "RGB" if colour.is_opaque and frame.mode != "RGBA" else "RGBA"
 
 
-def on_canvas(frame: Frame, size: Size, point: Point, background: Colour) -> Frame:
+def on_canvas(frame: Frame, size: Size, position: Position, background: Colour) -> Frame:
     """The frame on a canvas of one colour, with its alpha as it is."""
     if frame.size == size:
         return frame
     mode = mode_with(frame, background)
     canvas = Image.new(mode, size, background[: len(mode)])
-    canvas.paste(frame.convert(mode), corner(size, frame.size, point))
+    canvas.paste(frame.convert(mode), top_left(size, frame.size, position))
     return canvas
 
 

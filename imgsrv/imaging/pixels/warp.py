@@ -1,4 +1,4 @@
-"""Moving pixels to places between pixels: by any affine or perspective matrix, bicubically."""
+"""Affine and perspective transforms, interpolated bicubically with premultiplied alpha."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from imgsrv.imaging.pixels.canvas import mode_with
 from imgsrv.imaging.pixels.strips import Pixels, premultiplied
 
 MAX_WARPED_SIDE = 32_766
-"""OpenCV counts the pixels of a side in 16 bits while it moves them."""
+"""OpenCV's warps count the pixels of a side in 16 bits."""
 
-Matrix = NDArray[np.float64]
+Transform = NDArray[np.float64]
+"""(2, 2) for an affine transform, (3, 3) for a perspective one; it maps positions (x, y) in pixels."""
 
 
-def warp_affine(frame: Frame, matrix: Matrix, size: Size, background: Colour) -> Frame:
-    """The frame with pixel p at `matrix × p`, on a canvas of `size`; alpha is premultiplied for the while.
+def warp_affine(frame: Frame, matrix: Transform, size: Size, background: Colour) -> Frame:
+    """The frame with the pixel at p moved to `matrix × p`, on a canvas of `size`.
 
-    matrix: (2, 2), about the middles of the frame and of the canvas.
+    matrix: (2, 2), relative to the middles of the frame and of the canvas.  background: what surrounds the frame.
     """
     middle, target = (np.subtract(sides, 1) / 2 for sides in (frame.size, size))
     moved = np.column_stack([matrix, target - matrix @ middle])
@@ -41,8 +42,8 @@ def warp_affine(frame: Frame, matrix: Matrix, size: Size, background: Colour) ->
     return premultiplied(frame, warped, mode)
 
 
-def warp_perspective(frame: Frame, matrix: Matrix, size: Size) -> Frame:
-    """The frame through a (3, 3) matrix between positions of pixels; beyond its edges it is continued."""
+def warp_perspective(frame: Frame, matrix: Transform, size: Size) -> Frame:
+    """The frame transformed by a (3, 3) matrix to `size`; beyond its edges the outermost pixels are repeated."""
 
     def warped(pixels: Pixels) -> Pixels:
         result = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

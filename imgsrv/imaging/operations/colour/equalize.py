@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ def _counts(frames: Sequence[Frame]) -> Counts:
     return [sum(counts) for counts in zip(*map(visible_histogram, frames), strict=True)]
 
 
-def _survey_equalize(frames: Sequence[Frame], _source: Source, _arguments: Any) -> list[float]:
+def _survey_equalize(frames: Sequence[Frame], _source: Source) -> list[float]:
     """The table of levels for all frames."""
     counts = _counts(frames)
     up_to = list(itertools.accumulate(counts))
@@ -94,9 +94,9 @@ def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:
     return beside_alpha(frame, lambda colours: through_array(colours, changed))
 
 
-def _survey_threshold(frames: Sequence[Frame], _source: Source, arguments: Any) -> int:
+def _survey_threshold(frames: Sequence[Frame], _source: Source, *, level: int | None) -> int:
     """The lowest luma that becomes white."""
-    return _otsu(_counts(frames)) if arguments.level is None else int(arguments.level)
+    return _otsu(_counts(frames)) if level is None else level
 
 
 @operation(survey=_survey_threshold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -63,9 +63,9 @@ def gamma(
     return through_level(frame, lambda level: TOP * (level / TOP) ** (1 / value))
 
 
-def _black_below_white(arguments: Any) -> None:
-    if arguments.black >= arguments.white:
-        raise ValueError(f"black ({arguments.black:g}) has to be less than white ({arguments.white:g})")
+def _black_below_white(*, black: float, white: float) -> None:
+    if black >= white:
+        raise ValueError(f"black ({black:g}) has to be less than white ({white:g})")
 
 
 @operation(check=_black_below_white)

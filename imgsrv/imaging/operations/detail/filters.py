@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -41,8 +41,8 @@ Sigma = Annotated[float, Field(ge=0.3, le=100)]
 BoxRadius = Annotated[int, Field(ge=1, le=500)]
 
 
-def _sigma_or_radius(arguments: Any) -> None:
-    if (arguments.sigma is None) == (arguments.radius is None):
+def _sigma_or_radius(*, sigma: float | None, radius: int | None) -> None:
+    if (sigma is None) == (radius is None):
         raise ValueError("give sigma for a Gaussian or radius for a box")
 
 

@@ -73,8 +73,8 @@ Boxes = Annotated[
 ]
 
 
-def _boxes_inside(before: Size, arguments: Any) -> Size:
-    for left, top, width, height in arguments.boxes:
+def _boxes_inside(before: Size, *, boxes: tuple[PixelBox, ...]) -> Size:
+    for left, top, width, height in boxes:
         if left + width > before[0] or top + height > before[1]:
             reason = (
                 f"the box {width}×{height} at left={left}, top={top} does not lie inside the picture of "

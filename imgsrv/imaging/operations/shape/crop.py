@@ -1,10 +1,10 @@
-"""Operations that cut a part out, at full resolution."""
+"""Operations that cut out a part at full resolution."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -12,22 +12,29 @@ from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import AspectParameter, Colour, ColourParameter, Length, Offset
+from imgsrv.imaging.model.parameter_types import Aspect, AspectParameter, Colour, ColourParameter, Length, Offset
 from imgsrv.imaging.model.picture import Frame, Source
 from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pixels.placement import CropGravity, FocusX, FocusY, check_focus, corner, place
-
-TOP = 255
+from imgsrv.imaging.pixels.levels import TOP
+from imgsrv.imaging.pixels.placement import CropGravity, FocusX, FocusY, check_focus, position_of_part, top_left
 
 STRIP = 64
 """Rows or columns that are compared with a colour at once."""
 
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom, as Pillow counts them."""
+Edges = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels, as Pillow counts them."""
+
+
+class _Part(TypedDict):
+    """The parameters of crop that decide the size of the part."""
+
+    width: Length | None
+    height: Length | None
+    aspect: Aspect | None
 
 
 def _pixels(length: float | None, side: int) -> int | None:
-    """Pixels of a length that is a fraction of the side where it is below 1."""
+    """A length in whole pixels; below 1 it is a fraction of the side."""
     if length is None or length >= 1:
         return None if length is None else int(length)
     return max(1, math.floor(length * side + 0.5))
@@ -37,12 +44,12 @@ def _offset(offset: float, side: int) -> int:
     return int(offset) if isinstance(offset, int) else math.floor(offset * side + 0.5)
 
 
-def _part_size(before: Size, arguments: Any) -> Size:
-    """The size of the part, which may be larger than the picture where it is given in pixels."""
-    width, height = _pixels(arguments.width, before[0]), _pixels(arguments.height, before[1])
-    if arguments.aspect is None:
+def _part_size(before: Size, **part: Unpack[_Part]) -> Size:
+    """The size of the part; it can be larger than the picture where it is given in pixels."""
+    width, height = _pixels(part["width"], before[0]), _pixels(part["height"], before[1])
+    if part["aspect"] is None:
         return width or before[0], height or before[1]
-    ratio = arguments.aspect.ratio
+    ratio = part["aspect"].ratio
     if width is not None:
         return width, _nearest(width / ratio, before[1])
     if height is not None:
@@ -52,54 +59,63 @@ def _part_size(before: Size, arguments: Any) -> Size:
 
 
 def _nearest(length: float, side: int) -> int:
-    """Whole pixels of a length; what is longer than the side by less than a pixel is the side."""
+    """A length rounded to whole pixels; one that exceeds the side by less than a pixel becomes the side."""
     return side if side < length < side + 1 else max(1, math.floor(length + 0.5))
 
 
-def _check_crop(arguments: Any) -> None:
-    given = [arguments.width, arguments.height, arguments.aspect]
+def _check_crop(*, gravity: CropGravity, focus_x: float | None, focus_y: float | None, **part: Unpack[_Part]) -> None:
+    given = [part["width"], part["height"], part["aspect"]]
     if given.count(None) == len(given):
         raise ValueError("width, height or aspect is needed; give one or two of them")
     if None not in given:
         raise ValueError("width, height and aspect say too much together; leave one of them out")
-    check_focus(arguments)
+    check_focus(gravity, focus_x, focus_y)
 
 
-def _cropped_size(before: Size, arguments: Any) -> Size:
-    size = _part_size(before, arguments)
-    left, top = (
-        0 if given is None else _offset(given, side)
-        for given, side in zip((arguments.left, arguments.top), before, strict=True)
+def _cropped_size(before: Size, *, left: Offset | None, top: Offset | None, **part: Unpack[_Part]) -> Size:
+    size = _part_size(before, **part)
+    first, upper = (
+        0 if given is None else _offset(given, side) for given, side in zip((left, top), before, strict=True)
     )
-    if left + size[0] > before[0] or top + size[1] > before[1]:
+    if first + size[0] > before[0] or upper + size[1] > before[1]:
         reason = (
-            f"the box {size[0]}×{size[1]} at left={left}, top={top} does not lie "
+            f"the box {size[0]}×{size[1]} at left={first}, top={upper} does not lie "
             f"inside the picture of {before[0]}×{before[1]}"
         )
         raise OperationDoesNotFit("crop", reason)
     return size
 
 
-def _survey_crop(frames: Sequence[Frame], source: Source, arguments: Any) -> Box:
-    size = _part_size(source.size, arguments)
-    left, top = corner(source.size, size, place(frames, source, size, arguments))
-    if arguments.left is not None:
-        left = _offset(arguments.left, source.size[0])
-    if arguments.top is not None:
-        top = _offset(arguments.top, source.size[1])
-    return left, top, left + size[0], top + size[1]
+def _survey_crop(
+    frames: Sequence[Frame],
+    source: Source,
+    *,
+    left: Offset | None,
+    top: Offset | None,
+    gravity: CropGravity,
+    focus_x: float | None,
+    focus_y: float | None,
+    **part: Unpack[_Part],
+) -> Edges:
+    size = _part_size(source.size, **part)
+    position = position_of_part(frames, source, size, gravity=gravity, focus_x=focus_x, focus_y=focus_y)
+    first, upper = top_left(source.size, size, position)
+    if left is not None:
+        first = _offset(left, source.size[0])
+    if top is not None:
+        upper = _offset(top, source.size[1])
+    return first, upper, first + size[0], upper + size[1]
 
 
-@operation(
-    size=_cropped_size,
-    check=_check_crop,
-    survey=_survey_crop,
-    # What attracts is looked for in 8 bits.
-    keeps_depth=lambda given: given.gravity != "smart",
-)
+def _keeps_depth(*, gravity: CropGravity) -> bool:
+    # Saliency is computed on 8 bits.
+    return gravity != "smart"
+
+
+@operation(size=_cropped_size, check=_check_crop, survey=_survey_crop, keeps_depth=_keeps_depth)
 def crop(
     frame: Frame,
-    box: Box,
+    edges: Edges,
     *,
     width: Annotated[
         Length | None, Field(description="Width of the part in pixels, or below 1 as a fraction of the picture's.")
@@ -108,50 +124,51 @@ def crop(
         Length | None, Field(description="Height of the part in pixels, or below 1 as a fraction of the picture's.")
     ] = None,
     left: Annotated[
-        Offset | None, Field(description="Left edge in pixels or as a fraction; by `gravity` if not given.")
+        Offset | None, Field(description="Left edge in pixels or as a fraction; `gravity` decides if not given.")
     ] = None,
     top: Annotated[
-        Offset | None, Field(description="Top edge in pixels or as a fraction; by `gravity` if not given.")
+        Offset | None, Field(description="Top edge in pixels or as a fraction; `gravity` decides if not given.")
     ] = None,
     gravity: Annotated[
         CropGravity,
-        Field(description="Where the part lies when its edges are not given; `smart` is where it attracts most."),
+        Field(description="Where the part lies if its edges are not given; `smart` is the most salient part."),
     ] = "center",
     aspect: Annotated[
-        AspectParameter | None, Field(description="Shape of the part; alone it gives the largest part of that shape.")
+        AspectParameter | None, Field(description="Aspect ratio of the part; alone it gives the largest such part.")
     ] = None,
     focus_x: FocusX = None,
     focus_y: FocusY = None,
 ) -> Frame:
-    """Cut out a part, in pixels or fractions of the upright picture.
+    """Cut out a part, given in pixels or in fractions of the upright picture.
 
-    A side that is not given is the picture's own, or follows from `aspect`.
+    A side that is not given follows from `aspect`, or else is that of the picture.
     """
-    return frame.crop(box)
+    return frame.crop(edges)
 
 
-def _survey_trim(frames: Sequence[Frame], _source: Source, arguments: Any) -> Box:
-    """What is left of all frames together; everything where they are of one colour."""
+def _survey_trim(
+    frames: Sequence[Frame], _source: Source, *, threshold: int, colour: Colour | None, margin: int
+) -> Edges:
+    """The part to keep of all frames together; the whole frame where all are of one colour."""
     first = frames[0].crop((0, 0, 1, 1)).convert("RGBA")
-    colour = arguments.colour or Colour(*first.getpixel((0, 0)))  # type: ignore[misc]  # four of RGBA
-    found = [box for frame in frames if (box := _differing(frame, colour, arguments.threshold)) is not None]
+    ground = colour or Colour(*first.getpixel((0, 0)))  # type: ignore[misc]  # four channels of RGBA
+    found = [part for frame in frames if (part := _differing(frame, ground, threshold)) is not None]
     width, height = frames[0].size
     if not found:
         return 0, 0, width, height
     edges = np.array(found)
-    margin = arguments.margin
     left, top = np.maximum(edges[:, :2].min(axis=0) - margin, 0)
     right, bottom = np.minimum(edges[:, 2:].max(axis=0) + margin, (width, height))
     return int(left), int(top), int(right), int(bottom)
 
 
-def _differing(frame: Frame, colour: Colour, threshold: int) -> Box | None:
-    """The box of all pixels of which a channel, premultiplied, differs by more than the threshold.
+def _differing(frame: Frame, colour: Colour, threshold: int) -> Edges | None:
+    """The box around all pixels with a premultiplied channel that differs by more than the threshold.
 
-    Looked for from each edge inwards, so that what lies inside of the box is not looked at.
+    The search goes from each edge inwards, and does not read the pixels inside the box.
     """
 
-    def found(left: int, top: int, right: int, bottom: int) -> Box | None:
+    def found(left: int, top: int, right: int, bottom: int) -> Edges | None:
         part = _differing_in(frame.crop((left, top, right, bottom)), colour, threshold)
         return part and (left + part[0], top + part[1], left + part[2], top + part[3])
 
@@ -168,13 +185,13 @@ def _differing(frame: Frame, colour: Colour, threshold: int) -> Box | None:
     return left, top, right, bottom
 
 
-def _differing_in(frame: Frame, colour: Colour, threshold: int) -> Box | None:
+def _differing_in(frame: Frame, colour: Colour, threshold: int) -> Edges | None:
     weight = colour.alpha / TOP
     ground = (*(round(level * weight) for level in colour[:3]), colour.alpha)
     shown = frame if frame.mode == "RGB" else frame.convert("RGB")
     if frame.mode == "RGBA" or not colour.is_opaque:
         weighted = frame.convert("RGBA").convert("RGBa")
-        # Its bytes as plain channels, which Pillow can compare.
+        # The same bytes as a mode of plain channels, which Pillow can compare.
         shown = Image.frombuffer("RGBA", frame.size, weighted.tobytes(), "raw", "RGBA", 0, 1)
     distance = ImageChops.difference(shown, Image.new(shown.mode, frame.size, ground[: len(shown.mode)]))
     table = [TOP * (level > threshold) for level in range(TOP + 1)]
@@ -184,18 +201,18 @@ def _differing_in(frame: Frame, colour: Colour, threshold: int) -> Box | None:
 @operation(survey=_survey_trim)
 def trim(
     frame: Frame,
-    box: Box,
+    edges: Edges,
     *,
     threshold: Annotated[
-        int, Field(ge=0, le=254, description="How far a channel may be from the colour, 0 to 255.")
+        int, Field(ge=0, le=254, description="Largest difference of a channel from the colour, in levels.")
     ] = 10,
     colour: Annotated[
-        ColourParameter | None, Field(description="What is cut off; the colour of the top left pixel if not given.")
+        ColourParameter | None, Field(description="Colour that is cut off; that of the top left pixel if not given.")
     ] = None,
-    margin: Annotated[int, Field(ge=0, le=10_000, description="Pixels of it that are kept around the rest.")] = 0,
+    margin: Annotated[int, Field(ge=0, le=10_000, description="Pixels of that colour to keep on each side.")] = 0,
 ) -> Frame:
-    """Cut off the edges that are of one colour, or transparent.
+    """Cut off edges that have one colour or are transparent.
 
     All frames of an animation are cut alike.  A picture of one colour stays as it is.
     """
-    return frame.crop(box)
+    return frame.crop(edges)

@@ -1,8 +1,8 @@
-"""Operations that put something around a picture."""
+"""Operations that add margins around a picture."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -10,7 +10,9 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import (
     BLACK,
     TRANSPARENT,
+    Aspect,
     AspectParameter,
+    Colour,
     ColourParameter,
     Gravity,
     Side,
@@ -19,39 +21,49 @@ from imgsrv.imaging.model.parameter_types import (
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.canvas import Filling, Margins, framed
-from imgsrv.imaging.pixels.placement import corner
+from imgsrv.imaging.pixels.placement import top_left
 
 Edge = Annotated[int, Field(ge=0, le=10_000)]
 
 FillingParameter = Annotated[
     Filling,
     Field(
-        description="What is put there: a `colour`, the picture `mirror`ed, `copy`s of its outermost pixels, or the "
-        "picture itself, large and `blur`red."
+        description="What fills the margins: a `colour`, the `mirror`ed picture, a `copy` of its outermost pixels, or "
+        "the picture itself, enlarged and `blur`red."
     ),
 ]
-Background = Annotated[ColourParameter, Field(description="Colour of mode=colour.")]
+Background = Annotated[ColourParameter, Field(description="Colour of the margins for mode=colour.")]
 
 
-def _margins(arguments: Any) -> Margins:
-    sides = (arguments.left, arguments.top, arguments.right, arguments.bottom)
-    left, top, right, bottom = (arguments.edge if side is None else side for side in sides)
+class _Edges(TypedDict):
+    """The parameters of pad that say the widths of the margins, in pixels."""
+
+    edge: int
+    left: int | None
+    top: int | None
+    right: int | None
+    bottom: int | None
+
+
+def _margins(**edges: Unpack[_Edges]) -> Margins:
+    sides = (edges["left"], edges["top"], edges["right"], edges["bottom"])
+    left, top, right, bottom = (edges["edge"] if side is None else side for side in sides)
     return left, top, right, bottom
 
 
-def _check_pad(arguments: Any) -> None:
-    if not any(_margins(arguments)):
+def _check_pad(*, mode: Filling, colour: Colour, **edges: Unpack[_Edges]) -> None:
+    if not any(_margins(**edges)):
         raise ValueError("there is nothing to add; give edge, left, top, right or bottom")
-    _check_filling(arguments)
+    _check_filling(mode, colour)
 
 
-def _check_filling(arguments: Any) -> None:
-    if arguments.mode != "colour" and arguments.colour != TRANSPARENT:
-        raise ValueError(f"mode={arguments.mode} has no use for colour; leave one of them out")
+def _check_filling(mode: Filling, colour: Colour) -> None:
+    if mode != "colour" and colour != TRANSPARENT:
+        raise ValueError(f"mode={mode} has no use for colour; leave one of them out")
 
 
-def _padded_size(before: Size, arguments: Any) -> Size:
-    left, top, right, bottom = _margins(arguments)
+def _padded_size(before: Size, **edges: Unpack[_Edges]) -> Size:
+    left, top, right, bottom = _margins(**edges)
     return before[0] + left + right, before[1] + top + bottom
 
 
@@ -59,7 +71,7 @@ def _padded_size(before: Size, arguments: Any) -> Size:
 def pad(
     frame: Frame,
     *,
-    edge: Annotated[Edge, Field(examples=[20], description="Pixels on each side that is not given by itself.")] = 0,
+    edge: Annotated[Edge, Field(examples=[20], description="Pixels on each side without a value of its own.")] = 0,
     left: Annotated[Edge | None, Field(description="Pixels on the left.")] = None,
     top: Annotated[Edge | None, Field(description="Pixels at the top.")] = None,
     right: Annotated[Edge | None, Field(description="Pixels on the right.")] = None,
@@ -67,28 +79,29 @@ def pad(
     mode: FillingParameter = "colour",
     colour: Background = TRANSPARENT,
 ) -> Frame:
-    """Add so many pixels around the picture."""
-    sides = (edge if side is None else side for side in (left, top, right, bottom))
-    return framed(frame, (next(sides), next(sides), next(sides), next(sides)), mode, colour)
+    """Add margins of given widths around the picture."""
+    return framed(frame, _margins(edge=edge, left=left, top=top, right=right, bottom=bottom), mode, colour)
 
 
-def _check_extend(arguments: Any) -> None:
-    if arguments.width is None and arguments.height is None and arguments.aspect is None:
+def _check_extend(
+    *, width: int | None, height: int | None, aspect: Aspect | None, mode: Filling, colour: Colour
+) -> None:
+    if width is None and height is None and aspect is None:
         raise ValueError("width, height or aspect is needed; give one of them, or width and height")
-    if arguments.aspect is not None and (arguments.width is not None or arguments.height is not None):
+    if aspect is not None and (width is not None or height is not None):
         raise ValueError("aspect says the shape and width and height the size; leave one of them out")
-    _check_filling(arguments)
+    _check_filling(mode, colour)
 
 
-def _extended_size(before: Size, arguments: Any) -> Size:
-    if arguments.aspect is None:
-        return max(before[0], arguments.width or 0), max(before[1], arguments.height or 0)
-    ratio = arguments.aspect.ratio
+def _extended_size(before: Size, *, width: int | None, height: int | None, aspect: Aspect | None) -> Size:
+    if aspect is None:
+        return max(before[0], width or 0), max(before[1], height or 0)
+    ratio = aspect.ratio
     return max(before[0], round(before[1] * ratio)), max(before[1], round(before[0] / ratio))
 
 
 def _free_margins(before: Size, after: Size, gravity: Gravity) -> Margins:
-    left, top = corner(after, before, gravity_point(gravity))
+    left, top = top_left(after, before, gravity_point(gravity))
     return left, top, after[0] - before[0] - left, after[1] - before[1] - top
 
 
@@ -98,29 +111,26 @@ def extend(
     *,
     width: Annotated[Side | None, Field(description="Least width of the result in pixels.")] = None,
     height: Annotated[Side | None, Field(description="Least height of the result in pixels.")] = None,
-    aspect: Annotated[AspectParameter | None, Field(description="Shape of the result.")] = None,
-    gravity: Annotated[Gravity, Field(description="Where the picture lies in it.")] = "center",
+    aspect: Annotated[AspectParameter | None, Field(description="Aspect ratio of the result.")] = None,
+    gravity: Annotated[Gravity, Field(description="Where the picture lies in the result.")] = "center",
     mode: FillingParameter = "colour",
     colour: Background = TRANSPARENT,
 ) -> Frame:
-    """Add as much around the picture as a size or a shape takes; it is neither scaled nor cut."""
-    after = _extended_size(frame.size, _Extension(width, height, aspect))
+    """Add margins up to a size or an aspect ratio; the picture is neither scaled nor cropped."""
+    after = _extended_size(frame.size, width=width, height=height, aspect=aspect)
     return framed(frame, _free_margins(frame.size, after, gravity), mode, colour)
 
 
-class _Extension:
-    """What `_extended_size` reads of the arguments of extend."""
-
-    def __init__(self, width: int | None, height: int | None, aspect: Any) -> None:
-        self.width, self.height, self.aspect = width, height, aspect
+def _bordered_size(before: Size, *, width: int) -> Size:
+    return before[0] + 2 * width, before[1] + 2 * width
 
 
-@operation(size=lambda before, arguments: (before[0] + 2 * arguments.width, before[1] + 2 * arguments.width))
+@operation(size=_bordered_size)
 def border(
     frame: Frame,
     *,
     width: Annotated[int, Field(ge=1, le=10_000, examples=[10], description="Width of the line in pixels.")],
-    colour: Annotated[ColourParameter, Field(description="Its colour.")] = BLACK,
+    colour: Annotated[ColourParameter, Field(description="Colour of the line.")] = BLACK,
 ) -> Frame:
-    """Draw a line around the picture, outside of it."""
+    """Draw a line around the outside of the picture."""
     return framed(frame, (width, width, width, width), "colour", colour)

@@ -1,8 +1,8 @@
-"""Round corners and circles; in a module of its own, because its name hides Python's round."""
+"""Rounded corners and circles; alone in this module, because the name of the operation hides Python's round."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -16,13 +16,15 @@ from imgsrv.imaging.pixels.strips import Pixels, bands
 
 USUAL_RADIUS = 0.1
 
-
-def _rounded_size(before: Size, arguments: Any) -> Size:
-    return before if arguments.shape == "corners" else (min(before), min(before))
+Shape = Literal["corners", "circle"]
 
 
-def _check_round(arguments: Any) -> None:
-    if arguments.shape == "circle" and arguments.radius is not None:
+def _rounded_size(before: Size, *, shape: Shape) -> Size:
+    return before if shape == "corners" else (min(before), min(before))
+
+
+def _check_round(*, shape: Shape, radius: Length | None) -> None:
+    if shape == "circle" and radius is not None:
         raise ValueError("a circle reaches from edge to edge and has no use for radius; leave one of them out")
 
 
@@ -34,18 +36,15 @@ def round(  # noqa: A001  the name that everybody looks for
         Length | None,
         Field(
             examples=[0.1],
-            description="Radius of the corners in pixels, or below 1 as a fraction of the shorter side; a tenth of it "
-            "if not given.",
+            description="Radius of the corners in pixels, or below 1 as a fraction of the shorter side; usually 0.1.",
         ),
     ] = None,
-    shape: Annotated[
-        Literal["corners", "circle"], Field(description="`circle` keeps the middle of the picture in a circle.")
-    ] = "corners",
+    shape: Annotated[Shape, Field(description="`circle` keeps a circle in the middle of the picture.")] = "corners",
     background: Annotated[
-        ColourParameter, Field(description="Colour of the corners, and behind what is transparent.")
+        ColourParameter, Field(description="Colour of the corners, and behind transparent pixels.")
     ] = TRANSPARENT,
 ) -> Frame:
-    """Round the corners, or cut a circle; their edges are soft as text is."""
+    """Round the corners, or cut out a circle, with antialiased edges."""
     side = min(frame.size)
     if shape == "circle":
         left, top = (frame.width - side) // 2, (frame.height - side) // 2
@@ -63,20 +62,20 @@ def round(  # noqa: A001  the name that everybody looks for
 
 
 def _mask(size: Size, radius: float) -> Frame:
-    """White with rounded corners: a pixel is as opaque as its middle lies inside of the arc, to half a pixel."""
+    """A white mask (mode L) with rounded corners; a pixel's coverage is how far its middle lies inside the arc."""
     mask: Pixels = np.full(size[::-1], 255, np.uint8)
     reach = min(int(np.ceil(radius)), *size)
-    # Where the arcs of two corners meet, pixels of the next quarter are as far from its middle line.
+    # Clipped at 0, because where two arcs meet the quarter can reach half a pixel beyond its centre.
     off = np.maximum(radius - (np.arange(reach) + 0.5), 0).astype(np.float32)
     quarter: Pixels = np.empty((reach, reach), np.uint8)
     for rows in bands(reach, reach):
         inside = np.float32(radius + 0.5) - np.hypot(off[rows, None], off[None, :])
         quarter[rows] = np.clip(inside, 0, 1) * 255 + 0.5
-    for down, across, corner_ in (
+    for down, across, arc in (
         (slice(0, reach), slice(0, reach), quarter),
         (slice(0, reach), slice(size[0] - reach, None), quarter[:, ::-1]),
         (slice(size[1] - reach, None), slice(0, reach), quarter[::-1]),
         (slice(size[1] - reach, None), slice(size[0] - reach, None), quarter[::-1, ::-1]),
     ):
-        mask[down, across] = np.minimum(mask[down, across], corner_)
+        mask[down, across] = np.minimum(mask[down, across], arc)
     return Image.fromarray(mask)
