@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from imgsrv.describe.examples import example_of
 from imgsrv.errors import (
     BadRequest,
     InvalidParameter,
@@ -22,6 +21,7 @@ from imgsrv.imaging.model.parameter_types import Colour, gravity_point, parse_co
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
 from imgsrv.imaging.pipelines.validation import validate
+from imgsrv.reference.examples import example_of
 from imgsrv.wording import describe_allowed
 
 NEEDED = {row.name: dict(parse_qsl(urlsplit(example_of(row).url).query)) for row in OPERATIONS.values()}
