@@ -7,7 +7,7 @@ from falcon.util import mediatypes
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.formats import WRITTEN
 
-EVERYWHERE = ("jpeg", "png", "gif")
+EVERYWHERE = tuple(name for name, form in WRITTEN.items() if form.is_shown_everywhere)
 """Formats that are shown everywhere, so that a bare `*/*` may mean them."""
 
 

@@ -1,0 +1,153 @@
+"""A new format is one file: what is said in it is known to everything, and no other file names a format."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imgsrv.imaging
+from imgsrv.imaging.codecs.sniff import readable_names
+from imgsrv.imaging.formats import KNOWN
+
+IMAGING = Path(imgsrv.imaging.__file__).parent
+
+QOI = '''
+"""QOI by Pillow."""
+
+from imgsrv.imaging.formats.format import Fitness, Format
+
+FORMAT = Format(
+    name="qoi",
+    label="QOI",
+    pillow="QOI",
+    media_type="image/qoi",
+    suffixes=(".qoi",),
+    signatures=(b"qoif",),
+    has_metadata=False,
+    counts_frames=True,
+    fitness=Fitness(drawing=0.7),
+)
+'''
+"""The file of a format that imgsrv does not have: Quite OK Image, which Pillow reads and writes."""
+
+SCRIPT = """
+import io, json, sys
+from importlib.util import find_spec, module_from_spec
+
+spec = find_spec("imgsrv.imaging.formats")
+spec.submodule_search_locations.append(sys.argv[1])
+sys.modules[spec.name] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
+
+from PIL import Image
+from imgsrv.cli._convert_targets import suffixes
+from imgsrv.errors import TooManyPixels
+from imgsrv.imaging.codecs.auto_format import choose
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.sniff import readable_names, sniff
+from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.process import process
+from imgsrv.reference.catalogue import catalogue
+from imgsrv.reference.markdown import formats_table
+from imgsrv.reference.openapi import openapi
+
+drawn = Image.new("RGBA", (8, 6), (200, 100, 50, 128))
+drawn.putpixel((2, 1), (0, 0, 255, 255))
+file = io.BytesIO()
+drawn.save(file, "PNG")
+written = process(file.getvalue(), parse_pipeline(""), Output(format="qoi"), Limits())
+again = process(written, parse_pipeline("rotate:degrees=180"), Output(), Limits())
+back = process(again, parse_pipeline("rotate:degrees=180"), Output(format="png"), Limits())
+try:
+    read_header(written, Limits(max_pixels=47))
+except TooManyPixels as error:
+    refused = [error.width, error.height]
+facts = describe_picture(written, Limits(), ("average",))
+picture = decode(read_header(written, Limits()), DecodePlan(), Limits())
+print(json.dumps({
+    "sniffed": [sniff(written), sniff(again)],
+    "pixels survive": Image.open(io.BytesIO(back)).tobytes() == drawn.tobytes(),
+    "refused": refused,
+    "info": {key: facts[key] for key in ("format", "media_type", "width", "height", "frames", "bit_depth", "average")},
+    "auto": choose(picture, "jpeg", (("qoi", 1.0), ("jpeg", 1.0)), Output(format="auto"))[0],
+    "values of format": Output.model_json_schema()["properties"]["format"]["anyOf"][0]["enum"],
+    "readable": readable_names(),
+    "table": [line for line in formats_table().splitlines() if "qoi" in line],
+    "catalogue": [row for row in catalogue()["formats"] if row["name"] == "qoi"],
+    "openapi": "image/qoi" in json.dumps(openapi("0")),
+    "suffixes": suffixes(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process says that has this one file more among its formats."""
+    folder = tmp_path_factory.mktemp("formats")
+    (folder / "qoi.py").write_text(QOI)
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_it_is_recognised_by_its_first_bytes(seen: dict[str, Any]) -> None:
+    assert seen["sniffed"] == ["qoi", "qoi"]
+    assert seen["readable"] == [*readable_names(), "QOI"]
+
+
+def test_pictures_are_read_and_written_in_it(seen: dict[str, Any]) -> None:
+    assert seen["pixels survive"]
+
+
+def test_it_is_refused_from_its_header_where_it_is_too_large(seen: dict[str, Any]) -> None:
+    assert seen["refused"] == [8, 6]
+
+
+def test_it_is_described(seen: dict[str, Any]) -> None:
+    info = {"format": "qoi", "media_type": "image/qoi", "width": 8, "height": 6, "frames": 1, "bit_depth": 8}
+    assert info.items() <= seen["info"].items()
+    assert len(seen["info"]["average"]) == 6
+
+
+def test_it_may_be_what_suits_a_picture(seen: dict[str, Any]) -> None:
+    assert seen["auto"] == "qoi"
+
+
+def test_the_parameter_the_tables_and_the_suffixes_have_it_last_of_the_pictures(seen: dict[str, Any]) -> None:
+    written = [name for name, form in KNOWN.items() if form.is_written]
+    assert seen["values of format"] == ["auto", *written, "qoi", "blurhash", "thumbhash", "lqip"]
+    assert seen["table"] == ["| QOI | `qoi` | `image/qoi` | `.qoi` | – | yes | – | – | yes | imgsrv |"]
+    assert [(row["reads"], row["writes"], row["suffixes"]) for row in seen["catalogue"]] == [(True, True, [".qoi"])]
+    assert seen["openapi"]
+    assert seen["suffixes"].endswith(" and .qoi")
+
+
+def machinery() -> Iterator[Path]:
+    """Every module that works with pictures of any format."""
+    for name in ("codecs", "pipelines", "metadata", "model", "operations", "pixels"):
+        yield from sorted((IMAGING / name).rglob("*.py"))
+    yield from (IMAGING / "process.py", IMAGING / "info.py", IMAGING / "prepare.py")
+
+
+NAMES = {*KNOWN, *(form.pillow for form in KNOWN.values())}
+
+NAMED = {"codecs/placeholders.py": {"WEBP"}}
+"""Names that are no question of a picture's format: that of the tiny picture in an LQIP."""
+
+
+@pytest.mark.parametrize("file", [*machinery()], ids=lambda file: str(file.relative_to(IMAGING)))
+def test_no_other_module_names_a_format(file: Path) -> None:
+    texts = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+
+    assert texts & NAMES == NAMED.get(str(file.relative_to(IMAGING)), set())
