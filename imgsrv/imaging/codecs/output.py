@@ -41,7 +41,7 @@ def _by_suffix(name: object) -> object:
 class Output(BaseModel):
     """The output parameters, the same on every route and on the command line."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     format: Annotated[
         FormatName | None,

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, ImageFile
 
@@ -54,6 +53,10 @@ LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.I
 
 FONTS = re.compile(r"((?:^|[\s;{])font(?:-family)?\s*:[^;{}]*[^;{}\s])", re.IGNORECASE)
 """What a style sheet says of fonts, up to its end."""
+
+ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+IN_QUOTES = {**ESCAPES, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})}
+"""What text and values of attributes are written with; xml.sax.saxutils has both, and imports urllib and ssl."""
 
 OWN_FONT = ", Source Sans Pro"
 """For texts in fonts that are not there, behind the fonts that are asked for."""
@@ -134,7 +137,7 @@ class SafeDrawing:
             self.size = _size(kept)
             kept |= {"xmlns": NAMESPACE, "xmlns:xlink": XLINK_HREF.removesuffix(" href")}
             kept |= {"width": f"{self.size[0]:.6f}", "height": f"{self.size[1]:.6f}"}
-        self._parts.append(f"<{tag}{''.join(f' {key}={quoteattr(value)}' for key, value in kept.items())}>")
+        self._parts.append(f"<{tag}{''.join(f' {key}={_quoted(value)}' for key, value in kept.items())}>")
 
     def _end(self, _name: str) -> None:
         if not self._dropped:
@@ -145,7 +148,12 @@ class SafeDrawing:
 
     def _text(self, text: str) -> None:
         if not self._dropped:
-            self._parts.append(escape(FONTS.sub(rf"\1{OWN_FONT}", text) if self._tags[-1] == "style" else text))
+            shown = FONTS.sub(rf"\1{OWN_FONT}", text) if self._tags[-1] == "style" else text
+            self._parts.append(shown.translate(ESCAPES))
+
+
+def _quoted(value: str) -> str:
+    return f'"{value.translate(IN_QUOTES)}"'
 
 
 def _kept(attributes: Mapping[str, str]) -> dict[str, str]:

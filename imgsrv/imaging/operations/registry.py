@@ -7,8 +7,10 @@ they are validated before the function is called.
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -29,7 +31,11 @@ Survey = Callable[[Sequence[Frame], Source, Arguments], Any]
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+MODELS_LOCK = threading.Lock()
+"""Held while a model of parameters is made, so that there is one of each."""
+
+
+@dataclass(frozen=True)
 class Operation:
     """One operation: its function, the model of its parameters, and how it changes the size of a picture.
 
@@ -41,13 +47,22 @@ class Operation:
     summary: str
     details: str
     run: Callable[..., Frame]
-    parameters: type[Arguments]
+    check: Callable[..., None] | None
     result_size: Callable[[Size, Arguments], Size]
     is_reduction: bool
     needs_every_pixel: Callable[[Arguments], bool]
     keeps_depth: Callable[[Arguments], bool]
     read_part: ReadPart | None
     survey: Survey | None
+
+    @cached_property
+    def parameters(self) -> type[Arguments]:
+        """The model of its parameters, made on first use: all of them take a quarter of the time of an import."""
+        with MODELS_LOCK:
+            # Another thread may have made it while this one waited.
+            made = vars(self).get("parameters") or _parameters_model(self.run, self.check)
+            vars(self)["parameters"] = made
+            return made
 
     def part_of(self, arguments: Arguments) -> str | None:
         """The name of the further part of the upload; None where the operation needs none."""
@@ -118,7 +133,7 @@ def operation(
             summary=summary,
             details=details.strip(),
             run=function,
-            parameters=_parameters_model(function, check),
+            check=check,
             result_size=from_arguments(size) if size else _same_size,
             is_reduction=is_reduction,
             needs_every_pixel=from_arguments(needs_every_pixel or _never),
