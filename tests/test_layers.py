@@ -23,6 +23,7 @@ FORBIDDEN = {
         *("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.reference", "imgsrv.cli"),
         *("falcon", "uvicorn", "socket"),
     ),
+    "library": ("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.reference", "imgsrv.cli"),
     "reference": ("falcon", "uvicorn", "imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.cli"),
     "web": ("imgsrv.pool", "imgsrv.cli", "PIL", "numpy", "cv2", "cykooz_resizer"),
     "loadtest": (

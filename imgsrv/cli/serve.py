@@ -21,7 +21,7 @@ from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.errors import NoWorkerCanBoot
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pixels.fonts import use_fonts
-from imgsrv.imaging.prepare import prepare_process
+from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.imaging.selftest import self_test
 from imgsrv.jobs.job import input_place, perform, plan_facts
 from imgsrv.observe.crashes import Keeping
@@ -86,6 +86,7 @@ def run(parsed: argparse.Namespace) -> int:
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
     load_tracing(settings)
+    preload()
     identity = identity_of(settings)
     sink.give_to(identity.user, identity.group)
     if parsed.trial:

@@ -11,7 +11,9 @@ import warnings
 import cv2
 from PIL import AvifImagePlugin, Image
 
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pixels.malloc import keep_freed_memory
 
 
@@ -26,3 +28,10 @@ def prepare_process() -> None:
     keep_freed_memory()
     for form in FORMATS.values():
         form.register()
+
+
+def preload() -> None:
+    """Load what is otherwise loaded on first use, so that workers share it and no request waits for it."""
+    Output.model_rebuild()
+    for row in OPERATIONS.values():
+        row.parameters.model_rebuild()

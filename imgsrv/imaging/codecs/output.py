@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -12,6 +12,7 @@ from imgsrv.imaging.colour.icc import Icc
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
 from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, TargetParameter
+from imgsrv.imaging.pipelines.validation import translated
 
 NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
 """Values of `format`, also those of formats whose extra is not installed."""
@@ -96,6 +97,15 @@ class Output(BaseModel):
         Literal["strip", "copyright", "keep"],
         Field(description="Which of EXIF and XMP survive; orientation and profile are always applied and dropped."),
     ] = "strip"
+
+    if not TYPE_CHECKING:  # a type checker derives the parameters from the fields
+
+        def __init__(self, **values: Any) -> None:
+            """Raises UnknownParameter, InvalidParameter or UnusableParameters."""
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise translated(error, type(self), values, OWNER) from error
 
     @property
     def index(self) -> int | None:

@@ -66,6 +66,11 @@ class Pipeline:
 
     steps: tuple[Step, ...] = ()
 
+    @classmethod
+    def parse(cls, text: str) -> Pipeline:
+        """The pipeline that `text` spells.  Raises BadRequest's children and UnknownOperation."""
+        return parse_pipeline(text)
+
     def __str__(self) -> str:
         return "/".join(map(str, self.steps))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from imgsrv.errors import (
     BadRequest,
@@ -30,10 +29,12 @@ def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Mo
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise _translated(error.errors(include_url=False)[0], model, values, owner) from error
+        raise translated(error, model, values, owner) from error
 
 
-def _translated(fault: ErrorDetails, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
+def translated(error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
+    """The error of ours for the first fault that pydantic found."""
+    fault = error.errors(include_url=False)[0]
     properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
     if not fault["loc"]:
         return UnusableParameters(owner, str(fault.get("ctx", {}).get("error", fault["msg"])))

@@ -1,0 +1,61 @@
+"""The functions of the library: `from imgsrv import process, describe`; `docs/library.md` explains them.
+
+They call what the server and `imgsrv convert` call.  Both may be called from several threads at a time; neither keeps
+anything of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imgsrv.errors import UnusableParameters
+from imgsrv.imaging import info
+from imgsrv.imaging import process as imaging
+from imgsrv.imaging.codecs.output import OWNER, Output
+from imgsrv.imaging.model.limits import Data, Limits
+from imgsrv.imaging.pipelines.pipeline import Pipeline
+
+Picture = Data | bytearray
+"""The bytes of a picture file."""
+
+
+def process(
+    data: Picture,
+    pipeline: Pipeline | str = "",
+    output: Output | None = None,
+    limits: Limits | None = None,
+    parts: Mapping[str, Data] = imaging.NO_PARTS,
+) -> bytes:
+    """Run a pipeline on a picture and return the bytes of the result.
+
+    data: the picture file.  pipeline: the operations, such as "resize:width=300/sharpen"; empty only encodes anew.
+    output: format and quality of the result; without it, the format of the input at quality 80.
+    limits: the largest picture; without it, 100 megapixels and 256 frames.
+    parts: further files that operations work with, by name, such as {"watermark": logo}.
+
+    Raises children of `errors.ImgsrvError`: BadRequest for arguments, BadPicture for the picture, MissingPart and
+    UnusedPart for parts.
+    """
+    steps = Pipeline.parse(pipeline) if isinstance(pipeline, str) else pipeline
+    steps.check_parts(parts)
+    wanted = (output or Output()).check()
+    if wanted.format == "auto":
+        raise UnusableParameters(OWNER, "format=auto follows the Accept header of a request; name a format")
+    return imaging.process(_readable(data), steps, wanted, limits or Limits(), parts)
+
+
+def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None = None) -> dict[str, Any]:
+    """Return the facts of a picture, as `POST /info` answers them: format, size, frames, metadata and more.
+
+    Only the header is read.  include: names of measures, such as ("palette", "sharpness"), which are taken from the
+    pixels; "gps" for the place; "all" for every measure.
+    Raises errors.InvalidParameter and RepeatedParameter for a name of `include`, and children of errors.BadPicture.
+    """
+    names = ",".join(include)
+    return info.describe_picture(_readable(data), limits or Limits(), info.parse_include(names) if names else ())
+
+
+def _readable(data: Picture) -> Data:
+    """The bytes as the codecs take them, without a copy."""
+    return memoryview(data) if isinstance(data, bytearray) else data
