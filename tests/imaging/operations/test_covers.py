@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from PIL import Image
 from imgsrv.errors import BadLookUpTable, InvalidParameter, OperationDoesNotFit
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.operations.colour import lut
 from imgsrv.imaging.operations.overlay.watermark import composite
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
@@ -114,13 +117,10 @@ def test_a_gradient_is_the_formula_composed() -> None:
 
 def cube(side: int, function: str = "r g b", header: str = "") -> bytes:
     """A table whose colours are three expressions of r, g and b."""
-    steps = [step / (side - 1) for step in range(side)]
-    rows = []
-    for b in steps:
-        for g in steps:
-            for r in steps:
-                rows.append(" ".join(f"{eval(one, {'r': r, 'g': g, 'b': b}):.6f}" for one in function.split()))  # noqa: S307, PERF401
-    return f'TITLE "test"\n# comment\n{header}LUT_3D_SIZE {side}\n\n{chr(10).join(rows)}\n'.encode()
+    b, g, r = np.meshgrid(*[np.arange(side) / (side - 1)] * 3, indexing="ij")
+    columns = [eval(one, {"r": r, "g": g, "b": b}).ravel() for one in function.split()]  # noqa: S307  each is in this file
+    rows = "%.6f %.6f %.6f\n" * side**3 % tuple(np.stack(columns, axis=1).ravel())
+    return f'TITLE "test"\n# comment\n{header}LUT_3D_SIZE {side}\n\n{rows}'.encode()
 
 
 def graded(frame: Image.Image, table: bytes, arguments: str = "") -> Image.Image:
@@ -163,6 +163,11 @@ def test_alpha_is_kept() -> None:
         pytest.param(b"LUT_3D_SIZE 66\n", "from 2 to 65", id="too-large"),
         pytest.param(b"LUT_3D_SIZE 999999999999\n", "from 2 to 65", id="far-too-large"),
         pytest.param(b"LUT_3D_SIZE two\n", "LUT_3D_SIZE is two", id="a-word"),
+        pytest.param(b"LUT_3D_SIZE " + b"9" * 1000 + b"\n", "LUT_3D_SIZE is 9{40} and must", id="a-thousand-digits"),
+        pytest.param(b"LUT_3D_SIZE " + b"9" * 5000 + b"\n", "more than 1024 characters", id="five-thousand-digits"),
+        pytest.param(b"\n" * 600_000, "600000 lines", id="many-lines"),
+        pytest.param(b"LUT_3D_SIZE 2\n" + b"0 0 0 0\n" * 8, "line 2", id="four-numbers"),
+        pytest.param(b"LUT_3D_SIZE 2\n" + b"0 0 0\n" * 7 + b"0 0 1.0.0\n", "line 9", id="the-last-line"),
         pytest.param(b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n", "1D", id="one-dimension"),
         pytest.param(cube(2, header="DOMAIN_MAX 4 4 4\n"), "DOMAIN_MAX is 4 4 4", id="another-domain"),
         pytest.param(b"LUT_3D_SIZE 2\n0 0 zero\n", "line 2", id="no-number"),
@@ -174,6 +179,37 @@ def test_alpha_is_kept() -> None:
 def test_what_is_no_table_is_refused_with_the_reason(table: bytes, reason: str) -> None:
     with pytest.raises(BadLookUpTable, match=reason):
         graded(picture("R"), table)
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [
+        pytest.param(b"1_0 0 0\n", id="an-underscore"),
+        pytest.param(b"  0 0 0\n\n# grey\n", id="indented-with-comments"),
+        pytest.param(b"0 0 0\r\n", id="lines-of-windows"),
+    ],
+)
+def test_colours_may_be_written_in_any_way_that_python_reads(colour: bytes) -> None:
+    graded(picture("R"), b"LUT_3D_SIZE 2\n" + colour * 8)
+
+
+def test_a_table_that_comes_again_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = graded(COFFEE.resize((9, 6)), cube(9, "g b r"))
+    monkeypatch.setattr(lut, "_parse", None)
+    assert graded(COFFEE.resize((9, 6)), cube(9, "g b r")).tobytes() == first.tobytes()
+
+
+def test_only_the_last_tables_are_kept() -> None:
+    for number in range(lut.MOST_KEPT + 3):
+        graded(picture("R"), cube(2, header=f"# {number}\n"))
+    assert len(lut._kept) == lut.MOST_KEPT
+
+
+def test_threads_can_read_tables_at_once() -> None:
+    tables = [cube(2, header=f"# {number % 7}\n") for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        read = list(threads.map(lambda table: lut._read_cube(table, Limits()), tables))
+    assert all(np.array_equal(one.values, read[0].values) for one in read)
 
 
 def test_a_domain_from_0_to_1_may_be_written_down() -> None:
