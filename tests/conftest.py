@@ -1,8 +1,10 @@
-"""Fixtures of every test folder."""
+"""Fixtures of every test folder, and how a run is spread over processes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,34 @@ from serving import Server, serving
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 settings.register_profile("long", print_blob=True)
+
+# Servers under test start as those of users do: without compiling every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+PROCESSES = 2
+"""Processes of a run of whole folders; some tests wait for a second or more while others can use the processor."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Spread a run of whole folders over processes, file by file; `-n` says another number, `-n 0` none.
+
+    A run of single files or tests stays in one process: it is over before a second one has collected its tests.
+    """
+    if hasattr(config, "workerinput"):  # one of those processes; it must start none of its own
+        return
+    is_plain = config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly
+    if is_plain and all(Path(argument).is_dir() for argument in config.args):
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"
+    # In the order of pytest_collection_modifyitems, not by the number of tests in a file.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no process ends long after the other."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -67,9 +67,9 @@ def test_on_a_terminal_records_are_for_reading(log: Path) -> None:
 
 
 def test_following_shows_what_comes_until_it_is_interrupted(log: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "1", "-f"], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "1", "-f"]
+    # nohup and shells that run the tests in the background let children ignore the signal.
+    process = subprocess.Popen(["env", "--default-signal=INT", *command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process, process.stdout as output:
         assert output.readline() == "no record\n"
