@@ -30,7 +30,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
     A run of single files or tests stays in one process: it is over before a second one has collected its tests.
     """
-    if hasattr(config, "workerinput"):  # one of those processes; it must start none of its own
+    # The processes that it starts call this hook too, and must start none of their own.
+    if "PYTEST_XDIST_WORKER" in os.environ or not config.pluginmanager.hasplugin("xdist"):
         return
     is_plain = config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly
     if is_plain and all(Path(argument).is_dir() for argument in config.args):

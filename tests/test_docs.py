@@ -70,6 +70,7 @@ def test_a_convert_command_of_the_documents_works(command: str, tmp_path: Path) 
         assert picture.width == 300
 
 
+@pytest.mark.slow
 def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path: Path) -> None:
     with background(tmp_path) as place:
         for command in OPERATING:

@@ -21,6 +21,8 @@ from imgsrv.errors import BadArgument
 from imgsrv.loadtest.phases import Phase
 from imgsrv.loadtest.target import parse_target
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--seconds", "0.5", "--connections", "2")
 
 Bench = Callable[..., int]

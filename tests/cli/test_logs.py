@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,16 +68,20 @@ def test_on_a_terminal_records_are_for_reading(log: Path) -> None:
 
 
 def test_following_shows_what_comes_until_it_is_interrupted(log: Path) -> None:
-    command = [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "1", "-f"]
-    # nohup and shells that run the tests in the background let children ignore the signal.
-    process = subprocess.Popen(["env", "--default-signal=INT", *command], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "1", "-f"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # nohup, and a shell that runs the tests in its background, have them and their children ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no thread is running yet
+    )
     assert process.stdout is not None
     with process, process.stdout as output:
         assert output.readline() == "no record\n"
         log.rename(log.with_name("moved"))
         log.write_text('{"event": "new"}\n')
         assert output.readline() == '{"event": "new"}\n'
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 
 

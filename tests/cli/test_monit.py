@@ -23,6 +23,8 @@ from imgsrv.cli._monit_screen import Sample, View, draw
 from imgsrv.cli.main import run
 from imgsrv.pool.control.instances import Place
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 80, 24
 
 

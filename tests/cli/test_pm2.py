@@ -11,6 +11,8 @@ from background import background
 
 from imgsrv.cli.main import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 DOCUMENT = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")

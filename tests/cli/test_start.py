@@ -16,6 +16,8 @@ from load import loading
 from serving import Server, wait_until
 from wire import HEALTH, ask
 
+pytestmark = pytest.mark.slow
+
 DRAIN_S = 10.0
 
 

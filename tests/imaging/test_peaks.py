@@ -39,6 +39,7 @@ LEAST = {"denoise": 45, "clahe": 40}
 """In dB, where it is not only rounding: Cb and Cr of an odd height at half size, what a large frame hides."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_no_operation_takes_more_than_three_times_the_memory_of_the_picture(mode: str) -> None:
@@ -47,6 +48,7 @@ def test_no_operation_takes_more_than_three_times_the_memory_of_the_picture(mode
     assert {name: peak for name, peak in peaks.items() if peak > MOST} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_no_usual_job_takes_more_than_three_times_the_memory_of_the_picture() -> None:
     assert {name: peak for name, peak in _peaks("jobs").items() if peak > MOST} == {}

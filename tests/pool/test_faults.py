@@ -26,6 +26,8 @@ from imgsrv.errors import from_wire
 from imgsrv.pool.worker.exchange import MESSAGE
 from imgsrv.shortages import FOR_BODIES, FOR_REPLIES
 
+pytestmark = pytest.mark.slow
+
 SYS_PIDFD_GETFD = 438
 
 FORM = "Content-Type: multipart/form-data; boundary=XX"

@@ -22,6 +22,8 @@ from wire import HEALTH, Wire, ask, head, metric, post
 
 from imgsrv.pool.listen.tcp import Listener
 
+pytestmark = pytest.mark.slow
+
 PICTURE = (SAMPLES / "coffee.jpg").read_bytes()
 
 SLOW = post("/pipeline?format=avif&effort=7", PICTURE)

@@ -20,6 +20,8 @@ from imgsrv.pool.child import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
 from imgsrv.pool.supervise.suspension import SUSPENDED_S
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).parents[1] / "support" / "tinypool.py"
 
 

@@ -17,6 +17,8 @@ from serving import DEADLINE_S, Server, serving, wait_until
 from imgsrv.errors import BadSetting
 from imgsrv.server.notify import Notifier
 
+pytestmark = pytest.mark.slow
+
 STATES = ("READY", "RELOADING", "STOPPING")
 
 

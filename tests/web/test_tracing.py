@@ -162,6 +162,7 @@ def test_a_server_that_stops_sends_its_last_spans(collector: Collector) -> None:
     assert len(collector.requests()) == 5
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_gone_costs_no_request_and_is_told_once(collector: Collector) -> None:
     collector.close()
     with serving("--workers", "1", f"--otel-endpoint={collector.url}") as server:

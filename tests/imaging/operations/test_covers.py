@@ -134,6 +134,7 @@ def test_the_identity_changes_nothing(mode: str) -> None:
     assert graded(frame, cube(17)).convert(mode).tobytes() == frame.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.proves("lut")
 @pytest.mark.parametrize(("side", "most"), [(2, 1), (33, 1), (65, 1)])
 def test_a_linear_table_is_exact_between_its_steps(side: int, most: int) -> None:

@@ -17,6 +17,8 @@ from imgsrv.cli._control_client import ask as command
 from imgsrv.errors import CommandFailed
 from imgsrv.pool.control.instances import Place
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "/pipeline?ops=resize:width=9000,enlarge=true&format=avif&effort=9"
 
 

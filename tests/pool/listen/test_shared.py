@@ -26,6 +26,8 @@ from imgsrv.pool.control.instances import Place
 from imgsrv.pool.listen.shared import Owner, UnixListener
 from imgsrv.pool.worker.identity import Identity, identity
 
+pytestmark = pytest.mark.slow
+
 HAND_OVER = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)

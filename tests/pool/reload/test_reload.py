@@ -25,6 +25,8 @@ from imgsrv.cli._control_client import ask as command
 from imgsrv.errors import CommandFailed
 from imgsrv.pool.control.instances import Place
 
+pytestmark = pytest.mark.slow
+
 
 def place(server: Server) -> Place:
     return Place(server.folder, "default")

@@ -19,6 +19,8 @@ from wire import PNG, Wire, ask, is_flipped, post
 from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
 from imgsrv.pool.worker.crashbox import CrashBox
 
+pytestmark = pytest.mark.slow
+
 LARGE = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=2&format=jpeg"
 """Seconds of work for a small picture."""
 

@@ -7,6 +7,8 @@ from disturbing import Disturber, holdings, holdings_at_rest, put_in_order, sett
 from load import loading
 from serving import serving, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(300)
 def test_random_signals_commands_garbage_and_kills_leave_it_as_it_was() -> None:

@@ -26,6 +26,8 @@ from imgsrv.observe.log.sink import LogFile
 from imgsrv.pool.control.instances import Place
 from imgsrv.pool.supervise.log_keeper import LogKeeper
 
+pytestmark = pytest.mark.slow
+
 CLIENTS, MOVES = 4, 3
 
 

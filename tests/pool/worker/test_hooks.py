@@ -10,6 +10,8 @@ import psutil
 import pytest
 from serving import Server, serving, wait_until
 
+pytestmark = pytest.mark.slow
+
 HOOKS = """
 import collections, itertools, os, sys, time
 from pathlib import Path

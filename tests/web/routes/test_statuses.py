@@ -220,6 +220,7 @@ def test_a_body_that_does_not_come_is_answered_408(narrow: Server) -> None:
     assert answer.closes
 
 
+@pytest.mark.slow
 def test_a_body_slower_than_the_least_rate_is_answered_408() -> None:
     with serving("--workers=1", "--body-rate=1000000") as server:
         answer = checked(ask(server, post("/flip", noise(100))[:-1]), 408, "request_timeout")
