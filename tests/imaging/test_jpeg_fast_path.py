@@ -238,3 +238,12 @@ def test_the_format_is_what_pillow_writes() -> None:
     alike = JpegImageFile(io.BytesIO(encoded(sample("chelsea.png").resize(got.size), "JPEG", quality=80)))
     assert got.quantization == alike.quantization
     assert [layer[:3] for layer in got.layer] == [layer[:3] for layer in alike.layer]
+
+
+def test_a_missing_library_has_a_reason_and_one_that_is_there_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert turbojpeg.WHY_MISSING == ""
+    monkeypatch.setattr(turbojpeg, "WHEEL", "no_such_wheel")
+    assert turbojpeg._found() == (None, "no_such_wheel is not installed; pip install 'imgsrv[turbo]' adds it")
+    monkeypatch.setattr(turbojpeg, "WHEEL", "pylibjxl")
+    monkeypatch.setattr(turbojpeg, "SIGNATURES", {"tj3NoSuchFunction": ()})
+    assert turbojpeg._found()[1].endswith("has no tj3NoSuchFunction")

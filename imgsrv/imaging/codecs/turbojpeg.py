@@ -92,22 +92,29 @@ SIGNATURES = {
 """What each function gives, and what it takes."""
 
 
-def _found() -> ctypes.CDLL | None:
-    """The library, without importing what its wheel is for; None where it lacks a function."""
+def _found() -> tuple[ctypes.CDLL | None, str]:
+    """The library, or the reason why it is not there; what its wheel is made for is not imported."""
     spec = find_spec(WHEEL)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for file in Path(folder).glob(EXTENSION):
-            # Loaded in this way, its functions are called without the interpreter's lock.
-            library = ctypes.CDLL(str(file))
-            if all(hasattr(library, name) for name in SIGNATURES):
-                for name, (given, *taken) in SIGNATURES.items():
-                    function = getattr(library, name)
-                    function.restype, function.argtypes = given, taken
-                return library
-    return None
+    if spec is None:
+        return None, f"{WHEEL} is not installed; pip install 'imgsrv[turbo]' adds it"
+    files = [file for folder in spec.submodule_search_locations or () for file in Path(folder).glob(EXTENSION)]
+    if not files:
+        return None, f"{WHEEL} has no file {EXTENSION}"
+    try:
+        # Loaded in this way, its functions are called without the interpreter's lock.
+        library = ctypes.CDLL(str(files[0]))
+    except OSError as error:
+        return None, f"{files[0].name} cannot be loaded: {error}"
+    if missing := [name for name in SIGNATURES if not hasattr(library, name)]:
+        return None, f"{files[0].name} has no {missing[0]}"
+    for name, (given, *taken) in SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = given, taken
+    return library, ""
 
 
-_library = _found()
+_library, WHY_MISSING = _found()
+"""WHY_MISSING: why JPEGs take the way through RGB, for a log; empty where the library is there."""
 
 IS_HERE = _library is not None
 
