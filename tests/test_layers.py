@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "imgsrv"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FORBIDDEN = {
-    "errors": ("imgsrv",),
+    **dict.fromkeys(("errors", "routes"), ("imgsrv",)),
     **dict.fromkeys(
         ("wording", "settings", "settings_checks", "shortages"),
         ("imgsrv.imaging", "imgsrv.reference", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),

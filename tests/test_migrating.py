@@ -12,8 +12,8 @@ from PIL import Image
 
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.reference.routes import names
 from imgsrv.settings import Settings, load_configuration
+from imgsrv.web.problems import PATHS
 from imgsrv.wording import SYNONYMS
 
 ROOT = Path(__file__).parents[1]
@@ -64,8 +64,8 @@ def test_a_setting_on_the_right_is_one(right: str) -> None:
 @pytest.mark.parametrize(("theirs", "ours"), SYNONYMS.items())
 def test_a_name_from_elsewhere_leads_to_one_of_ours(theirs: str, ours: str) -> None:
     parameters = {name for row in OPERATIONS.values() for name in row.parameters.model_fields}
-    assert ours in {*names(), *parameters, *Output.model_fields}
-    assert theirs not in {*names(), *Output.model_fields}
+    assert ours in {*PATHS, *parameters, *Output.model_fields}
+    assert theirs not in {*PATHS, *Output.model_fields}
     assert theirs in DOCUMENT
 
 

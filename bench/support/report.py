@@ -27,7 +27,7 @@ QUICK_RESULTS = ROOT / ".benchmarks" / "quick"
 PHOTOS = ROOT.parent / "shared" / "corpus" / "photos"
 SAMPLES = ROOT / "samples"
 
-PACKAGES = ("pillow", "cykooz-resizer", "opencv-python-headless", "numpy", "uvicorn", "falcon")
+PACKAGES = ("pillow", "cykooz-resizer", "opencv-python-headless", "numpy", "httptools", "falcon")
 
 EXTRAS = ("pylibjxl",)
 """Packages that make some of the figures where they are installed."""

@@ -23,7 +23,8 @@ from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.imaging.selftest import self_test
-from imgsrv.jobs.job import input_place, perform, plan_facts
+from imgsrv.jobs.facts import input_place, plan_facts
+from imgsrv.jobs.job import perform
 from imgsrv.observe.crashes import Keeping
 from imgsrv.observe.log.logger import configure_logs
 from imgsrv.observe.log.rotation import Rotation
@@ -58,7 +59,7 @@ EXIT_FAILED = 1
 
 FIXED = ("name", "runtime_dir", "host", "port", "socket_mode")
 
-PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "uvicorn", "uvloop")
+PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "uvloop")
 """Those whose versions `imgsrv describe` tells."""
 
 

@@ -1,7 +1,8 @@
-"""A job: what a front asks of an engine in plain bytes, and what the engine answers.
+"""The three kinds of job: what a front asks of an engine, and what the engine answers, both as plain bytes.
 
-The two may be different processes, so everything is spelled out: the pipeline as its canonical text, the output
-as its parameters, errors by their code and facts.
+Front and engine may be different processes, so the wire format spells everything out as JSON: pipelines as their
+canonical text, outputs as their parameters, errors as their code and facts.  All processes that exchange jobs are
+of one version, because each generation of workers has its own exchange.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import io
 import json
 import mmap
-import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
-from imgsrv.errors import ImgsrvError, UnsupportedFormat, from_wire
+from imgsrv.errors import ImgsrvError, from_wire
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
@@ -28,82 +28,185 @@ from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.batch import BatchReport, process_batch
 from imgsrv.jobs.variants import Variant
 
+Wire = dict[str, Any]
+"""JSON-compatible data."""
+
 Place = tuple[int, int]
 """Start and size in the body, in bytes."""
 
+Answer = TypeVar("Answer")
+
+KEPT_PIPELINES = 256
+"""Size of the engine's cache of parsed pipelines; most clients send the same few."""
+
+NO_RESULT = memoryview(b"")
+
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """start, size: where the picture lies in the body.  pipeline None asks for a description instead.
-
-    request_id: whose job it is, for the log of an engine that fails on it.  parts: where the further parts of the
-    upload lie, by their names.  include: what the description has beside the facts of the header.  variants: what a
-    batch makes instead of one result, and archive: a key of ARCHIVES, into what.  offers: what `format=auto` may be.
-    """
+class Input:
+    """Where the picture lies in the body, and where the further parts of the upload lie, by their names."""
 
     start: int
     size: int
-    pipeline: Pipeline | None
-    output: Output
-    request_id: str = ""
     parts: Mapping[str, Place] = field(default_factory=dict)
-    include: tuple[str, ...] = ()
-    variants: tuple[Variant, ...] = ()
-    archive: str = "multipart"
-    offers: Offers = ()
 
     @property
     def end(self) -> int:
-        """Where the last of its bytes lies in the body."""
+        """Where the last of these bytes lies in the body."""
         return max(start + size for start, size in ((self.start, self.size), *self.parts.values()))
 
-    def to_bytes(self) -> bytes:
-        """The job as the engine reads it."""
-        wire = {
-            "request_id": self.request_id,
-            "start": self.start,
-            "size": self.size,
-            "pipeline": None if self.pipeline is None else str(self.pipeline),
-            "output": _wire_output(self.output),
-            "parts": dict(self.parts),
-            "include": self.include,
-            "variants": [(one.name, str(one.pipeline), _wire_output(one.output)) for one in self.variants],
-            "archive": self.archive,
-            "offers": self.offers,
-        }
-        return json.dumps(wire).encode()
+    def picture(self, mapping: mmap.mmap) -> Data:
+        """The mapping itself where the picture begins it, which saves a copy; else a copy of the picture's bytes."""
+        return mapping if self.start == 0 else mapping[self.start : self.start + self.size]
+
+    def further(self, mapping: mmap.mmap) -> Mapping[str, Data]:
+        """The bytes of the further parts, by their names."""
+        return {name: mapping[start : start + size] for name, (start, size) in self.parts.items()}
+
+    def to_wire(self) -> list[Any]:
+        """The input as JSON-compatible data."""
+        return [self.start, self.size, dict(self.parts)]
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Job:
-        """The job that `to_bytes` wrote."""
-        wire = json.loads(data)
-        pipeline = None if wire["pipeline"] is None else _read_pipeline(wire["pipeline"])
-        output = Output.model_validate(wire["output"])
-        parts = {name: (start, size) for name, (start, size) in wire["parts"].items()}
-        include = tuple(wire["include"])
-        variants = tuple(
-            Variant(name, parse_pipeline(text), Output.model_validate(given)) for name, text, given in wire["variants"]
-        )
-        offers = tuple((name, quality) for name, quality in wire["offers"])
-        of_all = wire["archive"], offers
-        return cls(wire["start"], wire["size"], pipeline, output, wire["request_id"], parts, include, variants, *of_all)
+    def from_wire(cls, wire: list[Any]) -> Input:
+        """The input that `to_wire` described."""
+        start, size, parts = wire
+        return cls(start, size, {name: (at, length) for name, (at, length) in parts.items()})
+
+
+class Job(ABC, Generic[Answer]):
+    """What the three kinds have in common.  request_id: names the request in the log of an engine that fails on it."""
+
+    kind: ClassVar[str]
+    input: Input
+    request_id: str
+
+    def to_bytes(self) -> bytes:
+        """The job as the engine reads it: its plan."""
+        common = {"kind": self.kind, "request_id": self.request_id, "input": self.input.to_wire()}
+        return json.dumps({**common, **self.to_wire()}).encode()
+
+    @abstractmethod
+    def to_wire(self) -> Wire:
+        """The fields of this kind of job as JSON-compatible data."""
+
+    @classmethod
+    @abstractmethod
+    def from_wire(cls, source: Input, request_id: str, wire: Wire) -> Job[Any]:
+        """The job that `to_wire` described."""
+
+    @abstractmethod
+    def perform(self, data: Data, parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
+        """Do the job: the answer for the front as JSON-compatible data, and the bytes of the result."""
+
+    @abstractmethod
+    def read(self, wire: Wire) -> Answer:
+        """The answer that `perform` described."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an engine says: a report beside the result or the batch, or the description that was asked for."""
+class ProcessJob(Job[Report]):
+    """Make one result of the picture.  offers: the formats that `format=auto` may choose."""
 
-    report: Report | None = None
-    batch: BatchReport | None = None
-    info: dict[str, Any] | None = None
+    kind = "process"
+    input: Input
+    pipeline: Pipeline
+    output: Output
+    request_id: str = ""
+    offers: Offers = ()
+
+    def to_wire(self) -> Wire:
+        """The fields of this kind of job as JSON-compatible data."""
+        return {"pipeline": str(self.pipeline), "output": _output_to_wire(self.output), "offers": self.offers}
+
+    @classmethod
+    def from_wire(cls, source: Input, request_id: str, wire: Wire) -> ProcessJob:
+        """The job that `to_wire` described."""
+        output = Output.model_validate(wire["output"])
+        return cls(source, _read_pipeline(wire["pipeline"]), output, request_id, _offers_from_wire(wire["offers"]))
+
+    def perform(self, data: Data, parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
+        """The report, and the encoded picture."""
+        file = io.BytesIO()
+        report = process_into(file, data, self.pipeline, self.output, limits, parts, offers=self.offers)
+        hand_back(report.pixels)
+        return asdict(report), file.getbuffer()
+
+    def read(self, wire: Wire) -> Report:
+        """The report."""
+        return Report(**{**wire, "size": tuple(wire["size"])})
 
 
-KEPT_PIPELINES = 256
-"""Whose meaning an engine remembers: most clients ask for the same few."""
+@dataclass(frozen=True, slots=True)
+class BatchJob(Job[BatchReport]):
+    """Make several results of the picture.  archive: a key of ARCHIVES; the results are put into one of these."""
 
-_read_pipeline = lru_cache(KEPT_PIPELINES)(parse_pipeline)
+    kind = "batch"
+    input: Input
+    variants: tuple[Variant, ...]
+    archive: str
+    request_id: str = ""
+    offers: Offers = ()
 
-NO_RESULT = memoryview(b"")
+    def to_wire(self) -> Wire:
+        """The fields of this kind of job as JSON-compatible data."""
+        variants = [(one.name, str(one.pipeline), _output_to_wire(one.output)) for one in self.variants]
+        return {"variants": variants, "archive": self.archive, "offers": self.offers}
+
+    @classmethod
+    def from_wire(cls, source: Input, request_id: str, wire: Wire) -> BatchJob:
+        """The job that `to_wire` described."""
+        variants = tuple(
+            Variant(name, parse_pipeline(text), Output.model_validate(given)) for name, text, given in wire["variants"]
+        )
+        return cls(source, variants, wire["archive"], request_id, _offers_from_wire(wire["offers"]))
+
+    def perform(self, data: Data, parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
+        """The report, and the archive."""
+        archive = ARCHIVES[self.archive]()
+        report = process_batch(archive, data, self.variants, limits, parts, offers=self.offers)
+        hand_back(report.pixels)
+        return asdict(report), archive.finish()
+
+    def read(self, wire: Wire) -> BatchReport:
+        """The report."""
+        return BatchReport(**wire)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeJob(Job[Wire]):
+    """Describe the picture.  include: what the description has beside the facts of the header."""
+
+    kind = "describe"
+    input: Input
+    include: tuple[str, ...] = ()
+    request_id: str = ""
+
+    def to_wire(self) -> Wire:
+        """The fields of this kind of job as JSON-compatible data."""
+        return {"include": self.include}
+
+    @classmethod
+    def from_wire(cls, source: Input, request_id: str, wire: Wire) -> DescribeJob:
+        """The job that `to_wire` described."""
+        return cls(source, tuple(wire["include"]), request_id)
+
+    def perform(self, data: Data, _parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
+        """The description, and no further bytes."""
+        return describe_picture(data, limits, self.include), NO_RESULT
+
+    def read(self, wire: Wire) -> Wire:
+        """The description."""
+        return wire
+
+
+KINDS: Mapping[str, type[Job[Any]]] = {kind.kind: kind for kind in (ProcessJob, BatchJob, DescribeJob)}
+
+
+def read_job(plan: bytes) -> Job[Any]:
+    """The job that `to_bytes` wrote."""
+    wire = json.loads(plan)
+    return KINDS[wire["kind"]].from_wire(Input.from_wire(wire["input"]), wire["request_id"], wire)
 
 
 def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
@@ -111,100 +214,35 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
 
     Raises OSError or MemoryError where there is no descriptor or no memory left for it.
     """
-    job = Job.from_bytes(plan)
-    # Only as far as the picture goes: behind it lies the plan, which a decoder must not take for pixels.
-    with mmap.mmap(body, job.end, prot=mmap.PROT_READ) as mapping:
+    job = read_job(plan)
+    # The mapping ends with the input: the plan lies behind it, and a decoder must not take it for pixels.
+    with mmap.mmap(body, job.input.end, prot=mmap.PROT_READ) as mapping:
         try:
-            data = _picture_bytes(mapping, job)
-            parts = {name: mapping[start : start + size] for name, (start, size) in job.parts.items()}
-            if job.variants:
-                return _batched(data, job, limits, parts)
-            if job.pipeline is None:
-                return _message({"info": describe_picture(data, limits, job.include)}), NO_RESULT
-            return _processed(data, job.pipeline, job, limits, parts)
+            answer, result = job.perform(job.input.picture(mapping), job.input.further(mapping), limits)
         except ImgsrvError as error:
             return _message({"error": error.to_wire()}), NO_RESULT
+        return _message({"answer": answer}), result
 
 
-def read_answer(message: bytes) -> Answer:
-    """What `perform` said.  Raises the error that it met."""
+def read_answer(job: Job[Answer], message: bytes) -> Answer:
+    """The answer to the job in the message of `perform`.  Raises the error that the engine met."""
     wire = json.loads(message)
     if "error" in wire:
         raise from_wire(wire["error"])
-    if "batch" in wire:
-        return Answer(batch=BatchReport(**wire["batch"]))
-    if "info" in wire:
-        return Answer(info=wire["info"])
-    return Answer(Report(**{**wire["report"], "size": tuple(wire["report"]["size"])}))
+    return job.read(wire["answer"])
 
 
-def plan_facts(plan: bytes, message: bytes = b"") -> dict[str, Any]:
-    """What of a plan and of the answer to it is for a log: whose job it is, what it asks for, the milliseconds.
-
-    Of a plan that cannot be read, its text.
-    """
-    try:
-        wire = json.loads(plan)
-        said = json.loads(message) if message else {}
-        facts = {
-            "request_id": wire["request_id"],
-            "pipeline": _asked(wire),
-            "output": wire["output"],
-            "input_bytes": wire["size"],
-        }
-    except (ValueError, KeyError, TypeError):
-        return {"plan": plan.decode(errors="replace")}
-    report = said.get("report") or said.get("batch") or {}
-    stages = ("decode", "operations", "encode")
-    return {**facts, **{f"{name}_ms": round(report[f"{name}_s"] * 1000, 1) for name in stages if report}}
+def _message(wire: Wire) -> bytes:
+    # The size of a reply is limited, and escapes double the length of texts in other scripts.
+    return json.dumps(wire, ensure_ascii=False).encode(errors="replace")
 
 
-def input_place(body: int, plan: bytes) -> tuple[str, int, int]:
-    """The format of a plan's picture by its first bytes, and where it lies in the body: start and size.
-
-    Raises ValueError or KeyError for a plan that cannot be read.
-    """
-    wire = json.loads(plan)
-    start, size = int(wire["start"]), int(wire["size"])
-    try:
-        found = sniff(os.pread(body, min(size, SNIFF_BYTES), start))
-    except UnsupportedFormat as error:
-        found = error.found
-    return found, start, size
+_read_pipeline = lru_cache(KEPT_PIPELINES)(parse_pipeline)
 
 
-def _asked(wire: dict[str, Any]) -> str:
-    """The pipeline's text, and of what has none what it is."""
-    if wire["variants"]:
-        return " + ".join(text for _name, text, _output in wire["variants"])
-    return "info" if wire["pipeline"] is None else str(wire["pipeline"])
-
-
-def _picture_bytes(mapping: mmap.mmap, job: Job) -> Data:
-    """The mapping itself where the picture begins it, which spares a copy; else the picture's bytes."""
-    return mapping if job.start == 0 else mapping[job.start : job.start + job.size]
-
-
-def _processed(
-    data: Data, pipeline: Pipeline, job: Job, limits: Limits, parts: Mapping[str, Data]
-) -> tuple[bytes, memoryview]:
-    file = io.BytesIO()
-    report = process_into(file, data, pipeline, job.output, limits, parts, offers=job.offers)
-    hand_back(report.pixels)
-    return _message({"report": asdict(report)}), file.getbuffer()
-
-
-def _batched(data: Data, job: Job, limits: Limits, parts: Mapping[str, Data]) -> tuple[bytes, memoryview]:
-    archive = ARCHIVES[job.archive]()
-    report = process_batch(archive, data, job.variants, limits, parts, offers=job.offers)
-    hand_back(report.pixels)
-    return _message({"batch": asdict(report)}), archive.finish()
-
-
-def _wire_output(output: Output) -> dict[str, Any]:
+def _output_to_wire(output: Output) -> Wire:
     return output.model_dump(mode="json", exclude_defaults=True)
 
 
-def _message(wire: dict[str, Any]) -> bytes:
-    # A reply has its bounds, and texts in other scripts are twice as long where they are escaped.
-    return json.dumps(wire, ensure_ascii=False).encode(errors="replace")
+def _offers_from_wire(wire: list[Any]) -> Offers:
+    return tuple((name, quality) for name, quality in wire)

@@ -9,7 +9,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.variants import MOST_VARIANTS, SAFE_NAME
 from imgsrv.reference.parameters import parameters_of
-from imgsrv.reference.routes import ROUTES
+from imgsrv.routes import ROUTES
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from imgsrv.imaging.operations.registry import Operation
 from imgsrv.reference.included import included_texts
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.reference.problems import meaning, problems
-from imgsrv.reference.routes import all_routes
+from imgsrv.routes import all_routes
 from imgsrv.settings import environment_name, flag_name
 
 YES, NO = "yes", "–"

@@ -18,7 +18,7 @@ from imgsrv.reference.examples import example_of
 from imgsrv.reference.included import included_texts
 from imgsrv.reference.parameters import Parameter, parameters_of
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
-from imgsrv.reference.routes import ROUTES, SUMMARY
+from imgsrv.routes import ROUTES, SUMMARY
 
 Json = dict[str, Any]
 

@@ -23,13 +23,17 @@ from imgsrv.errors import (
 )
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
-from imgsrv.reference.routes import names
+from imgsrv.routes import ROUTES
+from imgsrv.web.state import state_of
 from imgsrv.wording import closest
 
 MEDIA_TYPE = "application/problem+json"
 
 FAULTS = 500
 """From this status on an answer is the server's fault; but one that is overloaded has none."""
+
+PATHS = (*OPERATIONS, *(path.removeprefix("/") for path in ROUTES if path != "/"))
+"""What may follow the slash of a path."""
 
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """What a client's own X-Request-Id may look like to be taken over."""
@@ -86,7 +90,7 @@ async def _answer(
     if error.status_hint >= FAULTS and not isinstance(error, Overloaded):
         get_logger().warning(
             "request_failed",
-            request_id=req.scope["state"]["request_id"],
+            request_id=state_of(req).request_id,
             path=req.path,
             code=error.code,
             reason=str(error),
@@ -113,22 +117,22 @@ async def _answer_fault(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
     """A fault of ours: the log gets everything, the client the id to ask for it."""
-    get_logger().error("request_failed", request_id=req.scope["state"]["request_id"], path=req.path, exc_info=error)
+    get_logger().error("request_failed", request_id=state_of(req).request_id, path=req.path, exc_info=error)
     _set(req, resp, InternalError())
 
 
 def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvError) -> None:
-    req.scope["state"]["code"] = error.code
+    state_of(req).code = error.code
     resp.status = "499 Client Closed Request" if isinstance(error, ClientGone) else error.status_hint
     resp.content_type = MEDIA_TYPE
-    resp.data = json.dumps(problem(error, req.scope["state"]["request_id"]), ensure_ascii=False).encode()
+    resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode()
     if isinstance(error, Unavailable):
         resp.set_header("Retry-After", str(error.retry_after_s))
 
 
 def _not_found(path: str) -> ImgsrvError:
     name = path.strip("/")
-    near = closest(name, names())
+    near = closest(name, PATHS)
     if near is None and name and "/" not in name and "." not in name:
         return UnknownOperation(name)
     return (

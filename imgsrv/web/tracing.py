@@ -16,6 +16,7 @@ from imgsrv.errors import UnknownOperation, UnknownRoute
 from imgsrv.observe.log.logger import Logger
 from imgsrv.settings import Settings
 from imgsrv.web.problems import FAULTS
+from imgsrv.web.state import RequestState, state_in
 
 if TYPE_CHECKING:
     from imgsrv.observe.otel import Span, Traces, Value
@@ -71,13 +72,13 @@ class Tracing:
             str(attributes.get("error.type", status)) if status >= FAULTS else None,
         )
         headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"] if key in PROPAGATED}
-        return self._traces.add(headers, whole, self._stages(scope["state"], start_ns))
+        return self._traces.add(headers, whole, self._stages(state_in(scope), start_ns))
 
-    def _stages(self, state: dict[str, Any], at_ns: int) -> Iterator[Span]:
-        """One after another; of a request that failed only what is known, which is when its body was there."""
-        stages: dict[str, float] = state.get("stages") or (
-            {"receive": state["received"] - state["started"]} if "received" in state else {}
-        )
+    def _stages(self, state: RequestState, at_ns: int) -> Iterator[Span]:
+        """A span for each stage, one after another; for a request that failed only for the receipt of its body."""
+        stages = state.stages
+        if not stages and state.received is not None:
+            stages = {"receive": state.received - state.started}
         for name, seconds in stages.items():
             until_ns = at_ns + round(seconds * 1e9)
             yield self._new_span(name, at_ns, until_ns, {})
@@ -85,8 +86,8 @@ class Tracing:
 
 
 def _attributes(scope: dict[str, Any], status: int, sizes: tuple[int, int]) -> dict[str, Value]:
-    state, method = scope["state"], scope["method"]
-    code = state.get("code")
+    state, method = state_in(scope), scope["method"]
+    code = state.code
     known = {
         "http.request.method": method if method in METHODS else "_OTHER",
         "http.request.method_original": None if method in METHODS else method,
@@ -100,6 +101,6 @@ def _attributes(scope: dict[str, Any], status: int, sizes: tuple[int, int]) -> d
         "client.address": scope["client"][0] if scope["client"] else None,
         "network.protocol.version": scope["http_version"],
         "error.type": code,
-        "imgsrv.request_id": state["request_id"],
+        "imgsrv.request_id": state.request_id,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -15,11 +15,10 @@ from pictures import animation, encoded, levels, opened, picture, psnr, run, sam
 from PIL import ExifTags, Image, ImageOps
 
 from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, Undecodable
-from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.jobs.archive import Multipart, Zip
 from imgsrv.jobs.batch import process_batch
-from imgsrv.jobs.job import Job, perform, read_answer
+from imgsrv.jobs.job import BatchJob, Input, perform, read_answer, read_job
 from imgsrv.jobs.variants import parse_variants, variants_of_widths
 
 CHELSEA = encoded(sample("chelsea.png"))
@@ -149,16 +148,15 @@ def test_the_same_batch_gives_the_same_zip() -> None:
 
 def test_a_job_of_several_outputs_goes_through_an_engine() -> None:
     variants = variants_of_widths("30,9", {"format": "webp", "background": "red"})
-    job = Job(0, len(CHELSEA), None, Output(), "a1b2", variants=variants, archive="zip")
+    job = BatchJob(Input(0, len(CHELSEA)), variants, "zip", "a1b2")
     body = os.memfd_create("body")
     os.pwrite(body, CHELSEA, 0)
 
     message, result = perform(body, job.to_bytes(), Limits())
     os.close(body)
 
-    assert Job.from_bytes(job.to_bytes()) == job
-    report = read_answer(message).batch
-    assert report is not None
+    assert read_job(job.to_bytes()) == job
+    report = read_answer(job, message)
     assert report.media_type == "application/zip"
     assert zipfile.ZipFile(io.BytesIO(result)).namelist() == ["30.webp", "9.webp"]
 
@@ -168,9 +166,10 @@ def test_the_name_of_an_output_crosses_with_its_error() -> None:
     body = os.memfd_create("body")
     os.pwrite(body, CHELSEA, 0)
 
-    message, _result = perform(body, Job(0, len(CHELSEA), None, Output(), variants=variants).to_bytes(), Limits())
+    job = BatchJob(Input(0, len(CHELSEA)), variants, "multipart")
+    message, _result = perform(body, job.to_bytes(), Limits())
     os.close(body)
 
     with pytest.raises(OperationDoesNotFit) as caught:
-        read_answer(message)
+        read_answer(job, message)
     assert caught.value.output == "wide"

@@ -14,7 +14,8 @@ from imgsrv.errors import Undecodable
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
-from imgsrv.jobs.job import Job, perform, plan_facts, read_answer
+from imgsrv.jobs.facts import plan_facts
+from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, perform, read_answer, read_job
 
 
 @pytest.fixture
@@ -31,29 +32,29 @@ def _drawn(width: int, height: int) -> bytes:
 
 
 def test_a_job_reads_as_it_was_written() -> None:
-    job = Job(3, 70, parse_pipeline("resize:width=8/flip"), Output(format="webp", quality=40))
+    pipeline, output = parse_pipeline("resize:width=8/flip"), Output(format="webp", quality=40)
+    job = ProcessJob(Input(3, 70, {"logo": (80, 5)}), pipeline, output, "a1b2", (("webp", 0.5),))
 
-    assert Job.from_bytes(job.to_bytes()) == job
+    assert read_job(job.to_bytes()) == job
 
 
 def test_a_job_of_description_reads_as_it_was_written() -> None:
-    job = Job(0, 70, None, Output(), "a1b2", include=("average", "gps"))
+    job = DescribeJob(Input(0, 70), ("average", "gps"), "a1b2")
 
-    assert Job.from_bytes(job.to_bytes()) == job
+    assert read_job(job.to_bytes()) == job
 
 
 def test_a_picture_in_the_middle_of_a_body_is_found(body: int) -> None:
     picture = _drawn(20, 10)
     os.pwrite(body, b"--before--" + picture + b"--behind--", 0)
 
-    message, result = perform(
-        body, Job(10, len(picture), parse_pipeline("resize:width=4"), Output()).to_bytes(), Limits()
-    )
+    job = ProcessJob(Input(10, len(picture)), parse_pipeline("resize:width=4"), Output())
+
+    message, result = perform(body, job.to_bytes(), Limits())
 
     with Image.open(io.BytesIO(result)) as made:
         assert made.size == (4, 2)
-    report = read_answer(message).report
-    assert report is not None
+    report = read_answer(job, message)
     assert (report.format, report.size, report.pixels) == ("png", (4, 2), 200)
 
 
@@ -61,11 +62,13 @@ def test_the_error_of_a_broken_picture_is_the_same_on_the_other_side(body: int) 
     truncated = _drawn(20, 10)[:-30]
     os.pwrite(body, truncated, 0)
 
-    message, result = perform(body, Job(0, len(truncated), Pipeline(), Output()).to_bytes(), Limits())
+    job = ProcessJob(Input(0, len(truncated)), Pipeline(), Output())
+
+    message, result = perform(body, job.to_bytes(), Limits())
 
     assert not result
     with pytest.raises(Undecodable, match="the PNG picture cannot be decoded"):
-        read_answer(message)
+        read_answer(job, message)
 
 
 def test_the_memory_of_a_large_picture_is_handed_back(body: int) -> None:
@@ -73,19 +76,20 @@ def test_the_memory_of_a_large_picture_is_handed_back(body: int) -> None:
     os.pwrite(body, picture, 0)
     before = psutil.Process().memory_info().rss
 
-    _message, result = perform(
-        body, Job(0, len(picture), parse_pipeline("blur:sigma=2"), Output()).to_bytes(), Limits()
-    )
+    job = ProcessJob(Input(0, len(picture)), parse_pipeline("blur:sigma=2"), Output())
+
+    _message, result = perform(body, job.to_bytes(), Limits())
 
     assert result
     result.release()
     assert psutil.Process().memory_info().rss - before < 50e6
 
 
-def test_a_log_is_told_whose_job_it_is_what_it_asks_for_and_how_long_each_stage_took(body: int) -> None:
+def test_a_log_gets_the_request_the_pipeline_and_the_time_of_each_stage_of_a_job(body: int) -> None:
     picture = _drawn(20, 10)
     os.pwrite(body, picture, 0)
-    plan = Job(0, len(picture), parse_pipeline("resize:width=4/flip"), Output(quality=40), "a1b2").to_bytes()
+    job = ProcessJob(Input(0, len(picture)), parse_pipeline("resize:width=4/flip"), Output(quality=40), "a1b2")
+    plan = job.to_bytes()
 
     facts = plan_facts(plan, perform(body, plan, Limits())[0])
 
@@ -98,10 +102,10 @@ def test_a_log_is_told_whose_job_it_is_what_it_asks_for_and_how_long_each_stage_
     assert all(facts[f"{stage}_ms"] >= 0 for stage in ("decode", "operations", "encode"))
 
 
-def test_a_log_is_told_the_text_of_a_plan_that_cannot_be_read() -> None:
+def test_a_log_gets_the_text_of_a_plan_that_cannot_be_read() -> None:
     assert plan_facts(b"\xff{") == {"plan": "\ufffd{"}
     assert plan_facts(b"{}") == {"plan": "{}"}
 
 
-def test_a_log_is_told_of_a_description_that_it_is_one() -> None:
-    assert plan_facts(Job(0, 7, None, Output(), "a1b2").to_bytes())["pipeline"] == "info"
+def test_a_log_names_a_description_info() -> None:
+    assert plan_facts(DescribeJob(Input(0, 7), (), "a1b2").to_bytes())["pipeline"] == "info"

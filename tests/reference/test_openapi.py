@@ -17,7 +17,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.reference.openapi import INFO, openapi
 from imgsrv.reference.parameters import parameters_of
 from imgsrv.reference.problems import problems
-from imgsrv.reference.routes import ROUTES
+from imgsrv.routes import ROUTES
 from imgsrv.web.problems import problem
 
 

@@ -22,7 +22,7 @@ UNREAD_KEPT = 65_536
 """A refused request's rest up to this size is read and dropped to keep the connection; a longer one ends it."""
 
 
-class Wire(Protocol):
+class BodyReader(Protocol):
     """What a body asks of its connection."""
 
     def body_wanted(self) -> None:
@@ -65,8 +65,8 @@ class Body:
     to continue, and decides by itself what to do if it is not.  came: its bytes so far, received: those in its file.
     """
 
-    def __init__(self, wire: Wire, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
-        self._wire, self._files, self.expected = wire, files, expected
+    def __init__(self, reader: BodyReader, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
+        self._reader, self._files, self.expected = reader, files, expected
         self.received = self.came = 0
         self.is_complete = expected == 0
         self._is_held_back = is_held_back
@@ -100,7 +100,7 @@ class Body:
             raise self._failure
         if not self.is_complete:
             self._done = asyncio.get_running_loop().create_future()
-            self._wire.body_wanted()
+            self._reader.body_wanted()
             await self._done
         return self._file
 
@@ -168,7 +168,7 @@ class Body:
     def ended(self) -> None:
         """The last byte has come."""
         self.is_complete = True
-        self._wire.body_ended()
+        self._reader.body_ended()
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 

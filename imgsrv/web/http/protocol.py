@@ -1,139 +1,225 @@
-"""uvicorn's HTTP protocol with the bodies taken out: heads in, answers out.
+"""HTTP/1.1 on one connection: bytes in, requests out, each run by the app in its turn.
 
-Every method of uvicorn that is overridden or relied on is in this module; tests/web/http/test_connections.py tests all.
+httptools parses; this module decides what a valid request is beyond that, and queues pipelined requests.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import urllib.parse
+from collections import deque
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError
 from imgsrv.web.http.body import UNREAD_KEPT, Body
+from imgsrv.web.http.cycle import Cycle
+from imgsrv.web.http.host import Host, Wire
 from imgsrv.web.problems import request_id_of
-
-if TYPE_CHECKING:
-    from imgsrv.web.front import Front
-    from imgsrv.web.http.connection import Connection
-
 
 MOST_WAITING = 64
 """Requests on one connection behind the one at work: a segment holds thousands of small ones, each an object here."""
 
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
-class Parser(HttpToolsProtocol):
-    """The protocol of one connection.  It is driven by `Connection` and tells it what it finds."""
 
-    def __init__(self, connection: Connection, front: Front) -> None:
-        super().__init__(front.config, front.server_state, {}, front.loop)
-        self._connection, self._front = connection, front
-        self._max_header, self._files = front.settings.max_header, front.files
-        self._body: Body | None = None
+class Parser:
+    """The requests of one connection.  `Connection` feeds it and is told what it finds.
+
+    client, server: the addresses of both ends; client is None on a unix socket.
+    """
+
+    def __init__(
+        self, wire: Wire, host: Host, client: tuple[str, int] | None, server: tuple[str, int | None] | None
+    ) -> None:
+        self._wire, self._host = wire, host
+        self.client, self._server = client, server
+        self._max_header = int(host.settings.max_header)
+        self._parser = _new_parser(self)
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
         self._fault: ImgsrvError | None = None
+        self._body: Body | None = None
+        self._last: Cycle | None = None
+        self._waiting: deque[Cycle] = deque()
         self.is_in_head = self.has_passed_head = False
         self.has_body_bytes = False
         self.head_bytes = self.framing_bytes = 0
 
+    @property
     def is_answering(self) -> bool:
-        """A request is being worked on."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+        """True while a request is being worked on."""
+        return self._last is not None and not self._last.is_complete
 
-    def send_continue(self) -> None:
-        """`100 Continue`, if the client waits for it."""
-        if self.cycle.waiting_for_100_continue and not self.cycle.response_started:
-            self.cycle.waiting_for_100_continue = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def body_bypassed(self) -> None:
-        """A body went past the parser, which waits for it still: the next request needs a new one."""
-        self.parser = httptools.HttpRequestParser(self)
-        self.cycle.more_body = False
-
-    def data_received(self, data: bytes) -> None:
-        """Parse the data; an offer to speak another protocol is not taken up."""
+    def feed(self, data: bytes) -> None:
+        """Parse the data.  An offer to upgrade to another protocol is not accepted."""
         while data:
             try:
-                self.parser.feed_data(data)
+                self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                # The parser stops here for good, but what follows is HTTP still.
-                self.parser = httptools.HttpRequestParser(self)
+                # The parser stops here for good, but HTTP follows.
+                self._parser = _new_parser(self)
                 data = data[offer.args[0] :]
             except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
+                self._refuse()
                 return
             else:
                 return
 
-    # ---- the parser's callbacks -----------------------------------------------------------------------
+    def body_bypassed(self) -> None:
+        """A body did not go through the parser, which still waits for it: the next request needs a new parser."""
+        self._parser = _new_parser(self)
+
+    def send_continue(self) -> None:
+        """Send `100 Continue` if the client waits for it."""
+        if self._last is not None and self._last.awaits_continue and not self._last.has_started:
+            self._last.awaits_continue = False
+            self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def half_closed(self) -> bool:
+        """The client sends no more: its last answer closes the connection.  True if the client may be probed."""
+        if self._last is None:
+            return False
+        self._last.keeps_alive = False
+        return str(self._last.scope["http_version"]) == "1.1"
+
+    @property
+    def has_started_answer(self) -> bool:
+        """True if bytes of the last request's answer have been written."""
+        return self._last is not None and self._last.has_started
+
+    def closed(self) -> None:
+        """The connection is lost.  Break the reference cycle, which else waits for the collector."""
+        self._parser = None
+
+    # ---- the callbacks of httptools -------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        super().on_message_begin()
+        self._url, self._headers, self._expects_continue = b"", [], False
         self.is_in_head, self.head_bytes = True, 0
 
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._url += url
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of the head."""
-        # What comes behind a chunked body is no part of the head that was checked.
+        """One header."""
+        # A trailer follows a chunked body; it is no part of the head that was checked.
         if self.is_in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self._expects_continue = True
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The head is here; the app is started on it."""
+        """The head is here: check it, then run the app on it or queue it."""
         self.is_in_head, self.has_passed_head = False, True
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        expected = _announced(self.headers)
-        if size > self._max_header:
-            self._fault = HeadersTooLarge(int(self._max_header))
-        elif self.parser.should_upgrade() and expected != 0:
-            # The parser stops behind such a head and would take the body for the next request.
-            self._fault = BadHttp("no upgrade can be offered with a body; leave out Upgrade (curl: --http1.1)")
-        elif len(self.pipeline) == MOST_WAITING:
-            self._fault = BadHttp(f"more than {MOST_WAITING} requests wait on one connection")
-        elif self.expect_100_continue or expected is None or expected > UNREAD_KEPT:
-            # A refusal of such a body ends the connection in any case; from here it costs half of what the app takes.
-            self._fault = self._front.refusal()
-        if self._fault:
+        expected = _body_length(self._headers)
+        self._fault = self._fault_of_head(expected)
+        if self._fault is not None:
             raise self._fault
-        super().on_headers_complete()
-        body = Body(self._connection, self._files, expected, is_held_back=self.expect_100_continue)
-        cast("dict[str, Any]", self.scope)["state"]["body"] = body
-        self._body = body
-        self._connection.head_complete(body)
+        body = Body(self._wire, self._host.files, expected, is_held_back=self._expects_continue)
+        version = self._parser.get_http_version()
+        cycle = Cycle(
+            self._wire,
+            self._scope(version),
+            body,
+            self._answered,
+            keeps_alive=version != "1.0" and self._parser.should_keep_alive(),
+            awaits_continue=self._expects_continue,
+        )
+        is_first = not self.is_answering
+        self._last, self._body = cycle, body
+        if is_first:
+            self._start(cycle)
+        else:
+            self._wire.pause_reading()
+            self._waiting.append(cycle)
+        self._wire.head_complete(body)
 
-    def on_body(self, body: bytes) -> None:
-        """Bytes of a body that did not go past the parser."""
+    def on_body(self, data: bytes) -> None:
+        """Bytes of a body that goes through the parser."""
         self.has_body_bytes = True
         if self._body is not None:
-            self._body.feed(body)
+            self._body.feed(data)
 
     def on_message_complete(self) -> None:
-        """The request is here as a whole."""
-        super().on_message_complete()
+        """The whole request is here."""
         self.has_passed_head = True
         if self._body is not None:
             self._body.ended()
 
-    def on_response_complete(self) -> None:
-        """The answer is written; the next request may begin."""
-        super().on_response_complete()
-        if self.pipeline:
-            # What waits already is enough; reading goes on with the last of them.
-            self.flow.pause_reading()
-        self._connection.answered()
+    # ---- what these are made of -----------------------------------------------------------------------
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, with the reason where one is known."""
+    def _fault_of_head(self, expected: int | None) -> ImgsrvError | None:
+        """Why the request is refused before the app sees it.  expected: the length of its body."""
+        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+        if size > self._max_header:
+            return HeadersTooLarge(self._max_header)
+        if self._parser.should_upgrade() and expected != 0:
+            # The parser stops behind such a head and would take the body for the next request.
+            return BadHttp("no upgrade can be offered with a body; leave out Upgrade (curl: --http1.1)")
+        if len(self._waiting) == MOST_WAITING:
+            return BadHttp(f"more than {MOST_WAITING} requests wait on one connection")
+        if self._expects_continue or expected is None or expected > UNREAD_KEPT:
+            # Refusing such a body ends the connection in any case; here that costs half of what it costs in the app.
+            return self._host.refusal()
+        return None
+
+    def _scope(self, version: str) -> dict[str, Any]:
+        url = httptools.parse_url(self._url)
+        path = url.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "root_path": "",
+            "headers": self._headers,
+            "client": self.client,
+            "server": self._server,
+        }
+
+    def _start(self, cycle: Cycle) -> None:
+        task = self._host.loop.create_task(cycle.run(self._host.app, self._host.log))
+        self._host.tasks.add(task)
+        task.add_done_callback(self._host.tasks.discard)
+
+    def _answered(self) -> None:
+        """An answer is complete: start the next request that waits."""
+        if not self._wire.is_closing():
+            if self._waiting:
+                self._start(self._waiting.popleft())
+            # While requests wait no more are read.
+            if self._waiting:
+                self._wire.pause_reading()
+            else:
+                self._wire.resume_reading()
+            self._wire.answered()
+
+    def _refuse(self) -> None:
+        """Refuse what is not a request, with the reason if it is known."""
         self.is_in_head = True
-        # The frames of its way here would keep all that was received until the collector runs.
-        fault = (self._fault or BadHttp(msg.removesuffix("."))).with_traceback(None)
-        self._connection.refuse(fault, request_id_of(self.headers))
+        # The traceback's frames would keep all that was received until the collector runs.
+        fault = (self._fault or BadHttp("Invalid HTTP request received")).with_traceback(None)
+        self._wire.refuse(fault, request_id_of(self._headers))
 
 
-def _announced(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """The length of the body by its headers, which the parser has checked: None for a chunked one."""
+def _new_parser(callbacks: Parser) -> Any:
+    parser = httptools.HttpRequestParser(callbacks)
+    # A request may follow one with `Connection: close` in the same segment; the first must still be answered.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The length of the body by its headers, which httptools has checked; None for a chunked body."""
     for name, value in headers:
         if name == b"transfer-encoding":
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from falcon.asgi import Request, Response
@@ -12,7 +13,9 @@ from imgsrv import __version__
 from imgsrv.observe.metrics import CONTENT_TYPE
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.openapi import openapi
-from imgsrv.reference.routes import index
+from imgsrv.routes import SUMMARY, all_routes
+from imgsrv.web.admission import Admission
+from imgsrv.web.http.host import Drain
 
 
 class JsonPage:
@@ -42,12 +45,12 @@ class HealthPage:
 class ReadyPage:
     """`GET /readyz`: whether to send work here."""
 
-    def __init__(self, is_draining: Callable[[], bool], is_saturated: Callable[[], bool]) -> None:
-        self._is_draining, self._is_saturated = is_draining, is_saturated
+    def __init__(self, drain: Drain, admission: Admission) -> None:
+        self._drain, self._admission = drain, admission
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """Answer 200, or 503 while the server stops or has all the work that it can take."""
-        status = "draining" if self._is_draining() else "saturated" if self._is_saturated() else "ready"
+        status = "draining" if self._drain.has_begun else "saturated" if self._admission.is_saturated() else "ready"
         resp.status = 200 if status == "ready" else 503
         resp.media = {"status": status}
 
@@ -71,7 +74,13 @@ class MetricsPage:
 def documents() -> dict[str, JsonPage]:
     """The pages that are generated from the tables of routes, operations and formats, by their path."""
     return {
-        "/": JsonPage(index(__version__)),
+        "/": JsonPage(index()),
         "/operations": JsonPage(catalogue()),
         "/openapi.json": JsonPage(openapi(__version__)),
     }
+
+
+def index() -> dict[str, Any]:
+    """The document at `/`: name, version and routes."""
+    routes = [asdict(row) for row in all_routes()]
+    return {"name": "imgsrv", "version": __version__, "summary": SUMMARY, "routes": routes}

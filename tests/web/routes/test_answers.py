@@ -22,7 +22,8 @@ from imgsrv.imaging.operations.registry import OPERATIONS, Operation
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.openapi import HEADERS, INFO, openapi
-from imgsrv.reference.routes import ROUTES, index
+from imgsrv.routes import ROUTES
+from imgsrv.web.routes.pages import index
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
 WIDTH, HEIGHT = opened(PHOTO).size
@@ -344,7 +345,7 @@ def test_info_measures_all_but_the_place(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "made"),
     [
-        pytest.param("/", lambda: index(__version__), id="index"),
+        pytest.param("/", index, id="index"),
         pytest.param("/operations", catalogue, id="operations"),
         pytest.param("/openapi.json", lambda: openapi(__version__), id="openapi"),
         pytest.param("/healthz", lambda: {"status": "ok"}, id="healthz"),

@@ -13,7 +13,7 @@ from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, metric, noise, p
 
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations.registry import OPERATIONS
-from imgsrv.reference.routes import ROUTES
+from imgsrv.routes import ROUTES
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=XX"
 JPEG = encoded(picture("RG/BY"), "JPEG")

@@ -1,22 +1,19 @@
 """Every route, once.
 
-From these rows are made the app, the API's description, `GET /`, the README's table and the hint for a misspelt path.
+The app, the API's description, `GET /`, the README's table and the hint for a misspelt path are made from these rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from imgsrv.imaging.operations import OPERATIONS
+from dataclasses import dataclass
 
 SUMMARY = "POST a picture, get it back processed."
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path.  query: what a call of it looks like."""
+    """One method of one path.  query: an example of its query."""
 
     method: str
     path: str
@@ -40,21 +37,10 @@ ROUTES = {
         ("GET", "/metrics", "", "Metrics of the whole pool, as Prometheus text."),
     )
 }
-"""All but the operations' own, by path."""
-
-
-def names() -> Iterator[str]:
-    """What can stand behind the slash, operations included."""
-    yield from OPERATIONS
-    yield from (path.removeprefix("/") for path in ROUTES if path != "/")
+"""All routes except those of single operations, by path."""
 
 
 def all_routes() -> Iterator[Route]:
     """Every row, in the order in which they are listed."""
     yield ONE_OPERATION
     yield from ROUTES.values()
-
-
-def index(version: str) -> dict[str, Any]:
-    """What `GET /` answers.  version: that of the server."""
-    return {"name": "imgsrv", "version": version, "summary": SUMMARY, "routes": [asdict(row) for row in all_routes()]}

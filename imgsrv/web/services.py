@@ -1,0 +1,101 @@
+"""What every route of a picture needs: its job is queued, awaited, and its times are reported."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from falcon.asgi import Request, Response
+
+from imgsrv.errors import ClientGone, JobTimeout
+from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.process import Report
+from imgsrv.jobs.batch import BatchReport
+from imgsrv.jobs.job import Answer, Job, read_answer
+from imgsrv.observe.scoreboard import Row
+from imgsrv.settings import Settings
+from imgsrv.web.accept import offers
+from imgsrv.web.admission import Admission, Queue
+from imgsrv.web.state import RequestState, state_of
+
+
+class Exchange(Queue, Protocol):
+    """Where jobs go; see imgsrv.pool.worker.exchange."""
+
+    def submit(
+        self, body: int, plan_start: int, plan_size: int, deadline: float
+    ) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Queue a job; the future gives the engine's message and the result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes need of the rest of the worker."""
+
+    settings: Settings
+    limits: Limits
+    exchange: Exchange
+    admission: Admission
+    row: Row
+
+    @property
+    def max_body(self) -> int:
+        """Bytes that a body may have."""
+        return int(self.settings.max_body)
+
+    def offers(self, req: Request, own: str) -> Offers:
+        """The formats that `format=auto` may choose.  own: the input's format."""
+        preferred = tuple(self.settings.auto_formats.split(","))
+        return offers(req.get_header("Accept") or "*/*", own, preferred)
+
+    async def perform(self, state: RequestState, job: Job[Answer]) -> tuple[Answer, bytes]:
+        """Queue the job; gives the engine's answer and the bytes of the result.
+
+        Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources, ClientGone.
+        """
+        body, plan, limit_s = state.body, job.to_bytes(), self.settings.job_timeout_s
+        deadline = _received(state) + limit_s
+        # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
+        self.admission.check()
+        plan_start = body.append(plan)
+        reply = self.exchange.submit(body.file, plan_start, len(plan), deadline)
+        self.row.add("jobs_submitted")
+        body.when_gone(reply.cancel)
+        try:
+            async with asyncio.timeout(limit_s):
+                message, result = await reply
+        except TimeoutError as error:
+            raise self.admission.overdue(deadline) or JobTimeout(limit_s) from error
+        except asyncio.CancelledError as error:
+            if not body.is_client_gone:
+                raise
+            raise ClientGone from error
+        # The engine has answered and reads the body no more: its file can take another body.
+        body.is_unused = True
+        return read_answer(job, message), result
+
+
+def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
+    """Report how long each stage took, in the answer and in the request's state."""
+    state = state_of(req)
+    received = _received(state)
+    worked_s = report.decode_s + report.operations_s + report.encode_s
+    state.stages = {
+        "receive": received - state.started,
+        "queue": max(0.0, time.monotonic() - received - worked_s),
+        "decode": report.decode_s,
+        "operations": report.operations_s,
+        "encode": report.encode_s,
+    }
+    stages = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in state.stages.items())
+    resp.set_header("Server-Timing", ", ".join(stages))
+
+
+def _received(state: RequestState) -> float:
+    if state.received is None:
+        raise RuntimeError("the body has not been received")
+    return state.received

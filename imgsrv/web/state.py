@@ -1,0 +1,46 @@
+"""What is known of one request: begun when the app starts on it, read when its line in the log is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from falcon.asgi import Request
+
+from imgsrv.web.http.body import Body
+
+KEY = "imgsrv.request"
+"""Where the scope of a request holds its state."""
+
+
+@dataclass(slots=True)
+class RequestState:
+    """The state of one request.
+
+    started, received: when the app started on it, and when its whole body was here, in monotonic seconds.
+    code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
+    """
+
+    request_id: str
+    body: Body
+    started: float
+    received: float | None = None
+    code: str | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """The stages in milliseconds, as the log has them."""
+        return {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in self.stages.items()}
+
+
+def state_of(req: Request) -> RequestState:
+    """The state of the request that Falcon passes to a route."""
+    return state_in(req.scope)
+
+
+def state_in(scope: Mapping[str, Any]) -> RequestState:
+    """The state of the request with that ASGI scope."""
+    state: RequestState = scope[KEY]
+    return state

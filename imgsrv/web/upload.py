@@ -1,0 +1,84 @@
+"""From a request's body to the picture and the further parts in it."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from falcon.asgi import Request
+
+from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
+from imgsrv.imaging.codecs.header_check import glance
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import Pipeline
+from imgsrv.jobs.job import Input, Place
+from imgsrv.shortages import needing
+from imgsrv.web.http.body import Body
+from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
+from imgsrv.web.state import state_of
+
+CURL_TYPE = "application/x-www-form-urlencoded"
+"""The Content-Type that curl sends with -d and --data-binary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A received picture whose header has been checked.  format: by its first bytes."""
+
+    input: Input
+    format: str
+
+
+async def receive_upload(req: Request, pipeline: Pipeline, max_body: int, limits: Limits) -> Upload:
+    """The picture and the parts that the pipeline needs.  Raises what the two functions below and `check_parts` do."""
+    parts = await receive_parts(req, max_body)
+    pipeline.check_parts([name for name in parts if name != FILE_PART])
+    return check_upload(state_of(req).body, parts, limits)
+
+
+async def receive_parts(req: Request, max_body: int) -> dict[str, Place]:
+    """Receive the body and find its parts, by their names; a raw picture is a part named `file`.
+
+    Raises EmptyBody, BadMultipart, OutOfResources, and what `Body.receive` raises.
+    """
+    state = state_of(req)
+    body = state.body
+    if body.expected == 0:
+        raise EmptyBody
+    file = await body.receive(max_body)
+    state.received = time.monotonic()
+    if not body.received:
+        raise EmptyBody
+    content_type = req.content_type or ""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return {FILE_PART: (0, body.received)}
+    with needing("the form"), BodyText(file, body.received, prot=mmap.PROT_READ) as text:
+        return find_parts(text, content_type)
+
+
+def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Upload:
+    """Check the header of the picture.  Raises what `glance` raises.
+
+    A picture that its header condemns is refused here, before it waits behind heavy jobs.
+    """
+    start, size = parts[FILE_PART]
+    further = {name: place for name, place in parts.items() if name != FILE_PART}
+    return Upload(Input(start, size, further), glance(body.file, start, size, limits))
+
+
+@contextmanager
+def detecting_lost_line_ends(req: Request) -> Iterator[None]:
+    """Raise LineEndsLost in place of the error of a broken picture if `curl -d` has removed the line ends from it."""
+    try:
+        yield
+    except (Undecodable, UnsupportedFormat) as error:
+        if req.content_type != CURL_TYPE:
+            raise
+        body = state_of(req).body
+        with needing("the body"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
+            if text.find(b"\n") < 0 and text.find(b"\r") < 0:
+                raise LineEndsLost from error
+        raise
