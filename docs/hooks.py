@@ -26,6 +26,18 @@ AT_ROOT = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTIN
 
 LINK = re.compile(r"(?P<text>!?\[[^\]]*\])\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 
+REFERENCE = "library-reference.md"
+"""A page that is made of the docstrings of the library's names, by mkdocstrings."""
+
+NAMES = (
+    "imgsrv.library.process",
+    "imgsrv.library.describe",
+    "imgsrv.imaging.pipelines.pipeline.Pipeline",
+    "imgsrv.imaging.codecs.output.Output",
+    "imgsrv.imaging.model.limits.Limits",
+    "imgsrv.errors",
+)
+
 ELSEWHERE = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc=["']?(?:https?:)?//|<link[^>]*\shref=["']?(?:https?:)?//""")
 """What a browser loads from another host."""
 
@@ -44,6 +56,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         new = [path for path in found if path not in seen and (ROOT / path).is_file()]
         seen.update(new)
         waiting += new
+    sections = [f"::: {name}\n" for name in NAMES]
+    text = "\n".join(["# Library reference\n", "[The library](docs/library.md) has examples.\n", *sections])
+    files.append(File.generated(config, REFERENCE, content=text))
     return files
 
 
@@ -88,4 +103,6 @@ def _source(uri: str) -> str:
     for path, name in AT_ROOT.items():
         if uri == name:
             return path
+    if uri == REFERENCE:
+        return uri
     return f"docs/{uri}" if (ROOT / "docs" / uri).exists() else uri
