@@ -12,16 +12,12 @@ import asyncio
 import os
 import queue
 import select
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
 from unittest import mock
 
-import imgsrv.cli.serve
+import imgsrv.server.parts
 from imgsrv.cli.main import main
-from imgsrv.pool.master import Master
-from imgsrv.pool.worker.exchange import Exchange, Reply
+from imgsrv.pool.worker.exchange import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +90,5 @@ class OwnQueue:
 
 if __name__ == "__main__":
     # It does all that a worker asks of an exchange.
-    make_exchange = cast("Callable[[], Exchange]", OwnQueue)
-    with mock.patch.object(imgsrv.cli.serve, "Master", partial(Master, make_exchange=make_exchange)):
+    with mock.patch.object(imgsrv.server.parts, "Exchange", OwnQueue):
         main()

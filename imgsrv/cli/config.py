@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
-from imgsrv.cli.serve import hooks_of
 from imgsrv.errors import ImgsrvError
+from imgsrv.server.workers import hooks_of
 from imgsrv.settings import default_file, flag_name, read_configuration
 
 EXIT_WRONG = 2

@@ -1,4 +1,4 @@
-"""Signals for a selector loop: a handler only wakes it."""
+"""Signals for a selector loop.  A handler only wakes the loop; the loop does the rest."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
-from typing import Any
-
-from imgsrv.pool.events import Events
+from collections.abc import Iterator
+from typing import Self
 
 HANDLED = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD),
@@ -17,35 +15,52 @@ HANDLED = (
 )
 
 
-@contextlib.contextmanager
-def wake_on_signals(selector: selectors.BaseSelector) -> Iterator[Callable[[], bytes]]:
-    """While the block runs, signals wake the selector; the function it is given returns those that came."""
-    read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    previous = {signum: signal.signal(signum, lambda *_: None) for signum in HANDLED}
-    previous_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    selector.register(read_end, selectors.EVENT_READ)
-    # An image that took over from another begins with them blocked; what came meanwhile comes now.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+class Signals:
+    """The signals of a process, for its loop: inside a `with` block they wake the selector and wait to be taken."""
 
-    def pending() -> bytes:
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._end = contextlib.ExitStack()
+        self._read_end = -1
+
+    def taken(self) -> bytes:
+        """Take the signals that have come since the last call; each byte is a signal's number."""
         with contextlib.suppress(BlockingIOError):
-            return os.read(read_end, 4096)
+            return os.read(self._read_end, 4096)
         return b""
 
-    try:
-        yield pending
-    finally:
-        signal.set_wakeup_fd(previous_wakeup)
+    def hold_back(self) -> set[int | signal.Signals]:
+        """Block all signals, and raise again those that came and were not taken; return the mask from before.
+
+        Pending signals survive an exec; a number in this process's pipe does not.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        for signum in self.taken():
+            os.kill(os.getpid(), signum)
+        return before
+
+    def __enter__(self) -> Self:
+        self._read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        previous = {signum: signal.signal(signum, lambda *_: None) for signum in HANDLED}
+        previous_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        self._selector.register(self._read_end, selectors.EVENT_READ)
+        # After a reload they are still blocked; those that came meanwhile are delivered now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        for descriptor in (write_end, self._read_end):
+            self._end.callback(os.close, descriptor)
+        self._end.callback(self._selector.unregister, self._read_end)
         for signum, handler in previous.items():
-            signal.signal(signum, handler)
-        selector.unregister(read_end)
-        os.close(read_end)
-        os.close(write_end)
+            self._end.callback(signal.signal, signum, handler)
+        self._end.callback(signal.set_wakeup_fd, previous_wakeup)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.close()
 
 
 @contextlib.contextmanager
 def blocked_signals() -> Iterator[None]:
-    """No signal is delivered while the block runs: between a fork and the child's own handlers none may be lost.
+    """Deliver no signal while the block runs, so that none is lost between a fork and the child's own handlers.
 
     The child leaves the block with the signals still blocked and unblocks them itself.
     """
@@ -54,31 +69,3 @@ def blocked_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def hold_back(unheard: Callable[[], bytes]) -> set[int | signal.Signals]:
-    """Block signals, and have those that came unheard come again, to wait with the others; returns the mask before.
-
-    What waits outlasts an exec, while what a handler has only noted in a pipe would be lost with it.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-    for signum in unheard():
-        os.kill(os.getpid(), signum)
-    return before
-
-
-class Signalled:
-    """The caller of what a signal, by its name, asks for: the log is told what becomes of it."""
-
-    def __init__(self, name: str, events: Events) -> None:
-        self.name, self._events = name, events
-
-    def progress(self, **facts: Any) -> None:
-        """The events tell of it already."""
-
-    def done(self, result: Any = None) -> None:
-        """The same."""
-
-    def failed(self, reason: str) -> None:
-        """Nobody else would tell."""
-        self._events.warning("signal_refused", signal=self.name, reason=reason)

@@ -20,7 +20,7 @@ from pictures import SAMPLES
 from serving import Server, serving, wait_until
 from wire import HEALTH, Wire, ask, head, metric, post
 
-from imgsrv.pool.listen.tcp import Listener
+from imgsrv.pool.listen.tcp import TcpListener
 
 pytestmark = pytest.mark.slow
 
@@ -300,7 +300,7 @@ def test_workers_finish_and_go_when_the_master_is_killed() -> None:
         answer = wire.answer()
         assert (answer.status, answer.closes) == (200, True)
         wait_until(lambda: not any(map(psutil.pid_exists, workers)), "the workers go")
-        with Listener("127.0.0.1", port, 1) as listener:
+        with TcpListener("127.0.0.1", port, 1) as listener:
             assert listener.port == port
 
 

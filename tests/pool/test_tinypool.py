@@ -18,7 +18,7 @@ from tinypool import JOB_LIMIT_S, MEAL_BYTES
 
 from imgsrv.pool.child import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
-from imgsrv.pool.supervise.suspension import SUSPENDED_S
+from imgsrv.pool.supervise.steer import SUSPENDED_S
 
 pytestmark = pytest.mark.slow
 

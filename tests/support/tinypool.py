@@ -28,8 +28,9 @@ from imgsrv.errors import NoWorkerCanBoot, WorkerLost
 from imgsrv.observe.log.logger import configure_logs, get_logger
 from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.child import WorkerLimits
-from imgsrv.pool.listen.tcp import Listener
+from imgsrv.pool.listen.tcp import TcpListener
 from imgsrv.pool.master import Master
+from imgsrv.pool.roster import Roster
 from imgsrv.pool.worker.exchange import Exchange, Reply
 from imgsrv.pool.worker.worker import PR_SET_PDEATHSIG, Work
 
@@ -222,10 +223,10 @@ def main() -> int:
     elif scenario == "forks_are_refused":
         refuse_forks()
     work = Work(FRONTS.get(scenario, make_front), perform, lambda: None, drain_s=20, shutdown_delay_s=0, title="tiny")
-    with Listener("127.0.0.1", 0, 128) as listener:
+    with TcpListener("127.0.0.1", 0, 128) as listener:
         announce = partial(get_logger().info, "serving", port=listener.port)
         try:
-            return Master(listener, work, 2, announce, LIMITS.get(scenario, WorkerLimits())).run()
+            return Master(Roster(listener, work, 2, LIMITS.get(scenario, WorkerLimits())), announce).run()
         except NoWorkerCanBoot as error:
             print(error, file=sys.stderr)  # noqa: T201  a program
             return 1

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from imgsrv.errors import joined
 from imgsrv.observe.log.logger import get_logger
-from imgsrv.pool.control.control_socket import Caller
+from imgsrv.pool.caller import Caller
 from imgsrv.wording import closest
 
 

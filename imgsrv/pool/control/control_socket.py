@@ -16,12 +16,13 @@ import os
 import selectors
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from socket import SO_PEERCRED, SOL_SOCKET, socket
-from typing import Any, Protocol
+from typing import Any
 
+from imgsrv.pool.caller import Caller
 from imgsrv.pool.control.instances import Claim
-from imgsrv.pool.reload.exec import received
+from imgsrv.pool.descriptors import received
 
 MOST_CLIENTS = 32
 
@@ -35,27 +36,6 @@ PATIENCE_S = 10.0
 
 CREDENTIALS = struct.Struct("3i")
 """Of a peer: process, user, group."""
-
-
-class Caller(Protocol):
-    """Who asked for something, to be told what becomes of it; told once that it is done or has failed."""
-
-    @property
-    def name(self) -> str:
-        """For the log: the name of a signal, or that it was a command."""
-        ...
-
-    def progress(self, **facts: Any) -> None:
-        """A step on the way."""
-        ...
-
-    def done(self, result: Any = None) -> None:
-        """It is done."""
-        ...
-
-    def failed(self, reason: str) -> None:
-        """It will not be done."""
-        ...
 
 
 Obey = Callable[[str, str | None, Caller], None]
@@ -168,10 +148,13 @@ class Client:
 
 
 class Control:
-    """The control socket and its clients.  obey: what becomes of a request."""
+    """The control socket and its clients.
 
-    def __init__(self, claim: Claim, clock: Callable[[], float] = time.monotonic) -> None:
-        self._claim, self._clock = claim, clock
+    passed: descriptors of clients that the image before has passed on, because they wait for an answer.
+    """
+
+    def __init__(self, claim: Claim, passed: Sequence[int] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        self._claim, self._passed, self._clock = claim, passed, clock
         self._clients: list[Client] = []
         self._selector: selectors.BaseSelector
         self._obey: Obey
@@ -182,24 +165,24 @@ class Control:
         return self._claim.place.name
 
     def open(self, selector: selectors.BaseSelector, obey: Obey) -> None:
-        """Begin to listen."""
+        """Begin to listen.  obey: called with each request."""
         self._selector, self._obey = selector, obey
         selector.register(self._claim.listening, selectors.EVENT_READ, self._accept)
-
-    def handover(self, caller: Caller) -> dict[str, Any]:
-        """What the next image needs to go on listening, and to answer the caller."""
-        clients = [client.connection.fileno() for client in self._clients if client is caller and not client.is_over]
-        return {"listening": self._claim.listening.fileno(), "lock": self._claim.lock, "clients": clients}
-
-    def adopt(self, descriptors: Sequence[int]) -> Iterator[Client]:
-        """The clients of an earlier image, who wait for an answer."""
-        for descriptor in descriptors:
+        for descriptor in self._passed:
             client = Client(socket(fileno=received(descriptor)), self._watch, self._clock)
             client.connection.setblocking(False)
             client.is_waiting = True
             self._clients.append(client)
             client.serve()
-            yield client
+
+    def waiting(self) -> list[Client]:
+        """Return the clients that wait for an answer."""
+        return [client for client in self._clients if client.is_waiting]
+
+    def dump(self, caller: Caller) -> dict[str, Any]:
+        """Return what the next image needs to go on listening, and to answer the caller."""
+        clients = [client.connection.fileno() for client in self._clients if client is caller and not client.is_over]
+        return {"listening": self._claim.listening.fileno(), "lock": self._claim.lock, "clients": clients}
 
     def turn(self) -> None:
         """Answer one request of each client, and drop those that are over."""

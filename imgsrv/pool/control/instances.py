@@ -14,8 +14,8 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any, Self
 
 from imgsrv.errors import BadRuntimeFolder, NameTaken
+from imgsrv.pool.descriptors import received
 from imgsrv.pool.listen.lockfile import lock
-from imgsrv.pool.reload.exec import received
 
 LONGEST_PATH = 107
 """Bytes of a unix socket's path: `sun_path` of linux/un.h, less the zero at its end."""
@@ -88,8 +88,8 @@ def claim(place: Place) -> Claim:
     return Claim(place, locked, listening, is_heir=is_heir)
 
 
-def taken_over(place: Place, passed: Mapping[str, Any]) -> Claim:
-    """The claim that an earlier image of this process has handed over."""
+def load(place: Place, passed: Mapping[str, Any]) -> Claim:
+    """The claim that the image before has passed on."""
     return Claim(place, received(passed["lock"]), socket(fileno=received(passed["listening"])), is_heir=False)
 
 

@@ -1,6 +1,6 @@
-"""A lock that is a file: whoever has it locked holds it, and the kernel lets go of it with the last process that does.
+"""A lock on a file.  The kernel releases it when the last process that holds it ends.
 
-So a file without a holder is stale, and no number of a process is ever read from one and believed.
+So a file without a holder is stale, and no process number has to be read from a file and trusted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def lock(file: Path) -> int | None:
-    """The descriptor of the file, locked by this process; None where another has it.  Raises OSError."""
+    """Return the descriptor of the file, locked by this process; None if another process holds it.  Raises OSError."""
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with contextlib.ExitStack() as undo:
@@ -21,7 +21,8 @@ def lock(file: Path) -> int | None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # Who held it and ended in between has removed this very file: then the lock would be on nothing.
+            # The holder before may have removed this file when it ended; then the lock would be on a file without a
+            # name.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), file.stat()):
                     undo.pop_all()

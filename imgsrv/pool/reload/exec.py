@@ -1,7 +1,7 @@
-"""A master's place taken by new code: the process executes itself anew and keeps its number, children and sockets.
+"""Execute the program anew in the same process: it keeps its process number, children and sockets.
 
-What the new image needs to know is JSON in a file in memory; what it needs to have are the descriptors named there.
-No other descriptor crosses.  Signals stay blocked from here until the new loop can obey them, so that none is lost.
+The next image gets its state as JSON in a memory file, and the descriptors that the state names.  No other descriptor
+survives.  Signals stay blocked until the next image can obey them, so that none is lost.
 """
 
 from __future__ import annotations
@@ -11,67 +11,61 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from imgsrv.pool.signals import hold_back
+from imgsrv.pool.signals import Signals
 
-TAKE_OVER_FLAG = "--take-over"
+STATE_FLAG = "--take-over"
+"""Goes before the number of the state's file.  Other versions pass it to this one, so its name stays."""
 
-State = dict[str, Any]
+Passed = dict[str, Any]
+"""The state that one image of the master passes to the next; see reload/state.py."""
 
 
 def command_line() -> list[str]:
-    """What this process was started with, without what a take-over added."""
+    """The command that this process was started with, without the flag of a reload."""
     words = [sys.executable, *sys.orig_argv[1:]]
-    return words[:-2] if words[-2] == TAKE_OVER_FLAG else words
+    return words[:-2] if words[-2] == STATE_FLAG else words
 
 
-def hand_over(
-    command: list[str], state: Mapping[str, Any], descriptors: list[int], unheard: Callable[[], bytes]
-) -> None:
-    """Execute the command in this process's place; returns only by raising OSError, with nothing changed.
+def execute_with_state(command: list[str], state: Mapping[str, Any], descriptors: list[int], signals: Signals) -> None:
+    """Execute a command in this process, with a state and its descriptors.  Signals not taken yet are the next image's.
 
-    unheard: tells the signals that have come and that nobody has obeyed yet; the new image does.
+    Returns only by raising OSError; then nothing has changed.
     """
     with contextlib.ExitStack() as undo:
-        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, hold_back(unheard))
-        file = state_file(state)
+        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, signals.hold_back())
+        file = write_state(state)
         undo.callback(os.close, file)
         for descriptor in (file, *descriptors):
             os.set_inheritable(descriptor, True)
             undo.callback(os.set_inheritable, descriptor, False)
-        os.execv(command[0], [*command, TAKE_OVER_FLAG, str(file)])  # noqa: S606
+        os.execv(command[0], [*command, STATE_FLAG, str(file)])  # noqa: S606
 
 
-def begin_anew(command: list[str]) -> None:
-    """Execute the command in this process's place, as if it had just been started.  Raises OSError."""
+def execute_afresh(command: list[str]) -> None:
+    """Execute a command in this process, as if it had just been started.  Raises OSError."""
     os.execv(command[0], command)  # noqa: S606
 
 
-def taken_over(file: int) -> State:
-    """What the image before this one has handed over; its file is closed."""
-    try:
-        state: State = json.loads(os.pread(file, os.fstat(file).st_size, 0))
-    finally:
-        os.close(file)
-    return state
-
-
-def received(descriptor: int) -> int:
-    """A descriptor that was handed over, for this image alone."""
-    os.set_inheritable(descriptor, False)
-    return descriptor
-
-
-def state_file(state: Mapping[str, Any]) -> int:
-    """A file in memory that `taken_over` reads.  Raises OSError."""
+def write_state(state: Mapping[str, Any]) -> int:
+    """Write a state to a memory file; return its descriptor.  Raises OSError."""
     file, data = os.memfd_create("state"), json.dumps(state).encode()
     try:
         while data:
-            # Where there is room for a part only, the kernel writes that and says why at the next attempt.
+            # If there is room for a part only, the kernel writes that part and reports the reason at the next attempt.
             data = data[os.write(file, data) :]
     except OSError:
         os.close(file)
         raise
     return file
+
+
+def read_state(file: int) -> Passed:
+    """Read the state that the image before has passed, and close its file."""
+    try:
+        state: Passed = json.loads(os.pread(file, os.fstat(file).st_size, 0))
+    finally:
+        os.close(file)
+    return state

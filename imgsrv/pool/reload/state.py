@@ -1,4 +1,8 @@
-"""What a master knows, as JSON for its next image, and back."""
+"""The state of a master as JSON for its next image, and back.
+
+Other versions read and write it too.  The trial before a reload loads it with the new code (reload/trial.py); a version
+that does not understand it refuses the reload there.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,15 @@ import dataclasses
 import random
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imgsrv.observe.scoreboard import SPARE_ROWS, Board
 from imgsrv.pool.child import Child
-from imgsrv.pool.reload.exec import received
+from imgsrv.pool.descriptors import received
+from imgsrv.pool.reload.exec import Passed
+from imgsrv.pool.roster import Inherited, Roster
 from imgsrv.pool.slot import Slot, State
 from imgsrv.pool.worker.crashbox import CrashBox
-
-if TYPE_CHECKING:
-    from imgsrv.pool.control.control_socket import Caller
-    from imgsrv.pool.master import Master
 
 SLOT_FIELDS = tuple(field.name for field in dataclasses.fields(Slot) if field.name != "dice")
 
@@ -26,65 +28,79 @@ CHILD_FIELDS = (
 )
 
 
-def state_of(master: Master, caller: Caller, started: tuple[float, float]) -> tuple[dict[str, Any], list[int]]:
-    """The state of a master whose rollout is to follow, and the descriptors that go with it."""
-    boards = list({id(board): board for board in (master.board, *(c.board for c in master.children.values()))}.values())
-    state: dict[str, Any] = {
-        "generation": master.generation + 1,
-        "size": master.size,
-        "started": started,
-        "past": master.past,
+def dump(roster: Roster, control: dict[str, Any] | None) -> tuple[Passed, list[int]]:
+    """Return the state for the next image, and the descriptors that it needs.  control: that of the control socket."""
+    boards = list({id(board): board for board in (roster.board, *(c.board for c in roster.children.values()))}.values())
+    state: Passed = {
+        "generation": roster.generation + 1,
+        "size": roster.size,
+        "started": roster.started,
+        "past": roster.past,
         "boards": [board.file for board in boards],
-        "slots": [{name: _plain(getattr(slot, name)) for name in SLOT_FIELDS} for slot in master.slots],
+        "slots": [{name: _plain(getattr(slot, name)) for name in SLOT_FIELDS} for slot in roster.slots],
         "children": [
             {
                 **{name: getattr(child, name) for name in CHILD_FIELDS},
                 "slot": child.slot.index,
                 "board": [board is child.board for board in boards].index(True),
                 "line": child.line.fileno(),
-                "box": child.box.handover(),
+                "box": child.box.dump(),
             }
-            for child in master.children.values()
+            for child in roster.children.values()
         ],
-        "events": list(master.events.recent),
-        "listener": master.listener.handover(),
-        "control": None if master.control is None else master.control.handover(caller),
+        "events": list(roster.events.recent),
+        "listener": roster.listener.dump(),
+        "control": control,
     }
+    return state, _descriptors(state)
+
+
+def load(state: Passed, size: int) -> Inherited:
+    """Make what a new roster inherits.  size: of the pool, in the settings of this image.
+
+    Raises KeyError and others for a state that this version does not understand.
+    """
+    boards = [Board.opened(received(file)) for file in state["boards"]]
+    slots = [_slot(values) for values in state["slots"]]
+    by_index = {slot.index: slot for slot in slots}
+    inherited = Inherited(
+        generation=state["generation"],
+        size=state["size"],
+        started=state["started"],
+        board=boards[0],
+        past=state["past"],
+        slots=slots,
+        children={},
+        events=state["events"],
+    )
+    for values in state["children"]:
+        # The slot of a worker on its way out may be gone.
+        slot = by_index.get(values["slot"]) or Slot(values["slot"], State.GONE)
+        child = _child(values, slot, boards[values["board"]])
+        inherited.children[child.pid] = child
+    return _with_new_board(inherited, size) if inherited.board.is_foreign else inherited
+
+
+def _with_new_board(inherited: Inherited, size: int) -> Inherited:
+    """Begin a board with this version's fields.  One row of it keeps the counts of the old board."""
+    old, board = inherited.board, Board(0, spare=size + SPARE_ROWS)
+    past = board.free_row(())
+    for row in old.rows():
+        counted = board.add_counts(row, past, {})
+        for child in inherited.children.values():
+            if child.board is old and child.row["pid"] == row["pid"] == child.pid:
+                child.counted = counted
+    return dataclasses.replace(inherited, board=board, past=past)
+
+
+def _descriptors(state: Passed) -> list[int]:
+    """Every descriptor that a state names."""
     listener, control = state["listener"], state["control"] or {"clients": []}
     descriptors = [*state["boards"], *listener["sockets"]]
     descriptors += [listener["lock"]] if "lock" in listener else []
     descriptors += [each for child in state["children"] for each in (child["line"], *child["box"])]
     descriptors += [*control["clients"], *(control[name] for name in ("listening", "lock") if name in control)]
-    return state, descriptors
-
-
-def restore(master: Master, state: dict[str, Any]) -> None:
-    """Make a new master what the one before it was."""
-    boards = [Board.opened(received(file)) for file in state["boards"]]
-    master.generation, master.past = state["generation"], state["past"]
-    master.has_announced = True
-    master.slots = [_slot(values) for values in state["slots"]]
-    by_index = {slot.index: slot for slot in master.slots}
-    master.board = boards[0]
-    for values in state["children"]:
-        # The slot of a worker on its way out may have gone.
-        slot = by_index.get(values["slot"]) or Slot(values["slot"], State.GONE)
-        child = _child(values, slot, boards[values["board"]])
-        master.children[child.pid] = child
-    if master.board.is_foreign:
-        _found_anew(master)
-    master.events.recent.extend(state["events"])
-
-
-def _found_anew(master: Master) -> None:
-    """Begin a board with this version's fields; what the other one has counted is kept in a row of its own."""
-    old, master.board = master.board, Board(0, spare=master.size + SPARE_ROWS)
-    master.past = master.board.free_row(())
-    for row in old.rows():
-        counted = master.board.add_counts(row, master.past, {})
-        for child in master.children.values():
-            if child.board is old and child.row["pid"] == row["pid"] == child.pid:
-                child.counted = counted
+    return descriptors
 
 
 def _slot(values: dict[str, Any]) -> Slot:

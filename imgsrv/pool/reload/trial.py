@@ -1,9 +1,9 @@
-"""The trial before a reload: a process that loads the new code and configuration and proves that a worker could boot.
+"""The trial before a reload or restart, as the master sees it; server/trial.py is what the trial does.
 
-It says as JSON on its standard output which settings it found that a reload cannot change, or on its standard error
-why it would not work.  Before a reload it is also given what the next image will be, and makes a master of that, which
-never runs: that new code does not understand the old must be known before it has taken its place.  Nothing of the
-running pool is touched until the trial has ended well.
+A trial is a process that loads the new code and configuration and proves that a worker can boot.  It prints as JSON the
+settings that a reload cannot change, or says on its standard error why the new code does not work.  Before a reload it
+also gets the state for the next image and makes a master of it that never runs: new code that does not understand the
+state must be found before it replaces the old code.  The running pool is untouched until the trial has ended well.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imgsrv.pool.reload.exec import TAKE_OVER_FLAG, State, state_file
+from imgsrv.pool.reload.exec import STATE_FLAG, Passed, write_state
 from imgsrv.pool.signals import HANDLED
 from imgsrv.settings import environment
 
 TRIAL_FLAG = "--trial"
+"""Other versions start this one with it, so its name stays."""
 
 LIMIT_S = 60.0
-"""A trial that takes longer hangs, and is killed."""
+"""A trial that takes longer is killed."""
 
 LONGEST_OUTPUT = 64 << 10
 
 LAST_LINES = 5
-"""Of its standard error: they tell why, and a traceback tells too much."""
+"""Lines of its standard error that are reported: they have the reason; a whole traceback is too much."""
 
 
-Given = tuple[State, list[int]]
-"""The state of a master and the descriptors that go with it."""
+Given = tuple[Passed, list[int]]
+"""The state for the next image and the descriptors that it needs."""
 
 
 @dataclass
 class Trial:
-    """One that is under way.  said, complained: files in memory with what it writes."""
+    """A trial that is under way.  said, complained: memory files with its standard output and standard error."""
 
     pid: int
     began_at: float
@@ -47,17 +48,20 @@ class Trial:
     is_late: bool = False
 
     def end_if_late(self, now: float) -> None:
-        """Kill it where it hangs."""
+        """Kill it if it takes too long."""
         if now - self.began_at > LIMIT_S and not self.is_late:
             self.is_late = True
             self.kill()
 
     def kill(self) -> None:
-        """End it; its exit follows."""
+        """Kill it; its exit is reaped later."""
         os.kill(self.pid, signal.SIGKILL)
 
     def fault(self, exit_code: int, fixed: Mapping[str, Any]) -> str | None:
-        """Why the reload may not go on, if it may not.  fixed: the running values of what it cannot change."""
+        """Return the reason why the reload may not go on; None if it may.
+
+        fixed: the settings that a reload cannot change, with their running values.
+        """
         said, complained = _content(self.said), _content(self.complained)
         os.close(self.said)
         os.close(self.complained)
@@ -77,16 +81,16 @@ class Trial:
 
 
 def start_trial(command: list[str], now: float, given: Given | None = None) -> Trial:
-    """Begin one.  command: that of the server.  given: what the next image would be.
+    """Start a trial.  command: that of the server.  given: the state for the next image.
 
-    Raises OSError where no process can be started.
+    Raises OSError if no process can be started.
     """
     with contextlib.ExitStack() as passing, contextlib.ExitStack() as undo:
         said, complained = _file("said", undo), _file("complained", undo)
         words, passed = [*command, TRIAL_FLAG], list[int]()
         if given is not None:
-            state = state_file(given[0])
-            words, passed = [*words, TAKE_OVER_FLAG, str(state)], [state, *given[1]]
+            state = write_state(given[0])
+            words, passed = [*words, STATE_FLAG, str(state)], [state, *given[1]]
             passing.callback(os.close, state)
         pid = os.posix_spawn(
             command[0],
@@ -96,10 +100,10 @@ def start_trial(command: list[str], now: float, given: Given | None = None) -> T
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, said, 1),
                 (os.POSIX_SPAWN_DUP2, complained, 2),
-                # Onto itself it crosses, and stays what no other process gets.
+                # Duplicated onto itself a descriptor is inherited by this process, and by no other one.
                 *((os.POSIX_SPAWN_DUP2, each, each) for each in passed),
             ],
-            setpgroup=0,  # Ctrl-C is the master's to understand
+            setpgroup=0,  # Ctrl-C concerns the master alone
             setsigdef=HANDLED,
         )
         undo.pop_all()
@@ -113,13 +117,13 @@ def _file(name: str, undo: contextlib.ExitStack) -> int:
 
 
 def report(fixed: Mapping[str, Any]) -> None:
-    """In the trial: say that all is well, and which settings it found that a reload cannot change."""
+    """In the trial: say that all is well, and print the settings that a reload cannot change."""
     sys.stdout.write(json.dumps(dict(fixed)) + "\n")
     sys.stdout.flush()
 
 
 def _report(said: str) -> dict[str, Any]:
-    """What `report` has said; empty where it has not."""
+    """Read what `report` has printed; empty if it has printed nothing."""
     try:
         return dict(json.loads(said.splitlines()[-1]))
     except (ValueError, TypeError, IndexError):

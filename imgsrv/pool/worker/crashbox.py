@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imgsrv.pool.reload.exec import received
+from imgsrv.pool.descriptors import received
 
 NOTE = struct.Struct("<QQ")
 """Where the plan starts in the body's file, and its length."""
@@ -51,7 +51,7 @@ def _plan(note: bytes, body: int) -> bytes:
 class CrashBox:
     """One worker's.  Made by the master, used by the engine.
 
-    passed: its descriptors, as an earlier image of the master has handed them over.
+    passed: its descriptors, which the image of the master before has passed on.
     """
 
     def __init__(self, passed: Sequence[int] = ()) -> None:
@@ -65,8 +65,8 @@ class CrashBox:
         self._outside.setblocking(False)
         self._stack = os.fdopen(stack, "r+b", buffering=0)
 
-    def handover(self) -> list[int]:
-        """What the next image of the master needs of it."""
+    def dump(self) -> list[int]:
+        """Return what the next image of the master needs of it."""
         return [self._inside.fileno(), self._outside.fileno(), self._stack.fileno()]
 
     def watch_signals(self) -> None:

@@ -26,7 +26,7 @@ from imgsrv.errors import BadArgument, HookFailed, ImgsrvError
 from imgsrv.observe.log.logger import Logger, get_logger
 from imgsrv.observe.log.sink import Sink
 from imgsrv.observe.scoreboard import Board, Row, WorkerState
-from imgsrv.pool.listen.tcp import Listening
+from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.signals import HANDLED
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.engine import Engine, Perform, Telling
@@ -101,7 +101,7 @@ class Surroundings:
 
     slot: int
     row: Row
-    listener: Listening
+    listener: Listener
     exchange: Exchange
     board: Board
     master_pid: int

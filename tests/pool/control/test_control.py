@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from imgsrv.pool.control.control_socket import LONGEST_REQUEST, MOST_CLIENTS, MOST_UNREAD, PATIENCE_S, Caller, Control
+from imgsrv.pool.caller import Caller
+from imgsrv.pool.control.control_socket import LONGEST_REQUEST, MOST_CLIENTS, MOST_UNREAD, PATIENCE_S, Control
 from imgsrv.pool.control.instances import Place, claim
 
 

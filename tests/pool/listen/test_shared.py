@@ -23,7 +23,7 @@ from wire import Wire, head
 from imgsrv.cli._control_client import ask as command
 from imgsrv.errors import BadArgument, CannotListen, CommandFailed
 from imgsrv.pool.control.instances import Place
-from imgsrv.pool.listen.shared import Owner, UnixListener
+from imgsrv.pool.listen.unix import Owner, UnixListener
 from imgsrv.pool.worker.identity import Identity, identity
 
 pytestmark = pytest.mark.slow

@@ -13,21 +13,22 @@ import psutil
 import pytest
 
 from imgsrv.errors import CannotListen
-from imgsrv.pool.listen.tcp import Listener, _choose_one_of, waiting_connections
+from imgsrv.pool.listen.bpf import choose_one_of
+from imgsrv.pool.listen.tcp import TcpListener, waiting_connections
 
 HOSTS = [pytest.param("127.0.0.1", id="ipv4"), pytest.param("::1", id="ipv6")]
 
 
-def listening(host: str = "127.0.0.1", port: int = 0) -> Listener:
-    return Listener(host, port, backlog=128)
+def listening(host: str = "127.0.0.1", port: int = 0) -> TcpListener:
+    return TcpListener(host, port, backlog=128)
 
 
-def connected(listener: Listener) -> socket.socket:
+def connected(listener: TcpListener) -> socket.socket:
     return socket.create_connection(listener.for_slot(0).getsockname()[:2], timeout=5)
 
 
 @contextlib.contextmanager
-def trying(listener: Listener, host: str) -> Iterator[socket.socket]:
+def trying(listener: TcpListener, host: str) -> Iterator[socket.socket]:
     """A connection that does not wait for its handshake."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setblocking(False)
@@ -43,7 +44,7 @@ def is_connected(trial: socket.socket) -> bool:
     return False
 
 
-def queues(listener: Listener, slots: int) -> list[int]:
+def queues(listener: TcpListener, slots: int) -> list[int]:
     return [waiting_connections(listener.for_slot(slot)) for slot in range(slots)]
 
 
@@ -266,7 +267,7 @@ def test_each_chosen_slot_gets_its_share_and_no_other_gets_any(chosen: list[int]
 
 
 def test_a_thousand_slots_can_be_steered_past_some_that_do_not_serve() -> None:
-    program = list(_choose_one_of([slot for slot in range(1024) if slot not in (3, 500)]))
+    program = list(choose_one_of([slot for slot in range(1024) if slot not in (3, 500)]))
     # The kernel takes 4096 steps, and on many machines memory for fewer.
     assert len(program) < 20
 

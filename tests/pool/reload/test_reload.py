@@ -158,7 +158,7 @@ BROKEN = {
     ),
     "a-state-that-the-new-code-does-not-understand": (
         "pool/reload/state.py",
-        "def restore(*_):\n    raise KeyError('novelty')\n",
+        "def load(*_):\n    raise KeyError('novelty')\n",
         "KeyError: 'novelty'; nothing has changed",
     ),
     "a-worker-that-cannot-boot-after-all": (
@@ -190,7 +190,7 @@ def test_if_a_later_slot_cannot_boot_the_earlier_ones_go_back_to_their_old_worke
 ) -> None:
     server, package = copied
     pids = server.workers()
-    with (package / "pool" / "worker.py").open("a", encoding="utf-8") as module:
+    with (package / "pool" / "worker" / "worker.py").open("a", encoding="utf-8") as module:
         module.write("_run = run_worker\ndef run_worker(work, given, line):\n")
         module.write("    return 3 if given.slot == 1 else _run(work, given, line)\n")
     with pytest.raises(CommandFailed, match="slot 1 cannot start a new worker"):
@@ -204,7 +204,7 @@ def test_new_code_is_what_serves_after_a_reload_even_with_other_fields_on_the_bo
 ) -> None:
     server, package = copied
     assert is_flipped(ask(server, post("/flip", PNG)))
-    init, board = package / "__init__.py", package / "observe" / "board.py"
+    init, board = package / "__init__.py", package / "observe" / "scoreboard.py"
     init.write_text(init.read_text().replace(imgsrv.__version__, "99.0"))
     board.write_text(board.read_text().replace('    "requests",\n', '    "novelties",\n    "requests",\n', 1))
     command(place(server), "reload", patience_s=60)
@@ -340,32 +340,35 @@ def unlink_when_it_stops(server: Server, link: Path) -> None:
     link.unlink()
 
 
-# ---- the hand-over itself ---------------------------------------------------------------------------------
+# ---- the exec itself ---------------------------------------------------------------------------------------
 
-HAND_OVER = """
-import os, resource, signal, sys
-from imgsrv.pool.reload.exec import hand_over
+EXECUTE = """
+import os, resource, selectors, signal, sys
+from imgsrv.pool.reload.exec import execute_with_state
+from imgsrv.pool.signals import Signals
 {before}
+signals = Signals(selectors.DefaultSelector())
+signals.taken = lambda: {taken}
 try:
-    hand_over([sys.executable, "-c", {after!r}], {{"text": "x" * 100_000}}, [], lambda: {unheard})
+    execute_with_state([sys.executable, "-c", {after!r}], {{"text": "x" * 100_000}}, [], signals)
 except OSError as error:
     print(error.strerror, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 """
 
 
-def handed_over(after: str, *, before: str = "", unheard: bytes = b"") -> str:
-    """What a process that hands over to a program says, or that program."""
-    code = HAND_OVER.format(before=before, after=after, unheard=unheard)
+def executed(after: str, *, before: str = "", taken: bytes = b"") -> str:
+    """Return the output of a process that executes a program with a state, or of that program."""
+    code = EXECUTE.format(before=before, after=after, taken=taken)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-def test_a_state_for_which_there_is_no_room_is_not_handed_over_in_part() -> None:
+def test_a_state_for_which_there_is_no_room_is_not_passed_on_in_part() -> None:
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
-    assert handed_over("print('executed')", before=limit) == "File too large set()"
+    assert executed("print('executed')", before=limit) == "File too large set()"
 
 
-def test_a_signal_that_nobody_has_obeyed_is_the_next_images_to_obey() -> None:
+def test_a_signal_that_the_loop_has_not_taken_is_the_next_images_to_obey() -> None:
     tell = "import signal; print(sorted(map(int, signal.sigpending())))"
-    unheard = bytes([signal.SIGTERM, signal.SIGCHLD])
-    assert handed_over(tell, unheard=unheard) == str(sorted(unheard))
+    taken = bytes([signal.SIGTERM, signal.SIGCHLD])
+    assert executed(tell, taken=taken) == str(sorted(taken))

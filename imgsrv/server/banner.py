@@ -1,0 +1,35 @@
+"""The banner of a server that is ready: its address, its limits and three commands to try."""
+
+from __future__ import annotations
+
+import os
+
+from imgsrv import __version__
+from imgsrv.pool.events import Events
+from imgsrv.pool.listen.base import Listener
+from imgsrv.settings import Settings
+
+
+def announce(settings: Settings, listener: Listener, workers: int, events: Events) -> None:
+    """Log the event `serving`, and print the banner, except with --log-format json."""
+    events.info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
+    if settings.log_format == "json":
+        return
+    # Over a Unix socket curl accepts any host.
+    url = listener.url if listener.port else "http://localhost"
+    curl = "curl" if listener.port else f"curl --unix-socket {listener.url.removeprefix('unix:')}"
+    print(  # noqa: T201  for the person at the terminal
+        f"""
+  imgsrv {__version__} serves on {listener.url}
+  {workers} workers · bodies up to {settings.max_body.human_readable(decimal=True)} \
+· pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
+
+  Try:
+    {curl} --data-binary @photo.jpg '{url}/resize?width=800' -o small.jpg
+    {curl} --data-binary @photo.jpg '{url}/pipeline?ops=resize:width=800/sharpen&format=webp' -o small.webp
+    {curl} {url}/operations
+
+  Ctrl-C finishes what is in flight and stops.
+""",
+        flush=True,
+    )

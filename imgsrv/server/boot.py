@@ -1,0 +1,116 @@
+"""The boot of a server, from the settings to the loop of the master.
+
+    settings → logs → imaging → listener → roster → master loop → ready
+
+A reload executes the program anew and boots again with the state from the image before (pool/reload/reloading.py).  A
+restart boots again without one.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from imgsrv.errors import NoWorkerCanBoot
+from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.imaging.prepare import preload, prepare_process
+from imgsrv.observe.log.logger import configure_logs
+from imgsrv.observe.log.sink import Sink
+from imgsrv.pool.control.instances import Claim
+from imgsrv.pool.events import Events
+from imgsrv.pool.listen.base import Listener
+from imgsrv.pool.master import EXIT_TO_RESTART
+from imgsrv.pool.reload.exec import Passed, command_line, execute_afresh, read_state
+from imgsrv.pool.worker.identity import Identity
+from imgsrv.server.listeners import open_listener, wait_for_address
+from imgsrv.server.notify import Notifier
+from imgsrv.server.parts import claim_of, master_of, work_of
+from imgsrv.server.trial import run_trial
+from imgsrv.server.workers import identity_of
+from imgsrv.settings import Configuration, Settings, notify_socket, watchdog_s
+from imgsrv.web.tracing import load_tracing
+
+EXIT_FAILED = 1
+
+
+def boot(configuration: Configuration, state_file: int | None = None, *, is_trial: bool = False) -> int:
+    """Serve until the server is told to stop; return the exit status.
+
+    state_file: the descriptor of the state from the image before.  is_trial: only try whether a worker could boot.
+    Raises BadArgument, CannotListen, CannotWriteLog, NameTaken and BadRuntimeFolder.
+    """
+    passed = None if state_file is None else read_state(state_file)
+    settings = configuration.settings
+    sink = configure_logs(settings.log_format, settings.log_level, settings.log_file)
+    _prepare_process(settings)
+    identity = identity_of(settings)
+    sink.give_to(identity.user, identity.group)
+    if is_trial:
+        return run_trial(configuration, identity, sink, passed)
+    # The workers share the memory of all that is loaded by now, as long as the garbage collector does not touch it.
+    gc.collect()
+    gc.freeze()
+    events = Events()
+    on_turn = _notify(events)
+    if not turbojpeg.IS_HERE:
+        events.info("jpeg_fast_path_missing", extra="turbo", reason=turbojpeg.WHY_MISSING)
+    status = _serve(configuration, identity, sink, events, on_turn, passed)
+    while status == EXIT_TO_RESTART:
+        command = command_line()
+        try:
+            execute_afresh(command)
+        except OSError as error:
+            events.error("restart_failed", reason=f"{command[0]} cannot be executed: {error.strerror}")
+        # The workers and the address are gone, but the program is still in memory: serve on with it.
+        status = _serve(configuration, identity, sink, events, on_turn, None)
+    return status
+
+
+def _prepare_process(settings: Settings) -> None:
+    """Set what holds for the whole process, and load what the workers share."""
+    # Every waiting job holds descriptors; the usual soft limit of 1024 is too low for that.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    prepare_process()
+    if settings.font_dir:
+        use_fonts(Path(settings.font_dir))
+    load_tracing(settings)
+    preload()
+
+
+def _serve(
+    configuration: Configuration,
+    identity: Identity,
+    sink: Sink,
+    events: Events,
+    on_turn: Callable[[bool], None],
+    passed: Passed | None,
+) -> int:
+    settings = configuration.settings
+    with claim_of(settings, passed) as claim, _listen(settings, identity, passed, claim, events) as listener:
+        work = work_of(settings, listener.name, identity, sink)
+        master = master_of(configuration, work, listener, claim, events, passed, on_turn)
+        try:
+            return master.run()
+        except NoWorkerCanBoot as error:
+            print(f"imgsrv: {error}", file=sys.stderr)  # noqa: T201  for the person at the terminal
+            return EXIT_FAILED
+
+
+def _listen(settings: Settings, identity: Identity, passed: Passed | None, claim: Claim, events: Events) -> Listener:
+    if claim.is_heir:
+        return wait_for_address(settings, identity, events.warning)
+    return open_listener(settings, identity, passed)
+
+
+def _notify(events: Events) -> Callable[[bool], None]:
+    """Report the events to systemd, if it asks for that; return the function to call in each turn of the loop."""
+    if not (address := notify_socket()):
+        return lambda _is_healthy: None
+    notifier = Notifier(address, watchdog_s())
+    events.observers.append(notifier.observe)
+    return notifier.turn
