@@ -1,41 +1,76 @@
-"""The layers of docs/architecture.md and the sizes of modules and functions, read from the sources."""
+"""The order of the packages, which only import from below, and the sizes of folders, modules and functions."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "imgsrv"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "imgsrv"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FORBIDDEN = {
-    **dict.fromkeys(("errors", "routes"), ("imgsrv",)),
-    **dict.fromkeys(
-        ("wording", "settings", "settings_checks", "shortages"),
-        ("imgsrv.imaging", "imgsrv.reference", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.cli"),
-    ),
-    "imaging": (
-        *("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.reference", "imgsrv.cli"),
-        *("falcon", "uvicorn", "socket"),
-    ),
-    "library": ("imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.settings", "imgsrv.reference", "imgsrv.cli"),
-    "reference": ("falcon", "uvicorn", "imgsrv.web", "imgsrv.pool", "imgsrv.observe", "imgsrv.cli"),
-    "web": ("imgsrv.pool", "imgsrv.cli", "PIL", "numpy", "cv2", "cykooz_resizer"),
-    "loadtest": (
-        *("imgsrv.imaging", "imgsrv.reference", "imgsrv.web", "imgsrv.observe", "imgsrv.pool", "imgsrv.settings"),
-        *("imgsrv.cli", "PIL", "numpy"),
-    ),
-    "observe": ("imgsrv.imaging", "imgsrv.web", "imgsrv.pool", "imgsrv.reference", "imgsrv.cli", "PIL", "numpy"),
-    "pool": ("imgsrv.web", "imgsrv.imaging", "imgsrv.reference", "imgsrv.cli", "falcon", "PIL", "numpy"),
-}
-"""What each package never imports."""
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("server",),
+    ("web", "pool"),
+    ("reference",),
+    ("jobs",),
+    ("imgsrv",),
+    ("library",),
+    ("imaging.selftest", "imaging.prepare"),
+    ("imaging.process", "imaging.info"),
+    ("imaging.pipelines",),
+    ("imaging.operations", "imaging.jpeg_fast_path"),
+    ("imaging.codecs",),
+    ("imaging.pipelines.validation", "imaging.analysis", "imaging.metadata"),
+    ("imaging.formats", "imaging.colour", "imaging.testcard"),
+    ("imaging.pixels",),
+    ("imaging.model",),
+    ("imaging",),
+    ("observe", "loadtest"),
+    ("settings",),
+    ("settings_checks", "wording", "shortages"),
+    ("errors", "routes"),
+)
+"""From top to bottom: a module imports from its own package and from the rows below, also for its types.
 
-LARGEST_MODULE, LARGEST_FUNCTION = 250, 50
+Packages of one row do not import each other. The longest name that fits a module is its package; `imgsrv` is
+`imgsrv/__init__.py` alone.
+"""
+
+FORBIDDEN = {
+    "imaging": ("imgsrv.observe", "imgsrv.settings", "falcon", "uvicorn", "socket"),
+    "reference": ("imgsrv.observe", "falcon", "uvicorn"),
+    "web": ("PIL", "numpy", "cv2", "cykooz_resizer"),
+    "loadtest": ("imgsrv.settings", "PIL", "numpy"),
+    "observe": ("PIL", "numpy"),
+    "pool": ("imgsrv.imaging", "imgsrv.jobs", "imgsrv.reference", "falcon", "PIL", "numpy"),
+}
+"""What a package does not import either, though it stands below or comes from elsewhere."""
+
+CIRCLES: set[frozenset[str]] = {
+    frozenset(
+        {
+            "imgsrv.pool.control.operator",
+            "imgsrv.pool.master",
+            "imgsrv.pool.reload.rollout",
+            "imgsrv.pool.reload.state",
+            "imgsrv.pool.supervise.recycle",
+            "imgsrv.pool.supervise.scale",
+        }
+    ),
+}
+"""Modules that still import each other in a circle; a circle that is gone is removed from here."""
+
+LARGEST_MODULE, LARGEST_FUNCTION, LARGEST_FOLDER = 250, 50, 20
 
 LARGER_MODULES = {"errors.py": 350, "settings.py": 350}
 """Larger on purpose: every error on one page, most of them five lines, and every setting on one."""
@@ -45,13 +80,62 @@ def _name(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
 
 
+def _module(file: Path) -> str:
+    """The name that imports it."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {_module(file): file for file in MODULES}
+
+
 def _imports(file: Path) -> Iterator[str]:
+    """Every name that it imports, those under TYPE_CHECKING and inside functions included."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def _graph() -> dict[str, set[str]]:
+    """The modules of the package that each module imports."""
+    graph = {}
+    for module, file in NAMES.items():
+        found = {name if name in NAMES else name.rpartition(".")[0] for name in _imports(file)}
+        graph[module] = {name for name in found if name in NAMES} - {module}
+    return graph
+
+
+def _layer(module: str) -> tuple[int, str]:
+    """The row of its package in the table, counted from the top, and the package."""
+    inside = module.removeprefix("imgsrv.")
+    fitting = [
+        (len(package), row, package)
+        for row, packages in enumerate(LAYERS)
+        for package in packages
+        if inside == package or (inside.startswith(f"{package}.") and package != "imgsrv")
+    ]
+    assert fitting, f"{module} has no place in the table of layers"
+    _length, row, package = max(fitting)
+    return row, package
+
+
+def _reached(graph: dict[str, set[str]], module: str) -> set[str]:
+    """The modules that it imports, directly or not."""
+    found, todo = set[str](), [module]
+    while todo:
+        for name in graph[todo.pop()] - found:
+            found.add(name)
+            todo.append(name)
+    return found
+
+
+def _circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Every group of modules in which each one imports every other one, directly or not."""
+    reached = {module: _reached(graph, module) for module in graph}
+    return {frozenset(name for name in reached[module] if module in reached[name]) for module in graph} - {frozenset()}
 
 
 def _code_lines(text: str) -> int:
@@ -66,14 +150,38 @@ def _code_lines(text: str) -> int:
     return len(lines)
 
 
-@pytest.mark.parametrize("file", MODULES, ids=_name)
-def test_a_module_imports_nothing_from_above_its_layer(file: Path) -> None:
-    layer = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    forbidden = FORBIDDEN.get(layer, ())
+def test_a_module_imports_only_from_below_its_layer() -> None:
+    upwards = [
+        f"{module} imports {name}"
+        for module, names in _graph().items()
+        for name in names
+        if _layer(module)[1] != _layer(name)[1] and _layer(module)[0] >= _layer(name)[0]
+    ]
 
-    found = [name for name in _imports(file) for banned in forbidden if name == banned or name.startswith(f"{banned}.")]
+    assert upwards == []
+
+
+def test_a_package_imports_nothing_that_is_forbidden_to_it() -> None:
+    found = [
+        f"{_name(file)} imports {name}"
+        for file in MODULES
+        for banned in FORBIDDEN.get(file.relative_to(PACKAGE).parts[0], ())
+        for name in _imports(file)
+        if name == banned or name.startswith(f"{banned}.")
+    ]
 
     assert found == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert _circles(_graph()) == CIRCLES
+
+
+def test_no_folder_holds_many_modules() -> None:
+    files = [file for folder in ("imgsrv", "tests", "bench") for file in (ROOT / folder).rglob("*.py")]
+    sizes = Counter(str(file.parent.relative_to(ROOT)) for file in files if file.name != "__init__.py")
+
+    assert {folder: size for folder, size in sizes.items() if size > LARGEST_FOLDER} == {}
 
 
 @pytest.mark.parametrize("file", MODULES, ids=_name)
