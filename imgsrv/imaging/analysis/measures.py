@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.analysis import hashes
-from imgsrv.imaging.model.parameter_types import OPAQUE, WHITE, Colour
+from imgsrv.imaging.model.parameter_types import OPAQUE, WHITE
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels
 
@@ -56,7 +57,7 @@ def palette(frame: Frame) -> list[dict[str, Any]]:
 
 def blurhash(frame: Frame) -> str:
     """BlurHash of 4 by 3 components, over white."""
-    return hashes.blurhash(np.asarray(over(small(frame), WHITE)))
+    return hashes.blurhash(np.asarray(flatten(small(frame), WHITE)))
 
 
 def thumbhash(frame: Frame) -> str:
@@ -66,7 +67,7 @@ def thumbhash(frame: Frame) -> str:
 
 def phash(frame: Frame) -> str:
     """Perceptual hash of 64 bits in hexadecimal, over white: pictures that look alike differ in few bits."""
-    return hashes.phash(over(frame, WHITE).convert("L"))
+    return hashes.phash(flatten(frame, WHITE).convert("L"))
 
 
 def sharpness(frame: Frame) -> float:
@@ -96,13 +97,6 @@ def small(frame: Frame, side: int = SMALL_SIDE) -> Frame:
         return frame
     width, height = (max(1, round(length * scale)) for length in frame.size)
     return resample(frame, (width, height), kernel="box")
-
-
-def over(frame: Frame, background: Colour) -> Frame:
-    """The frame in mode RGB, laid over a colour."""
-    if frame.mode != "RGBA":
-        return frame.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", frame.size, background), frame).convert("RGB")
 
 
 def _hex(colour: Any) -> str:

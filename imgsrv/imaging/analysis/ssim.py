@@ -5,16 +5,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.composite import flatten
 
 WINDOW, SIGMA = 11, 1.5
 """Side and standard deviation of the Gaussian window, in pixels."""
 
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
-MIDDLE_GREY = (128, 128, 128, 255)
+MIDDLE_GREY = Colour(128, 128, 128)
 """What transparent pictures are compared on."""
 
 Luma = NDArray[np.float32]
@@ -23,8 +24,7 @@ Luma = NDArray[np.float32]
 def luma(frame: Frame) -> Luma:
     """(H, W): the luma of a frame."""
     if frame.mode in ("RGBA", "PA", "LA", "P"):
-        frame = frame.convert("RGBA")
-        frame = Image.alpha_composite(Image.new("RGBA", frame.size, MIDDLE_GREY), frame)
+        frame = flatten(frame.convert("RGBA"), MIDDLE_GREY)
     return np.asarray(frame.convert("L"), np.float32)
 
 

@@ -20,6 +20,7 @@ from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
+from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.pixels.strips import through_strips
 
@@ -106,11 +107,7 @@ def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], byte
 def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
     if frame.mode != "RGBA" or form.has_alpha:
         return frame
-
-    def laid(strip: Frame) -> Frame:
-        return Image.alpha_composite(Image.new("RGBA", strip.size, background), strip).convert("RGB")
-
-    return through_strips(frame, laid)
+    return through_strips(frame, lambda strip: flatten(strip, background))
 
 
 def _reduced(frame: Frame, colours: int) -> Frame:

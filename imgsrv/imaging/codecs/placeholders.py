@@ -12,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from imgsrv.imaging.analysis import hashes
-from imgsrv.imaging.analysis.measures import over, small, thumbhash
+from imgsrv.imaging.analysis.measures import small, thumbhash
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.composite import flatten
 
 MEDIA_TYPE, SUFFIX = "text/plain", ".txt"
 
@@ -26,7 +27,7 @@ Placeholder = Callable[[Frame, Colour], str]
 
 
 def _blurhash(frame: Frame, background: Colour) -> str:
-    return hashes.blurhash(np.asarray(over(small(frame), background)))
+    return hashes.blurhash(np.asarray(flatten(small(frame), background)))
 
 
 def _thumbhash(frame: Frame, _background: Colour) -> str:

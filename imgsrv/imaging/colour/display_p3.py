@@ -11,6 +11,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsrv.imaging.colour import srgb
+
 PRIMARIES = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 """x and y of red, green and blue."""
 
@@ -21,7 +23,7 @@ D50 = np.array([0.9642, 1.0, 0.8249])
 
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
-SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+SRGB_CURVE = (srgb.GAMMA, 1 / (1 + srgb.OFFSET), srgb.OFFSET / (1 + srgb.OFFSET), 1 / srgb.SLOPE, srgb.KNEE_LEVEL)
 """g, a, b, c and d of a curve of type 3: `(a × v + b)^g` from d on, `c × v` below."""
 
 VERSION = 0x04400000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-Point = tuple[float, float]
+from imgsrv.imaging.model.number_lists import Point
 
 
 def interpolate(points: Sequence[Point], at: Iterable[float]) -> list[float]:

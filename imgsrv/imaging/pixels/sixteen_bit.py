@@ -12,13 +12,10 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from cykooz_resizer import ResizeOptions
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
-from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.resizer import resize_array
 
 DeepPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""
@@ -104,10 +101,3 @@ def write_tiff(frame: DeepFrame, file: BinaryIO) -> None:
     code = cv2.COLOR_RGBA2BGRA if frame.mode == "RGBA;16" else cv2.COLOR_RGB2BGR
     _done, data = cv2.imencode(".tiff", cv2.cvtColor(frame.pixels, code))
     file.write(data.data)
-
-
-def resample_deep(frame: Frame, size: Size, options: ResizeOptions) -> Frame:
-    """The frame of 16 bits at another size; alpha is premultiplied for the while."""
-    pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)[..., np.newaxis]
-    after = resize_array(pixels, size, options)
-    return DeepFrame(after) if isinstance(frame, DeepFrame) else Image.fromarray(after[..., 0])

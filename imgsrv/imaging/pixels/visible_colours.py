@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsrv.imaging.model.parameter_types import OPAQUE
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.strips import Pixels, bands, is_large, through_rows, through_strips, with_alpha_of
-
-OPAQUE = 255
 
 FAR_WEIGHT = 0.01
 """What the mean of the whole frame weighs beside neighbours, of which the faintest weighs 1 and an opaque one 255."""

@@ -14,8 +14,8 @@ from imgsrv.errors import BadLookUpTable, InvalidParameter, OperationDoesNotFit
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations.colour import lut
-from imgsrv.imaging.operations.overlay.watermark import composite
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.process import process
 
 COFFEE = sample("coffee.jpg")

@@ -13,8 +13,8 @@ from PIL import Image
 from imgsrv.errors import MissingPart, TooManyPixels, Undecodable, UnusedPart
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.operations.overlay.watermark import composite
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.process import process
 
 GREY, RED = (128, 128, 128), (255, 0, 0)

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.imaging.colour.black_body import NEUTRAL_KELVIN, illuminant
+from imgsrv.imaging.colour.srgb import level_of, light_of
 from imgsrv.imaging.model.number_lists import MatrixParameter
 from imgsrv.imaging.model.parameter_types import WHITE, Factor, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pixels.levels import ALL_LEVELS, LEVELS, TOP, Floats, rounded, through_tables
+from imgsrv.imaging.pixels.levels import ALL_LEVELS, TOP, Floats, rounded, through_tables
 from imgsrv.imaging.pixels.strips import beside_alpha
 
-Matrix = NDArray[np.float64]
+ChannelMatrix = NDArray[np.float64]
 """(3, 3): what red, green and blue of the input (columns) give to each channel of the result (rows)."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -89,17 +90,8 @@ def temperature(
     if kelvin == NEUTRAL_KELVIN:
         return frame
     gains = illuminant(kelvin) / illuminant(NEUTRAL_KELVIN)
-    return through_tables(frame, [[_encoded(gain * _linear(level / TOP)) for level in LEVELS] for gain in gains])
-
-
-def _linear(level: float) -> float:
-    """Light from a level of sRGB, both 0 to 1 (IEC 61966-2-1)."""
-    return level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4  # noqa: PLR2004  the norm's
-
-
-def _encoded(light: float) -> float:
-    """The level 0 to 255 of light."""
-    return TOP * (12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004  the norm's
+    light = light_of(ALL_LEVELS / TOP)
+    return through_tables(frame, [TOP * level_of(gain * light) for gain in gains])
 
 
 @operation()
@@ -168,13 +160,13 @@ def matrix(
     return _recoloured(frame, np.reshape(values.values, (3, 3)))
 
 
-def _mixed(start: Matrix, end: Matrix, amount: float) -> Matrix:
+def _mixed(start: ChannelMatrix, end: ChannelMatrix, amount: float) -> ChannelMatrix:
     """The matrix that is `start` at 0 and `end` at 1."""
     # In this form both ends are exact.
     return (1 - amount) * start + amount * end
 
 
-def _recoloured(frame: Frame, matrix: Matrix, offset: NDArray[np.float64] | None = None) -> Frame:
+def _recoloured(frame: Frame, matrix: ChannelMatrix, offset: NDArray[np.float64] | None = None) -> Frame:
     """`matrix × pixel + offset`, rounded and clipped; grey becomes RGB, alpha is kept unchanged."""
     rows = np.column_stack([matrix, np.zeros(3) if offset is None else offset])
     # Twice as fast as cv2.transform, which is faster itself but needs two copies: 1.7 ms a megapixel.

@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import Colour, OpaqueColourParameter, Unit
+from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import (
@@ -23,8 +23,6 @@ from imgsrv.imaging.pixels.strips import (
     through_strips,
     with_alpha_of,
 )
-
-BLACK = Colour(0, 0, 0)
 
 
 @operation()

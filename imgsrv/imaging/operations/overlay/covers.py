@@ -11,15 +11,14 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter
+from imgsrv.imaging.model.parameter_types import BLACK, TRANSPARENT, Colour, ColourParameter
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.detail.filters import blur
-from imgsrv.imaging.operations.overlay.watermark import composite
 from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels, through_rows
 
-BLACK = Colour(0, 0, 0)
 DARK = Colour(0, 0, 0, 192)
 """Dark enough for white letters on it."""
 

@@ -9,18 +9,16 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import AfterValidator, Field
 
 from imgsrv.errors import joined
-from imgsrv.imaging.model.parameter_types import Colour, ColourParameter, Gravity
+from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.overlay.watermark import corner, laid
 from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.composite import composite_at, place_in_margins
 from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
 
 LINE_SPACING = 0.2
 """Space between two lines, as a fraction of the size."""
 
-BLACK = Colour(0, 0, 0)
 SHADE = Colour(0, 0, 0, 128)
-WHITE = Colour(255, 255, 255)
 
 
 def _known_font(name: str) -> str:
@@ -89,7 +87,7 @@ def text(
     if outline:
         add(outline_colour, 0, outline)
     add(colour, 0, 0)
-    return laid(frame, layer, corner(frame.size, needed, round(margin * min(frame.size)), gravity))
+    return composite_at(frame, layer, place_in_margins(frame.size, needed, round(margin * min(frame.size)), gravity))
 
 
 def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.codecs.decode import decode_first_frame
 from imgsrv.imaging.model.limits import Data, Limits, Size
-from imgsrv.imaging.model.parameter_types import Gravity, PartName, Unit, gravity_point
+from imgsrv.imaging.model.parameter_types import Gravity, PartName, Unit
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.composite import Blend, composite, composite_at, place_in_margins
 from imgsrv.imaging.pixels.resample import resample
-
-Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
-
-_BLENDS = {
-    "multiply": ImageChops.multiply,
-    "screen": ImageChops.screen,
-    # Pillow's overlay takes the lower picture first, as W3C's does.
-    "overlay": ImageChops.overlay,
-    "darken": ImageChops.darker,
-    "lighten": ImageChops.lighter,
-    "difference": ImageChops.difference,
-}
-"""Separable blend modes of W3C Compositing and Blending Level 1, §9.1: colours below and above to the mixed one."""
 
 
 def _read_mark(data: Data, limits: Limits) -> Frame:
@@ -64,49 +52,7 @@ def watermark(
         mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
     if tile:
         return composite(frame, _tiled(mark, frame.size, space), blend)
-    return laid(frame, mark, corner(frame.size, mark.size, space, gravity), blend)
-
-
-def laid(frame: Frame, layer: Frame, at: tuple[int, int], blend: Blend = "normal") -> Frame:
-    """The frame with a small layer (RGBA) composed over the part of it whose corner is `at`."""
-    covered = composite(frame.crop((*at, at[0] + layer.width, at[1] + layer.height)), layer, blend)
-    # Always a copy: a frame may be another operation's or another frame's.
-    result = frame.convert(covered.mode) if frame.mode != covered.mode else frame.copy()
-    result.paste(covered, at)
-    return result
-
-
-def corner(picture: Size, layer: Size, space: int, gravity: Gravity) -> tuple[int, int]:
-    """Left and top of a layer that gravity pulls to an edge, `space` pixels away from it."""
-    x, y = gravity_point(gravity)
-    return (
-        round(space + (picture[0] - 2 * space - layer[0]) * x),
-        round(space + (picture[1] - 2 * space - layer[1]) * y),
-    )
-
-
-def composite(below: Frame, above: Frame, blend: Blend = "normal") -> Frame:
-    """The layer `above` (RGBA) over the frame, in the frame's mode, grey becoming RGB.
-
-    co = cs × αs × (1 − αb) + blended × αs × αb + cb × αb × (1 − αs) over αo, of W3C Compositing Level 1 §5 and §9.
-    """
-    if blend != "normal":
-        above = _blended(below, above, blend)
-    if below.mode == "RGBA":
-        return Image.alpha_composite(below, above)
-    result = below.convert("RGB") if below.mode == "L" else below.copy()
-    result.paste(above.convert("RGB"), mask=above.getchannel("A"))
-    return result
-
-
-def _blended(below: Frame, above: Frame, blend: Blend) -> Frame:
-    """The layer with its colours mixed with those below, as far as there is something below."""
-    colours = above.convert("RGB")
-    mixed = _BLENDS[blend](below.convert("RGB"), colours)
-    if below.mode == "RGBA":
-        mixed = Image.composite(mixed, colours, below.getchannel("A"))
-    mixed.putalpha(above.getchannel("A"))
-    return mixed
+    return composite_at(frame, mark, place_in_margins(frame.size, mark.size, space, gravity), blend)
 
 
 def _sized(mark: Frame, picture: Size, space: int, scale: float | None) -> Frame:

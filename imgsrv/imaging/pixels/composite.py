@@ -1,0 +1,77 @@
+"""Compositing: a layer over a frame, and a frame over a colour."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PIL import Image, ImageChops
+
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.parameter_types import Colour, Gravity, gravity_point
+from imgsrv.imaging.model.picture import Frame
+
+Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
+
+_BLENDS = {
+    "multiply": ImageChops.multiply,
+    "screen": ImageChops.screen,
+    # Pillow's overlay takes the lower picture first, as W3C's does.
+    "overlay": ImageChops.overlay,
+    "darken": ImageChops.darker,
+    "lighten": ImageChops.lighter,
+    "difference": ImageChops.difference,
+}
+"""Separable blend modes: the colours below and above give the mixed one.
+
+Source: W3C Compositing and Blending Level 1, §9.1.
+"""
+
+
+def composite(below: Frame, above: Frame, blend: Blend = "normal") -> Frame:
+    """The layer `above` (RGBA) over a frame of the same size, in the frame's mode; grey becomes RGB.
+
+    co = cs × αs × (1 − αb) + blended × αs × αb + cb × αb × (1 − αs) over αo.
+    Source: W3C Compositing and Blending Level 1, §5 and §9.
+    """
+    if blend != "normal":
+        above = _blended(below, above, blend)
+    if below.mode == "RGBA":
+        return Image.alpha_composite(below, above)
+    result = below.convert("RGB") if below.mode == "L" else below.copy()
+    result.paste(above.convert("RGB"), mask=above.getchannel("A"))
+    return result
+
+
+def composite_at(frame: Frame, layer: Frame, at: tuple[int, int], blend: Blend = "normal") -> Frame:
+    """A copy of the frame with a small layer (RGBA) over it; `at` is the layer's left and top pixel."""
+    covered = composite(frame.crop((*at, at[0] + layer.width, at[1] + layer.height)), layer, blend)
+    # Always a copy: the frame may belong to another operation too.
+    result = frame.convert(covered.mode) if frame.mode != covered.mode else frame.copy()
+    result.paste(covered, at)
+    return result
+
+
+def place_in_margins(picture: Size, layer: Size, margin: int, gravity: Gravity) -> tuple[int, int]:
+    """Left and top pixel of a layer that gravity pulls to an edge, `margin` pixels away from it."""
+    x, y = gravity_point(gravity)
+    return (
+        round(margin + (picture[0] - 2 * margin - layer[0]) * x),
+        round(margin + (picture[1] - 2 * margin - layer[1]) * y),
+    )
+
+
+def flatten(frame: Frame, background: Colour) -> Frame:
+    """The frame in mode RGB, over a colour where it is transparent."""
+    if frame.mode != "RGBA":
+        return frame.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", frame.size, background), frame).convert("RGB")
+
+
+def _blended(below: Frame, above: Frame, blend: Blend) -> Frame:
+    """The layer with its colours mixed with those below, in proportion to the alpha below."""
+    colours = above.convert("RGB")
+    mixed = _BLENDS[blend](below.convert("RGB"), colours)
+    if below.mode == "RGBA":
+        mixed = Image.composite(mixed, colours, below.getchannel("A"))
+    mixed.putalpha(above.getchannel("A"))
+    return mixed
