@@ -1,8 +1,11 @@
-"""Every error imgsrv raises on purpose: one class per thing a caller can do differently.
+"""Every error that imgsrv raises on purpose: one class for each thing that a caller can do differently.
 
-An error carries its facts as fields, builds its sentence from them (what came, what is allowed, what to
-change) and hints at an HTTP status; only `web/` turns the hint into an answer.  `to_wire` and `from_wire`
-are inverses, so that an error raised by an engine is the same error in the front that holds the client.
+There are three families.  A RequestError is the client's to mend, a ServerError is the server's fault or shortage; an
+HTTP answer carries one of these.  An OperatorError is met by commands and at the start, and by no HTTP client.
+
+An error carries its facts as fields, builds its message from them (what came, what is allowed, what to change) and
+hints at an HTTP status; only `web/` turns the hint into an answer.  `to_wire` and `from_wire` are inverses: an error
+that an engine raises is the same error in the front that holds the client.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ MEGA = 1_000_000
 
 @dataclass_transform(eq_default=False)
 class ImgsrvError(Exception):
-    """Base of all; raised itself never.
+    """Base of all families; never raised itself.
 
     Each child is a dataclass; unless it says otherwise its code and its title are its name in other spellings,
     and its status is its parent's.
@@ -75,10 +78,24 @@ def _suggestion(suggestion: str | None) -> str:
     return f"; did you mean {suggestion}?" if suggestion else ""
 
 
+class RequestError(ImgsrvError):
+    """The request cannot be answered as asked; the client can change it.  Never raised itself."""
+
+    status_hint = 400
+
+
+class ServerError(ImgsrvError):
+    """The server fails, or has no room now; the request may be right.  Never raised itself."""
+
+
+class OperatorError(ImgsrvError):
+    """A command, a setting or the start of the server fails; no HTTP answer carries it.  Never raised itself."""
+
+
 # ---- 400: what the caller asked for -------------------------------------------------------------------
 
 
-class BadRequest(ImgsrvError):
+class BadRequest(RequestError):
     """The request itself is wrong; the picture was not looked at."""
 
     status_hint = 400
@@ -246,7 +263,7 @@ class BadHttp(BadRequest):
 # ---- 404, 405: where the caller asked ----------------------------------------------------------------
 
 
-class UnknownOperation(ImgsrvError):
+class UnknownOperation(RequestError):
     """An operation that does not exist."""
 
     status_hint = 404
@@ -258,7 +275,7 @@ class UnknownOperation(ImgsrvError):
         return f"there is no operation {self.name!r}{hint} see GET /operations or `imgsrv operations`"
 
 
-class UnknownRoute(ImgsrvError):
+class UnknownRoute(RequestError):
     """A path that is neither an operation nor a page."""
 
     status_hint = 404
@@ -272,7 +289,7 @@ class UnknownRoute(ImgsrvError):
         )
 
 
-class WrongMethod(ImgsrvError):
+class WrongMethod(RequestError):
     """A route asked with a method it does not answer."""
 
     status_hint = 405
@@ -290,7 +307,7 @@ class WrongMethod(ImgsrvError):
 # ---- 408, 413, 431: how the request arrived ----------------------------------------------------------
 
 
-class RequestTimeout(ImgsrvError):
+class RequestTimeout(RequestError):
     """Headers or body that did not arrive in time."""
 
     status_hint = 408
@@ -302,7 +319,7 @@ class RequestTimeout(ImgsrvError):
         return f"the {self.part} did not arrive in time; the limit is {self.limit} ({self.setting})"
 
 
-class BodyTooLarge(ImgsrvError):
+class BodyTooLarge(RequestError):
     """A body over the limit, announced or streamed."""
 
     status_hint = 413
@@ -314,7 +331,7 @@ class BodyTooLarge(ImgsrvError):
         return f"{came}; the limit is {self.limit} bytes (--max-body)"
 
 
-class HeadersTooLarge(ImgsrvError):
+class HeadersTooLarge(RequestError):
     """Request line and headers over the limit."""
 
     status_hint = 431
@@ -327,7 +344,7 @@ class HeadersTooLarge(ImgsrvError):
 # ---- 415, 422: the picture ---------------------------------------------------------------------------
 
 
-class UnsupportedFormat(ImgsrvError):
+class UnsupportedFormat(RequestError):
     """Bytes that are no picture this server reads."""
 
     status_hint = 415
@@ -338,7 +355,7 @@ class UnsupportedFormat(ImgsrvError):
         return f"the body is {self.found}; this server reads {joined(self.supported)}"
 
 
-class BadPicture(ImgsrvError):
+class BadPicture(RequestError):
     """A recognised picture that cannot be processed."""
 
     status_hint = 422
@@ -441,31 +458,43 @@ class OperationDoesNotFit(BadPicture):
         return f"{self.operation} cannot be applied: {self.reason}"
 
 
+# ---- 499: the client has gone ------------------------------------------------------------------------
+
+
+class ClientGone(RequestError):
+    """The client left before its answer.  Nobody reads it; logs and metrics name it as nginx does, 499."""
+
+    status_hint = 499
+
+    def __str__(self) -> str:
+        return "the client closed the connection before its answer"
+
+
 # ---- 500, 503, 504: the server -----------------------------------------------------------------------
 
 
-class InternalError(ImgsrvError):
+class InternalError(ServerError):
     """A fault of ours; the log has the details under the request id."""
 
     def __str__(self) -> str:
         return "the server failed on this request; its log has the details under the request id"
 
 
-class WorkerLost(ImgsrvError):
+class WorkerLost(ServerError):
     """The engine that worked on the job died."""
 
     def __str__(self) -> str:
         return "the worker that processed this picture died; it has been replaced, and the picture was not tried again"
 
 
-class JobKilled(ImgsrvError):
+class JobKilled(ServerError):
     """An operator ended the job.  Not a 503: a proxy would give the same picture to the next server."""
 
     def __str__(self) -> str:
         return "the operator of the server ended the job on this picture (imgsrv kill-job); it was not tried again"
 
 
-class Unavailable(ImgsrvError):
+class Unavailable(ServerError):
     """The server has no room for the request now."""
 
     status_hint = 503
@@ -484,7 +513,7 @@ class OutOfResources(Unavailable):
     """No memory or no descriptor is left for the request; the log says so too."""
 
 
-class JobTimeout(ImgsrvError):
+class JobTimeout(ServerError):
     """A job that was not done by its deadline."""
 
     status_hint = 504
@@ -497,19 +526,10 @@ class JobTimeout(ImgsrvError):
         )
 
 
-class ClientGone(ImgsrvError):
-    """The client left before its answer; nobody will read this.  499 is nginx's word for it."""
-
-    status_hint = 499
-
-    def __str__(self) -> str:
-        return "the client closed the connection before its answer"
-
-
 # ---- start-up and command line -----------------------------------------------------------------------
 
 
-class BadSetting(ImgsrvError):
+class BadSetting(OperatorError):
     """A setting that is unknown or has a bad value.  given: as it was, `--port=x`, `IMGSRV_PORT=x` or a file's line."""
 
     given: str
@@ -519,7 +539,7 @@ class BadSetting(ImgsrvError):
         return f"{self.given}: {self.reason}"
 
 
-class CannotListen(ImgsrvError):
+class CannotListen(OperatorError):
     """An address that cannot be listened on.  is_taken: because somebody listens on it."""
 
     address: str
@@ -530,7 +550,7 @@ class CannotListen(ImgsrvError):
         return f"cannot listen on {self.address}: {self.reason}"
 
 
-class CannotWriteLog(ImgsrvError):
+class CannotWriteLog(OperatorError):
     """A log file that cannot be opened when the server starts."""
 
     file: str
@@ -540,7 +560,7 @@ class CannotWriteLog(ImgsrvError):
         return f"cannot write the log file {self.file}: {self.reason} (--log-file)"
 
 
-class HookFailed(ImgsrvError):
+class HookFailed(OperatorError):
     """A function of the operator's that a worker calls cannot be loaded, raised, or took too long."""
 
     setting: str
@@ -551,7 +571,7 @@ class HookFailed(ImgsrvError):
         return f"{self.setting} {self.hook}: {self.reason}"
 
 
-class BadRuntimeFolder(ImgsrvError):
+class BadRuntimeFolder(OperatorError):
     """A folder in which no control socket can be, or none could be trusted."""
 
     folder: str
@@ -561,7 +581,7 @@ class BadRuntimeFolder(ImgsrvError):
         return f"the runtime folder {self.folder} cannot be used: {self.reason}; choose another with --runtime-dir"
 
 
-class NameTaken(ImgsrvError):
+class NameTaken(OperatorError):
     """Another instance has the name."""
 
     name: str
@@ -574,7 +594,7 @@ class NameTaken(ImgsrvError):
         )
 
 
-class NoSuchInstance(ImgsrvError):
+class NoSuchInstance(OperatorError):
     """A command for an instance that does not run."""
 
     name: str
@@ -586,7 +606,7 @@ class NoSuchInstance(ImgsrvError):
         return f"no instance named {self.name!r} runs in {self.folder}; {others}"
 
 
-class CommandFailed(ImgsrvError):
+class CommandFailed(OperatorError):
     """A running instance has refused a command, or could not do what it asked for."""
 
     reason: str
@@ -595,7 +615,7 @@ class CommandFailed(ImgsrvError):
         return self.reason
 
 
-class NoWorkerCanBoot(ImgsrvError):
+class NoWorkerCanBoot(OperatorError):
     """Every slot of the pool has been given up."""
 
     title = "No worker can start"
@@ -605,7 +625,7 @@ class NoWorkerCanBoot(ImgsrvError):
         return f"no worker can start: {self.reason}"
 
 
-class BadArgument(ImgsrvError):
+class BadArgument(OperatorError):
     """A command-line argument that cannot be used."""
 
     reason: str
@@ -614,7 +634,7 @@ class BadArgument(ImgsrvError):
         return self.reason
 
 
-class LoadFailed(ImgsrvError):
+class LoadFailed(OperatorError):
     """A load that got something else than pictures where nothing else may come."""
 
     faults: int
@@ -626,15 +646,16 @@ class LoadFailed(ImgsrvError):
         return f"the load got {self.faults} faults and {self.refused} refusals{first}"
 
 
-def _all_below(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
-    return [parent, *(found for child in parent.__subclasses__() for found in _all_below(child))]
+def _leaves(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
+    """The classes that are raised themselves: those without children, in the order of their definition."""
+    children = parent.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [parent]
 
 
-_BY_CODE = {
-    kind.code: kind
-    for kind in reversed(_all_below(ImgsrvError))
-    if kind not in (ImgsrvError, BadRequest, BadPicture, Unavailable)
-}
+ANSWERS = (*_leaves(RequestError), *_leaves(ServerError))
+"""Every error that a request can end with."""
 
-CODES = tuple(sorted(_BY_CODE))
-"""The `code` of every error there is."""
+CODES = tuple(sorted(kind.code for kind in ANSWERS))
+"""The `code` of each of these."""
+
+_BY_CODE = {kind.code: kind for kind in ANSWERS}

@@ -8,33 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from imgsrv.errors import (
-    BadArgument,
-    BadRuntimeFolder,
-    BadSetting,
-    CannotListen,
-    CannotWriteLog,
-    ClientGone,
-    CommandFailed,
-    HookFailed,
-    ImgsrvError,
-    LoadFailed,
-    NameTaken,
-    NoSuchInstance,
-    NoWorkerCanBoot,
-)
-
-NOT_ANSWERED: tuple[type[ImgsrvError], ...] = (
-    *(BadArgument, BadSetting, CannotListen, CannotWriteLog, HookFailed, NoWorkerCanBoot),
-    *(BadRuntimeFolder, NameTaken, NoSuchInstance, CommandFailed),
-    *(LoadFailed, ClientGone),
-)
-"""Raised before there is a server, for who commands one, where there is none, or when nobody reads the answer."""
+from imgsrv.errors import ANSWERS, ClientGone, ImgsrvError
 
 
 def problems() -> tuple[type[ImgsrvError], ...]:
-    """Every error class that an answer can carry, by status and then in the order of errors.py."""
-    kinds = [kind for kind in _leaves(ImgsrvError) if kind not in NOT_ANSWERED]
+    """Every error class that a client can read in an answer, by status and then in the order of errors.py."""
+    kinds = [kind for kind in ANSWERS if kind is not ClientGone]
     return tuple(sorted(kinds, key=lambda kind: kind.status_hint))
 
 
@@ -55,9 +34,3 @@ def facts_schema(kind: type[ImgsrvError]) -> dict[str, Any]:
         name: {key: value for key, value in schema.items() if key not in ("title", "default")}
         for name, schema in properties.items()
     }
-
-
-def _leaves(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
-    """The classes that are raised themselves: those without children, in the order of their definition."""
-    children = parent.__subclasses__()
-    return [leaf for child in children for leaf in _leaves(child)] if children else [parent]

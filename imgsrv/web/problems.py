@@ -16,6 +16,8 @@ from imgsrv.errors import (
     ImgsrvError,
     InternalError,
     Overloaded,
+    RequestError,
+    ServerError,
     Unavailable,
     UnknownOperation,
     UnknownRoute,
@@ -79,7 +81,8 @@ def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
 
 def add_handlers(app: falcon.asgi.App[Any, Any]) -> None:
     """Let every error leave the app as a problem."""
-    app.add_error_handler(ImgsrvError, _answer)
+    app.add_error_handler(RequestError, _answer)
+    app.add_error_handler(ServerError, _answer)
     app.add_error_handler(falcon.HTTPError, _answer_falcon)
     app.add_error_handler(Exception, _answer_fault)
 

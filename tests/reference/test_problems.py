@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from imgsrv.errors import CODES, TooManyPixels
-from imgsrv.reference.problems import NOT_ANSWERED, facts_schema, meaning, problems, problems_by_status
+from imgsrv.errors import CODES, ClientGone, ImgsrvError, OperatorError, RequestError, ServerError, TooManyPixels
+from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
 
 STATUSES = [400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504]
 
 
-def test_every_error_is_either_an_answer_or_known_to_be_none() -> None:
-    codes = {kind.code for kind in (*problems(), *NOT_ANSWERED)}
+def test_every_error_belongs_to_one_of_three_families() -> None:
+    assert ImgsrvError.__subclasses__() == [RequestError, ServerError, OperatorError]
 
-    assert codes == set(CODES)
+
+def test_a_request_can_end_with_every_problem_or_with_the_client_gone_and_with_no_error_of_an_operator() -> None:
+    assert {*(kind.code for kind in problems()), ClientGone.code} == set(CODES)
+    assert not {kind.code for kind in OperatorError.__subclasses__()} & set(CODES)
 
 
 def test_no_two_answers_share_a_code() -> None:
