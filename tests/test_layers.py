@@ -56,18 +56,7 @@ FORBIDDEN = {
 }
 """What a package does not import either, though it stands below or comes from elsewhere."""
 
-CIRCLES: set[frozenset[str]] = {
-    frozenset(
-        {
-            "imgsrv.pool.control.operator",
-            "imgsrv.pool.master",
-            "imgsrv.pool.reload.rollout",
-            "imgsrv.pool.reload.state",
-            "imgsrv.pool.supervise.recycle",
-            "imgsrv.pool.supervise.scale",
-        }
-    ),
-}
+CIRCLES: set[frozenset[str]] = set()
 """Modules that still import each other in a circle; a circle that is gone is removed from here."""
 
 LARGEST_MODULE, LARGEST_FUNCTION, LARGEST_FOLDER = 250, 50, 20

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
+from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -105,7 +104,7 @@ class BoardCollector(Collector):
             "imgsrv_worker_memory_bytes", "Memory of a worker, what it shares in part (PSS).", labels=["slot", "pid"]
         )
         for row in self._board.rows():
-            if row["state"] != WorkerState.GONE and (size := _proportional_bytes(row["pid"])) is not None:
+            if row["state"] != WorkerState.GONE and (size := proportional_bytes(row["pid"])) is not None:
                 memory.add_metric([str(row["slot"]), str(row["pid"])], size)
         return memory
 
@@ -117,15 +116,6 @@ class BoardCollector(Collector):
             buckets.append((bound, running))
         histogram.add_metric([], buckets, self._board.total(total) * 1e-6)
         return histogram
-
-
-def _proportional_bytes(pid: int) -> int | None:
-    """The PSS of a process; None where it is gone or the kernel does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def render_metrics(board: Board, queue: Queue, version: str, max_queue: int) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
@@ -137,18 +138,6 @@ class Child:
 def last_job(row: Row, limit: int) -> float:
     """The count of a row's jobs at which a worker that starts with it now has done its share."""
     return row["jobs_done"] + round(limit * random.uniform(1, 1 + JOBS_JITTER)) if limit else float("inf")  # noqa: S311
-
-
-def proportional_bytes(pid: int) -> int | None:
-    """The PSS of a process; None where it is gone or the kernel does not tell.
-
-    Not RSS: that counts the memory shared with the master and its siblings in full for each of them.
-    """
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def fork_worker(

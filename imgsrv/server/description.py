@@ -17,7 +17,7 @@ from imgsrv.settings import Configuration, Settings
 FIXED = ("name", "runtime_dir", "host", "port", "socket_mode")
 """The settings that a reload cannot change."""
 
-PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "uvloop")
+PACKAGES = ("falcon", "numpy", "opencv-python-headless", "pillow", "psutil", "uvloop")
 """The packages whose versions `imgsrv describe` shows."""
 
 EXTRAS = {

@@ -16,7 +16,7 @@ import pytest
 from serving import Server, serving, wait_until
 from tinypool import JOB_LIMIT_S, MEAL_BYTES
 
-from imgsrv.pool.child import proportional_bytes
+from imgsrv.observe.processes import proportional_bytes
 from imgsrv.pool.slot import MAX_BOOT_FAILURES
 from imgsrv.pool.supervise.steer import SUSPENDED_S
 

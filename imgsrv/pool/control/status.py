@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from imgsrv.errors import CODES
+from imgsrv.observe.processes import cpu_s
 from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, Board, WorkerState
 from imgsrv.pool.child import Child
 from imgsrv.pool.slot import Slot, State
-
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Where /proc/PID/stat has them, counted from the field behind the name."""
 
 TOTALS = ("requests", "jobs_done", "jobs_skipped", "bytes_in", "bytes_out")
 
@@ -75,7 +69,7 @@ def _worker(child: Child, now: float) -> dict[str, Any]:
         "state": "draining" if child.retired_at is not None else "starting" if state == "gone" else state,
         "uptime_s": _seconds(now - child.forked_at),
         "starts": child.slot.starts,
-        "cpu_s": cpu_s(child.pid),
+        "cpu_s": round(cpu_s(child.pid), 2),
         "memory_bytes": child.memory(now),
         "connections": row["connections"],
         "requests": row["requests"] - child.requests_before,
@@ -101,17 +95,6 @@ def _empty(slot: Slot, now: float) -> dict[str, Any]:
         "reason": slot.reason,
         "next_start_in_s": _seconds(max(0.0, slot.due - now)) if slot.state is State.BACKOFF else None,
     }
-
-
-def cpu_s(pid: int) -> float:
-    """Seconds of processor time that a process has used; 0 where it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0.0
-    # The name before the bracket may hold anything.
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_PER_S
 
 
 def _seconds(value: float) -> float:

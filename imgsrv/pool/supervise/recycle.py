@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from imgsrv.pool.child import Child, proportional_bytes
+from imgsrv.observe.processes import proportional_bytes
+from imgsrv.pool.child import Child
 from imgsrv.pool.roster import Roster
 from imgsrv.pool.slot import Slot, State
 
