@@ -70,7 +70,6 @@ def test_a_convert_command_of_the_documents_works(command: str, tmp_path: Path) 
         assert picture.width == 300
 
 
-@pytest.mark.slow
 def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path: Path) -> None:
     with background(tmp_path) as place:
         for command in OPERATING:
@@ -133,6 +132,32 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(document: str) -> None:
             broken.append(link)
 
     assert broken == []
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "deploy/nginx.conf"])
+def test_every_module_that_a_document_names_exists(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/.])(?:imgsrv|tests|bench|samples)/[\w/]+\.py\b", text))
+
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+def test_every_package_has_a_line_in_the_tree_of_the_architecture() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = re.search(r"```\nimgsrv/\n(.*?)^tests/", page, re.DOTALL | re.MULTILINE)
+    assert tree is not None
+    shown: list[str] = []
+    above: list[str] = []
+    for indent, name in re.findall(r"^( +)([\w.]+)", tree[1], re.MULTILINE):
+        above[len(indent) // 2 - 1 :] = [name]
+        shown.append("/".join(above))
+
+    package = ROOT / "imgsrv"
+    folders = {str(file.parent.relative_to(package)) for file in package.glob("*/**/__init__.py")}
+    assert {path for path in shown if not path.endswith(".py")} == {
+        folder for folder in folders if not folder.startswith("imaging/operations/")
+    }
+    assert [path for path in shown if not (package / path).exists()] == []
 
 
 PITFALLS = [
