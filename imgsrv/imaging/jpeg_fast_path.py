@@ -27,7 +27,10 @@ from imgsrv.imaging.pixels.resample import Kernel, Plane, resample, resample_pai
 
 @dataclass(frozen=True, slots=True)
 class PlanesPlan:
-    """From a picture of `before` pixels to one of `after`, which shows its part `box`."""
+    """A resize in the planes of a JPEG.
+
+    before, after: sizes in pixels.  box: the part of the picture that the result shows.  scale: of the decoder.
+    """
 
     before: Size
     after: Size
@@ -36,38 +39,38 @@ class PlanesPlan:
     scale: Fraction
 
     def decode(self, data: Data) -> Planes | None:
-        """The planes at the scale that suits; None for what Pillow has to look at."""
+        """The planes at the scale of the plan; None where Pillow has to decode the picture."""
         return turbojpeg.decode(data, self.before, self.scale)
 
     def resample(self, planes: Planes) -> Planes:
-        """The planes of the result, with a sample of colour for four pixels."""
+        """The planes of the result, with one sample of each colour for four pixels."""
         half = -(-self.after[0] // 2), -(-self.after[1] // 2)
-        # The last sample of an odd side stands for a pixel more than there is.
-        more = 2 * half[0] / self.after[0], 2 * half[1] / self.after[1]
-        box, colour_box = self._part((1, 1), (1.0, 1.0)), self._part(planes.shares, more)
-        luma = resample(_frame(_reaching(planes.luma, box)), self.after, box=box, kernel=self.kernel)
-        first, second = (_reaching(plane, colour_box) for plane in planes.colours)
+        # On an odd side the last sample of colour covers one pixel beyond the edge.
+        stretch = 2 * half[0] / self.after[0], 2 * half[1] / self.after[1]
+        box, colour_box = self._part((1, 1), (1.0, 1.0)), self._part(planes.subsampling, stretch)
+        luma = resample(_frame(_covering(planes.luma, box)), self.after, box=box, kernel=self.kernel)
+        first, second = (_covering(plane, colour_box) for plane in planes.colours)
         return Planes(np.asarray(luma), resample_pair((first, second), half, colour_box, self.kernel), (2, 2))
 
-    def _part(self, shares: Size, more: tuple[float, float]) -> Box:
-        """The part that is shown, in samples of a plane.  shares: pixels for a sample, more: times as wide and high."""
-        across, down = float(self.scale) / shares[0], float(self.scale) / shares[1]
+    def _part(self, subsampling: Size, stretch: tuple[float, float]) -> Box:
+        """The box in samples of a plane.  subsampling: pixels for each sample.  stretch: of width and height."""
+        across, down = float(self.scale) / subsampling[0], float(self.scale) / subsampling[1]
         left, top, width, height = self.box
-        return left * across, top * down, width * across * more[0], height * down * more[1]
+        return left * across, top * down, width * across * stretch[0], height * down * stretch[1]
 
 
-def _reaching(plane: Plane, box: Box) -> Plane:
-    """The plane, at least as large as the box, its edge repeated."""
+def _covering(plane: Plane, box: Box) -> Plane:
+    """The plane, extended by its edge where the box is larger."""
     return turbojpeg.filled(plane, math.ceil(box[1] + box[3]), math.ceil(box[0] + box[2]))
 
 
 def _frame(plane: Plane) -> Frame:
-    """The plane as Pillow sees it, without a copy."""
+    """The plane as an image of Pillow, without a copy."""
     return Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
 
 
 def write(planes: Planes, output: EncoderSettings, file: BinaryIO) -> None:
-    """Write the planes of a result."""
+    """Write the planes of a result as a JPEG."""
     height, width = planes.luma.shape
     is_optimized = has_own_tables((width, height), asks_for_tables(output.effort))
     file.write(turbojpeg.encode(planes, output.quality, is_optimized=is_optimized))

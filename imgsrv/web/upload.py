@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from falcon.asgi import Request
 
 from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
-from imgsrv.imaging.codecs.header_check import glance
+from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import Input, Place
@@ -60,13 +60,13 @@ async def receive_parts(req: Request, max_body: int) -> dict[str, Place]:
 
 
 def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Upload:
-    """Check the header of the picture.  Raises what `glance` raises.
+    """Check the header of the picture.  Raises what `check_header` raises.
 
     A picture that its header condemns is refused here, before it waits behind heavy jobs.
     """
     start, size = parts[FILE_PART]
     further = {name: place for name, place in parts.items() if name != FILE_PART}
-    return Upload(Input(start, size, further), glance(body.file, start, size, limits))
+    return Upload(Input(start, size, further), check_header(body.file, start, size, limits))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""`format=auto`: the format that suits the picture among those that its receiver takes.
+"""`format=auto`: the format that suits the picture best among those that the client accepts.
 
-How good a format is for a picture, 0 to 1, times how gladly the receiver takes it is what decides, as in RFC 9110
-§12.5.1; of equals the first offered.
+The fitness of a format for the picture, 0 to 1, times the client's preference (the q of RFC 9110 §12.5.1) decides; of
+equals, the format that is offered first.
 """
 
 from __future__ import annotations
@@ -19,29 +19,31 @@ from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.picture import Frame, Picture
 
 Offers = tuple[tuple[str, float], ...]
-"""Keys of FORMATS, best first, and how gladly each is taken, above 0 to 1."""
+"""Keys of FORMATS, best first, each with the client's preference, above 0 to 1."""
 
 Colours = NDArray[np.uint32]
 """(H, W): a number for each colour."""
 
 SAMPLE_PIXELS = 250_000
-"""Pixels that are looked at to tell a drawing from a photograph."""
+"""Pixels of the sample by which a drawing is told from a photograph."""
 
 FLAT_SHARE, COLOURS_SHARE, FEW_COLOURS = 0.6, 0.04, 256
-"""A drawing has so many pixels of the colour of their left neighbour, and no more colours for its pixels; or so few.
+"""Thresholds for a drawing: FLAT_SHARE of its pixels have the colour of their left neighbour, and it has at most
+COLOURS_SHARE as many colours as pixels, or FEW_COLOURS.
 
-Measured on 20 photographs, as they are and resized to 400 pixels: neighbours alike at most 0.44 and at least 0.036 as
-many colours as pixels, but for one with 0.67 and 0.08; on 14 drawings at least 0.73, and at most 0.03 as many colours.
+Measured on 20 photographs, at full size and resized to 400 pixels: at most 0.44 of the neighbours are alike, and there
+are at least 0.036 as many colours as pixels; one photograph has 0.67 and 0.08.  On 14 drawings: at least 0.73, and at
+most 0.03 as many colours.
 """
 
 
 class Kind(Enum):
-    """What a picture shows, as far as encoders care."""
+    """The kinds of pictures for which different formats are good."""
 
     PHOTOGRAPH, DRAWING, ANIMATION = "photograph", "drawing", "animation"
 
     def fitness(self, form: Format) -> float:
-        """How good the format is for it, 0 to 1."""
+        """How good the format is for this kind, 0 to 1."""
         return {
             Kind.PHOTOGRAPH: form.fitness.photograph,
             Kind.DRAWING: form.fitness.drawing,
@@ -52,9 +54,9 @@ class Kind(Enum):
 def choose(
     picture: Picture, own: str, offers: Offers, output: Output, *, was_drawing: bool = False
 ) -> tuple[str, Output]:
-    """The format, and the output parameters with `lossless` where that suits.
+    """The name of the format, and the output parameters, with `lossless` where that suits the picture.
 
-    own: the input's format.  was_drawing: what `came_as_drawing` said before the pipeline.
+    own: the input's format.  was_drawing: the result of `came_as_drawing` before the pipeline.
     """
     kind = kind_of(picture, was_drawing=was_drawing)
     is_transparent = _is_transparent(picture.frames[0])
@@ -70,40 +72,41 @@ def choose(
 
 
 def kind_of(picture: Picture, *, was_drawing: bool = False) -> Kind:
-    """What it shows, by its pixels."""
+    """The kind of the picture, from its pixels."""
     if picture.is_animated:
         return Kind.ANIMATION
     return Kind.DRAWING if was_drawing or is_drawing(picture.frames[0]) else Kind.PHOTOGRAPH
 
 
 def came_as_drawing(picture: Picture) -> bool:
-    """A picture as it was decoded has flat areas and few colours, which a smaller copy mixes to many.
+    """The decoded picture is a drawing: it has flat areas and few colours.
 
-    A JPEG has neither any more, and may be decoded at a smaller scale.
+    It must be asked before a resize, which mixes many colours from few.  A JPEG is never taken for a drawing: its
+    compression leaves no flat areas, and it may be decoded at a smaller scale.
     """
     if FORMATS[picture.format].blurs_drawings:
         return False
     frame = picture.frames[0]
     colours = _sampled_colours(frame)
-    # Most of a cut-out is one colour that nobody sees.
+    # The invisible pixels around a cut-out mostly have one colour.
     seen = _sampled(frame.getchannel("A")) > 0 if frame.mode == "RGBA" else True
     return _is_flat(colours, seen) and len(np.unique(colours)) <= _few_for(colours)
 
 
 def is_drawing(frame: Frame) -> bool:
-    """Has flat areas and few colours, as no photograph has; or so few pixels that they are better kept."""
+    """The frame has flat areas and few colours, or so few pixels that a lossless file is small."""
     if frame.width * frame.height <= FEW_COLOURS:
         return True
     colours = _sampled_colours(frame)
     count = len(np.unique(colours))
-    # All greys are few colours.
+    # Every grey picture has few colours.
     if count <= FEW_COLOURS and frame.mode != "L":
         return True
     return count <= _few_for(colours) and _is_flat(colours, seen=True)
 
 
 def _sampled_colours(frame: Frame) -> Colours:
-    """The colours of rows from all over the frame."""
+    """The colours of rows that are spread over the frame."""
     pixels = _sampled(frame).astype(np.uint32)
     if frame.mode == "L":
         return pixels
@@ -116,12 +119,12 @@ def _sampled(frame: Frame) -> NDArray[np.uint8]:
 
 
 def _few_for(colours: Colours) -> float:
-    """The most that are few among so many pixels."""
+    """Most colours that a drawing of so many pixels has."""
     return max(FEW_COLOURS, COLOURS_SHARE * colours.size)
 
 
 def _is_flat(colours: Colours, seen: ArrayLike) -> bool:
-    """Most of what is seen has the colour of its left neighbour."""
+    """Most visible pixels have the colour of their left neighbour."""
     alike = (colours[:, 1:] == colours[:, :-1])[np.broadcast_to(seen, colours.shape)[:, 1:]]
     return alike.size > 0 and bool(np.mean(alike) >= FLAT_SHARE)
 

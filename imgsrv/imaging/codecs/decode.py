@@ -108,7 +108,7 @@ def _choose(form: Format, image: Image.Image, index: int, limits: Limits) -> Non
 
 
 def _counted(image: Image.Image, most: int) -> int:
-    """How many frames there are, up to `most`; Pillow's own count is one more after it has looked for one in vain."""
+    """The number of frames, up to `most`.  After a failed seek, Pillow's own count is one too high."""
     for index in range(most):
         try:
             image.seek(index + _default_images(image))
@@ -118,7 +118,7 @@ def _counted(image: Image.Image, most: int) -> int:
 
 
 def _default_images(image: Image.Image) -> int:
-    """The picture that an animated PNG shows to those who cannot play it is not part of the animation."""
+    """1 for an animated PNG that begins with a picture for viewers that cannot play it, which is no part of it."""
     return 1 if getattr(image, "is_animated", False) and image.info.get("default_image") else 0
 
 
@@ -146,7 +146,7 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
     loop = image.info.get("loop", header.form.loop)
     picture = Picture(frames, header.format, durations, loop, metadata, source, profile)
     for frame in frames:
-        # What the file said of itself must not reach the encoder through the back door.
+        # Pillow's encoders would write what stands in info, such as comments.
         frame.info = {}
     return picture
 
@@ -154,7 +154,7 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
 def _frames(
     header: Header, plan: DecodePlan, limits: Limits
 ) -> tuple[tuple[Frame, ...], tuple[int, ...], bytes | None]:
-    """The frames, how long each stands, and the profile of their colours."""
+    """The frames, the duration of each in ms, and the profile of their colours."""
     image = header.image
     profile = target = None
     has_many = (
@@ -174,7 +174,7 @@ def _frames(
         if plain is None:
             image.load()
         if not frames:
-            # Some decoders find the profile beside the pixels.
+            # Some decoders read the profile only with the pixels.
             profile = image.info.get("icc_profile")
             target = working_profile(image, profile, plan.icc)
         kept = deep or (deep_grey(image, profile) if plan.is_deep else None)
@@ -185,7 +185,7 @@ def _frames(
 
 
 def _detached(image: Image.Image, *, has_more: bool) -> Frame:
-    """The pixels of an image file without the file, whose tags and frames the encoders would pick up."""
+    """The pixels of an image file without the file: encoders would write the file's tags and frames."""
     if has_more:
         # Pillow decodes the next frame of an animation into the same image.
         return image.copy()
@@ -194,7 +194,7 @@ def _detached(image: Image.Image, *, has_more: bool) -> Frame:
 
 
 def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
-    """The frames in one mode and size: a GIF may have alpha in some only, and frames that stick out of it."""
+    """The frames in one mode and size.  Some frames of a GIF may have alpha, and some may be larger than its screen."""
     mode = "RGBA" if any(frame.mode == "RGBA" for frame in frames) else frames[0].mode
     size = frames[0].size
     cropped = [frame if frame.size == size else frame.crop((0, 0, *size)) for frame in frames]
@@ -202,9 +202,9 @@ def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
 
 
 def _source(header: Header, scale: int, decoded: Size) -> Source:
-    """Where the picture lies in a frame decoded at 1/scale: libjpeg rounds up on the right and below.
+    """The part of a decoded frame that the picture covers.
 
-    A drawing fills whatever it is drawn on.
+    At 1/scale, libjpeg rounds width and height up.  A vector picture covers the whole frame.
     """
     if header.form.is_vector:
         return Source(header.size, (0.0, 0.0, float(decoded[0]), float(decoded[1])))
@@ -213,14 +213,14 @@ def _source(header: Header, scale: int, decoded: Size) -> Source:
     spare_x, spare_y = decoded[0] - width, decoded[1] - height
     if header.orientation in SIDEWAYS:
         width, height, spare_x, spare_y = height, width, spare_y, spare_x
-    # The spare strip moves with the picture when that is turned upright.
+    # The spare columns and rows move with the picture when it is turned upright.
     left = spare_x if header.orientation in (2, 3, 6, 7) else 0.0
     top = spare_y if header.orientation in (3, 4, 7, 8) else 0.0
     return Source(header.size, (left, top, width, height))
 
 
 def _as_file(data: Data) -> IO[bytes]:
-    """A seekable file over the bytes; a mapping is one already and is not copied."""
+    """A seekable file over the bytes; a memory mapping is one already and is not copied."""
     if isinstance(data, mmap):
         data.seek(0)
         return data  # type: ignore[return-value]  # it has the read, seek and tell that Pillow calls

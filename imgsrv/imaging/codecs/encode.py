@@ -1,4 +1,4 @@
-"""A Picture to bytes, written straight into the file that will carry them."""
+"""A Picture to bytes, written straight into a file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MOST_STEPS = 65_535
 
 
 def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
-    """Write the picture in the format `name` of FORMATS, or its text as PLACEHOLDERS have it.
+    """Write the picture in the format `name` of FORMATS, or as the text of the placeholder `name`.
 
-    Alpha is laid over `output.background` where the format has none; only the first frame is written where it
-    has no animation.  Raises ResultTooLarge for a side that the format cannot hold.
+    A format without alpha gets the picture over `output.background`; a format without animation gets the first frame
+    alone.  Raises ResultTooLarge for a side that the format cannot hold, TooManyBytes where `max_bytes` is too low.
     """
     if name in PLACEHOLDERS:
         file.write(PLACEHOLDERS[name](picture.frames[0], output.background).encode())
@@ -44,7 +44,7 @@ def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
 
 
 def _bounded(picture: Picture, name: str, output: Output) -> bytes:
-    """The file at the quality that `target` and `max_bytes` find."""
+    """The file at the quality that satisfies `target` and `max_bytes`.  Raises TooManyBytes."""
 
     def encoded(quality: int) -> bytes:
         made = io.BytesIO()
@@ -94,12 +94,12 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
 
 
 def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], bytes | None]:
-    """The frames and the profile that goes with them; in sRGB where the format takes none."""
+    """The frames and their profile; frames in sRGB and None for a format that holds no profile."""
     if picture.profile is None:
         return picture.frames, None
     if "icc" not in form.fields:
         return tuple(to_profile(frame, picture.profile) for frame in picture.frames), None
-    # What became grey on its way is grey in any profile of RGB, but a file of one channel may not have it.
+    # A file of one channel may not have a profile of RGB; grey is the same colour in every such profile.
     colours = (frame.convert("RGB") if frame.mode == "L" else frame for frame in picture.frames)
     return tuple(colours), picture.profile
 
@@ -111,8 +111,8 @@ def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
 
 
 def _reduced(frame: Frame, colours: int) -> Frame:
-    """The frame in a palette of its own; errors are spread over the neighbours."""
-    # The octree is the one method that knows transparency; the other finds better colours.
+    """The frame in a palette of its own, dithered if it has no alpha."""
+    # Only the octree handles transparency; the median cut finds better colours.
     method = Image.Quantize.FASTOCTREE if frame.mode == "RGBA" else Image.Quantize.MEDIANCUT
     palette = frame.quantize(colours, method=method)
     return palette if frame.mode != "RGB" else frame.quantize(colours, palette=palette)
@@ -128,7 +128,7 @@ def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
 
 
 def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
-    # Pillow adds up the durations of frames that look alike, so that the sum may end in one frame.
+    # Pillow merges frames that look alike, so that one frame may get the sum of all durations.
     longest = form.max_duration_ms if sum(durations) <= form.max_duration_ms else form.max_duration_ms // len(durations)
     return [_roundest(min(duration, longest)) for duration in durations]
 

@@ -1,10 +1,9 @@
-"""A glance at a picture: what a front may say of it before an engine has it.
+"""The header check: a front refuses pictures that are too large or broken before they wait for an engine.
 
-It refuses only what is certain, by the checks of `read_header`, and a hostile file costs it no more than a good one.
-Of a good JPEG the frame header is enough.  Else Pillow sees the few bytes that tell the size, because each of its
-readers of what stands around them can be kept busy for many milliseconds (10 ms for the palette of a BMP, 12 for the
-EXIF of a JPEG).  So BMP, TIFF and JPEG 2000 are left to the engines, and WebP and AVIF too, which are opened by their
-decoders.
+It refuses only what `read_header` would refuse, and a hostile file takes no more time than a good one.  For a good JPEG
+the frame header is enough.  Otherwise Pillow sees only the few bytes that give the size, because a file can keep each
+of its other readers busy for many milliseconds (10 ms for the palette of a BMP, 12 ms for the EXIF of a JPEG).  So the
+engines check BMP, TIFF and JPEG 2000, and also WebP and AVIF, which only their decoders can open.
 """
 
 from __future__ import annotations
@@ -22,26 +21,27 @@ from imgsrv.imaging.formats.format import HeaderLayout
 from imgsrv.imaging.model.limits import Limits
 
 MOST_SKIPPED = 64
-"""Segments or chunks that are passed over; a large profile has about ten."""
+"""Most segments or chunks that are skipped; a large profile takes about ten."""
 
 READ_BYTES = 4096
-"""Read at once: what is looked at of most pictures."""
+"""Bytes of the first read; most pictures need no second one."""
 
 HEADER_BYTES = 8
-"""What says how long a segment or a chunk is, and of what kind."""
+"""Bytes that give the length and the kind of a segment or a chunk."""
 
 Read = Callable[[int, int], bytes]
-"""So many bytes of a picture at a place in it; fewer at its end."""
+"""Reads bytes of a picture: from an offset, so many, fewer at the end."""
 
 
 class _Unsure(Exception):
-    """More would have to be looked at."""
+    """The check would need more bytes than it reads."""
 
 
-def glance(file: int, start: int, size: int, limits: Limits) -> str:
-    """The format of the picture that lies there in the file of the descriptor.
+def check_header(file: int, start: int, size: int, limits: Limits) -> str:
+    """The name of the format of a picture, after a check of its header.
 
-    Raises UnsupportedFormat, Undecodable, TooManyPixels or TooManyFrames where `read_header` would, or nothing.
+    file: a descriptor.  start, size: the bytes of the picture in the file.  Raises UnsupportedFormat, Undecodable,
+    TooManyPixels or TooManyFrames, each only where `read_header` would raise it too.
     """
     first = os.pread(file, min(size, READ_BYTES), start)
 
@@ -56,15 +56,15 @@ def glance(file: int, start: int, size: int, limits: Limits) -> str:
         CheckedFile(form.size_in, io.BytesIO(head), limits).read(form.screen_bytes)
     elif layout := form.header:
         with contextlib.suppress(_Unsure):
-            essence = _essence(layout, read, size)
+            beginning = _beginning(layout, read, size)
             # A file so short that its header may be cut is Pillow's to open.
-            if essence.is_all or not limits.allows(layout.pixels(essence.getvalue())):
-                open_header(form, essence, limits)
+            if beginning.is_all or not limits.allows(layout.pixels(beginning.getvalue())):
+                open_header(form, beginning, limits)
     return form.name
 
 
-class _Essence(io.BytesIO):
-    """The bytes of a picture that tell its size.  More of them are not there and not missed until they are read."""
+class _Beginning(io.BytesIO):
+    """The bytes of a picture that give its size.  Reading beyond them raises _Unsure."""
 
     def __init__(self, known: bytes, *, is_all: bool) -> None:
         super().__init__(known)
@@ -77,8 +77,8 @@ class _Essence(io.BytesIO):
         return data
 
 
-def _essence(layout: HeaderLayout, read: Read, size: int) -> _Essence:
-    """The beginning of a picture without what need not be looked at."""
+def _beginning(layout: HeaderLayout, read: Read, size: int) -> _Beginning:
+    """The beginning of a picture without the parts that a check can skip.  Raises _Unsure."""
     at = layout.start
     for _ in range(MOST_SKIPPED):
         head = read(at, HEADER_BYTES)
@@ -86,7 +86,7 @@ def _essence(layout: HeaderLayout, read: Read, size: int) -> _Essence:
         is_cut = at + count > size
         if not count or is_cut:
             known = read(0, layout.start) + layout.joint + read(at, layout.looked_at)
-            # A part that the file does not hold is cut here or there.
-            return _Essence(known, is_all=is_cut or at + layout.looked_at >= size)
+            # All bytes are known if the file ends in them, or in a part that would be skipped.
+            return _Beginning(known, is_all=is_cut or at + layout.looked_at >= size)
         at += count
     raise _Unsure

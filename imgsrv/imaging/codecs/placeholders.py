@@ -1,6 +1,6 @@
-"""PLACEHOLDERS: outputs that are a line of text, to show while the picture itself is on its way.
+"""PLACEHOLDERS: outputs that are a line of text, to be shown while the picture itself is loading.
 
-A row is all there is to one: a function from the first frame and the background to the text.
+A placeholder is one row of the table: a function from the first frame and the background to the text.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def media_type_of(name: str) -> str:
 
 
 def suffix_of(name: str) -> str:
-    """What a file of any output ends with."""
+    """The suffix of a file of any output."""
     return SUFFIX if name in PLACEHOLDERS else FORMATS[name].suffixes[0]
 
 
 def holds_frames(name: str) -> bool:
-    """Whether any output has room for an animation."""
+    """The output can be an animation."""
     return name in FORMATS and FORMATS[name].has_animation

@@ -1,6 +1,6 @@
-"""The quality of a lossy encoder, found by trying: the lowest that looks as wanted, the highest that is small enough.
+"""Search for the quality of a lossy encoder: the lowest that looks as wanted, or the highest that is small enough.
 
-Files grow with quality and so does their likeness, near enough for bisection; what is given back was always checked.
+Size and likeness grow with quality, nearly enough for bisection.  Every file that is returned was checked.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ LOWEST, HIGHEST = 1, 100
 
 
 def smallest_like(encoded: Encoded, is_like: Callable[[bytes], bool]) -> tuple[int, bytes]:
-    """The lowest quality at which the file is like what it shows, and the file; the highest where none is.
+    """The lowest quality at which the file is like the picture, and the file; the highest quality if none is.
 
-    At most eight files are made.
+    At most eight files are encoded.
     """
     low, high, found = LOWEST, HIGHEST, encoded(HIGHEST)
     while low < high:
@@ -32,9 +32,9 @@ def smallest_like(encoded: Encoded, is_like: Callable[[bytes], bool]) -> tuple[i
 
 
 def largest_within(encoded: Encoded, quality: int, most: int, owner: str) -> bytes:
-    """The file at the highest quality up to `quality` that has at most so many bytes.
+    """The file at the highest quality up to `quality` that has at most `most` bytes.
 
-    At most eight files are made.  Raises TooManyBytes where even the lowest quality gives more.
+    At most eight files are encoded.  Raises TooManyBytes if even the lowest quality gives more bytes.
     """
     found = encoded(quality)
     if len(found) <= most:

@@ -1,8 +1,8 @@
 """A process that draws one SVG and ends: `python -m imgsrv.imaging.codecs.svg_process ORDER` with the SVG on stdin.
 
-Before it looks at the drawing it gives up the right to open anything: with no descriptor to spare, no file, no socket
-and no further program can be opened, whatever the drawing asks for.  Time and memory are bounded in the same way, and
-a drawing that overflows the stack ends nothing but this process.
+Before it parses the drawing, it sets its limit of descriptors to 0.  From then on it can open no file and no socket and
+start no program, whatever the drawing asks for.  Further limits bound its time and memory.  A drawing that overflows
+the stack ends this process alone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from resvg import render, usvg
 
 SPARE_BYTES, BYTES_PER_PIXEL = 512 << 20, 20
-"""Memory beside the pixels, and that of four more layers of them for what is drawn apart and laid over."""
+"""Memory for everything but the pixels; memory per pixel, for the picture and four layers that are composed on it."""
 
 FONT_FAMILY = "Source Sans Pro"
-"""For texts in a font that is not there."""
+"""The font of texts in fonts that are not installed."""
 
 
 def main() -> None:
@@ -29,15 +29,15 @@ def main() -> None:
     for font in order["fonts"]:
         options.load_font_data(Path(font).read_bytes())
     options.font_family = FONT_FAMILY
-    # No folder in which a relative path could be looked for.
+    # Relative paths are looked up in this folder, which is none.
     options.resources_dir = "/dev/null"
     drawing = sys.stdin.buffer.read().decode()
     width, height = order["size"]
     give_up(SPARE_BYTES + BYTES_PER_PIXEL * width * height, order["cpu_s"])
     try:
         tree = usvg.Tree.from_str(drawing, options)
-    except BaseException as error:  # noqa: BLE001  what resvg raises where it gives up is no Exception
-        # Such as "…: ParsingFailed(NodesLimitReached)".
+    except BaseException as error:  # noqa: BLE001  resvg raises a BaseException where it gives up
+        # The message is such as "…: ParsingFailed(NodesLimitReached)".
         sys.exit(f"it cannot be drawn: {str(error).rpartition(': ')[2]}")
     across, down = order["scale"]
     picture = memoryview(render(tree, (across, 0, 0, 0, down, 0), bg_size=(width, height)))
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def give_up(memory: int, cpu_s: int) -> None:
-    """Open nothing from here on, use no more memory and time, and leave no core file."""
+    """Set the limits of this process: no new descriptors, bounded memory and time, no core file."""
     for what, most in (
         (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_AS, memory),

@@ -1,8 +1,8 @@
 """TurboJPEG through ctypes: a JPEG as its own planes of luma and colours, without any conversion.
 
-The library is that of libjpeg-turbo in the wheel of the extra `turbo`, which exports its functions beside its own.
-Nothing here raises for a picture: what the library has any doubt about is Pillow's to decode, or to refuse with a
-reason.  The names and numbers are those of its header turbojpeg.h, which are the same in every version 3.
+The wheel of the extra `turbo` contains libjpeg-turbo and exports its functions.  Nothing here raises for a picture:
+if the library refuses a JPEG or warns of it, Pillow decodes it, or refuses it with a reason.  Names and numbers are
+those of turbojpeg.h, the same in every version 3.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from imgsrv.imaging.pixels.resample import Plane
 WHEEL, EXTENSION = "pylibjxl", "_pylibjxl*.so"
 
 SCALES = (Fraction(1, 8), Fraction(1, 4), Fraction(3, 8), Fraction(1, 2), Fraction(1))
-"""At which a JPEG is decoded, smallest first; others take longer than the whole."""
+"""Scales at which a JPEG is decoded, smallest first; other scales take longer than full size."""
 
 
 class _Use(IntEnum):
@@ -43,11 +43,11 @@ class _Parameter(IntEnum):
 
 
 YCBCR = 1
-"""What COLOURS says of luma and two colours."""
+"""The value of COLOURS for luma and two colours."""
 
 
 class Subsampling(IntEnum):
-    """How many pixels a sample of colour stands for, as the library names it."""
+    """Chroma subsampling, by the numbers of the library."""
 
     EACH = 0
     TWO_ACROSS = 1
@@ -55,13 +55,13 @@ class Subsampling(IntEnum):
     TWO_DOWN = 4
 
 
-SHARES: dict[Subsampling, Size] = {
+FACTORS: dict[Subsampling, Size] = {
     Subsampling.EACH: (1, 1),
     Subsampling.TWO_ACROSS: (2, 1),
     Subsampling.FOUR: (2, 2),
     Subsampling.TWO_DOWN: (1, 2),
 }
-"""Pixels across and down for a sample of colour."""
+"""Pixels across and down for each sample of colour."""
 
 
 class _Scale(ctypes.Structure):
@@ -89,7 +89,7 @@ SIGNATURES = {
         *(ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)),
     ),
 }
-"""What each function gives, and what it takes."""
+"""The type of each function's result, and those of its arguments."""
 
 
 def _found() -> tuple[ctypes.CDLL | None, str]:
@@ -121,11 +121,11 @@ IS_HERE = _library is not None
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """Luma and two colours.  shares: pixels of luma across and down for a sample of each."""
+    """Luma and two colours.  subsampling: pixels of luma across and down for each sample of colour."""
 
     luma: Plane
     colours: tuple[Plane, Plane]
-    shares: Size
+    subsampling: Size
 
 
 def decode(data: Data, size: Size, scale: Fraction) -> Planes | None:
@@ -147,31 +147,34 @@ def _decoded(library: ctypes.CDLL, handle: int, source: tuple[int, int], size: S
         return None
     wanted = ((_Parameter.WIDTH, size[0]), (_Parameter.HEIGHT, size[1]), (_Parameter.COLOURS, YCBCR))
     subsampling = library.tj3Get(handle, _Parameter.SUBSAMPLING)
-    if subsampling not in SHARES or any(library.tj3Get(handle, name) != value for name, value in wanted):
+    if subsampling not in FACTORS or any(library.tj3Get(handle, name) != value for name, value in wanted):
         return None
     if library.tj3SetScalingFactor(handle, _Scale(scale.numerator, scale.denominator)):
-        # At another scale it would write beyond the room that is made for this one.
+        # At another scale the library would write beyond the buffers for this one.
         return None
     width, height = (-(-side * scale.numerator // scale.denominator) for side in size)
     luma, first, second = (_room(library, part, width, height, subsampling) for part in range(3))
     if library.tj3DecompressToYUVPlanes8(handle, *source, _addresses(luma, first, second), None):
         return None
-    return Planes(luma, (first, second), SHARES[Subsampling(subsampling)])
+    return Planes(luma, (first, second), FACTORS[Subsampling(subsampling)])
 
 
 def filled(plane: Plane, rows: int, columns: int) -> Plane:
-    """The plane with at least so many rows and columns, its last ones repeated."""
+    """The plane, extended to at least so many rows and columns by its last ones."""
     spare = max(0, rows - plane.shape[0]), max(0, columns - plane.shape[1])
     return np.pad(plane, ((0, spare[0]), (0, spare[1])), mode="edge") if any(spare) else plane
 
 
 def encode(planes: Planes, quality: int, *, is_optimized: bool) -> memoryview:
-    """The planes as a JPEG; with a sample of colour for four pixels.  is_optimized: with Huffman tables of its own."""
+    """The planes, with one sample of each colour for four pixels, as a JPEG.
+
+    is_optimized: the JPEG gets Huffman tables of its own.  Raises RuntimeError where the library is missing.
+    """
     if _library is None:
-        raise RuntimeError(f"{WHEEL} is not here")
+        raise RuntimeError(WHY_MISSING)
     height, width = planes.luma.shape
-    room = np.empty(_library.tj3JPEGBufSize(width, height, Subsampling.FOUR), np.uint8)
-    address, size = ctypes.c_void_p(room.ctypes.data), ctypes.c_size_t(room.size)
+    buffer = np.empty(_library.tj3JPEGBufSize(width, height, Subsampling.FOUR), np.uint8)
+    address, size = ctypes.c_void_p(buffer.ctypes.data), ctypes.c_size_t(buffer.size)
     with _handle(_library, _Use.COMPRESS) as handle:
         for parameter, value in (
             (_Parameter.NO_REALLOC, 1),
@@ -180,12 +183,12 @@ def encode(planes: Planes, quality: int, *, is_optimized: bool) -> memoryview:
             (_Parameter.OPTIMIZE, int(is_optimized)),
         ):
             _library.tj3Set(handle, parameter, value)
-        # The library wants whole samples of colour, so an odd side has a pixel more.
+        # The library wants whole samples of colour, so an odd side is extended by one pixel.
         luma = filled(planes.luma, height + height % 2, width + width % 2)
         source = _addresses(luma, *planes.colours)
         if _library.tj3CompressFromYUVPlanes8(handle, source, width, None, height, address, size):
             raise RuntimeError("TurboJPEG does not encode its own planes")
-    return room[: size.value].data
+    return buffer[: size.value].data
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A glance refuses what a whole look would refuse, never anything else, and costs next to nothing."""
+"""A header check refuses only what decoding would refuse, with the same error, and takes next to no time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pictures import CORPUS, animation, encoded, picture, sample
 
 from imgsrv.errors import ImgsrvError, TooManyPixels, Undecodable
 from imgsrv.imaging.codecs.decode import read_header
-from imgsrv.imaging.codecs.header_check import glance
+from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
 
@@ -32,18 +32,18 @@ def refusal(check: Callable[[], object]) -> ImgsrvError | None:
     return None
 
 
-def glanced(data: bytes, before: bytes = b"", behind: bytes = b"") -> ImgsrvError | None:
-    """What a glance says of a picture that lies in the middle of a file."""
+def checked(data: bytes, before: bytes = b"", behind: bytes = b"") -> ImgsrvError | None:
+    """The error of a header check of a picture that lies in the middle of a file."""
     file = os.memfd_create("picture")
     try:
         os.write(file, before + data + behind)
-        return refusal(lambda: glance(file, len(before), len(data), LIMITS))
+        return refusal(lambda: check_header(file, len(before), len(data), LIMITS))
     finally:
         os.close(file)
 
 
-def looked_at(data: bytes) -> ImgsrvError | None:
-    """What an engine would say of it."""
+def decoded(data: bytes) -> ImgsrvError | None:
+    """The error of an engine."""
     return refusal(lambda: read_header(data, LIMITS))
 
 
@@ -92,8 +92,8 @@ TEXT_BOMB = chunk(b"zTXt", b"Comment\0\0" + BOMB)
     ],
 )
 @pytest.mark.parametrize("before", [b"", b"--a part of a form\r\n"], ids=["alone", "in-a-form"])
-def test_a_picture_with_too_many_pixels_is_refused_at_a_glance(data: bytes, before: bytes) -> None:
-    error = glanced(data, before, behind=b"\r\n--")
+def test_a_picture_with_too_many_pixels_is_refused_by_a_header_check(data: bytes, before: bytes) -> None:
+    error = checked(data, before, behind=b"\r\n--")
 
     assert isinstance(error, TooManyPixels)
     assert (error.width, error.height) == (20_000, 20_000)
@@ -114,11 +114,11 @@ def test_a_picture_with_too_many_pixels_is_refused_at_a_glance(data: bytes, befo
         pytest.param(jpeg(0, 2), id="a-jpeg-of-no-width"),
     ],
 )
-def test_a_broken_header_is_refused_at_a_glance_with_the_words_of_a_look(data: bytes) -> None:
-    error = glanced(data)
+def test_a_broken_header_is_refused_by_a_header_check_with_the_error_of_decoding(data: bytes) -> None:
+    error = checked(data)
 
     assert isinstance(error, Undecodable)
-    assert str(error) == str(looked_at(data))
+    assert str(error) == str(decoded(data))
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -127,7 +127,7 @@ def test_a_good_picture_of_any_format_passes(name: str) -> None:
     file = os.memfd_create("picture")
     os.write(file, b"before" + data)
 
-    assert glance(file, 6, len(data), LIMITS) == name
+    assert check_header(file, 6, len(data), LIMITS) == name
 
     os.close(file)
 
@@ -146,7 +146,7 @@ def test_a_good_picture_of_any_format_passes(name: str) -> None:
     ],
 )
 def test_what_looks_odd_is_refused_only_if_a_look_refuses_it(data: bytes) -> None:
-    assert glanced(data) is None or looked_at(data) is not None
+    assert checked(data) is None or decoded(data) is not None
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -163,10 +163,10 @@ def test_of_changed_files_none_is_refused_that_a_look_would_take(name: str, seed
             data[at : at + chance.choice((0, 1, 1, 1))] = bytes(
                 [chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))]
             )
-        error = glanced(bytes(data))
+        error = checked(bytes(data))
         if error is not None:
             refused += 1
-            assert type(looked_at(bytes(data))) is type(error), bytes(data[:900]).hex()
+            assert type(decoded(bytes(data))) is type(error), bytes(data[:900]).hex()
     assert refused
 
 
@@ -174,10 +174,10 @@ CORPUS_FILES = sorted(CORPUS.glob("*/*.*"))
 
 
 @pytest.mark.parametrize("path", CORPUS_FILES, ids=lambda path: path.name)
-def test_a_file_of_the_corpus_is_refused_at_a_glance_only_with_the_words_of_a_look(path: Path) -> None:
+def test_a_file_of_the_corpus_is_refused_by_a_header_check_only_with_the_error_of_decoding(path: Path) -> None:
     data = path.read_bytes()
-    if (error := glanced(data)) is not None:
-        assert str(error) == str(looked_at(data))
+    if (error := checked(data)) is not None:
+        assert str(error) == str(decoded(data))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,9 @@ def test_a_file_of_the_corpus_is_refused_at_a_glance_only_with_the_words_of_a_lo
         pytest.param(jpeg(2, 2, segment(0xFFDB, bytes(65) * 1000)), id="many-tables"),
         pytest.param(jpeg(2, 2, *[segment(0xFFDB, bytes(65))] * 500), id="many-table-segments"),
         pytest.param(b"\xff\xd8" + FRAME, id="many-layers"),
-        pytest.param(b"\xff\xd8" + segment(0xFFC0, FRAME[4:2000]) + jpeg(2, 2)[2:], id="many-layers-in-a-glance"),
+        pytest.param(
+            b"\xff\xd8" + segment(0xFFC0, FRAME[4:2000]) + jpeg(2, 2)[2:], id="many-layers-in-the-first-bytes"
+        ),
         pytest.param(b"\xff\xd8\xff" + bytes(2_000_000), id="zeros"),
         pytest.param(b"\xff\xd8" + b"\xff" * 2_000_000, id="padding"),
         pytest.param(png(2, 2, *[TEXT_BOMB] * 1000), id="text-bombs"),
@@ -206,13 +208,13 @@ def test_a_file_of_the_corpus_is_refused_at_a_glance_only_with_the_words_of_a_lo
         pytest.param(b"BM" + struct.pack("<IIIIIIHHIIIIII", 0, 0, 54, 40, 2, 2, 1, 8, 0, 0, 0, 0, 65_536, 0), id="bmp"),
     ],
 )
-def test_a_hostile_file_costs_a_glance_no_time(data: bytes) -> None:
+def test_a_hostile_file_takes_a_header_check_no_time(data: bytes) -> None:
     file = os.memfd_create("picture")
     os.write(file, data)
     seconds = []
     for _ in range(5):
         start = time.thread_time()
-        refusal(lambda: glance(file, 0, len(data), LIMITS))
+        refusal(lambda: check_header(file, 0, len(data), LIMITS))
         seconds.append(time.thread_time() - start)
     os.close(file)
 
