@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from imgsrv.imaging.colour.srgb import Floats, level_of, light_of
+from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
 from imgsrv.imaging.pixels.strips import Pixels
 
 BLUR_COMPONENTS = (4, 3)

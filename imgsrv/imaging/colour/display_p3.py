@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsrv.imaging.colour import srgb
+from imgsrv.imaging.pixels import srgb
 
 PRIMARIES = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 """x and y of red, green and blue."""

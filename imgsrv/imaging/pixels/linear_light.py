@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgsrv.imaging.colour.srgb import level_of, light_of
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.srgb import level_of, light_of
 
 LightPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): light of grey, RGB or RGBA; alpha is scaled alike."""

@@ -1,4 +1,4 @@
-"""Operations that look at how often each luma occurs before they change it."""
+"""Operations that depend on the histogram of the luma."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imgsrv.imaging.pixels.strips import Pixels, beside_alpha, through_array, th
 from imgsrv.imaging.pixels.visible_colours import visible_luma
 
 Counts = list[int]
-"""How many pixels that can be seen have each luma."""
+"""(256,): number of visible pixels of each luma."""
 
 
 def _counts(frames: Sequence[Frame]) -> Counts:
@@ -26,22 +26,22 @@ def _counts(frames: Sequence[Frame]) -> Counts:
 
 
 def _survey_equalize(frames: Sequence[Frame], _source: Source) -> list[float]:
-    """The table of levels for all frames."""
+    """(256,): the new level for each luma, one table for all frames."""
     counts = _counts(frames)
     up_to = list(itertools.accumulate(counts))
     darkest = next((count for count in counts if count), 0)
     rest = up_to[-1] - darkest
-    # A picture of one luma, or one of which nothing can be seen, is kept.
+    # A picture of one luma, or without visible pixels, is kept.
     return [TOP * max(0, below - darkest) / rest for below in up_to] if rest else list(LEVELS)
 
 
 @operation(survey=_survey_equalize)
 def equalize(frame: Frame, table: Sequence[float]) -> Frame:
-    """Spread the luma so that every part of the range is used by as many pixels.
+    """Spread the luma so that every part of its range has the same number of pixels.
 
     `luma after = 255 × (pixels up to luma − pixels of the darkest) / (all pixels − pixels of the darkest)`, the same
-    for all frames, and `out = in + luma after − luma` for each channel, which keeps Cb and Cr.  Only pixels that can be
-    seen count; alpha is kept unchanged.
+    for all frames.  Each channel is `out = in + luma after − luma`, which keeps Cb and Cr.  Only visible pixels count;
+    alpha is kept unchanged.
     Source: Gonzalez & Woods, Digital Image Processing (2018), 3.3.
     """
 
@@ -57,21 +57,21 @@ def clahe(
     frame: Frame,
     *,
     clip: Annotated[
-        float, Field(ge=1, le=100, description="Steepest that a part may become; 1 changes little, 40 is no limit.")
+        float, Field(ge=1, le=100, description="Limit of the contrast; 1 changes little, 40 is no limit.")
     ] = 2,
-    tiles: Annotated[int, Field(ge=1, le=64, description="Parts along each side, each with a histogram.")] = 8,
+    tiles: Annotated[int, Field(ge=1, le=64, description="Tiles along each side, each with its own histogram.")] = 8,
 ) -> Frame:
-    """Bring out local contrast: equalize the luma of each part of the picture by itself, within a limit.
+    """Increase local contrast: equalize the luma of each tile of the picture, within a limit.
 
-    Contrast-limited adaptive histogram equalization: what a part's histogram has above `clip` times its mean is
-    spread over all levels, and between the middles of parts their tables are mixed.  `out = in + (luma after −
-    luma before)` for each channel, which keeps Cb and Cr.  Every frame has its own parts; alpha is kept unchanged.
+    This is contrast-limited adaptive histogram equalization.  Counts above `clip` times the mean of a tile's histogram
+    are spread over all levels, and the tables of neighbouring tiles are interpolated.  Each channel is `out = in +
+    (luma after − luma before)`, which keeps Cb and Cr.  Every frame has its own tiles; alpha is kept unchanged.
     Source: Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994), 474-485.
     """
     across, down = min(tiles, frame.width), min(tiles, frame.height)
     reach = max(-(-frame.width // across), -(-frame.height // down))
     before = visible_luma(frame, reach)
-    # In place, for OpenCV takes a third array of that size where the parts are not all of one size.
+    # In place, because OpenCV needs a third array of that size if the tiles differ in size.
     after = np.require(weighted(before, "L"), requirements="W")
     cv2.createCLAHE(clip, (across, down)).apply(after, after)
 
@@ -82,10 +82,10 @@ def clahe(
 
 
 def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:
-    """The frame with what luma gains or loses added to each colour channel; alpha is kept unchanged."""
+    """The frame with the difference of luma added to each colour channel; alpha is kept unchanged."""
     if frame.mode == "L":
         return Image.fromarray(after)
-    # Each clips at 0 what the other one has.
+    # Subtraction clips at 0, so gain and loss are two arrays.
     more, less = (cv2.merge([cv2.subtract(*pair)] * 3) for pair in ((after, before), (before, after)))
 
     def changed(colours: Pixels) -> Pixels:
@@ -106,23 +106,23 @@ def threshold(
     *,
     level: Annotated[
         int | None,
-        Field(ge=0, le=256, description="Lowest luma that becomes white; if not given, the best by Otsu's method."),
+        Field(ge=0, le=256, description="Lowest luma that becomes white; chosen by Otsu's method if not given."),
     ] = None,
 ) -> Frame:
-    """Leave black and white only: white where luma is at least `level`.
+    """Leave only black and white: white where the luma is at least `level`.
 
-    Otsu's level parts the pixels that can be seen, of all frames together, so that the two parts' means lie as far
-    from each other as they can: greatest `n₀ × n₁ × (mean₀ − mean₁)²`.  Alpha is kept unchanged.
+    Otsu's method divides the visible pixels of all frames into two classes with the greatest variance between them,
+    `n₀ × n₁ × (mean₀ − mean₁)²`.  Alpha is kept unchanged.
     Source: Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979), 62-66.
     """
     return beside_alpha(frame, lambda colours: colours.convert("L").point([TOP * (at >= lowest) for at in LEVELS]))
 
 
 def _otsu(counts: Counts) -> int:
-    """The lowest luma of the brighter part; 1 where there is one luma only."""
+    """The lowest luma of the brighter class; 1 where all pixels have one luma."""
     number = np.cumsum(counts, dtype=np.float64)
     total = np.cumsum(np.multiply(counts, LEVELS), dtype=np.float64)
     others = number[-1] - number
-    # n₀ × n₁ × (mean₀ − mean₁)², with the divisions by n₀ and n₁ taken out of the square.
+    # n₀ × n₁ × (mean₀ − mean₁)², with the divisions by n₀ and n₁ moved out of the square.
     apart = np.square(total * others - (total[-1] - total) * number) / np.maximum(number * others, 1)
     return int(np.argmax(apart)) + 1

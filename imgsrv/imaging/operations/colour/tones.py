@@ -1,4 +1,4 @@
-"""Operations that change each level by itself, through one table of 256 entries."""
+"""Operations that map each level through a table of 256 entries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Gamma = Annotated[float, Field(ge=0.1, le=10)]
 def brightness(
     frame: Frame,
     *,
-    factor: Annotated[Factor, Field(description="1 keeps, 2 doubles every channel, 0 gives black.")],
+    factor: Annotated[Factor, Field(description="1 changes nothing, 2 doubles every channel, 0 gives black.")],
 ) -> Frame:
     """Multiply every colour channel: `out = in × factor`."""
     return through_level(frame, lambda level: level * factor)
@@ -44,9 +44,11 @@ def brightness(
 def contrast(
     frame: Frame,
     *,
-    factor: Annotated[Factor, Field(description="1 keeps, 2 doubles the distance to mid-grey, 0 gives grey.")],
+    factor: Annotated[
+        Factor, Field(description="1 changes nothing, 2 doubles the distance from mid-grey, 0 gives grey.")
+    ],
 ) -> Frame:
-    """Move every colour channel away from mid-grey: `out = 127.5 + (in − 127.5) × factor`."""
+    """Change how far every colour channel is from mid-grey: `out = 127.5 + (in − 127.5) × factor`."""
     return through_level(frame, lambda level: MID_GREY + (level - MID_GREY) * factor)
 
 
@@ -54,11 +56,11 @@ def contrast(
 def gamma(
     frame: Frame,
     *,
-    value: Annotated[Gamma, Field(description="1 keeps, 2 brightens and 0.5 darkens; black and white stay.")],
+    value: Annotated[Gamma, Field(description="1 changes nothing, 2 brightens, 0.5 darkens; black and white stay.")],
 ) -> Frame:
-    """Brighten or darken the middle: `out = 255 × (in / 255) ^ (1 / value)`.
+    """Brighten or darken the mid-tones: `out = 255 × (in / 255) ^ (1 / value)`.
 
-    The direction is that of ImageMagick's -gamma: above 1 is brighter.
+    Values above 1 brighten, as with ImageMagick's -gamma.
     """
     return through_level(frame, lambda level: TOP * (level / TOP) ** (1 / value))
 
@@ -72,18 +74,18 @@ def _black_below_white(*, black: float, white: float) -> None:
 def levels(
     frame: Frame,
     *,
-    black: Annotated[float, Field(ge=0, le=254, description="Level that becomes `out_black`, with all below it.")] = 0,
-    white: Annotated[
-        float, Field(ge=1, le=255, description="Level that becomes `out_white`, with all above it.")
-    ] = 255,
-    gamma: Annotated[Gamma, Field(description="Above 1 brightens what lies between, below 1 darkens it.")] = 1,
-    out_black: Annotated[LevelNumber, Field(description="What black becomes; more than `out_white` inverts.")] = 0,
-    out_white: Annotated[LevelNumber, Field(description="What white becomes.")] = 255,
+    black: Annotated[float, Field(ge=0, le=254, description="This level and all below it become `out_black`.")] = 0,
+    white: Annotated[float, Field(ge=1, le=255, description="This level and all above it become `out_white`.")] = 255,
+    gamma: Annotated[Gamma, Field(description="Above 1 brightens the levels between, below 1 darkens them.")] = 1,
+    out_black: Annotated[
+        LevelNumber, Field(description="Level that black becomes; more than `out_white` inverts.")
+    ] = 0,
+    out_white: Annotated[LevelNumber, Field(description="Level that white becomes.")] = 255,
 ) -> Frame:
-    """Stretch the levels from `black` to `white` over those from `out_black` to `out_white`.
+    """Map the levels from `black` to `white` onto those from `out_black` to `out_white`, as Levels in image editors.
 
     `out = out_black + (out_white − out_black) × t ^ (1 / gamma)` with `t = (in − black) / (white − black)`, clipped
-    to 0..1: the dialogue that image editors call Levels.
+    to 0..1.
     """
 
     def level(value: Floats) -> Floats:
@@ -100,10 +102,10 @@ def normalize(
     lower: Annotated[float, Field(ge=0, le=49, description="Percentile of the luma that becomes black.")] = 1,
     upper: Annotated[float, Field(ge=51, le=100, description="Percentile of the luma that becomes white.")] = 99,
 ) -> Frame:
-    """Stretch the contrast so that luma from the `lower` to the `upper` percentile fills the whole range.
+    """Stretch the contrast so that the luma between two percentiles fills the whole range.
 
-    All channels are stretched alike, which stretches the luma by the same and keeps grey grey.  Percentiles count
-    the pixels that can be seen; each frame of an animation has its own.  A picture of one luma is kept.
+    All channels are stretched alike, so that the luma is stretched as much and grey stays grey.  Percentiles count
+    visible pixels only; each frame of an animation has its own.  A picture of one luma is kept.
     """
     counts = visible_histogram(frame)
     low, high = _percentile(counts, lower), _percentile(counts, upper)
@@ -113,14 +115,14 @@ def normalize(
 
 
 def _percentile(counts: list[int], percentage: float) -> int:
-    """The lowest level that at least this part of the pixels does not exceed; that of the first pixel for 0."""
+    """The lowest level that at least this percentage of the pixels does not exceed; for 0 the darkest level."""
     wanted = max(1, sum(counts) * percentage / 100)
     return next((level for level, count in enumerate(itertools.accumulate(counts)) if count >= wanted), 0)
 
 
 @operation()
 def invert(frame: Frame) -> Frame:
-    """Give the negative: `out = 255 − in`."""
+    """Invert all colours: `out = 255 − in`."""
     return through_level(frame, lambda level: TOP - level)
 
 
@@ -128,9 +130,11 @@ def invert(frame: Frame) -> Frame:
 def posterize(
     frame: Frame,
     *,
-    levels: Annotated[int, Field(ge=2, le=256, description="How many levels are left; 256 keeps all.", examples=[4])],
+    levels: Annotated[
+        int, Field(ge=2, le=256, description="Number of levels that are left; 256 keeps all.", examples=[4])
+    ],
 ) -> Frame:
-    """Leave only a few levels of every colour channel, evenly spread from black to white, and take the nearest."""
+    """Round every colour channel to a few levels, evenly spread from black to white."""
     return through_level(frame, lambda level: np.rint(level * (levels - 1) / TOP) * TOP / (levels - 1))
 
 
@@ -140,7 +144,7 @@ def solarize(
     *,
     threshold: Annotated[int, Field(ge=0, le=256, description="Lowest level that is inverted; 256 keeps all.")] = 128,
 ) -> Frame:
-    """Invert the bright part of every colour channel: `out = 255 − in` where `in ≥ threshold`."""
+    """Invert the bright levels of every colour channel: `out = 255 − in` where `in ≥ threshold`."""
     return through_level(frame, lambda level: np.where(level >= threshold, TOP - level, level))
 
 
@@ -150,17 +154,17 @@ def curves(
     *,
     points: Annotated[
         CurveParameter,
-        Field(description="Input and output, 0 to 1, of each point; flat before the first, after the last."),
+        Field(description="Input and output of each point, from 0 to 1; flat before the first and after the last."),
     ],
     channel: Annotated[
-        Literal["all", "red", "green", "blue"], Field(description="Which colour channel follows the curve.")
+        Literal["all", "red", "green", "blue"], Field(description="Colour channel that is mapped.")
     ] = "all",
 ) -> Frame:
     """Map levels along a smooth curve through points such as `0:0;0.5:0.6;1:1`.
 
-    The curve is monotone between points, so that it never overshoots them; two points are a straight line.
+    The curve is monotone between points and never overshoots them; two points give a straight line.
     Source: Fritsch & Butland, A method for constructing local monotone piecewise cubic interpolants, SIAM J. Sci.
-    Stat. Comput. 5 (1984), 300-304; with Moler's ends, as SciPy's PchipInterpolator.
+    Stat. Comput. 5 (1984), 300-304; its ends are Moler's, as in SciPy's PchipInterpolator.
     """
     curve = _heights(points)
     if channel == "all":
@@ -170,5 +174,5 @@ def curves(
 
 @lru_cache(maxsize=64)
 def _heights(curve: Curve) -> tuple[float, ...]:
-    """The output of every level.  Kept, because the same curve comes again and takes longer than a small picture."""
+    """The output of every level.  Cached: clients repeat curves, and one takes longer than a small picture."""
     return tuple(TOP * height for height in interpolate(curve.points, [level / TOP for level in LEVELS]))

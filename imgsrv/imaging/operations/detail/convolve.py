@@ -1,4 +1,4 @@
-"""Operations that weigh the neighbours of each pixel with a square of numbers."""
+"""Operations that convolve a picture with a square kernel."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from imgsrv.imaging.pixels.visible_colours import through_visible
 MID_GREY = 128
 
 NO_SUM = 1e-6
-"""Weights that add up to less add up to nothing but for rounding."""
+"""A smaller sum of weights is a rounding error of 0."""
 
-# Sobel's weights over their sum on one side, so that a step of one level counts one.
+# Sobel's weights, divided by their sum on one side so that a step of one level gives 1.
 ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
 DOWN = ACROSS.T
 
@@ -34,21 +34,21 @@ def convolve(
     kernel: Annotated[KernelParameter, Field(description="Weights, row by row from the top.")],
     scale: Annotated[
         float | None,
-        Field(ge=0.001, le=100_000, description="What the sum is divided by; if not given, by that of the weights."),
+        Field(ge=0.001, le=100_000, description="Divisor of the sum; the sum of the weights if not given."),
     ] = None,
-    offset: Annotated[float, Field(ge=-255, le=255, description="Levels added at the end.")] = 0,
+    offset: Annotated[float, Field(ge=-255, le=255, description="Levels that are added at the end.")] = 0,
 ) -> Frame:
-    """Weigh every pixel's neighbours with a kernel of your own: `out = Σ weight × in / scale + offset`.
+    """Apply a kernel of your own to every pixel's neighbours: `out = Σ weight × in / scale + offset`.
 
-    The kernel is laid on the picture as it is written, not turned; its middle lies on the pixel.  Without `scale`
-    weights that add up to 0 are divided by 1.  Edges are continued, alpha is kept unchanged, and hidden colours
-    are replaced by what is seen around them.
+    The kernel is applied as it is written, without rotation, with its middle on the pixel.  Without `scale`, weights
+    that add up to 0 are divided by 1.  Edge pixels are repeated, alpha is kept unchanged, and hidden colours are
+    replaced by the visible ones around them.
     """
     side = math.isqrt(len(kernel.values))
     weights = np.reshape(kernel.values, (side, side))
     total = float(weights.sum())
     scaled = weights / (scale or (total if abs(total) > NO_SUM else 1))
-    return through_visible(frame, side // 2, lambda colours: _weighed(colours, scaled, offset))
+    return through_visible(frame, side // 2, lambda colours: _convolved(colours, scaled, offset))
 
 
 @operation()
@@ -56,29 +56,29 @@ def emboss(
     frame: Frame,
     *,
     angle: Annotated[
-        float, Field(ge=-360, le=360, description="Where the light comes from, clockwise: 0 from the top.")
+        float, Field(ge=-360, le=360, description="Direction of the light, clockwise: 0 is from the top.")
     ] = -45,
-    amount: Annotated[Factor, Field(description="Height of the relief; a step of one level counts so many.")] = 2,
+    amount: Annotated[Factor, Field(description="Height of the relief, in levels for a step of one level.")] = 2,
 ) -> Frame:
-    """Show the luma as a relief in grey, bright parts high, with light from one side.
+    """Show the luma as a grey relief lit from one side; bright parts are high.
 
-    `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` with Sobel's slopes over 4: Gx to the right, Gy
-    downwards.  Alpha is kept unchanged, and where it begins is no slope.
+    `out = 128 + amount × (cos(angle) × Gy − sin(angle) × Gx)` with Sobel's slopes divided by 4: Gx to the right, Gy
+    downwards.  Alpha is kept unchanged, and its edges give no slope.
     """
     along_y, along_x = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
     slope = amount * (along_x * ACROSS + along_y * DOWN)
-    return through_visible(frame, 1, lambda colours: _weighed(colours.convert("L"), slope, MID_GREY))
+    return through_visible(frame, 1, lambda colours: _convolved(colours.convert("L"), slope, MID_GREY))
 
 
 @operation()
 def edges(
     frame: Frame,
     *,
-    amount: Annotated[Factor, Field(description="Brightness of the lines; a step of one level counts so many.")] = 2,
+    amount: Annotated[Factor, Field(description="Brightness of the lines, in levels for a step of one level.")] = 2,
 ) -> Frame:
-    """Show how steep the luma is, white on black: `out = amount × √(Gx² + Gy²)` with Sobel's slopes over 4.
+    """Show edges of the luma, white on black: `out = amount × √(Gx² + Gy²)` with Sobel's slopes divided by 4.
 
-    The result is grey; alpha is kept unchanged, and where it begins is no edge.
+    The result is grey.  Alpha is kept unchanged, and its edges are not shown.
     Source: Gonzalez & Woods, Digital Image Processing (2018), 10.2.
     """
 
@@ -96,10 +96,10 @@ def edges(
     return through_visible(frame, 1, lambda colours: through_array(colours.convert("L"), steepness))
 
 
-def _weighed(frame: Frame, weights: NDArray[np.float64], offset: float) -> Frame:
-    """The sum of each pixel's neighbours so weighted and the offset, clipped."""
+def _convolved(frame: Frame, weights: NDArray[np.float64], offset: float) -> Frame:
+    """The weighted sum of each pixel's neighbours, plus the offset, clipped."""
 
-    def weighed(pixels: Pixels) -> Pixels:
+    def convolved(pixels: Pixels) -> Pixels:
         return np.asarray(cv2.filter2D(pixels, -1, weights, delta=offset, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
-    return through_array(frame, weighed)
+    return through_array(frame, convolved)

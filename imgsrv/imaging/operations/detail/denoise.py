@@ -1,4 +1,4 @@
-"""Operations that take away what disturbs: specks, noise, thin lines and small holes."""
+"""Operations that remove specks, noise, thin lines and small holes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from imgsrv.imaging.pixels.strips import Pixels, premultiplied, through_array, t
 from imgsrv.imaging.pixels.visible_colours import through_visible
 
 Radius = Annotated[int, Field(ge=1, le=50)]
-"""Pixels from the middle to the edge; the whole is 2 × radius + 1 wide."""
+"""Pixels from the middle to the edge; the full width is 2 × radius + 1."""
 
 SPACE_SIGMA = 3.5
-"""Of the bilateral filter, in pixels, within a circle of radius 3: nearly the same weight for all neighbours."""
+"""Spatial width of the bilateral filter in pixels; neighbours within its radius of 3 weigh nearly the same."""
 
 LEVEL_SIGMA = 2.5
-"""Of the bilateral filter, in standard deviations of the noise: nearly all noise lies within it."""
+"""Tonal width of the bilateral filter, in standard deviations of the noise; nearly all noise lies within it."""
 
 LUMA_NOISE, CHROMA_NOISE = 0.67, 0.28
-"""What noise of 1 level in each of red, green and blue leaves in luma, and in Cb and Cr at half size."""
+"""Noise in luma, and in Cb and Cr at half size, for 1 level of noise in each of red, green and blue."""
 
 LUMA_SIZE, CHROMA_SIZE = 7, 5
 
@@ -33,12 +33,12 @@ LUMA_SIZE, CHROMA_SIZE = 7, 5
 def median(
     frame: Frame,
     *,
-    radius: Annotated[Radius, Field(description="Reach of the square, in pixels: 1 is 3 × 3.")] = 1,
+    radius: Annotated[Radius, Field(description="Radius of the square in pixels; 1 is 3 × 3.")] = 1,
 ) -> Frame:
-    """Replace every level by the median of the square around it: specks go, edges stay.
+    """Replace every level by the median of the square around it, which removes specks and keeps edges.
 
-    Each channel has its own median, alpha too; edges are continued.  Hidden colours are replaced by what is seen
-    around them: premultiplied, they would count as black and darken the edge of everything transparent.
+    Each channel has its own median, alpha included; edge pixels are repeated.  Hidden colours are replaced by the
+    visible ones around them: premultiplied, they would count as black and darken the edges of transparent parts.
     """
 
     def middle(pixels: Pixels) -> Pixels:
@@ -57,17 +57,21 @@ def morphology(
     *,
     kind: Annotated[
         Literal["erode", "dilate", "open", "close"],
-        Field(description="Darkest neighbour, brightest neighbour, erode then dilate, dilate then erode."),
+        Field(
+            description="`erode` takes the darkest neighbour, `dilate` the brightest; `open` erodes and then dilates, "
+            "`close` dilates and then erodes."
+        ),
     ],
-    radius: Annotated[Radius, Field(description="Reach of the shape, in pixels.")] = 1,
+    radius: Annotated[Radius, Field(description="Radius of the shape in pixels.")] = 1,
     shape: Annotated[
-        Literal["disk", "square"], Field(description="`disk`: x² + y² ≤ radius²; `square`: all of 2 × radius + 1.")
+        Literal["disk", "square"],
+        Field(description="`disk` is x² + y² ≤ radius²; `square` has sides of 2 × radius + 1."),
     ] = "disk",
 ) -> Frame:
-    """Grow or shrink bright parts: every level becomes the least or greatest under a shape laid on it.
+    """Grow or shrink bright parts: every level becomes the least or greatest one under a shape.
 
-    Each channel by itself; alpha is premultiplied, so that eroding shrinks what is opaque and dilating grows it.
-    Pixels outside of the picture do not count.
+    Each channel is changed on its own.  Alpha is premultiplied, so that eroding shrinks opaque parts and dilating grows
+    them.  Pixels outside the picture do not count.
     Source: Serra, Image Analysis and Mathematical Morphology (1982).
     """
     operators = {"erode": cv2.MORPH_ERODE, "dilate": cv2.MORPH_DILATE, "open": cv2.MORPH_OPEN, "close": cv2.MORPH_CLOSE}
@@ -77,7 +81,7 @@ def morphology(
     def shaped(pixels: Pixels) -> Pixels:
         return np.asarray(cv2.morphologyEx(pixels, operators[kind], element), np.uint8)
 
-    # To open and to close are two steps.
+    # Twice the radius, because opening and closing are two steps.
     return through_strips(frame, lambda strip: premultiplied(strip, shaped), 2 * radius)
 
 
@@ -86,15 +90,16 @@ def denoise(
     frame: Frame,
     *,
     strength: Annotated[
-        float, Field(ge=1, le=100, description="Standard deviation of the noise, in levels; more smooths more.")
+        float, Field(ge=1, le=100, description="Standard deviation of the noise in levels; more smooths more.")
     ] = 10,
 ) -> Frame:
-    """Smooth away noise and keep edges, with a bilateral filter: neighbours of a similar level are averaged.
+    """Remove noise and keep edges with a bilateral filter, which averages neighbours of similar level.
 
-    `out = Σ w × in / Σ w` with `w = exp(−distance² / 24.5 − (difference / (2.5 × noise))² / 2)` within 3 pixels, on
-    luma; on Cb and Cr at half size within 2, where the eye sees less and noise is coarser.  Alpha is kept unchanged.
-    On three photographs of a megapixel with Gaussian noise of 15 levels it gains 10 dB in 13 ms.  Non-local means gain
-    10.6 dB in 230 to 280 ms, a bilateral filter of red, green and blue together gains 8.5 dB in 33 ms.
+    On luma, `out = Σ w × in / Σ w` with `w = exp(−distance² / 24.5 − (difference / (2.5 × noise))² / 2)` within 3
+    pixels.  Cb and Cr are filtered at half size within 2 pixels, because the eye sees less there and noise is coarser.
+    Alpha is kept unchanged.  On three photographs of a megapixel with Gaussian noise of 15 levels it gains 10 dB in
+    13 ms.  Non-local means gain 10.6 dB in 230 to 280 ms; a bilateral filter on red, green and blue together gains
+    8.5 dB in 33 ms.
     Source: Tomasi & Manduchi, Bilateral filtering for gray and color images, ICCV (1998), 839-846.
     """
     return through_visible(frame, LUMA_SIZE, lambda colours: _denoised(colours, strength))

@@ -1,4 +1,4 @@
-"""Operations that lay a pattern of their own over a picture: blocks, a darker rim, grain."""
+"""Operations that add a pattern of their own: blocks, a vignette, grain."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def pixelate(
     *,
     size: Annotated[int, Field(ge=2, le=1000, description="Side of a block in pixels.", examples=[12])],
 ) -> Frame:
-    """Show the picture in square blocks, each the mean of its pixels.
+    """Show the picture in square blocks; each has the mean colour of its pixels.
 
-    Blocks begin at the top left; the last ones are cut by the edges and the mean of what is left.  Alpha is
-    premultiplied.
+    Blocks begin at the top left.  Blocks that the right and bottom edges cut have the mean of the pixels inside.  Alpha
+    is premultiplied.
     """
-    # Pillow's reduce() premultiplies, and takes cut blocks for what they are.
+    # Pillow's reduce() premultiplies, and averages only the pixels inside the picture.
     small = frame.reduce(size)
     return small.resize(frame.size, Image.Resampling.NEAREST, box=(0, 0, frame.width / size, frame.height / size))
 
@@ -45,16 +45,17 @@ def pixelate(
 def vignette(
     frame: Frame,
     *,
-    strength: Annotated[Unit, Field(description="Share of the colour in the corners; 0 changes nothing.")] = 0.5,
+    strength: Annotated[Unit, Field(description="Fraction of the colour in the corners; 0 changes nothing.")] = 0.5,
     radius: Annotated[
-        float, Field(ge=0, le=0.95, description="Where it begins, from 0 in the middle to 1 in the corners.")
+        float, Field(ge=0, le=0.95, description="Where the fade begins, from 0 in the middle to 1 in the corners.")
     ] = 0.4,
-    colour: Annotated[OpaqueColourParameter, Field(description="What the picture fades to.")] = BLACK,
+    colour: Annotated[OpaqueColourParameter, Field(description="Colour that the picture fades to.")] = BLACK,
 ) -> Frame:
-    """Let the picture fade to a colour towards its corners.
+    """Fade to a colour towards the corners.
 
-    `out = in + (colour − in) × strength × (3t² − 2t³)` with `t = (d − radius) / (1 − radius)`, at least 0, and d the
-    distance from the middle as a share of that of the corner in an ellipse of the picture's shape.  Alpha is kept.
+    `out = in + (colour − in) × strength × (3t² − 2t³)` with `t = (d − radius) / (1 − radius)`, at least 0.  The
+    distance d is 0 in the middle and 1 in the corners; its contours are ellipses of the picture's shape.  Alpha is kept
+    unchanged.
     """
     if frame.mode == "L" and len({*colour[:3]}) > 1:
         frame = frame.convert("RGB")
@@ -70,7 +71,7 @@ def vignette(
 
 
 def _rim(size: Size, strip: slice, strength: float, radius: float) -> Pixels:
-    """The share of the colour at every pixel of some rows, 0 to 255."""
+    """(rows, W): the weight of the colour at every pixel of some rows, 0 to 255."""
     across, down = (
         np.square((np.arange(side, dtype=np.float32) + np.float32(0.5 - side / 2)) * np.float32(math.sqrt(2) / side))
         for side in size
@@ -89,21 +90,25 @@ def noise(
     frame: Frame,
     *,
     amount: Annotated[
-        float, Field(ge=0, le=128, description="Standard deviation in levels; 0 changes nothing.", examples=[12])
+        float,
+        Field(ge=0, le=128, description="Standard deviation of the noise in levels; 0 changes nothing.", examples=[12]),
     ] = 12,
     kind: Annotated[
-        Literal["mono", "colour"], Field(description="The same for all channels, as film has it, or each its own.")
+        Literal["mono", "colour"],
+        Field(
+            description="`mono` adds the same to all channels, as film grain; `colour` adds different noise to each."
+        ),
     ] = "mono",
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Another one gives another pattern.")] = 0,
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Another seed gives another pattern.")] = 0,
 ) -> Frame:
-    """Add Gaussian noise: `out = in + amount × N(0, 1)`, the same for the same seed and size.
+    """Add Gaussian noise: `out = in + amount × N(0, 1)`; the same seed and size give the same noise.
 
-    Every frame of an animation gets the same; alpha is kept unchanged.
+    All frames of an animation get the same noise; alpha is kept unchanged.
     """
     if kind == "colour" and frame.mode == "L":
         frame = frame.convert("RGB")
 
-    # Not for secrets, and twice as fast as numpy's default; the same on every machine.
+    # Twice as fast as numpy's default, and the same on every machine; noise needs no secure generator.
     random = np.random.Generator(np.random.SFC64(seed))
 
     def grained(pixels: Pixels) -> Pixels:

@@ -26,13 +26,13 @@ from imgsrv.imaging.pixels.strips import (
 )
 
 SHRUNK_SIGMA = 4.0
-"""A Gaussian of so many times this width can be applied to a picture shrunk by as much."""
+"""A Gaussian of n times this sigma is applied to a picture shrunk by n."""
 
 HALF_SIGMA = 4.0
-"""A Gaussian at least this wide can be applied at half the size: 50 dB of itself for noise, 56 for photographs."""
+"""From this sigma on a Gaussian is applied at half size: at 50 dB of the exact one for noise, 56 for photographs."""
 
 EXACT_HALF_SIGMA = 6.0
-"""The same where differences to the blur are made larger: 54 dB for noise and for hard edges."""
+"""The same for sharpening, which amplifies the error: 54 dB for noise and for hard edges."""
 
 Sigma = Annotated[float, Field(ge=0.3, le=100)]
 """Standard deviation of a Gaussian in pixels; below 0.3 it changes nothing that 8 bits can show."""
@@ -51,11 +51,9 @@ def blur(
     frame: Frame,
     *,
     sigma: Annotated[Sigma | None, Field(description="Standard deviation of the Gaussian, in pixels.")] = None,
-    radius: Annotated[
-        BoxRadius | None, Field(description="Instead: the mean of a square that reaches so many pixels each way.")
-    ] = None,
+    radius: Annotated[BoxRadius | None, Field(description="Radius of a box blur in pixels, instead of sigma.")] = None,
 ) -> Frame:
-    """Blur with a Gaussian, or with a box; edges are continued, alpha is premultiplied."""
+    """Blur with a Gaussian or with a box; edge pixels are repeated, alpha is premultiplied."""
     if sigma is not None:
         return _soft(frame, sigma, HALF_SIGMA)
     reach = radius or 0
@@ -71,32 +69,32 @@ def blur(
 def motionblur(
     frame: Frame,
     *,
-    length: Annotated[int, Field(ge=2, le=200, description="How far everything moved, in pixels.", examples=[20])],
+    length: Annotated[int, Field(ge=2, le=200, description="Length of the movement in pixels.", examples=[20])],
     angle: Annotated[
-        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 along rows, 90 along columns.")
+        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 is along rows, 90 along columns.")
     ] = 0,
 ) -> Frame:
     """Blur along a line, as if the camera had moved.
 
-    The mean of `length` points one pixel apart on a line through the pixel, each read with bilinear
-    interpolation.  Edges are continued, alpha is premultiplied.
+    Each pixel becomes the mean of `length` points one pixel apart on a line through it, interpolated bilinearly.  Edge
+    pixels are repeated, alpha is premultiplied.
     """
     kernel = _line(length, math.radians(angle))
 
     def moved(pixels: Pixels) -> Pixels:
         return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
-    # Large kernels are applied by Fourier transforms, which take half as long again in strips.
+    # Not in strips: OpenCV applies large kernels by Fourier transforms, which take 1.5 times as long in strips.
     return premultiplied(frame, moved)
 
 
 def _line(length: int, angle: float) -> NDArray[np.float64]:
-    """The weights of a line's points, each shared out to four neighbours, in the least odd rectangle for them."""
+    """The kernel of a line: each point is spread over its four neighbours; both sides of the kernel are odd."""
     along = np.arange(length) - (length - 1) / 2
-    # Without the rounding, a line along rows would reach 1e-15 into the next ones.
+    # Rounded, because a line along rows would otherwise extend 1e-15 into the next rows.
     x, y = (np.round(along * part, 9) for part in (math.cos(angle), math.sin(angle)))
     half_width, half_height = (int(np.ceil(np.abs(part).max())) for part in (x, y))
-    # One more row and column for neighbours of weight 0.
+    # One more row and column, for neighbours with weight 0.
     kernel = np.zeros((2 * half_height + 2, 2 * half_width + 2))
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     for right in (0, 1):
@@ -114,11 +112,11 @@ def sharpen(
     frame: Frame,
     *,
     amount: Amount = 1.0,
-    sigma: Annotated[Sigma, Field(description="Size of the details to bring out, in pixels.")] = 1.0,
+    sigma: Annotated[Sigma, Field(description="Size of the details to sharpen, in pixels.")] = 1.0,
 ) -> Frame:
     """Sharpen by adding back what a blur removes: `out = in + amount × (in − blur(in, sigma))`.
 
-    Alpha is kept unchanged; the blur is premultiplied, so that hidden colours do not come out.
+    Alpha is kept unchanged; the blur is premultiplied, so that hidden colours do not appear.
     """
     return _sharpened(frame, amount, sigma, 0)
 
@@ -130,13 +128,13 @@ def unsharp(
     amount: Amount = 1.0,
     radius: Annotated[Sigma, Field(description="Standard deviation of the blur, in pixels.")] = 2.0,
     threshold: Annotated[
-        int, Field(ge=0, le=255, description="Differences up to so many levels stay as they are.")
+        int, Field(ge=0, le=255, description="Largest difference in levels that is left unchanged.")
     ] = 3,
 ) -> Frame:
-    """Sharpen as `sharpen` does, but only where the blur changes more than `threshold` levels, so that noise stays.
+    """Sharpen as `sharpen` does, but only differences of more than `threshold` levels, so that noise is not amplified.
 
-    The unsharp mask of Pillow and of image editors: `out = in + amount × (in − blur(in, radius))` where
-    `|in − blur| > threshold`, for each channel, else `in`.  Alpha is kept unchanged.
+    This is the unsharp mask of Pillow and of image editors: `out = in + amount × (in − blur(in, radius))` for each
+    channel where `|in − blur| > threshold`, else `in`.  Alpha is kept unchanged.
     """
     return _sharpened(frame, amount, radius, threshold)
 
@@ -159,25 +157,25 @@ def _sharpened(frame: Frame, amount: float, sigma: float, threshold: int) -> Fra
 
 
 def _soft(frame: Frame, sigma: float, half_from: float) -> Frame:
-    """The frame blurred, from a width on at half its size or less."""
+    """The blurred frame.  half_from: sigma from which the blur is computed at half size or less."""
     if sigma >= half_from:
         return _soft_wide(frame, sigma)
-    # OpenCV's kernel reaches three times as far as the Gaussian is wide.
+    # OpenCV's kernel has a radius of three sigma.
     return through_strips(
         frame, lambda strip: premultiplied(strip, lambda pixels: _blurred(pixels, sigma)), math.ceil(3 * sigma) + 1
     )
 
 
 def _soft_wide(frame: Frame, sigma: float) -> Frame:
-    """The frame blurred at a smaller size, as precise at a cost that does not grow."""
+    """The frame blurred at a smaller size; the cost does not grow with sigma."""
     factor = max(2, int(sigma / SHRUNK_SIGMA))
     cells = _cells(frame, factor)
-    # Variances add up: what shrinking (a box) and enlarging (a triangle) blur is left out of the Gaussian.
+    # Variances add up: those of shrinking (a box) and of enlarging (a triangle) are subtracted from the Gaussian's.
     small = _blurred(_shrunk(frame, factor, cells), math.sqrt(sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6) / factor)
     size = small.shape[1] * factor, frame.height
 
     def enlarged(rows: slice) -> Frame:
-        # A cell more above and below, between which and its neighbours is interpolated.
+        # One more cell above and below, for the interpolation.
         part = small[rows.start // factor : -(-rows.stop // factor) + 2]
         large = cv2.resize(part, (size[0], len(part) * factor), interpolation=cv2.INTER_LINEAR)
         inside = large[factor : factor + rows.stop - rows.start, factor : factor + frame.width]
@@ -188,14 +186,14 @@ def _soft_wide(frame: Frame, sigma: float) -> Frame:
 
 
 def _cells(frame: Frame, factor: int) -> int:
-    """How many rows of cells are worked on at once."""
+    """Rows of cells that are processed at once."""
     return max(2, STRIP_PIXELS // (frame.width * factor)) if is_large(frame) else frame.height
 
 
 def _shrunk(frame: Frame, factor: int, cells: int) -> Pixels:
     """The mean of each cell of factor × factor pixels, weighted by alpha.
 
-    With one cell of continued edge on each side, so that the edge of the small picture continues as this one's does.
+    One cell of repeated edge pixels is added on each side, so that the edge of the small picture is that of this one.
     """
     width, height = frame.size
     right = factor + -width % factor

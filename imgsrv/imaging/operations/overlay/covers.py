@@ -1,4 +1,4 @@
-"""Operations that cover parts of a picture: boxes made unreadable, a gradient laid over it."""
+"""Operations that cover parts of a picture: redacted boxes, and a gradient."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels, through_rows
 
 DARK = Colour(0, 0, 0, 192)
-"""Dark enough for white letters on it."""
+"""Dark enough as a background of white letters."""
 
 MOST_BOXES = 100
 
 BOX_NUMBERS = 4
 
 CELLS = 6
-"""Along the shorter side of a pixelated box: too few to tell a face or a letter."""
+"""Cells along the shorter side of a pixelated box: too few to recognise a face or a letter."""
 
 BLUR_SHARE = 0.25
 """Standard deviation of the blur of a box, as a fraction of its shorter side."""
@@ -88,14 +88,14 @@ def redact(
     frame: Frame,
     *,
     boxes: Annotated[
-        Boxes, Field(description="The parts, each as left;top;width;height in pixels, one after another with ;.")
+        Boxes, Field(description="Boxes to redact, each left;top;width;height in pixels, separated by ;.")
     ],
     mode: Annotated[
-        Literal["fill", "blur", "pixelate"], Field(description="What is done; only `fill` surely leaves nothing.")
+        Literal["fill", "blur", "pixelate"], Field(description="How to redact; only `fill` certainly leaves nothing.")
     ] = "fill",
-    colour: Annotated[ColourParameter, Field(description="Colour of `fill`; its alpha is not used.")] = BLACK,
+    colour: Annotated[ColourParameter, Field(description="Colour of `fill`; its alpha is ignored.")] = BLACK,
 ) -> Frame:
-    """Make parts unreadable: filled with a colour, blurred beyond recognition, or pixelated."""
+    """Make boxes unreadable: fill them with a colour, blur them beyond recognition, or pixelate them."""
     result = frame.convert("RGB") if frame.mode == "L" and mode == "fill" else frame.copy()
     for left, top, width, height in boxes:
         part = result.crop((left, top, left + width, top + height))
@@ -115,13 +115,14 @@ def redact(
 def gradient(
     frame: Frame,
     *,
-    start: Annotated[ColourParameter, Field(description="Colour where it begins.")] = TRANSPARENT,
-    end: Annotated[ColourParameter, Field(description="Colour where it ends.")] = DARK,
+    start: Annotated[ColourParameter, Field(description="Colour at the beginning.")] = TRANSPARENT,
+    end: Annotated[ColourParameter, Field(description="Colour at the end.")] = DARK,
     angle: Annotated[
-        float, Field(ge=-360, le=360, description="Direction, clockwise: 0 from top to bottom, 90 from right to left.")
+        float,
+        Field(ge=-360, le=360, description="Direction, clockwise: 0 is from top to bottom, 90 from right to left."),
     ] = 0.0,
 ) -> Frame:
-    """Lay a linear gradient between two colours over the picture, premultiplied, from one edge to the other."""
+    """Put a linear gradient between two colours over the picture, from one edge to the other, premultiplied."""
     width, height = frame.size
     along_x, along_y = -math.sin(math.radians(angle)), math.cos(math.radians(angle))
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * np.float32(along_x)
@@ -130,7 +131,7 @@ def gradient(
     ramp = _ramp(start, end)
 
     def covered(strip: Frame, rows: slice) -> Frame:
-        # A table of steps instead of colours of every pixel: 8 bits cannot show more.
+        # A table of 256 steps instead of a colour for every pixel: 8 bits cannot show more.
         steps = np.rint((x[None, :] + y[rows, None]) * np.float32(127.5 / reach) + np.float32(127.5)).clip(0, 255)
         return composite(strip, Image.fromarray(ramp[steps.astype(np.uint8)]))
 
@@ -138,7 +139,7 @@ def gradient(
 
 
 def _ramp(start: Colour, end: Colour) -> Pixels:
-    """256 colours from one to the other, (256, 4), mixed with premultiplied alpha."""
+    """(256, 4): colours from one to the other, mixed with premultiplied alpha."""
     share = np.linspace(0, 1, 256)[:, None]
     first, last = np.array(start, np.float64), np.array(end, np.float64)
     alpha = first[3] * (1 - share) + last[3] * share

@@ -1,4 +1,4 @@
-"""Text on pictures."""
+"""Text over pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHADE = Colour(0, 0, 0, 128)
 
 def _known_font(name: str) -> str:
     if name not in font_names():
-        raise ValueError(f"the font {name!r} is not there; there is {joined(font_names())}; see --font-dir")
+        raise ValueError(f"there is no font {name!r}; there are {joined(font_names())}; see --font-dir")
     return name
 
 
@@ -36,32 +36,30 @@ def text(
     *,
     text: Annotated[
         str,
-        Field(min_length=1, max_length=1000, examples=["Hello"], description="What is written; %0A begins a new line."),
+        Field(min_length=1, max_length=1000, examples=["Hello"], description="The text; %0A begins a new line."),
     ],
     size: Annotated[int, Field(ge=4, le=1000, description="Height of the letters in pixels.")] = 32,
     colour: Annotated[ColourParameter, Field(description="Colour of the letters.")] = WHITE,
     font: Annotated[
-        FontName, Field(examples=[BUILT_IN], description="A font of --font-dir by its name without suffix.")
+        FontName, Field(examples=[BUILT_IN], description="Name of a font, without suffix; --font-dir adds more.")
     ] = BUILT_IN,
-    gravity: Annotated[Gravity, Field(description="Where the text sits.")] = "south",
+    gravity: Annotated[Gravity, Field(description="Where the text stands.")] = "south",
     margin: Annotated[
         float, Field(ge=0, le=0.5, description="Distance to the edges as a fraction of the shorter side.")
     ] = 0.03,
     wrap: Annotated[
-        float, Field(ge=0.05, le=1, description="Longest line as a fraction of the width; longer ones are broken.")
+        float, Field(ge=0.05, le=1, description="Longest line as a fraction of the width; longer ones are wrapped.")
     ] = 0.9,
-    align: Annotated[Literal["left", "center", "right"], Field(description="How lines stand to each other.")] = (
-        "center"
-    ),
-    outline: Annotated[int, Field(ge=0, le=50, description="Width of a line around the letters, in pixels.")] = 0,
-    outline_colour: Annotated[ColourParameter, Field(description="Colour of that line.")] = BLACK,
-    shadow: Annotated[int, Field(ge=0, le=50, description="How far a shadow falls to the right and down.")] = 0,
+    align: Annotated[Literal["left", "center", "right"], Field(description="Alignment of the lines.")] = "center",
+    outline: Annotated[int, Field(ge=0, le=50, description="Width of an outline around the letters, in pixels.")] = 0,
+    outline_colour: Annotated[ColourParameter, Field(description="Colour of the outline.")] = BLACK,
+    shadow: Annotated[int, Field(ge=0, le=50, description="Offset of a shadow to the right and down, in pixels.")] = 0,
     shadow_colour: Annotated[ColourParameter, Field(description="Colour of the shadow.")] = SHADE,
 ) -> Frame:
     """Write text over the picture.
 
-    Scripts that join letters or run from right to left are shaped by HarfBuzz and FriBidi, through Raqm; the
-    font that comes along has Latin, Greek and Cyrillic letters.  What does not fit onto the picture is cut off.
+    HarfBuzz and FriBidi, through Raqm, shape scripts that join letters or run from right to left.  The built-in font
+    has Latin, Greek and Cyrillic letters.  Text beyond the edges of the picture is cut off.
     """
     face = load_font(font, size)
     lines = "\n".join(_wrapped(text, face, frame.width * wrap))
@@ -91,7 +89,7 @@ def text(
 
 
 def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
-    """The lines of a text, broken between words, or inside a word where that alone is too long."""
+    """The lines of a text, wrapped between words, or inside a word that is too long for a line."""
     for paragraph in text.splitlines():
         line = ""
         for word in paragraph.split(" "):
@@ -108,7 +106,7 @@ def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[
 
 
 def _fitting(line: str, face: ImageFont.FreeTypeFont, width: float) -> int:
-    """How many letters of a line are at most so wide; at least one."""
+    """The number of letters of a line that fit into the width; at least one."""
     low, high = 1, len(line)
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Operations that lay a second picture over the first."""
+"""Operations that put a second picture over the first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imgsrv.imaging.pixels.resample import resample
 
 
 def _read_mark(data: Data, limits: Limits) -> Frame:
-    """The first frame of the picture that is laid over."""
+    """The first frame of the second picture, in mode RGBA."""
     return decode_first_frame(data, limits).convert("RGBA")
 
 
@@ -31,19 +31,23 @@ def watermark(
     part: PartName = "watermark",
     scale: Annotated[
         float | None,
-        Field(ge=0.01, le=1, description="Width of the mark as a fraction of the picture's; if not given, its own."),
+        Field(
+            ge=0.01, le=1, description="Width of the mark as a fraction of the picture's; the mark's own if not given."
+        ),
     ] = None,
-    gravity: Annotated[Gravity, Field(description="Where the mark sits.")] = "southeast",
+    gravity: Annotated[Gravity, Field(description="Where the mark stands.")] = "southeast",
     margin: Annotated[
         float, Field(ge=0, le=0.5, description="Distance to the edges as a fraction of the shorter side.")
     ] = 0.03,
-    opacity: Annotated[Unit, Field(description="1 is as opaque as the mark is, 0 invisible.")] = 1.0,
-    tile: Annotated[bool, Field(description="Repeat the mark over the whole picture, `margin` apart.")] = False,
-    blend: Annotated[Blend, Field(description="How the colours of mark and picture mix.")] = "normal",
+    opacity: Annotated[Unit, Field(description="1 keeps the opacity of the mark, 0 makes it invisible.")] = 1.0,
+    tile: Annotated[
+        bool, Field(description="Repeat the mark over the whole picture, with `margin` between the copies.")
+    ] = False,
+    blend: Annotated[Blend, Field(description="Blend mode of the mark's colours with the picture's.")] = "normal",
 ) -> Frame:
-    """Lay a second picture over this one: a part of the upload, named `watermark` or as `part` says.
+    """Put a second picture over this one: a part of the upload with the name `watermark`, or the one in `part`.
 
-    A mark that is larger than the picture is made to fit.  Send both as multipart/form-data: `-F file=@photo.jpg
+    A mark that is larger than the picture is shrunk to fit.  Send both as multipart/form-data: `-F file=@photo.jpg
     -F watermark=@logo.png`.
     """
     space = round(margin * min(frame.size))
@@ -56,17 +60,17 @@ def watermark(
 
 
 def _sized(mark: Frame, picture: Size, space: int, scale: float | None) -> Frame:
-    """The mark at its wanted width, at most what the picture has room for."""
+    """A copy of the mark at the wanted width, shrunk to fit into the margins."""
     room = max(1, picture[0] - 2 * space), max(1, picture[1] - 2 * space)
     wanted = mark.width if scale is None else max(1.0, picture[0] * scale)
     factor = min(wanted / mark.width, room[0] / mark.width, room[1] / mark.height)
     size = max(1, round(mark.width * factor)), max(1, round(mark.height * factor))
-    # A copy, where the size is right already: the mark is laid over every frame of an animation.
+    # Copied, because the mark is used for every frame of an animation.
     return mark.copy() if size == mark.size else resample(mark, size)
 
 
 def _tiled(mark: Frame, picture: Size, space: int) -> Frame:
-    """A layer of marks over the whole picture, one of them in its middle."""
+    """A layer with copies of the mark all over, one of them in the middle."""
     cell = np.pad(np.asarray(mark), ((0, space), (0, space), (0, 0)))
     starts = [
         -((side - length) // 2) % step
