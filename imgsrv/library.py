@@ -7,11 +7,10 @@ anything of a picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imgsrv.errors import UnusableParameters
-from imgsrv.imaging import info
-from imgsrv.imaging import process as imaging
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline
@@ -19,13 +18,15 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline
 Picture = Data | bytearray
 """The bytes of a picture file."""
 
+NO_PARTS: Mapping[str, Data] = MappingProxyType({})
+
 
 def process(
     data: Picture,
     pipeline: Pipeline | str = "",
     output: Output | None = None,
     limits: Limits | None = None,
-    parts: Mapping[str, Data] = imaging.NO_PARTS,
+    parts: Mapping[str, Data] = NO_PARTS,
 ) -> bytes:
     """Run a pipeline on a picture and return the bytes of the result.
 
@@ -37,12 +38,14 @@ def process(
     Raises children of `errors.ImgsrvError`: BadRequest for arguments, BadPicture for the picture, MissingPart and
     UnusedPart for parts.
     """
+    from imgsrv.imaging.process import process as run  # noqa: PLC0415  the first picture loads the codecs
+
     steps = Pipeline.parse(pipeline) if isinstance(pipeline, str) else pipeline
     steps.check_parts(parts)
     wanted = (output or Output()).check()
     if wanted.format == "auto":
         raise UnusableParameters(OWNER, "format=auto follows the Accept header of a request; name a format")
-    return imaging.process(_readable(data), steps, wanted, limits or Limits(), parts)
+    return run(_readable(data), steps, wanted, limits or Limits(), parts)
 
 
 def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None = None) -> dict[str, Any]:
@@ -52,8 +55,10 @@ def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None =
     pixels; "gps" for the place; "all" for every measure.
     Raises errors.InvalidParameter and RepeatedParameter for a name of `include`, and children of errors.BadPicture.
     """
+    from imgsrv.imaging.info import describe_picture, parse_include  # noqa: PLC0415  the first picture loads the codecs
+
     names = ",".join(include)
-    return info.describe_picture(_readable(data), limits or Limits(), info.parse_include(names) if names else ())
+    return describe_picture(_readable(data), limits or Limits(), parse_include(names) if names else ())
 
 
 def _readable(data: Picture) -> Data:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import math
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
 from imgsrv.imaging.pixels.strips import Pixels
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.analysis import hashes
 from imgsrv.imaging.model.parameter_types import OPAQUE, WHITE
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels

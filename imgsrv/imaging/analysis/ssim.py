@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.composite import flatten
 
 WINDOW, SIGMA = 11, 1.5

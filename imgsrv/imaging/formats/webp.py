@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from PIL import Image, WebPImagePlugin
 
@@ -23,6 +22,7 @@ from imgsrv.imaging.formats.format import (
 )
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 
 RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
 """Modes of Pillow, and the order of channels in OpenCV."""

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
+from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture
-from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Arguments, Operation
 from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.wording import closest
@@ -125,16 +125,16 @@ def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
 
 
 def _operation(name: str) -> Operation:
-    if name not in OPERATIONS:
-        raise UnknownOperation(name, closest(name, OPERATIONS))
-    return OPERATIONS[name]
+    if name not in operations.OPERATIONS:
+        raise UnknownOperation(name, closest(name, operations.OPERATIONS))
+    return operations.OPERATIONS[name]
 
 
 def _parse_step(part: str, text: str) -> Step:
     name, _, listed = part.partition(":")
     if not name:
         raise BadPipeline(_shortened(text), "there is an empty step between two slashes")
-    if name in Output.model_fields and name not in OPERATIONS:
+    if name in Output.model_fields and name not in operations.OPERATIONS:
         raise MisplacedParameter("the pipeline", name, _beside_the_steps(name, listed))
     own = _operation(name).parameters.model_fields
     values = []

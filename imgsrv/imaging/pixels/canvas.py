@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.placement import Position, top_left
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import through_array
@@ -19,8 +19,6 @@ Margins = tuple[int, int, int, int]
 """Pixels on the left, at the top, on the right and at the bottom."""
 
 Filling = Literal["colour", "mirror", "copy", "blur"]
-
-_CONTINUED = {"mirror": cv2.BORDER_REFLECT, "copy": cv2.BORDER_REPLICATE}
 
 BLURRED_SIDE = 96
 """Of the small copy of a picture that lies enlarged behind it: too few pixels to tell anything."""
@@ -45,8 +43,8 @@ def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour)
     """The frame with margins around it, filled with the colour or with what the picture gives."""
     left, top, right, bottom = margins
     size = frame.width + left + right, frame.height + top + bottom
-    if filling in _CONTINUED:
-        kind = _CONTINUED[filling]
+    if filling in ("mirror", "copy"):
+        kind = cv2.BORDER_REFLECT if filling == "mirror" else cv2.BORDER_REPLICATE
         return through_array(
             frame, lambda pixels: np.asarray(cv2.copyMakeBorder(pixels, top, bottom, left, right, kind), np.uint8)
         )

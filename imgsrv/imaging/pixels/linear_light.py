@@ -5,12 +5,12 @@ A mixture of light is as bright as the pixels look from afar: a star stays a sta
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.srgb import level_of, light_of
 
 LightPixels = NDArray[np.uint16]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Literal, TypeVar
 
-import cv2
 import numpy as np
 from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from PIL import Image
 
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.linear_light import frame_of_light, light_pixels
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 

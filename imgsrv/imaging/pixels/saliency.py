@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame, Source
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.resample import resample
 
 Map = NDArray[np.float32]

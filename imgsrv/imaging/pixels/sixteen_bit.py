@@ -10,12 +10,12 @@ import io
 import sys
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 
 DeepPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
 """(H, W) for mode L, (H, W, 3) for RGB, (H, W, 4) for RGBA."""

@@ -18,7 +18,8 @@ from imgsrv import __version__
 from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import WRITTEN
-from imgsrv.imaging.operations.registry import OPERATIONS, Operation
+from imgsrv.imaging.operations import OPERATIONS
+from imgsrv.imaging.operations.registry import Operation
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.openapi import HEADERS, INFO, openapi

@@ -12,7 +12,7 @@ from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Answer, Wire, ask, chunked, head, metric, noise, post
 
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.operations.registry import OPERATIONS
+from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.routes import ROUTES
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=XX"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -13,6 +12,7 @@ from pydantic import Field
 from imgsrv.imaging.model.number_lists import KernelParameter
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import Pixels, bands, through_array
 from imgsrv.imaging.pixels.visible_colours import through_visible

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 from PIL import Image
 from pydantic import Field
@@ -13,6 +12,7 @@ from pydantic import Field
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import (
     Pixels,

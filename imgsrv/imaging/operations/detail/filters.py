@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import (
     STRIP_PIXELS,

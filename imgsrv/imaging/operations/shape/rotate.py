@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import cv2
 import numpy as np
 from PIL import Image
 from pydantic import Field
@@ -15,6 +14,7 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.number_lists import CornersParameter, Curve
 from imgsrv.imaging.model.parameter_types import TRANSPARENT, ColourParameter, Side
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.resample import resample
