@@ -22,8 +22,8 @@ MEGA = 1_000_000
 class ImgsrvError(Exception):
     """Base of all families; never raised itself.
 
-    Each child is a dataclass; unless it says otherwise its code and its title are its name in other spellings,
-    and its status is its parent's.
+    Each child is a dataclass; unless it sets its own, its code and its title are its name in other spellings, and
+    its status is its parent's.
     """
 
     code: ClassVar[str]
@@ -47,12 +47,12 @@ class ImgsrvError(Exception):
         return {"code": self.code, "facts": self.facts, "output": self.output}
 
     def of_output(self, name: str) -> None:
-        """Say that it is an error of one output of a batch."""
+        """Mark it as the error of one output of a batch."""
         vars(self)["output"] = name
 
     @property
     def detail(self) -> str:
-        """The sentence, with the name of the output that it is about."""
+        """The message, after the name of the output if it concerns only one."""
         return f"output {self.output!r}: {self}" if self.output else str(self)
 
     def __reduce__(self) -> tuple[type[ImgsrvError], tuple[Any, ...]]:
@@ -96,7 +96,7 @@ class OperatorError(ImgsrvError):
 
 
 class BadRequest(RequestError):
-    """The request itself is wrong; the picture was not looked at."""
+    """The request itself is wrong; the picture was not read."""
 
     status_hint = 400
 
@@ -115,18 +115,18 @@ class UnknownParameter(BadRequest):
 
 
 class MisplacedParameter(BadRequest):
-    """A parameter of the output in a step of a pipeline, or one of a step outside of it."""
+    """A parameter of the output is in a step of a pipeline, or a parameter of a step is outside it."""
 
     owner: str
     parameter: str
     place: str
 
     def __str__(self) -> str:
-        return f"{self.parameter} is no parameter of {self.owner}; write it {self.place}"
+        return f"{self.parameter} is not a parameter of {self.owner}; write it {self.place}"
 
 
 class MissingParameter(BadRequest):
-    """A parameter that must be given and was not."""
+    """A required parameter is missing."""
 
     owner: str
     parameter: str
@@ -137,7 +137,7 @@ class MissingParameter(BadRequest):
 
 
 class MissingPart(BadRequest):
-    """An operation works with a second part of the upload, which is not there."""
+    """An operation needs a second part of the upload, which is missing."""
 
     operation: str
     part: str
@@ -150,14 +150,14 @@ class MissingPart(BadRequest):
 
 
 class UnusedPart(BadRequest):
-    """A part of the upload that no operation asked for."""
+    """A part of the upload that no operation uses."""
 
     part: str
 
     def __str__(self) -> str:
         return (
-            f"nothing works with the part {self.part!r} of the upload; name the picture's part 'file', put parameters "
-            "into the URL, and name a further part as the `part` of the operation that works with it"
+            f"no operation uses the part {self.part!r} of the upload; name the picture's part 'file', put parameters "
+            "into the URL, and name a further part as the `part` of the operation that uses it"
         )
 
 
@@ -178,7 +178,7 @@ class InvalidParameter(BadRequest):
 
 
 class RepeatedParameter(BadRequest):
-    """The same parameter twice, so that one of them would be lost."""
+    """The same parameter is given twice; one of the values would be lost."""
 
     owner: str
     parameter: str
@@ -188,7 +188,7 @@ class RepeatedParameter(BadRequest):
 
 
 class UnusableParameters(BadRequest):
-    """Parameters that are each right and cannot stand together."""
+    """Parameters that are valid alone but not together."""
 
     title = "Parameters that do not go together"
     owner: str
@@ -212,7 +212,7 @@ class BadPipeline(BadRequest):
 
 
 class BadMultipart(BadRequest):
-    """A multipart body that is broken or has no picture in it."""
+    """A multipart body that is broken or contains no picture."""
 
     title = "Bad multipart body"
     reason: str
@@ -225,7 +225,7 @@ class BadMultipart(BadRequest):
 
 
 class BadOutputs(BadRequest):
-    """A list of outputs that cannot be read, is too long, or has names that no files can have."""
+    """A list of outputs that cannot be read, is too long, or has names that are not safe for files."""
 
     reason: str
 
@@ -244,14 +244,14 @@ class EmptyBody(BadRequest):
 
 
 class LineEndsLost(BadRequest):
-    """A body that is no picture any more since curl -d has left out its line ends."""
+    """The body is not a picture any more, because curl -d has removed its line ends."""
 
     def __str__(self) -> str:
         return "the body is a file without its line ends, as curl -d sends it; use curl --data-binary @photo.jpg"
 
 
 class BadHttp(BadRequest):
-    """Bytes on the connection that are no HTTP request."""
+    """Bytes on the connection that are not an HTTP request."""
 
     title = "Not an HTTP request"
     reason: str
@@ -284,13 +284,13 @@ class UnknownRoute(RequestError):
 
     def __str__(self) -> str:
         return (
-            f"there is nothing at {self.path}{_suggestion(self.suggestion) or ';'} "
+            f"there is no route {self.path}{_suggestion(self.suggestion) or ';'} "
             "POST a picture to /resize?width=800, or see GET /operations"
         )
 
 
 class WrongMethod(RequestError):
-    """A route asked with a method it does not answer."""
+    """A route was called with a method that it does not answer."""
 
     status_hint = 405
     method: str
@@ -320,7 +320,7 @@ class RequestTimeout(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    """A body over the limit, announced or streamed."""
+    """A body larger than the limit, by its announced length or by the bytes received."""
 
     status_hint = 413
     limit: int
@@ -332,7 +332,7 @@ class BodyTooLarge(RequestError):
 
 
 class HeadersTooLarge(RequestError):
-    """Request line and headers over the limit."""
+    """The request line and headers are larger than the limit."""
 
     status_hint = 431
     limit: int
@@ -345,7 +345,7 @@ class HeadersTooLarge(RequestError):
 
 
 class UnsupportedFormat(RequestError):
-    """Bytes that are no picture this server reads."""
+    """Bytes that are not a picture in a format that this server reads."""
 
     status_hint = 415
     found: str
@@ -363,7 +363,7 @@ class BadPicture(RequestError):
 
 
 class Undecodable(BadPicture):
-    """A recognised format whose bytes are broken, truncated or of a kind that is not read."""
+    """A recognised format, but the bytes are broken, truncated, or of a kind that is not supported."""
 
     title = "Broken picture"
     format: str
@@ -375,7 +375,7 @@ class Undecodable(BadPicture):
 
 
 class BadLookUpTable(BadPicture):
-    """A part of the upload that should be a 3D look-up table and is not one that is read."""
+    """A part of the upload that should be a 3D look-up table, but cannot be read as one."""
 
     title = "Broken look-up table"
     reason: str
@@ -411,7 +411,7 @@ class TooManyFrames(BadPicture):
 
 
 class ResultTooLarge(BadPicture):
-    """An operation or an output format whose result would pass a limit."""
+    """The result of an operation, or of an output format, would exceed a limit."""
 
     owner: str
     width: int
@@ -448,7 +448,7 @@ class NoSuchFrame(BadPicture):
 
 
 class OperationDoesNotFit(BadPicture):
-    """An operation that this picture cannot take."""
+    """An operation that cannot be applied to this picture."""
 
     title = "Operation does not fit the picture"
     operation: str
@@ -510,18 +510,18 @@ class Overloaded(Unavailable):
 
 
 class OutOfResources(Unavailable):
-    """No memory or no descriptor is left for the request; the log says so too."""
+    """No memory or no descriptor is left for the request; the log reports it too."""
 
 
 class JobTimeout(ServerError):
-    """A job that was not done by its deadline."""
+    """A job that was not finished by its deadline."""
 
     status_hint = 504
     limit_s: float
 
     def __str__(self) -> str:
         return (
-            f"the picture was not done within {self.limit_s:g} s; ask for a smaller result, less effort or a "
+            f"the picture was not finished within {self.limit_s:g} s; ask for a smaller result, less effort or a "
             "quicker format, or let jobs take longer (--job-timeout-s)"
         )
 
@@ -530,7 +530,10 @@ class JobTimeout(ServerError):
 
 
 class BadSetting(OperatorError):
-    """A setting that is unknown or has a bad value.  given: as it was, `--port=x`, `IMGSRV_PORT=x` or a file's line."""
+    """A setting that is unknown or has a bad value.
+
+    given: as it was written, `--port=x`, `IMGSRV_PORT=x` or a line of a file.
+    """
 
     given: str
     reason: str
@@ -540,7 +543,7 @@ class BadSetting(OperatorError):
 
 
 class CannotListen(OperatorError):
-    """An address that cannot be listened on.  is_taken: because somebody listens on it."""
+    """The server cannot listen on an address.  is_taken: another process listens on it."""
 
     address: str
     reason: str
@@ -561,7 +564,7 @@ class CannotWriteLog(OperatorError):
 
 
 class HookFailed(OperatorError):
-    """A function of the operator's that a worker calls cannot be loaded, raised, or took too long."""
+    """A hook of the operator cannot be loaded, has raised an error, or took too long."""
 
     setting: str
     hook: str
@@ -572,7 +575,7 @@ class HookFailed(OperatorError):
 
 
 class BadRuntimeFolder(OperatorError):
-    """A folder in which no control socket can be, or none could be trusted."""
+    """A folder that cannot hold a control socket, or not one that can be trusted."""
 
     folder: str
     reason: str
@@ -595,7 +598,7 @@ class NameTaken(OperatorError):
 
 
 class NoSuchInstance(OperatorError):
-    """A command for an instance that does not run."""
+    """A command for an instance that is not running."""
 
     name: str
     folder: str
@@ -616,7 +619,7 @@ class CommandFailed(OperatorError):
 
 
 class NoWorkerCanBoot(OperatorError):
-    """Every slot of the pool has been given up."""
+    """No slot of the pool can start a worker; all have been given up."""
 
     title = "No worker can start"
     reason: str
@@ -635,7 +638,7 @@ class BadArgument(OperatorError):
 
 
 class LoadFailed(OperatorError):
-    """A load that got something else than pictures where nothing else may come."""
+    """A load test received other answers than pictures, where these were not allowed."""
 
     faults: int
     refused: int

@@ -1,7 +1,7 @@
-"""What a process runs out of, descriptors and memory, and who goes without first.
+"""Shortages of descriptors and memory: how they are detected, and which use is refused first.
 
-The kernel gives the lowest descriptor that is free, so its number tells how many are left.  The last ones are kept
-for those who finish work: an engine that takes a job without one would lose it.
+The kernel gives the lowest free descriptor, so its number shows how many are left.  The last ones are kept for those
+who finish work: an engine that takes a job and gets no descriptor would lose it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from imgsrv.errors import OutOfResources
 
 FOR_ENGINE, FOR_REPLIES, FOR_BODIES = 16, 32, 64
-"""Descriptors that are left when the reply of a job, its body or a connection, in this order, gets none any more."""
+"""Descriptors that are kept back: the reply of a job leaves the last 16 free, a body 32, a connection 64."""
 
 RETRY_AFTER_S = 1
 
@@ -26,17 +26,17 @@ SHORTAGES = frozenset(
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     }
 )
-"""What the system says where it has not enough: of descriptors, of memory for itself, of memory in files."""
+"""Error numbers of the system for a lack of descriptors, of memory, and of space in files."""
 
 
 def is_scarce(descriptor: int, kept: int) -> bool:
-    """Whether the descriptor is one of the last `kept`, or of the last quarter where there are few at all."""
+    """True if the descriptor is one of the last `kept`, or of the last quarter where the limit is low."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return descriptor >= limit - min(kept, limit // 4)
 
 
 def refuse_scarce(descriptor: int, kept: int) -> int:
-    """The descriptor; it is closed and the kernel's own error raised where it is scarce."""
+    """The descriptor.  If it is scarce, it is closed and OSError is raised, as the kernel would."""
     if is_scarce(descriptor, kept):
         os.close(descriptor)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -45,7 +45,7 @@ def refuse_scarce(descriptor: int, kept: int) -> int:
 
 @contextmanager
 def needing(what: str) -> Iterator[None]:
-    """Inside it, a shortage of the system becomes OutOfResources, which names `what` there is no room for."""
+    """Raise OutOfResources in place of an error of the system that says it is short of something.  what: needs room."""
     try:
         yield
     except MemoryError as error:

@@ -1,1 +1,1 @@
-"""Jobs: what a front asks of an engine, and what the engine does."""
+"""Jobs: what a front asks of an engine, and how the engine does it."""

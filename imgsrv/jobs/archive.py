@@ -13,7 +13,7 @@ from imgsrv.imaging.model.limits import Size
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an archive says of one result.  name: safe to be written as it is."""
+    """The entry of one result.  name: matches SAFE_NAME, so it needs no escapes."""
 
     name: str
     suffix: str
@@ -22,35 +22,35 @@ class Entry:
 
     @property
     def file_name(self) -> str:
-        """Where it is unpacked to."""
+        """The name of the unpacked file."""
         return f"{self.name}{self.suffix}"
 
 
 class Archive(Protocol):
-    """Takes results one after another."""
+    """Takes the results one after another."""
 
     media_type: str
 
     def add(self, entry: Entry, data: memoryview) -> None:
-        """Append one."""
+        """Append one result."""
         ...
 
     def finish(self) -> memoryview:
-        """All of it."""
+        """The bytes of the whole archive."""
         ...
 
 
 class Multipart:
-    """`multipart/mixed` (RFC 2046): readable as it comes, each part with the headers of a picture's own answer."""
+    """`multipart/mixed` (RFC 2046): readable as a stream, each part with the headers of a picture's own answer."""
 
     def __init__(self) -> None:
-        # 128 random bits stand in no picture.
+        # No picture contains these 128 random bits.
         self._boundary = os.urandom(16).hex()
         self.media_type = f"multipart/mixed; boundary={self._boundary}"
         self._file = io.BytesIO()
 
     def add(self, entry: Entry, data: memoryview) -> None:
-        """Append one."""
+        """Append one result."""
         head = (
             f"--{self._boundary}\r\nContent-Type: {entry.media_type}\r\n"
             f'Content-Disposition: attachment; name="{entry.name}"; filename="{entry.file_name}"\r\n'
@@ -61,13 +61,13 @@ class Multipart:
         self._file.write(b"\r\n")
 
     def finish(self) -> memoryview:
-        """All of it."""
+        """The bytes of the whole archive."""
         self._file.write(f"--{self._boundary}--\r\n".encode())
         return self._file.getbuffer()
 
 
 class Zip:
-    """A ZIP file whose members are stored as they are: pictures are compressed already."""
+    """A ZIP file.  Its members are stored without compression: pictures are compressed already."""
 
     media_type = "application/zip"
 
@@ -75,16 +75,16 @@ class Zip:
         self._file = io.BytesIO()
 
     def add(self, entry: Entry, data: memoryview) -> None:
-        """Append one."""
+        """Append one result."""
         # Without a date the same batch gives the same bytes.
         member = zipfile.ZipInfo(entry.file_name)
         member.external_attr = 0o644 << 16
-        # Opened for each: one that stays open would want to be closed even when its batch has failed.
+        # Opened for each result: a file that stays open would have to be closed even if its batch failed.
         with zipfile.ZipFile(self._file, "a", zipfile.ZIP_STORED) as opened:
             opened.writestr(member, data)
 
     def finish(self) -> memoryview:
-        """All of it."""
+        """The bytes of the whole archive."""
         return self._file.getbuffer()
 
 

@@ -1,4 +1,4 @@
-"""Several outputs of one picture: decoded once, each made from the decoded picture and encoded, one after another."""
+"""Several outputs of one picture, which is decoded once; the outputs are made and encoded one after another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imgsrv.jobs.variants import Variant, naming
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """The seconds it took.  media_type: of the archive.  pixels: of the input, over all its frames."""
+    """The seconds of each stage.  media_type: of the archive.  pixels: of the input, in all its frames."""
 
     media_type: str
     pixels: int
@@ -43,8 +43,8 @@ def process_batch(
 ) -> BatchReport:
     """Put every output into the archive.
 
-    parts: the further parts of the upload that steps work with.  Raises what `process` raises, with the name of the
-    output where it is one's own; together the outputs may have as many pixels as one alone.
+    parts: the further parts of the upload that steps need.  Raises what `process` raises; the error of one output
+    carries its name.  All outputs together may have as many pixels as one picture.
     """
     started = clock()
     header = read_header(data, limits, variants[0].output.index)
@@ -64,7 +64,7 @@ def process_batch(
             if output.format == "auto":
                 name, output = choose(result, header.format, offers, output, was_drawing=was_drawing)
             done = clock()
-            # In a file of its own: not every encoder can begin in the middle of one.
+            # Each in a file of its own, because not every encoder can begin in the middle of a file.
             file = io.BytesIO()
             encode(result, name, output, file)
             archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
@@ -74,10 +74,10 @@ def process_batch(
 
 
 def _reduced(scales: dict[int, Picture], scale: int) -> Picture:
-    """The picture at 1/scale, made from the next larger one if it is not there yet.
+    """The picture at 1/scale, made from the next larger one if it does not exist yet.
 
-    It stands for what a request of its own would decode: 47 dB or more like it
-    (43 where it was turned round), and as like Lanczos from full size.
+    It replaces the picture that a request of its own would decode.  Results agree with that to 47 dB or more (43 dB
+    after a rotation), and as well with Lanczos from full size.
     """
     if scale not in scales:
         larger = _reduced(scales, scale // 2)
@@ -89,5 +89,5 @@ def _reduced(scales: dict[int, Picture], scale: int) -> Picture:
 
 
 def _shown(picture: Picture, output: Output, name: str) -> Picture:
-    """What of the picture a result in the format `name` can show."""
+    """The frames of the picture that a result in the format `name` can show."""
     return picture if output.format == "auto" or holds_frames(name) else replace(picture, frames=picture.frames[:1])

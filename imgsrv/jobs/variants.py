@@ -1,4 +1,4 @@
-"""Variants: the outputs that `POST /batch` makes of one picture, each a name, a pipeline and how it is encoded."""
+"""Variants: the outputs that `POST /batch` makes of one picture, each with a name, a pipeline and an output format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipelin
 from imgsrv.imaging.pipelines.validation import validate
 
 MOST_VARIANTS = 16
-"""Outputs of one batch."""
+"""Most outputs of one batch."""
 
 LONGEST_OUTPUTS = 65_536
-"""Bytes of the JSON that names them."""
+"""Most bytes of the JSON that names the outputs."""
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-"""A name becomes that of a file wherever an archive is unpacked."""
+"""A name becomes the name of a file where the archive is unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Variant:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Inside it, an error is said to be that of the output `name`."""
+    """Mark errors that are raised inside it as errors of the output `name`."""
     try:
         yield
     except ImgsrvError as error:
@@ -44,7 +44,7 @@ def naming(name: str) -> Iterator[None]:
 
 
 def variants_of_widths(text: str, given: Mapping[str, Any]) -> tuple[Variant, ...]:
-    """An output for each width between commas, named by it.  given: output parameters of all.
+    """One output for each width in the list, named by the width.  given: output parameters that apply to all.
 
     Raises BadRequest's children.
     """
@@ -58,16 +58,16 @@ def variants_of_widths(text: str, given: Mapping[str, Any]) -> tuple[Variant, ..
 
 
 def parse_variants(text: bytes, given: Mapping[str, Any]) -> tuple[Variant, ...]:
-    """The outputs that the JSON names.  given: output parameters of all, where one does not say otherwise.
+    """The outputs that the JSON names.  given: output parameters that apply where an output does not set its own.
 
     Raises BadRequest's children and UnknownOperation.
     """
     try:
         items = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadOutputs(f"they are no JSON: {error}"[:200]) from error
+        raise BadOutputs(f"they are not JSON: {error}"[:200]) from error
     if not isinstance(items, list):
-        raise BadOutputs("they are no list")
+        raise BadOutputs("they are not a list")
     if len(items) > MOST_VARIANTS:
         raise BadOutputs(f"there are {len(items)} and {MOST_VARIANTS} are allowed")
     return _checked([_variant(item, number, given) for number, item in enumerate(items, 1)])
@@ -85,7 +85,7 @@ def _variant(item: Any, number: int, given: Mapping[str, Any]) -> Variant:
 
 
 def _text(name: str, key: str, value: Any) -> str:
-    """A value as a query would have it."""
+    """The value as the text that a query would have."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | float):
@@ -105,7 +105,7 @@ def _checked(variants: list[Variant]) -> tuple[Variant, ...]:
     taken: set[str] = set()
     for variant in variants:
         _check_name(variant.name)
-        # Some file systems take capitals for small letters.
+        # Some file systems do not distinguish capital and small letters.
         if variant.name.lower() in taken:
             raise BadOutputs(f"two are named {variant.name!r}, or nearly so")
         taken.add(variant.name.lower())
@@ -115,6 +115,6 @@ def _checked(variants: list[Variant]) -> tuple[Variant, ...]:
 def _check_name(name: str) -> None:
     if not SAFE_NAME.fullmatch(name):
         raise BadOutputs(
-            f"the name {name[:64]!r} is not of 1 to 64 letters, digits, dots, lines and underscores "
-            "that begin with a letter or a digit"
+            f"the name {name[:64]!r} must have 1 to 64 letters, digits, dots, hyphens and underscores, "
+            "and begin with a letter or a digit"
         )

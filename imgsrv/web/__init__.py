@@ -1,1 +1,1 @@
-"""HTTP: connections, routes, parameters, answers.  The only place that decides a status code."""
+"""HTTP: connections, routes, parameters and answers.  Status codes are decided only here."""

@@ -1,4 +1,4 @@
-"""`format=auto`: which formats the client's Accept header offers; the engine chooses, which knows the picture."""
+"""`format=auto`: the formats that the Accept header offers.  The engine, which knows the picture, chooses one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.formats import WRITTEN
 
 EVERYWHERE = tuple(name for name, form in WRITTEN.items() if form.is_shown_everywhere)
-"""Formats that are shown everywhere, so that a bare `*/*` may mean them."""
+"""Formats that every client can show, so that a bare `*/*` may mean them."""
 
 
 def offers(accept: str, own: str, preferred: tuple[str, ...]) -> Offers:
-    """The formats that may be answered with, best first, and the q of each.
+    """The formats that the answer may have, best first, and the q of each.
 
-    own: the input's format.  preferred: what the server may choose, best first; each needs to be named by the client,
-    for a bare `*/*` says nothing about what it can show.
+    own: the input's format.  preferred: the formats that the server may choose, best first; the client must name
+    them, because a bare `*/*` does not say what it can show.
     """
     accept = accept.lower()
     found = {name: _named_quality(accept, WRITTEN[name].media_type) for name in preferred if name in WRITTEN}
@@ -26,13 +26,13 @@ def offers(accept: str, own: str, preferred: tuple[str, ...]) -> Offers:
 
 
 def prefers(accept: str, wanted: str, usual: str) -> bool:
-    """Whether the header names the media type `wanted`, and rather than the usual one."""
+    """True if the header names the media type `wanted` with a higher q than the usual one."""
     accept = accept.lower()
     return _named_quality(accept, wanted) > _named_quality(accept, usual)
 
 
 def _named_quality(accept: str, media_type: str) -> float:
-    """The q of a media type that the header names in full, 0 where it does not."""
+    """The q of a media type that the header names in full; 0 if it does not."""
     return _quality(media_type, accept) if media_type in accept else 0.0
 
 
@@ -40,5 +40,5 @@ def _quality(media_type: str, accept: str) -> float:
     try:
         return float(mediatypes.quality(media_type, accept))
     except ValueError:
-        # A header that cannot be read asks for nothing.
+        # A header that cannot be parsed asks for nothing.
         return 0.0

@@ -1,4 +1,4 @@
-"""Admission: whether one more job may queue, asked before its body is received and again when it has come."""
+"""Admission: may one more job be queued?  Asked before its body is received, and again when the body is here."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from imgsrv.errors import Overloaded
 from imgsrv.observe.scoreboard import Board, WorkerState
 
 WINDOW_S = 0.5
-"""How often the time that a job takes is estimated anew."""
+"""Interval of the estimates of the mean time of a job."""
 
 FIRST_GUESS_S = 0.05
-"""What a job is taken to cost before the first one is done."""
-
+"""Estimate of the time of a job until the first one is done."""
 
 LONG_JOB = 10
-"""So many times the mean, and a job tells nothing about those that wait."""
+"""Jobs that are older than so many times the mean are left out of the estimate of the wait."""
 
 
 class Queue(Protocol):
-    """The one thing admission asks of the exchange."""
+    """What admission asks of the exchange."""
 
     def waiting(self) -> int:
-        """Jobs that no engine has taken yet."""
+        """The number of jobs that no engine has taken yet."""
         ...
 
 
 class Admission:
-    """Bounds the queue by its length and by the wait that a job at its end has to expect."""
+    """Limits the queue in its length, and in the wait that a job at its end has to expect."""
 
     def __init__(
         self,
@@ -48,12 +47,12 @@ class Admission:
         self._done = self._busy_us = 0
 
     def check(self) -> None:
-        """Raise Overloaded, with the time until there should be room, where no further job may queue."""
+        """Raise Overloaded if no further job may be queued."""
         if (refusal := self.refusal()) is not None:
             raise refusal
 
     def refusal(self) -> Overloaded | None:
-        """Why no further job may queue, if none may."""
+        """The error for a further job, with the time until there should be room; None if it may be queued."""
         waiting = self._queue.waiting()
         if not waiting:
             return None
@@ -67,9 +66,9 @@ class Admission:
         return None
 
     def overdue(self, deadline: float) -> Overloaded | None:
-        """Why the job with that deadline is late, where no engine has begun it.
+        """The error for a late job that no engine has begun; None if an engine is working on it.
 
-        The deadline is its name: nothing else of a job is known to all, and two are hardly ever the same.
+        The deadline identifies the job: it is all that the scoreboard has of a job, and two are hardly ever the same.
         """
         deadline_us = round(deadline * 1e6)
         if any(row["job_deadline_us"] == deadline_us and row["job_began_us"] for row in self._board.rows()):
@@ -78,13 +77,14 @@ class Admission:
         return Overloaded("the picture waited in the queue past its deadline (--job-timeout-s)", retry_after_s)
 
     def is_saturated(self) -> bool:
-        """A job that came now would be refused."""
+        """True if a job that came now would be refused."""
         return self.refusal() is not None
 
     def expected_wait_s(self, waiting: int) -> float:
-        """Seconds until a job behind `waiting` others is begun: their work, shared by the engines that will do it.
+        """Estimate the seconds until a job behind `waiting` others is begun: their work, divided among the engines.
 
-        An engine that has long been at one job takes no part; where all are, the next jobs are taken to be as long.
+        Engines that have worked on one job for long are left out.  If all have, the next jobs are expected to take as
+        long as these.
         """
         now = self._clock()
         job_s, ages_s = self._mean_job_s(now), self._ages_s(now)
@@ -94,7 +94,7 @@ class Admission:
         return waiting * job_s / max(1, shared_by)
 
     def _ages_s(self, now: float) -> list[float]:
-        """How long each engine has been at its job, 0 for an idle one; one that hangs is soon gone and not counted."""
+        """The age of each engine's job in seconds, 0 for an idle engine.  Engines past their deadline are left out."""
         rows = [row for row in self._board.rows() if row["state"] in (WorkerState.READY, WorkerState.DRAINING)]
         return [
             now - row["job_began_us"] * 1e-6 if row["job_began_us"] else 0.0
@@ -103,7 +103,7 @@ class Admission:
         ]
 
     def _mean_job_s(self, now: float) -> float:
-        """The mean of the jobs of the last windows, half of it from the newest."""
+        """The mean time of a job: a moving average, to which the newest window gives half."""
         if now - self._estimated_at >= WINDOW_S:
             self._estimated_at = now
             done, busy_us = self._board.total("jobs_done"), self._board.total("job_busy_us")

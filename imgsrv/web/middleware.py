@@ -1,4 +1,4 @@
-"""The gate around the app: a request's id, its line in the log, its place in the statistics, its last word."""
+"""The gate around the app: headers that every answer has, and the log line, counts and trace of every request."""
 
 from __future__ import annotations
 

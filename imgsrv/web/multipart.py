@@ -1,4 +1,4 @@
-"""Where the parts of a multipart/form-data body lie; they are found in place and not copied."""
+"""Find the parts of a multipart/form-data body in place, without a copy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from imgsrv.errors import BadMultipart, EmptyBody, joined
 FILE_PART = "file"
 
 MAX_PARTS = 16
-"""More than any pipeline works with; millions would keep the parser busy for many seconds."""
+"""More parts than any pipeline needs; millions of them would keep the parser busy for many seconds."""
 
 
 class BodyText(mmap.mmap):
-    """A mapping that can be searched like bytes, so that the parser's positions are the file's."""
+    """A mapping that can be searched like bytes, so that the parser's positions are those in the file."""
 
     def startswith(self, prefix: bytes, start: int, end: int) -> bool:
-        """Whether `prefix` stands at `start`, before `end`."""
+        """True if `prefix` is at `start` and before `end`."""
         return self[start : min(end, start + len(prefix))] == prefix
 
 
@@ -52,7 +52,7 @@ def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
 
 
 class _Parts:
-    """Collects name and place of every part while the parser walks over the body."""
+    """Collects the name and place of every part while the parser goes through the body."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, int, int]] = []

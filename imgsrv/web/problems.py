@@ -1,4 +1,4 @@
-"""Errors as answers: `application/problem+json` (RFC 9457), and which status each one gets."""
+"""Errors as answers: `application/problem+json` (RFC 9457), each with its status."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from imgsrv.wording import closest
 MEDIA_TYPE = "application/problem+json"
 
 FAULTS = 500
-"""From this status on an answer is the server's fault; but one that is overloaded has none."""
+"""From this status on an answer is the server's fault, unless the server is overloaded."""
 
 PATHS = (*OPERATIONS, *(path.removeprefix("/") for path in ROUTES if path != "/"))
 """What may follow the slash of a path."""
 
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
-"""What a client's own X-Request-Id may look like to be taken over."""
+"""An X-Request-Id of a client is used if it matches this."""
 
 
 def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
-    """The error as RFC 9457 spells it, with its facts beside its sentence."""
+    """The error as a problem of RFC 9457, with its facts beside its message."""
     facts = {name: value for name, value in error.facts.items() if name not in ("title", "status", "detail")}
     return {
         "type": f"urn:imgsrv:problem:{error.code}",
@@ -57,18 +57,18 @@ def problem(error: ImgsrvError, request_id: str) -> dict[str, Any]:
 
 
 def make_request_id() -> str:
-    """A name for a request whose client gave it none."""
+    """A new id for a request; the client has not given one."""
     return os.urandom(8).hex()
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The name of a request: its client's own where that can be taken over, or a new one."""
+    """The id of a request: the client's if it is valid, else a new one."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
     return given.decode("ascii") if REQUEST_ID.fullmatch(given) else make_request_id()
 
 
 def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
-    """A whole HTTP answer that ends its connection, for a request that is refused before the app sees it."""
+    """A whole HTTP answer that closes its connection, for a request that is refused before the app sees it."""
     body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
     retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, Unavailable) else ""
@@ -80,7 +80,7 @@ def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
 
 
 def add_handlers(app: falcon.asgi.App[Any, Any]) -> None:
-    """Let every error leave the app as a problem."""
+    """Let the app answer every error with a problem."""
     app.add_error_handler(RequestError, _answer)
     app.add_error_handler(ServerError, _answer)
     app.add_error_handler(falcon.HTTPError, _answer_falcon)
@@ -104,7 +104,7 @@ async def _answer(
 async def _answer_falcon(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]
 ) -> None:
-    """Falcon raises by itself only where no route or no method fits."""
+    """Falcon itself raises errors only where no route or no method fits."""
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         allowed = [name.strip() for name in dict(error.headers or {})["Allow"].split(",")]
         resp.set_header("Allow", ", ".join(allowed))
@@ -119,7 +119,7 @@ async def _answer_falcon(
 async def _answer_fault(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
-    """A fault of ours: the log gets everything, the client the id to ask for it."""
+    """A fault of ours: the log gets all details, the client the id to ask for them."""
     get_logger().error("request_failed", request_id=state_of(req).request_id, path=req.path, exc_info=error)
     _set(req, resp, InternalError())
 

@@ -1,6 +1,6 @@
-"""A request as a trace: a span for the whole and one for each stage, named as OpenTelemetry's conventions ask for.
+"""A request as a trace: a span for the whole and one for each stage, named by OpenTelemetry's conventions.
 
-They are made when the answer is out, from the times that are kept of every request, so nothing is done before.
+The spans are made after the answer has been sent, from the times that every request keeps.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"
 PROPAGATED = (b"traceparent", b"tracestate")
 
 NOWHERE = (UnknownRoute.code, UnknownOperation.code)
-"""With these errors a path is no route, and a route is what a span may be named after."""
+"""Errors of paths that are not routes; a span may only be named after a route."""
 
 
 def load_tracing(settings: Settings) -> None:
-    """Import what traces need, where they are asked for: before the fork, so that all workers share it."""
+    """Import the packages for traces if they are enabled: before the fork, so that all workers share them."""
     if settings.otel_endpoint:
         import_module("imgsrv.observe.otel")
 
 
 def make_tracing(settings: Settings, log: Logger, count_lost: Callable[[int], None]) -> Tracing | None:
-    """What traces the requests of this process, where that is asked for.  count_lost: told of spans nobody gets."""
+    """The tracing of this process; None if it is not enabled.  count_lost: called with the number of lost spans."""
     if not settings.otel_endpoint:
         return None
     from imgsrv.observe.otel import Span, Traces  # noqa: PLC0415  an optional wheel
@@ -51,14 +51,14 @@ def make_tracing(settings: Settings, log: Logger, count_lost: Callable[[int], No
 
 
 class Tracing:
-    """Makes spans of requests.  new_span: their class, which is there only with the extra."""
+    """Makes the spans of requests.  new_span: their class, which needs the extra `otel`."""
 
     def __init__(self, traces: Traces, new_span: type[Span]) -> None:
         self._traces, self._new_span = traces, new_span
         self.close = traces.close
 
     def add(self, scope: dict[str, Any], status: int, sizes: tuple[int, int], seconds: float) -> str:
-        """Export the request that has just ended; returns the id of its trace.  sizes: bytes in and out."""
+        """Export the request that has just ended; gives the id of its trace.  sizes: bytes received and sent."""
         end_ns = time.time_ns()
         start_ns = end_ns - round(seconds * 1e9)
         attributes = _attributes(scope, status, sizes)

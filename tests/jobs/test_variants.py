@@ -51,10 +51,10 @@ def test_widths_are_reductions_named_by_them() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        pytest.param(b"{", "no JSON", id="no-json"),
-        pytest.param(b"\xff\xfe", "no JSON", id="no-text"),
-        pytest.param(b"[" * 60_000, "no JSON", id="too-deep"),
-        pytest.param(b'{"name": "a"}', "no list", id="no-list"),
+        pytest.param(b"{", "not JSON", id="no-json"),
+        pytest.param(b"\xff\xfe", "not JSON", id="no-text"),
+        pytest.param(b"[" * 60_000, "not JSON", id="too-deep"),
+        pytest.param(b'{"name": "a"}', "not a list", id="no-list"),
         pytest.param(b"[]", "there are none", id="empty"),
         pytest.param(b"[1]", "number 1 has no name", id="no-object"),
         pytest.param(b'[{"name": "a"}, {"ops": "flip"}]', "number 2 has no name", id="no-name"),

@@ -107,7 +107,7 @@ def test_every_problem_can_be_an_answer_to_a_picture(document: dict[str, Any], p
 def test_a_status_lists_the_codes_that_it_comes_with(document: dict[str, Any]) -> None:
     described = document["components"]["responses"]["Problem415"]["description"]
 
-    assert described == "- `unsupported_format`: Bytes that are no picture this server reads."
+    assert described == "- `unsupported_format`: Bytes that are not a picture in a format that this server reads."
 
 
 @pytest.mark.parametrize(

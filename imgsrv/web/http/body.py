@@ -1,8 +1,8 @@
-"""A request body: left unread until the app asks for it, then written into one memfd as it comes.
+"""A request body: left unread until the app asks for it, then written into one memfd as it arrives.
 
-It passes through one buffer of the process that stays in the processor's cache.  Where its length is known it goes
-past the parser; a chunked one goes through it.  The memfds are used again: their pages are then already there,
-which takes 0.1 ms of kernel time for 0.8 MB where fresh ones take 0.4 ms, and 0.7 ms if they are mapped.
+The bytes pass through one buffer of the process, which stays in the processor's cache.  A body of known length goes
+past the parser; a chunked body goes through it.  Memfds are used again, because their pages are then present: for
+0.8 MB this takes 0.1 ms of kernel time; fresh pages take 0.4 ms, and 0.7 ms if they are mapped.
 """
 
 from __future__ import annotations
@@ -16,42 +16,39 @@ from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfResources
 from imgsrv.shortages import FOR_REPLIES, needing, refuse_scarce
 
 KEPT_FILES, KEPT_BYTES = 4, 2 << 20
-"""How many memfds a worker keeps for further bodies, and how large one may be to be kept."""
+"""The number of memfds that a worker keeps for further bodies, and the largest size of one that is kept."""
 
 UNREAD_KEPT = 65_536
-"""A refused request's rest up to this size is read and dropped to keep the connection; a longer one ends it."""
+"""The rest of a refused request is read and dropped up to this size; a longer rest ends the connection."""
 
 
 class BodyReader(Protocol):
     """What a body asks of its connection."""
 
     def body_wanted(self) -> None:
-        """Read on: the app has made room."""
+        """The app wants the body: receive it."""
         ...
 
     def body_ended(self) -> None:
-        """The last byte has come."""
+        """The last byte is here."""
         ...
 
 
 class Files:
-    """The memfds of one worker's bodies."""
+    """The memfds for the bodies of one worker."""
 
     def __init__(self) -> None:
         self._kept: list[int] = []
 
     def take(self) -> int:
-        """A memfd; what stands in it is an earlier body's and will be overwritten.
-
-        Raises OutOfResources where no descriptor is left.
-        """
+        """A memfd, which may still contain an earlier body.  Raises OutOfResources if no descriptor is left."""
         if self._kept:
             return self._kept.pop()
         with needing("the body"):
             return refuse_scarce(os.memfd_create("imgsrv-body"), FOR_REPLIES)
 
     def give_back(self, file: int, *, is_unused: bool) -> None:
-        """Let go of a memfd.  is_unused: no engine can still read it."""
+        """Keep or close a memfd.  is_unused: no engine can still read it."""
         if is_unused and len(self._kept) < KEPT_FILES and os.fstat(file).st_size <= KEPT_BYTES:
             self._kept.append(file)
         else:
@@ -61,8 +58,9 @@ class Files:
 class Body:
     """One request's body.
 
-    expected: its announced length; 0 for none, None for a chunked one.  is_held_back: the client waits to be told
-    to continue, and decides by itself what to do if it is not.  came: its bytes so far, received: those in its file.
+    expected: its announced length, 0 without a body, None if it is chunked.  is_held_back: the client waits for
+    `100 Continue` and decides itself what it does without it.  came: the bytes that have arrived, received: those of
+    them that are in the file.
     """
 
     def __init__(self, reader: BodyReader, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
@@ -83,10 +81,10 @@ class Body:
     # ---- the app's side -------------------------------------------------------------------------------
 
     async def receive(self, limit: int) -> int:
-        """The whole body as a file that begins with it; `received` is its size, and `close` lets go of it.
+        """Receive the whole body; gives a descriptor of the file that begins with it, and that `close` releases.
 
-        Raises BodyTooLarge before a byte is asked for where the length is known, or as soon as the stream passes
-        the limit; RequestTimeout where it takes too long; OutOfResources; ClientGone.
+        Raises BodyTooLarge, before a byte is received if the length is known, else as soon as the limit is passed;
+        RequestTimeout, OutOfResources and ClientGone.
         """
         if self.expected is not None and self.expected > limit:
             raise BodyTooLarge(limit, self.expected)
@@ -112,13 +110,13 @@ class Body:
         return self._file
 
     def append(self, appendix: bytes) -> int:
-        """Write behind the body, for the engine's eyes; returns where the appendix starts.  Raises OutOfResources."""
+        """Write the appendix behind the body, for the engine; gives its start.  Raises OutOfResources."""
         _write(self.file, appendix, self.received)
         self.is_unused = False
         return self.received
 
     def close(self) -> None:
-        """Let go of the file; it is used again if no engine can still read it."""
+        """Release the file; it is used again if no engine can still read it."""
         self._on_gone = None
         # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
         self._early = bytearray()
@@ -127,12 +125,12 @@ class Body:
             self._file = None
 
     def when_gone(self, callback: Callable[[], object]) -> None:
-        """Call back if the client leaves before `close`."""
+        """Set what is called if the client leaves before `close`."""
         self._on_gone = callback
 
     @property
     def keeps_connection(self) -> bool:
-        """What is still to come is little enough to be read and dropped."""
+        """True if the rest of the body is small enough to be read and dropped."""
         if self.is_complete:
             return True
         if self._failure or self.expected is None or (self._is_held_back and self.is_unwanted):
@@ -141,13 +139,13 @@ class Body:
 
     @property
     def is_unwanted(self) -> bool:
-        """There is more to come and the app has not asked for it."""
+        """True if more is to come and the app has not asked for it."""
         return not self.is_wanted and not self.is_complete
 
     # ---- the connection's side ------------------------------------------------------------------------
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """The next bytes have come."""
+        """The next bytes are here."""
         self.came += len(data)
         if self.is_wanted:
             self._store(data)
@@ -156,24 +154,24 @@ class Body:
 
     @property
     def direct_bytes(self) -> int:
-        """How many of the next bytes on the wire are the body's for certain and need no parser."""
+        """The number of next bytes on the wire that certainly belong to the body and need no parser."""
         is_read = self.is_wanted or self.is_dropped
         return self.expected - self.came if is_read and self.expected and not self.is_complete else 0
 
     def drop(self) -> None:
-        """The answer is out: nobody wants what is still to come."""
+        """The answer has been sent: the rest of the body is not wanted."""
         self.is_dropped, self.is_wanted = True, False
         self._early.clear()
 
     def ended(self) -> None:
-        """The last byte has come."""
+        """The last byte is here."""
         self.is_complete = True
         self._reader.body_ended()
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
     def fail(self, error: ImgsrvError) -> None:
-        """The rest will not come; whoever waits for it is told."""
+        """The rest will not come: `receive` raises the error."""
         if not self.is_complete:
             self._spoil(error)
 
@@ -195,7 +193,7 @@ class Body:
         try:
             _write(self._file, data, self.received)
         except OutOfResources as error:
-            # Raised from here it would end the connection without an answer.
+            # If it were raised from here, the connection would end without an answer.
             self._spoil(error)
         else:
             self.received += len(data)
@@ -211,5 +209,5 @@ def _write(file: int, data: bytes | bytearray | memoryview, at: int) -> None:
     with needing("the body"):
         done = os.pwrite(file, data, at)
         while done < len(data):
-            # The kernel writes what there is room for, and says only at the next attempt that there is no more.
+            # The kernel writes as much as there is room for, and reports a lack of room only at the next attempt.
             done += os.pwrite(file, memoryview(data)[done:], at + done)

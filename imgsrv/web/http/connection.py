@@ -26,14 +26,14 @@ SCRATCH_BYTES = 262_144
 LINGER_S, LINGER_BYTES = 5.0, 128 << 20
 
 IDLE_GRACE_S = 2.0
-"""While draining, how long an idle connection may still bring the request that is already on its way."""
+"""During a drain, the time in which an idle connection may bring a request that is already on its way."""
 
 RATE_WINDOW_S = 5.0
 
 PROBE_S = 0.1
 
 _scratch = memoryview(bytearray(SCRATCH_BYTES))
-"""Shared by all connections of the process: the loop fills it and hands it on in one step."""
+"""The buffer of all connections of the process: the loop fills it and passes it on in one step."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -54,26 +54,26 @@ class Connection(asyncio.BufferedProtocol):
     # ---- what the loop calls --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a first request."""
+        """Wait for the first request."""
         self._transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._http = Parser(self, self._host, *_addresses(self._socket))
         self.write = self._transport.write
         self._host.opened(self)
         if is_scarce(self._socket.fileno(), FOR_BODIES):
-            # As if its head were here: what the client sends is read, so that the answer is not reset on its way.
+            # Treated as a begun head: the client's bytes are then read, and its answer is not lost by a reset.
             self._http.is_in_head = True
             self.refuse(OutOfResources("the server has no room for another connection", RETRY_AFTER_S))
             return
         self._arm(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.header_timeout_s, self._idle_over)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the loop's guess; the body knows better
-        """Where the next bytes go; of a body never more than is left of it."""
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the body knows better
+        """The buffer for the next bytes; for a body never longer than the rest of it."""
         direct = self._body.direct_bytes if self._body is not None and self._lingered < 0 else 0
         return _scratch[:direct] if 0 < direct < SCRATCH_BYTES else _scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes have come."""
+        """Bytes are here."""
         if self._lingered >= 0:
             self._lingered += nbytes
             if self._lingered > LINGER_BYTES:
@@ -91,7 +91,7 @@ class Connection(asyncio.BufferedProtocol):
             self._parse(bytes(_scratch[:nbytes]))
 
     def eof_received(self) -> bool:
-        """The client sends no more; if it still waits for an answer it shall have it."""
+        """The client sends no more.  True keeps the connection open for an answer that it waits for."""
         if self._lingered >= 0 or not self._http.is_answering or (self._body and not self._body.is_complete):
             return False
         if self._http.half_closed():
@@ -109,7 +109,7 @@ class Connection(asyncio.BufferedProtocol):
             self.blocked = None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the reason changes nothing
-        """The end; a job whose client is gone is abandoned."""
+        """The connection is gone; the job of its client is cancelled."""
         self._disarm()
         self.resume_writing()
         self._http.closed()
@@ -137,13 +137,13 @@ class Connection(asyncio.BufferedProtocol):
         self._body = body
 
     def body_wanted(self) -> None:
-        """The app has made room for the body: read on, within its deadlines."""
+        """The app wants the body: receive it, within its deadlines."""
         self._http.send_continue()
         self.resume_reading()
         self._watch_body()
 
     def body_ended(self) -> None:
-        """The body is complete: its deadlines are over."""
+        """The body is complete: its deadlines end."""
         if self._http.is_answering:
             self._disarm()
         elif not self.is_closing():
@@ -164,12 +164,12 @@ class Connection(asyncio.BufferedProtocol):
             self._await_request()
 
     def begin_drain(self) -> None:
-        """Give an idle client a last moment."""
+        """Give an idle client a last moment for a request."""
         if not self._http.is_answering and not self._http.is_in_head and self._lingered < 0:
             self._arm(IDLE_GRACE_S, self._idle_over)
 
     def close(self) -> None:
-        """Close so that the answer arrives: with input still unread the kernel would reset it on its way."""
+        """Close so that the answer arrives: if input were left unread, the kernel would reset the connection."""
         if self.is_closing():
             return
         has_unread = self._http.is_in_head or (self._body is not None and not self._body.is_complete)
@@ -182,11 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         self._arm(LINGER_S, self._transport.abort)
 
     def is_closing(self) -> bool:
-        """No further answer goes out here."""
+        """True if no further answer is sent."""
         return self._lingered >= 0 or self._transport.is_closing()
 
     def refuse(self, error: ImgsrvError, request_id: str = "") -> None:
-        """Answer a request that the app never sees, and close; the answers to those before it go first."""
+        """Answer a request that the app never sees, after the answers to earlier requests, and close."""
         if self._http.is_answering:
             self._refusal = error
             if self._body is not None:
@@ -200,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
     # ---- what these are made of -----------------------------------------------------------------------
 
     def _read_preface(self, data: bytes) -> None:
-        """The header of the PROXY protocol, before the first request; who does not send it is no client of ours."""
+        """Read the header of the PROXY protocol before the first request; a connection without it is aborted."""
         try:
             preface = read_preface(data)
         except BadProxyHeader as error:
@@ -222,7 +222,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.is_closing() or self._refusal:
             return
         if self._http.is_in_head:
-            # Behind another request's end it is not known how many of the bytes are this head's; the next ones are.
+            # If another request ended in the data, this head's share of it is unknown: count from the next data on.
             self._http.head_bytes += 0 if self._http.has_passed_head else len(data)
             if self._http.head_bytes > self._settings.max_header:
                 self.refuse(HeadersTooLarge(int(self._settings.max_header)))
@@ -234,7 +234,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.pause_reading()
 
     def _check_framing(self, size: int) -> None:
-        """Bound what comes with a chunked body and is none of it: extensions and trailers.  size: of the data."""
+        """Limit the bytes around the chunks of a body: extensions and trailers.  size: bytes of the data."""
         http, most = self._http, int(self._settings.max_header)
         http.framing_bytes = 0 if http.has_body_bytes else http.framing_bytes + size
         http.has_body_bytes = False
@@ -245,12 +245,12 @@ class Connection(asyncio.BufferedProtocol):
         self._arm(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.keepalive_s, self._idle_over)
 
     def _watch_body(self) -> None:
-        """The body's deadlines begin, whether the app has asked for it or its rest is dropped."""
+        """Start the body's deadlines: for a body that the app wants, and for a rest that is dropped."""
         self._body_due = self._loop.time() + self._settings.body_timeout_s
         self._watch_rate()
 
     def _watch_rate(self) -> None:
-        """The body's deadlines: its whole time, and the least rate over each window."""
+        """Set the timer for the next of the body's deadlines: its whole time, and the lowest rate in each window."""
         body = self._body
         if body is None or body.is_complete:
             return
@@ -273,7 +273,7 @@ class Connection(asyncio.BufferedProtocol):
             self._give_up(self._body, f"{self._settings.body_timeout_s:g} s", "--body-timeout-s")
 
     def _give_up(self, body: Body, limit: str, setting: str) -> None:
-        """Wait no longer for a body; its request is answered 408, or has its answer already."""
+        """Stop waiting for a body: answer its request with 408, unless it has its answer already."""
         if body.is_dropped:
             self.close()
         else:
@@ -290,10 +290,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _probe(self) -> None:
-        """Find out whether a client that sends no more still listens.
+        """Find out if a client that sends no more still listens.
 
-        A closed socket and a half-closed one look the same until something is sent: a `100 Continue`, which
-        every HTTP/1.1 client skips, is answered with a reset by the first and with silence by the second.
+        A closed socket and a half-closed socket look the same until something is sent.  A `100 Continue`, which every
+        HTTP/1.1 client skips, gets a reset from the first and no reaction from the second.
         """
         if not self._http.has_started_answer:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -304,7 +304,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         poll = select.poll()
         poll.register(self._socket.fileno(), 0)
-        if poll.poll(0):  # no event was asked for: only an error or a hang-up is told
+        if poll.poll(0):  # with no event asked for, only an error or a hang-up is reported
             self._transport.abort()
         else:
             self._loop.call_later(PROBE_S, self._probed)

@@ -1,6 +1,6 @@
-"""Who the client is, where a proxy stands in front: X-Forwarded-For, X-Forwarded-Proto and the PROXY protocol.
+"""The client's address behind a proxy: X-Forwarded-For, X-Forwarded-Proto and the PROXY protocol.
 
-A proxy's word is taken only where the proxy is trusted, because anybody can send these.
+Only trusted proxies are believed, because anybody can send these.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Any
 from imgsrv.settings_checks import UNIX, split
 
 Client = tuple[str, int] | None
-"""Address and port; None for one that came over a unix socket."""
+"""Address and port; None for a client on a unix socket."""
 
 V1, V2 = b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"
-"""How the two versions of a header begin."""
+"""The first bytes of a header, in the two versions."""
 
 PORT = re.compile("[0-9]{1,5}")
 
 MOST_PORTS = 65_535
 
 SCOPE = "%"
-"""Before the zone of an IPv6 address, which is a name of the sender's own network and tells nobody else anything."""
+"""It stands before the zone of an IPv6 address: a name in the sender's own network, without meaning elsewhere."""
 
 LONGEST_V1 = 107
-"""Bytes of the longest header that version 1 allows, with its line's end."""
+"""Bytes of the longest header that version 1 allows, with the end of its line."""
 
 LONGEST_V2 = 4096
-"""Of version 2, which allows 64 KB for additions that no proxy sends in this number."""
+"""Bytes of the longest header of version 2 that is read; the version allows 64 KB, but no proxy sends so much."""
 
 LOCAL, PROXIED = 0x20, 0x21
-"""Version 2 and its command: a connection of the proxy's own, such as a health check, or one of a client."""
+"""Version 2 and its command: the proxy's own connection, such as a health check, or a client's connection."""
 
 V2_FAMILIES = {0x11: 4, 0x21: 16}
-"""Bytes of an address, by the byte that says TCP over IPv4 or IPv6."""
+"""Bytes of an address, by the byte for TCP over IPv4 or IPv6."""
 
 
 class BadProxyHeader(ValueError):
@@ -46,14 +46,14 @@ class BadProxyHeader(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Preface:
-    """A header of the PROXY protocol.  client: None where it says nothing of one.  size: its bytes."""
+    """A header of the PROXY protocol.  client: None if the header names none.  size: bytes of the header."""
 
     client: Client
     size: int
 
 
 class Proxies:
-    """Those whose word is taken.  text: addresses, networks and `unix`, as the setting has them."""
+    """The trusted proxies.  text: addresses, networks and `unix`, as the setting has them."""
 
     def __init__(self, text: str) -> None:
         parts = split(text)
@@ -64,21 +64,21 @@ class Proxies:
         return self._unix or bool(self._networks)
 
     def trusts(self, client: Client) -> bool:
-        """Whether a connection from there is one of theirs."""
+        """True if the connection comes from a trusted proxy."""
         if client is None:
             return self._unix
         address = _address(client[0])
         return address is not None and any(address in network for network in self._networks)
 
     def forwarded(self, scope: dict[str, Any]) -> None:
-        """Put what a trusted proxy says of its client in place of the proxy.
+        """Replace the proxy in the scope with the client that it names.
 
-        Each proxy adds the address that it was called from at the end, so the last one that is not itself trusted is
-        the client's: those before it are the client's own claim.
+        Each proxy appends the address from which it was called.  So the last address that is not a trusted proxy is
+        the client's; addresses before it are only claims of the client.
         """
         named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         for entry in reversed(b",".join(named).decode("latin-1").split(",")):
-            address = _told(_without_port(entry.strip()))
+            address = _named_address(_without_port(entry.strip()))
             if address is None:
                 break
             scope["client"] = (str(address), 0)
@@ -90,7 +90,7 @@ class Proxies:
 
 
 def read_preface(data: bytes) -> Preface | None:
-    """The header at the beginning of a connection; None where more has to come.  Raises BadProxyHeader."""
+    """The header at the beginning of a connection; None if it is not complete yet.  Raises BadProxyHeader."""
     if data[: len(V2)] == V2[: len(data)]:
         return _read_v2(data)
     if data[: len(V1)] == V1[: len(data)]:
@@ -120,7 +120,7 @@ def _read_v1(data: bytes) -> Preface | None:
 
 
 def _is(version: int, text: str) -> bool:
-    """Whether it is an address of that version of IP; ::ffff:1.2.3.4 is one of version 6."""
+    """True for an address of that version of IP; ::ffff:1.2.3.4 is an address of version 6."""
     try:
         return SCOPE not in text and ipaddress.ip_address(text).version == version
     except ValueError:
@@ -152,14 +152,14 @@ def _read_v2(data: bytes) -> Preface | None:
 
 
 def _without_port(text: str) -> str:
-    """`1.2.3.4:5` → `1.2.3.4`, `[::1]:5` → `::1`, which some proxies write."""
+    """The address without the port that some proxies add: `1.2.3.4:5` → `1.2.3.4`, `[::1]:5` → `::1`."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
-def _told(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address that somebody else has written."""
+def _named_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address in a header; None if it is not valid or has a zone."""
     return None if SCOPE in text else _address(text)
 
 
@@ -169,5 +169,5 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    # On a socket for both families IPv4 comes as ::ffff:1.2.3.4.
+    # On a socket for both families an IPv4 address appears as ::ffff:1.2.3.4.
     return getattr(address, "ipv4_mapped", None) or address

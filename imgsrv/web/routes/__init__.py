@@ -1,1 +1,1 @@
-"""What each route answers."""
+"""The routes: one class for each, grouped by what they answer."""

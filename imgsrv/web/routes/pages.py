@@ -1,4 +1,4 @@
-"""GET: what this is, the catalogue, the API's description, health and metrics.  None of them is ever queued."""
+"""The GET routes: index, catalogue, API description, health and metrics.  None of them is ever queued."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imgsrv.web.http.host import Drain
 
 
 class JsonPage:
-    """A document that is the same for everybody, made once."""
+    """A document that is the same for all clients; it is made once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._text = json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
@@ -33,7 +33,7 @@ class JsonPage:
 
 
 class HealthPage:
-    """`GET /healthz`: the process is alive and its loop turns."""
+    """`GET /healthz`: the process is alive and its event loop runs."""
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """Answer 200."""
@@ -43,13 +43,13 @@ class HealthPage:
 
 
 class ReadyPage:
-    """`GET /readyz`: whether to send work here."""
+    """`GET /readyz`: tells a load balancer if it may send pictures here."""
 
     def __init__(self, drain: Drain, admission: Admission) -> None:
         self._drain, self._admission = drain, admission
 
     async def on_get(self, _req: Request, resp: Response) -> None:
-        """Answer 200, or 503 while the server stops or has all the work that it can take."""
+        """Answer 200, or 503 while the server stops or its queue is full."""
         status = "draining" if self._drain.has_begun else "saturated" if self._admission.is_saturated() else "ready"
         resp.status = 200 if status == "ready" else 503
         resp.media = {"status": status}
@@ -72,7 +72,7 @@ class MetricsPage:
 
 
 def documents() -> dict[str, JsonPage]:
-    """The pages that are generated from the tables of routes, operations and formats, by their path."""
+    """The documents that are generated from the tables of routes, operations and formats, by their path."""
     return {
         "/": JsonPage(index()),
         "/operations": JsonPage(catalogue()),
