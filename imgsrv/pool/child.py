@@ -1,4 +1,4 @@
-"""A worker process as its master knows it: forked, watched, retired; and what keeps one from staying for ever."""
+"""A worker process as the master knows it: fork it, watch it, retire it, and find the reason to replace it."""
 
 from __future__ import annotations
 
@@ -21,35 +21,39 @@ from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.worker import EXIT_BOOT_FAILED, KILL_JOB, Surroundings, Work, run_worker
 
 HANG_GRACE_S = 2.0
-"""How long after its deadline a job may still run before its worker is replaced."""
+"""A job may run so long after its deadline before its worker is replaced."""
 
 DEAF_S = 5.0
-"""A worker with a hanging job that has not begun to drain so long after it was told to cannot: it is killed."""
+"""A worker whose job hangs is killed if it has not begun to drain so long after it was told to go."""
 
 KILL_GRACE_S = 2.0
-"""After the drain limit a worker should end by itself; this much later it is killed."""
+"""A worker is killed so long after the drain limit, at which it should end by itself."""
 
 MEMORY_FRESH_S = 1.0
-"""A size that was measured so short ago is told again: measuring takes the kernel a millisecond or more."""
+"""A measured size is reported again for so long: a measurement takes the kernel a millisecond or more."""
 
 PROVEN_S = 10.0
-"""A worker is not replaced for its memory before it served so long: a limit below what it starts with ends nothing."""
+"""A worker that has served for less is not replaced for its memory, even if the limit is below its first size."""
 
 OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
+"""psutil cannot write the score."""
 
 OOM_SURPLUS, MOST_OOM = 100, 1000
-"""In thousandths of the machine's memory, or of the group's that is short: what a worker looks larger than it is.  A
-master has 100 MB, a new worker 80, so without it the kernel may end the one process that could replace the others."""
+"""What is added to a worker's score, in thousandths of the memory of the machine or cgroup that is short of it.
+
+A master has 100 MB, a new worker 80; without the surplus the kernel may kill the one process that can replace the
+others.
+"""
 
 JOBS_JITTER = 0.1
-"""Workers forked together get limits of jobs up to so much higher, or they would all be replaced together."""
+"""The limit of jobs is raised at random by up to this share, or workers forked together would go together."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """When a worker is replaced though it works; 0 is never.
+    """The limits at which a worker is replaced though it works; 0 for no limit.
 
-    memory: bytes, of what a worker has alone and its share of what it has with others (PSS).
+    memory: bytes of PSS, which counts shared memory in part.  jobs: a number.
     """
 
     memory: int = 0
@@ -60,9 +64,10 @@ class WorkerLimits:
 class Child:
     """One worker.
 
-    last_job: the count of its row's jobs at which it is replaced.  retired_at: when it was told to go.
-    generation: of the code that it runs.  The counts of its row go on where those of an earlier worker ended.
-    counted: of its row on another version's board, what ours has already.
+    last_job: the worker is replaced when the job count of its row reaches this.  retired_at: when it was told to go.
+    generation: of the code that it runs.  line: the master's end of the socket between them.
+    counted: the counts of its row on another version's board that our board already has.
+    requests_before, jobs_before: the counts of an earlier worker on the same row.
     """
 
     pid: int
@@ -84,30 +89,30 @@ class Child:
         self._memory, self._measured_at = 0, -math.inf
 
     def memory(self, now: float) -> int:
-        """Its proportional size in bytes, as it was a moment ago at most."""
+        """Return its PSS in bytes, measured at most MEMORY_FRESH_S ago."""
         if now - self._measured_at > MEMORY_FRESH_S:
             self._memory, self._measured_at = proportional_bytes(self.pid) or 0, now
         return self._memory
 
     def retire(self, now: float) -> None:
-        """Ask it to finish with its clients and go; its slot is another's."""
+        """Tell it to finish with its clients and go; its slot belongs to another worker now."""
         if self.retired_at is None:
             self.retired_at = now
             self.row.set("is_retired", 1)
             os.kill(self.pid, signal.SIGTERM)
 
     def job_began_us(self) -> int:
-        """When the job at hand began; 0 where there is none."""
+        """Return when its current job began, in microseconds of the monotonic clock; 0 if it has none."""
         return self.row["job_began_us"]
 
     def kill_job(self, began_us: int) -> None:
-        """Ask it to tell the client of that job that it was ended."""
-        # Where it has not listened for long, or has gone, its end tells the same less clearly.
+        """Tell it to answer the client of that job that the job was killed."""
+        # If it no longer listens or has gone, its end tells the client the same, less clearly.
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             self.line.send(KILL_JOB.pack(began_us))
 
     def reason_to_replace(self, now: float, memory: int | None, limit: int) -> str | None:
-        """One of REPLACED_FOR, or None.  memory: its size in bytes where that was measured just now."""
+        """Return one of REPLACED_FOR, or None.  memory: its size in bytes, if it was measured just now."""
         if self._late_s(now) > HANG_GRACE_S:
             return "hang"
         if self.row["state"] == WorkerState.DRAINING:
@@ -117,7 +122,7 @@ class Child:
         return "jobs" if self.row["jobs_done"] >= self.last_job else None
 
     def is_overdue(self, now: float, drain_s: float) -> bool:
-        """It was told to go and does not."""
+        """Return whether it was told to go and has not gone in time."""
         if self.retired_at is None:
             return False
         told_s = now - self.retired_at
@@ -125,31 +130,31 @@ class Child:
         return told_s > drain_s + KILL_GRACE_S or (is_deaf and told_s > DEAF_S)
 
     def clear_row(self) -> None:
-        """What a dead worker cannot take back: the row has no other writer until the next is forked."""
+        """Clear the gauges of a dead worker; nobody else writes its row until the next worker is forked."""
         self.row.set("state", WorkerState.GONE)
         self.row.set("connections", 0)
         self.row.set("job_began_us", 0)
 
     def _late_s(self, now: float) -> float:
-        """Seconds that the current job is over its deadline."""
+        """Return the seconds by which the current job is over its deadline."""
         return now - self.row["job_deadline_us"] * 1e-6 if self.row["job_began_us"] else 0.0
 
 
 def last_job(row: Row, limit: int) -> float:
-    """The count of a row's jobs at which a worker that starts with it now has done its share."""
+    """Return the job count of a row at which a worker that starts now is replaced.  limit: jobs for one worker."""
     return row["jobs_done"] + round(limit * random.uniform(1, 1 + JOBS_JITTER)) if limit else float("inf")  # noqa: S311
 
 
 def fork_worker(
     work: Work, given: Surroundings, let_go: Callable[[], None], others: Iterable[socket.socket | CrashBox]
 ) -> tuple[int, socket.socket]:
-    """The pid of a new worker and the master's end of its line, in the master; in the worker it does not return.
+    """Fork a worker; return its pid and the master's end of its line.  In the worker it does not return.
 
-    let_go: closes, in the worker, what is the master's.  others: what is the other workers', the same.
-    Raises OSError where the machine has no room.
+    let_go: called in the worker; it closes what is the master's.  others: what the worker closes of other workers.
+    Raises OSError if the machine has no room for a process.
     """
     with contextlib.ExitStack() as undo:
-        # Each message is one: two that follow each other are not read as one.
+        # SEQPACKET keeps messages apart: two that follow each other are not read as one.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         undo.enter_context(ours).setblocking(False)
         with theirs, blocked_signals():
@@ -167,35 +172,35 @@ def _become_worker(
     line: socket.socket,
     others: Iterable[socket.socket | CrashBox],
 ) -> None:
-    """Drop what is the master's, live as a worker, and leave by the one exit there is."""
+    """Drop what is the master's, live as a worker, and leave by the only exit."""
     status = EXIT_BOOT_FAILED
     try:
-        # Or the worker would hold its own line open, or a sibling's, and they would never see the master die.
+        # Otherwise the worker would hold lines open, and no worker would see the master die.
         for each in others:
             each.close()
-        signal.set_wakeup_fd(-1)  # or the child's signals would wake the master
+        signal.set_wakeup_fd(-1)  # otherwise the worker's signals would wake the master
         for signum in HANDLED:
             signal.signal(signum, signal.SIG_DFL)  # the master's handlers; blocked until the worker has its own
         let_go()
-        given.listener.keep_only(given.slot)  # or the port would outlive the master in this process
-        random.seed()  # or every worker would draw the same numbers
-        _go_before_the_master()  # before it changes its user, who would have no right to the file
+        given.listener.keep_only(given.slot)  # otherwise the port would outlive the master in this process
+        random.seed()  # otherwise every worker would draw the same numbers
+        _die_before_the_master()  # before the worker changes its user, who may not write the file
         status = run_worker(work, given, line)
     finally:
         sys.stderr.flush()
         os._exit(status)
 
 
-def _go_before_the_master() -> None:
-    """Where memory is short, let the kernel end this worker and not its master; a score is raised without privilege."""
-    # A /proc that cannot be written to leaves the kernel's own choice, which serves as well on most days.
+def _die_before_the_master() -> None:
+    """Let the kernel kill this worker before the master when memory is short.  Raising a score needs no privilege."""
+    # Without a writable /proc the kernel's own choice remains, which is usually good enough.
     with contextlib.suppress(OSError):
         inherited = int(OOM_SCORE_FILE.read_text(encoding="ascii"))
         OOM_SCORE_FILE.write_text(str(min(MOST_OOM, inherited + OOM_SURPLUS)), encoding="ascii")
 
 
 def exit_reason(exit_code: int) -> str:
-    """How a process ended, in words; most real-time signals have no name."""
+    """Say in words how a process ended; most real-time signals have no name."""
     if exit_code >= 0:
         return f"exit status {exit_code}"
     try:

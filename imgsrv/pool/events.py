@@ -1,4 +1,4 @@
-"""What happens in the master: told once, heard by the log and by everybody who observes.
+"""Events of the master: each is reported once, and goes to the log and to every observer.
 
 events.warning("worker_exit", slot=3, pid=4711, reason="killed by SIGKILL")
 """
@@ -15,14 +15,14 @@ from imgsrv.observe.log.logger import get_logger
 Facts = dict[str, Any]
 
 Observer = Callable[[str, Facts], None]
-"""Called in the master's loop with the name and the facts of an event: it may not block and may not raise."""
+"""Called in the master's loop with the name and the facts of an event; it must not block or raise."""
 
 RECENT = 50
-"""Events that `status` tells of."""
+"""The number of latest events that `status` shows."""
 
 
 class Events:
-    """Each event goes to the log, to the recent ones, and to every observer, in this order."""
+    """Passes each event to the log, to the list of recent events and to every observer, in this order."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.observers: list[Observer] = []
@@ -30,17 +30,17 @@ class Events:
         self._clock, self._log = clock, get_logger()
 
     def info(self, name: str, **facts: Any) -> None:
-        """Something that is as it should be."""
+        """Report an event that is normal."""
         self._log.info(name, **facts)
         self._tell(name, facts)
 
     def warning(self, name: str, **facts: Any) -> None:
-        """Something that the server has dealt with and a person may want to know."""
+        """Report an event that the server has handled and a person may want to know."""
         self._log.warning(name, **facts)
         self._tell(name, facts)
 
     def error(self, name: str, **facts: Any) -> None:
-        """Something that a person should look into."""
+        """Report an event that a person should look into."""
         self._log.error(name, **facts)
         self._tell(name, facts)
 

@@ -5,8 +5,8 @@ starting ──ready──▶ ready ──stop──▶ draining ──exit─�
 └────▶ backoff ◀───┘         backoff ──due──▶ starting
 └─ too many boots failed ─▶ failed            stop ──▶ gone, from wherever there is no worker
 
-A worker that serves may be replaced by a successor, which is forked first and takes the slot when it is ready; if it
-cannot boot, all stays as it was.  What a replaced worker still has to finish is no longer the slot's concern.
+A worker that serves can be replaced by a successor, which is forked first and takes the slot when it is ready.  If the
+successor cannot boot, nothing changes.  The slot does not follow a replaced worker while that finishes its work.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 MAX_BOOT_FAILURES = 5
-"""Boots in a row that may fail before the slot is given up."""
+"""A slot is given up after so many failed boots in a row."""
 
 BOOT_LIMIT_S = 60.0
-"""A worker that is not ready by then hangs, and is killed."""
+"""A worker that is not ready after this time is killed."""
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 30.0
 
 MOST_DOUBLINGS = 16
-"""Past any sensible longest delay, and far from where a power of two overflows."""
+"""Enough for any longest delay, and far from an overflow of the power of two."""
 
 STABLE_S = 10.0
-"""A worker that served this long has proven itself: its death is not counted with earlier ones."""
+"""The death of a worker that has served this long is not counted together with earlier deaths."""
 
 
 class State(Enum):
-    """Where a slot is in its life."""
+    """The state of a slot."""
 
     STARTING = "starting"
     READY = "ready"
@@ -42,7 +42,7 @@ class State(Enum):
 
 
 class Action(Enum):
-    """What the master has to do for a slot."""
+    """An action that the master has to take for a slot."""
 
     NONE = "none"
     FORK = "fork"
@@ -51,10 +51,11 @@ class Action(Enum):
 
 @dataclass
 class Slot:
-    """A place for one worker.  Times are those of the master's monotonic clock, in seconds.
+    """A place for one worker.  Times are in seconds of the master's monotonic clock.
 
-    pid: the worker that serves or is to.  successor: the one that boots to replace it.  starts: workers forked for it.
-    leaving_at: since when the slot is to go, and gets no new connection.
+    pid: the worker that serves, or boots to serve.  successor: the worker that boots to replace it.
+    due: the time of the next fork.  starts: the number of workers forked for the slot.
+    leaving_at: the time from which the slot gets no new connections, because it is to be removed; None if it stays.
     """
 
     index: int
@@ -77,7 +78,7 @@ class Slot:
         return self.pid if self.state is State.STARTING else self.successor
 
     def tick(self, now: float) -> Action:
-        """What is due: a fork once the delay is over, an end to a boot that takes too long."""
+        """Return the action that is due: FORK after the delay, KILL for a boot that takes too long."""
         if self.state is State.BACKOFF and now >= self.due:
             return Action.FORK
         if self.booting is not None and now - self.started_at > BOOT_LIMIT_S:
@@ -86,11 +87,11 @@ class Slot:
         return Action.NONE
 
     def may_be_replaced(self, now: float) -> bool:
-        """It serves, no successor is under way, and the last one that failed is long enough ago."""
+        """Return whether it serves, has no successor, and the delay after the last failed successor is over."""
         return self.state is State.READY and self.successor is None and now >= self.due
 
     def forked(self, pid: int, now: float) -> None:
-        """The master forked a worker for this slot; beside one that serves it is the successor."""
+        """Note that a worker was forked for this slot; if one serves, the new one is its successor."""
         self.started_at, self.reason = now, ""
         self.starts += 1
         if self.state is State.READY:
@@ -99,14 +100,14 @@ class Slot:
             self.pid, self.state = pid, State.STARTING
 
     def fork_failed(self, now: float, reason: str) -> None:
-        """The machine has no room for another process: that is no fault of the worker and may pass."""
+        """Note that the machine has no room for another process; that is no failed boot, and may pass."""
         self.reason, self.deaths = reason, self.deaths + 1
         self.due = now + self._delay(max(self.deaths, 2))
         if self.state is not State.READY:
             self.state = State.BACKOFF
 
     def became_ready(self, pid: int, now: float) -> int | None:
-        """A worker has loaded, proven itself on a picture, and accepts; returns the one that it replaces."""
+        """Note that a worker has passed its self-test and accepts connections; return the worker that it replaces."""
         if pid == self.successor:
             predecessor, self.pid, self.successor = self.pid, pid, None
         elif pid == self.pid and self.state is State.STARTING:
@@ -117,28 +118,28 @@ class Slot:
         return predecessor
 
     def boot_failed(self, reason: str) -> None:
-        """The worker said why it cannot boot; its exit follows."""
+        """Note the reason why a worker cannot boot; its exit follows."""
         self.reason = reason
 
     def abandon(self, now: float) -> None:
-        """The worker goes, or is to, whatever comes: the slot takes another at once."""
+        """Give up the worker, which goes: the slot takes another one at once."""
         self.pid, self.successor = self.successor, None
         self.state, self.due = (State.BACKOFF if self.pid is None else State.STARTING), now
 
     def revive(self, now: float) -> None:
-        """It has no worker and is to have one again, at once."""
+        """Start a worker at once in a slot that has none."""
         self.state, self.due, self.boot_failures = State.BACKOFF, now, 0
 
     def take_back(self, pid: int) -> None:
-        """A replaced worker that has not gone yet serves on in its slot."""
+        """Give the slot back to a replaced worker that has not gone yet."""
         self.pid, self.successor, self.state, self.boot_failures = pid, None, State.READY, 0
 
     def stop(self) -> None:
-        """The slot is no longer wanted: its workers are to finish and go."""
+        """Note that the slot is to end: its worker finishes and goes, and no other one follows."""
         self.state = State.GONE if self.pid is None else State.DRAINING
 
     def exited(self, pid: int, now: float, reason: str) -> None:
-        """A worker of this slot is gone; whether and when another follows is decided here."""
+        """Note the exit of a worker, and decide whether and when another one follows."""
         if pid not in (self.pid, self.successor):
             return
         was_successor = pid == self.successor
@@ -158,7 +159,7 @@ class Slot:
             self._left_empty(now)
 
     def _left_empty(self, now: float) -> None:
-        # Failures of successors say nothing about a worker that did boot.
+        # Failed boots of successors say nothing about this worker, which did boot.
         self.boot_failures = self.boot_failures + 1 if self.state is State.STARTING else 0
         self.deaths = 1 if now - self.ready_at > STABLE_S else self.deaths + 1
         if self.boot_failures >= MAX_BOOT_FAILURES:
@@ -169,6 +170,6 @@ class Slot:
         self.due = now if is_first else now + self._delay(max(self.deaths, self.boot_failures))
 
     def _delay(self, failures: int) -> float:
-        """Doubling with every failure up to the longest, each cut by up to half at random."""
+        """Return a delay that doubles with every failure up to the longest, and is cut by up to half at random."""
         doublings = min(failures - 1, MOST_DOUBLINGS)
         return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0**doublings) * self.dice.uniform(0.5, 1.0)

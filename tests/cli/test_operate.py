@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def test_describe_tells_every_setting_and_its_source(capsys: Captured, server: S
     assert found["settings"]["workers"] == {"value": 2, "source": "flag --workers"}
     assert found["command"][-6:] == ["--port", "0", "--log-format", "json", "--workers", "2"]
     assert "pillow" in found["packages"]
+    assert found["extras"]["svg"] == version("resvg")
 
 
 def test_ping_names_the_process(capsys: Captured, server: Server) -> None:

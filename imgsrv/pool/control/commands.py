@@ -1,4 +1,4 @@
-"""What an operator can ask of a running instance: each command once, as a row.
+"""The commands that an operator can give to a running instance, each a row of one table.
 
 The command line, the control socket, the signals and the documents are all made from this table.
 """
@@ -17,22 +17,22 @@ from imgsrv.wording import closest
 
 
 class Operable(Protocol):
-    """What the commands need of the master."""
+    """The operator (operator.py), as the commands need it."""
 
     def identity(self) -> dict[str, Any]:
-        """Name, version, process and state."""
+        """Return the name, the version, the process and the state."""
         ...
 
     def status(self) -> dict[str, Any]:
-        """Everything that can be watched."""
+        """Return everything that can be watched."""
         ...
 
     def description(self) -> dict[str, Any]:
-        """How it was started and with which settings."""
+        """Return how the instance was started, and with which settings."""
         ...
 
     def stop(self, caller: Caller, *, at_once: bool) -> None:
-        """Finish what is under way, or not even that, and end."""
+        """Finish what is under way, or end at once."""
         ...
 
     def reopen_logs(self, caller: Caller) -> None:
@@ -61,7 +61,7 @@ AT_ONCE = "now"
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes.  allowed: the only values, where not every text may be one."""
+    """The argument of a command.  allowed: the only values; empty if every text is allowed."""
 
     name: str
     meaning: str
@@ -71,9 +71,9 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A row.  run: does it, for a caller.
+    """A row of the table.  run: carries the command out for a caller.
 
-    signals: those that ask the master's process for the same, each with the argument that it stands for.
+    signals: signals to the master's process that stand for the command, each with its argument.
     """
 
     name: str
@@ -145,11 +145,11 @@ COMMANDS = {
 SIGNALS: dict[int, tuple[Command, str]] = {
     signum: (command, argument) for command in COMMANDS.values() for signum, argument in command.signals
 }
-"""What each signal to the master asks for."""
+"""The command and argument that each signal to the master stands for."""
 
 
 def obey(pool: Operable, name: str, argument: str | None, caller: Caller) -> None:
-    """Do what a request asks for, or tell the caller what is wrong with it."""
+    """Carry out a request, or tell the caller what is wrong with it."""
     command = COMMANDS.get(name)
     if command is None:
         near = closest(name, COMMANDS)
@@ -162,11 +162,11 @@ def obey(pool: Operable, name: str, argument: str | None, caller: Caller) -> Non
 
 
 def carry_out(command: Command, pool: Operable, caller: Caller, argument: str) -> None:
-    """Do it, or tell the caller what has gone wrong."""
+    """Carry out a command, or tell the caller what has gone wrong."""
     try:
         command.run(pool, caller, argument)
-    # A fault of ours in what one operator asks for, such as a look at memory that a dying worker has written to, is
-    # that operator's to hear of: without its master every worker would go.
+    # A fault of ours in one command, for example with memory that a dying worker has written to, must not end the
+    # master: all workers would go with it.  The operator gets the reason.
     except Exception as error:  # noqa: BLE001
         get_logger().exception("command_failed", command=command.name)
         reason = f"{type(error).__name__}: {error}"
@@ -174,7 +174,7 @@ def carry_out(command: Command, pool: Operable, caller: Caller, argument: str) -
 
 
 def _fault(command: Command, given: str | None) -> str | None:
-    """What is wrong with an argument, if anything."""
+    """Return what is wrong with an argument; None if nothing is."""
     wanted = command.argument
     if wanted is None:
         return f"{command.name} takes no argument, and got {given[:100]!r}" if given else None

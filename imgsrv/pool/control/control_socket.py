@@ -4,8 +4,8 @@
     {"progress": {"slot": 2, "step": "ready"}}
     {"ok": true, "result": {"size": 3}}            or   {"ok": false, "error": "why not"}
 
-Nothing here waits: what a client sends is read as it comes, what it does not read is kept up to a bound, and a client
-that does neither is dropped.  Of each client one request is answered in a turn of the loop.
+Nothing here waits.  Bytes from a client are read as they come; answers that it has not read are kept up to a bound; a
+client that neither sends nor reads is dropped.  One request of each client is answered in a turn of the loop.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MOST_UNREAD = 1 << 20
 """Bytes of answers that a client may leave unread before it is dropped."""
 
 PATIENCE_S = 10.0
-"""How long a client may take to send the rest of a request, to read, or to ask for something at all."""
+"""A client is dropped if it takes longer to send a request, or to read an answer."""
 
 CREDENTIALS = struct.Struct("3i")
-"""Of a peer: process, user, group."""
+"""`struct ucred`: the process, user and group of a peer."""
 
 
 Obey = Callable[[str, str | None, Caller], None]
-"""Does a command with an argument for a caller; at once, or later."""
+"""Carries out a command with an argument for a caller, at once or later."""
 
 
 class Client:
@@ -54,24 +54,24 @@ class Client:
         self._active_at = clock()
 
     def progress(self, **facts: Any) -> None:
-        """Tell of a step."""
+        """Report a step on the way."""
         self._say({"progress": facts})
 
     def done(self, result: Any = None) -> None:
-        """Answer the request."""
+        """Answer that the command is done."""
         self._answer({"ok": True, "result": result})
 
     def failed(self, reason: str) -> None:
-        """Answer that it will not be."""
+        """Answer that the command has failed or is refused."""
         self._answer({"ok": False, "error": reason})
 
     def serve(self) -> None:
-        """Take what has come and give what is to go, as far as that is possible now."""
+        """Receive and send as much as is possible now."""
         self._receive()
         self._send()
 
     def request(self) -> bytes | None:
-        """The next line, if it is all there and no other one is being answered."""
+        """Return the next request, if it is complete and no other one is being answered."""
         if self.is_waiting or self._unread:
             return None
         end = self._got.find(b"\n")
@@ -87,16 +87,16 @@ class Client:
         return line
 
     def has_request(self) -> bool:
-        """There is a request to be answered in the next turn."""
+        """Return whether a request can be answered in the next turn."""
         return not self.is_waiting and not self._unread and b"\n" in self._got
 
     def has_lost_patience(self, now: float) -> bool:
-        """It neither asks nor waits nor reads."""
+        """Return whether the client has done nothing for too long: it neither asks, nor waits, nor reads."""
         return (not self.is_waiting or bool(self._unread)) and now - self._active_at > PATIENCE_S
 
     @property
     def order(self) -> tuple[bool, float]:
-        """The least of it is whom to do without first: who waits for nothing, and that for the longest time."""
+        """Eviction key: idle clients first, the longest idle first."""
         return self.is_waiting, self._active_at
 
     def _receive(self) -> None:
@@ -110,7 +110,7 @@ class Client:
             self.is_over = True
             return
         if not data:
-            # It may still wait for the answer to what it sent before.
+            # The client may still wait for the answer to an earlier request.
             self._has_all = True
             self.is_over = self.is_over or not (self.is_waiting or self._unread or b"\n" in self._got)
         self._got += data
@@ -141,7 +141,7 @@ class Client:
         self._look()
 
     def _look(self) -> None:
-        """Have the loop wake for what can be done next."""
+        """Let the loop wake for what can be done next."""
         wants_more = not self._has_all and len(self._got) <= LONGEST_REQUEST
         events = selectors.EVENT_READ if wants_more else 0
         self._watch(self, events | (selectors.EVENT_WRITE if self._unread else 0))
@@ -185,7 +185,7 @@ class Control:
         return {"listening": self._claim.listening.fileno(), "lock": self._claim.lock, "clients": clients}
 
     def turn(self) -> None:
-        """Answer one request of each client, and drop those that are over."""
+        """Answer one request of each client, and drop clients that are done."""
         now = self._clock()
         for client in list(self._clients):
             line = client.request()
@@ -195,7 +195,7 @@ class Control:
                 self._drop(client)
 
     def has_work(self) -> bool:
-        """The next turn should not wait."""
+        """Return whether the next turn of the loop must not wait."""
         return any(client.has_request() for client in self._clients)
 
     def let_go(self) -> None:
@@ -205,7 +205,7 @@ class Control:
         self._claim.let_go()
 
     def close(self) -> None:
-        """Stop listening; what clients have not read yet is theirs to read."""
+        """Stop listening.  Clients can still read what was sent."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(self._claim.listening)
         for client in list(self._clients):
@@ -215,7 +215,7 @@ class Control:
         try:
             connection = self._claim.listening.accept()[0]
         except OSError:
-            # It has gone already, or there is no descriptor for it: the next turn will tell.
+            # The client has gone already, or there is no descriptor for it; then the next turn tries again.
             return
         if _user_of(connection) not in (0, os.geteuid()):
             connection.close()
@@ -230,7 +230,7 @@ class Control:
     def _hear(self, client: Client, line: bytes) -> None:
         try:
             command, argument = _request(line)
-        # Whatever json makes of garbage: numbers without end, nesting without end, no text at all.
+        # The errors of json for garbage: endless numbers, endless nesting, no text at all.
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             client.failed(f'a request is a line such as {{"command": "status"}}; this is none: {error}'[:500])
             return

@@ -1,6 +1,6 @@
-"""Where running instances are found: a folder of the user's, in it a socket and a lock for each name.
+"""Where running instances are found: a folder of the user's, with a socket and a lock file for each name.
 
-Who holds the lock (pool/listen/lockfile.py) is the instance, so a socket without a holder is stale.
+The process that holds the lock (pool/listen/lockfile.py) is the instance; a socket without a holder is stale.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import Any, Self
 from imgsrv.errors import BadRuntimeFolder, NameTaken
 from imgsrv.pool.descriptors import received
 from imgsrv.pool.listen.lockfile import lock
-
-LONGEST_PATH = 107
-"""Bytes of a unix socket's path: `sun_path` of linux/un.h, less the zero at its end."""
+from imgsrv.pool.listen.unix import LONGEST_PATH
 
 BACKLOG = 64
 
@@ -27,7 +25,7 @@ WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the instance of a name has its socket and its lock."""
+    """The place of the socket and the lock file of an instance."""
 
     folder: Path
     name: str
@@ -44,26 +42,26 @@ class Place:
 
 
 class Claim:
-    """A name that is this process's: its lock and its listening control socket.
+    """A name that this process holds: its lock and its listening control socket.
 
-    is_heir: the last instance of the name did not end as it should, so its workers may still be on their way out.
+    is_heir: the last instance of the name was killed, so its workers may still be on their way out.
     """
 
     def __init__(self, place: Place, lock: int, listening: socket, *, is_heir: bool) -> None:
         self.place, self.lock, self.listening, self.is_heir = place, lock, listening, is_heir
 
     def let_go(self) -> None:
-        """In a process that is not to hold the name: close what it inherited."""
+        """In a child that must not hold the name: close what it inherited."""
         self.listening.close()
         os.close(self.lock)
 
     def close(self) -> None:
-        """Give the name back; the files go first, while nobody else can have it."""
+        """Give the name back.  The files are removed first, while no other process can hold it."""
         for file in (self.place.socket, self.place.lock):
             try:
                 file.unlink(missing_ok=True)
             except OSError:
-                # A master that changed its user may not; the next instance of the name finds them stale.
+                # A master that changed its user may not remove them; the next instance of the name finds them stale.
                 continue
         self.let_go()
 
@@ -75,7 +73,7 @@ class Claim:
 
 
 def claim(place: Place) -> Claim:
-    """Take a name.  Raises BadRuntimeFolder where the folder cannot be trusted, NameTaken where another has it."""
+    """Claim a name.  Raises BadRuntimeFolder if the folder cannot be trusted, NameTaken if another process holds it."""
     _check_length(place)
     prepare(place.folder)
     locked = _locked(place)
@@ -94,7 +92,7 @@ def load(place: Place, passed: Mapping[str, Any]) -> Claim:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, for this user alone, and check what is there.  Raises BadRuntimeFolder."""
+    """Make the folder, for this user alone, and check it.  Raises BadRuntimeFolder."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +101,7 @@ def prepare(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raises BadRuntimeFolder for a folder in which somebody else could put a socket of theirs."""
+    """Raise BadRuntimeFolder if another user could put a socket into the folder."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise BadRuntimeFolder(str(folder), "it is no folder")
@@ -114,7 +112,7 @@ def check(folder: Path) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """The names that have a socket in the folder, whether or not anybody still listens."""
+    """Return the names that have a socket in the folder, stale ones too."""
     return sorted(file.stem for file in folder.glob("*.sock"))
 
 
@@ -126,7 +124,7 @@ def _check_length(place: Place) -> None:
 
 
 def _locked(place: Place) -> int:
-    """The descriptor of the lock's file, locked by this process."""
+    """Return the descriptor of the lock file, locked by this process."""
     try:
         descriptor = lock(place.lock)
     except OSError as error:
@@ -139,9 +137,9 @@ def _locked(place: Place) -> int:
 def _listening(place: Place) -> socket:
     listening = socket(AF_UNIX, SOCK_STREAM)
     try:
-        # With the lock in hand, whatever is there has nobody behind it.
+        # This process holds the lock, so no process listens on a socket that is there.
         place.socket.unlink(missing_ok=True)
-        # The folder keeps others out until the socket has its own mode.
+        # The folder keeps other users out until the socket has its mode.
         listening.bind(str(place.socket))
         place.socket.chmod(0o600)
         listening.listen(BACKLOG)

@@ -1,4 +1,4 @@
-"""What the workers are at: the job of each, and whose it is."""
+"""The jobs that the workers are working on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgsrv.pool.child import Child
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """A job at hand.  request_id: empty in the first microseconds of a job, when its plan is not in the box yet."""
+    """A running job.  request_id: empty in the first microseconds, when its plan is not in the crash box yet."""
 
     child: Child
     began_us: int
@@ -22,7 +22,7 @@ class AtWork:
 
 
 def at_work(children: Iterable[Child], facts: Callable[[bytes], dict[str, Any]]) -> list[AtWork]:
-    """The jobs that are worked on now.  facts: what a plan says of its job."""
+    """Return the jobs that run now.  facts: returns what of a plan is for the log."""
     return [
         AtWork(child, began_us, str(facts(plan).get("request_id", "")) if (plan := child.box.plan()) else "")
         for child in children

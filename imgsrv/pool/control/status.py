@@ -1,4 +1,4 @@
-"""What `status` tells of a pool, made from what the master knows and the scoreboard says."""
+"""The answer of `status`, made from the roster and the scoreboard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERCENTILES = (50, 90, 99)
 
 
 def totals_of(board: Board) -> dict[str, Any]:
-    """Counts since the start, over all workers that there were."""
+    """Return the counts since the start, over all workers, dead ones too."""
     errors = {code: count for code in CODES if (count := board.total(f"error_{code}"))}
     restarts = {reason: count for reason in REPLACED_FOR if (count := board.total(f"replaced_{reason}"))}
     deaths = board.total("deaths")
@@ -29,15 +29,15 @@ def totals_of(board: Board) -> dict[str, Any]:
 
 
 def latency_of(board: Board) -> dict[str, float | None]:
-    """Percentiles of the time from a request's head to its answer, in seconds; None before the first request."""
+    """Return percentiles of the time from a request's head to its answer, in seconds; None before the first request."""
     counts = [board.total(f"bucket_{index}") for index in range(len(BUCKETS_S) + 1)]
     return {f"p{percent}": quantile(counts, percent / 100) for percent in PERCENTILES}
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
-    """The latency that a share of the requests does not exceed: within its bucket as if they were spread evenly.
+    """Return the latency that a share of the requests does not exceed, interpolated linearly within its bucket.
 
-    In the last bucket, which has no upper bound, its lower bound is all that is known.
+    counts: of each bucket.  The last bucket has no upper bound; its lower bound is returned.
     """
     rank, below = share * sum(counts), 0
     if not rank:
@@ -50,7 +50,7 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
 
 
 def workers_of(slots: Sequence[Slot], children: Iterable[Child], now: float) -> list[dict[str, Any]]:
-    """Every worker, those that are on their way out too, and every slot that has none."""
+    """Return every worker, including those on their way out, and every slot without one."""
     workers = [_worker(child, now) for child in children]
     taken = {slot.pid for slot in slots}
     empty = [_empty(slot, now) for slot in slots if slot.pid is None or slot.pid not in taken]

@@ -1,6 +1,6 @@
-"""The coroner: what a worker was at when it died, told to the log and kept, by a process of its own.
+"""The coroner: report the job of a worker that died, and keep its input, in a separate process (a clerk).
 
-That takes as long as reading the input does, and the master waits for nothing.
+Reading the input takes time, and the master must not wait.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.worker.crashbox import Remains
 
 MOST_CLERKS = 2
-"""Deaths that are looked into at the same time; of more there is only the exit."""
+"""At most so many crash reports run at once; further crashes are only logged."""
 
 CLERK_LIMIT_S = 60
+"""A clerk that takes longer is ended by SIGALRM."""
 
 Place = tuple[str, int, int]
 
 
 def _nowhere(_body: int, _plan: bytes) -> Place:
-    raise ValueError("nobody says where the input lies")
+    raise ValueError("the place of the input is not known")
 
 
 @dataclass
 class Coroner:
-    """Looks into deaths.
+    """Examines the deaths of workers.
 
-    facts: what of a plan is for the log.  place: the input's format, and where it lies in its body: start and size;
-    raises ValueError or KeyError where the plan does not say.  log: the descriptor that a clerk writes the log to.
+    facts: returns what of a plan is for the log.
+    place: returns the input's format, and its start and size in the body's file; raises ValueError or KeyError if the
+    plan does not say.
+    log: the descriptor of the log.
     """
 
     facts: Callable[[bytes], dict[str, Any]] = lambda plan: {"plan": plan.decode(errors="replace")}
@@ -48,7 +51,7 @@ class Coroner:
     _clerks: set[int] = field(init=False, default_factory=set)
 
     def examine(self, child: Child, exit_code: int, reason: str) -> None:
-        """Look into the death of a worker that nobody wanted to end so, if there is anything to find."""
+        """Examine an unexpected death, if the worker left a job or a stack.  exit_code: 0 for an expected one."""
         with closing(child.box):
             remains = child.box.open()
         facts = {"slot": child.slot.index, "pid": child.pid, "reason": reason, "was_hung": child.is_hung}
@@ -60,11 +63,11 @@ class Coroner:
                 os.close(remains.body)
 
     def reaped(self, pid: int) -> None:
-        """A child is gone that is no worker."""
+        """Note that a child has ended that was no worker."""
         self._clerks.discard(pid)
 
     def _employ(self, facts: dict[str, Any], remains: Remains) -> None:
-        """Let a clerk do it."""
+        """Start a clerk."""
         if len(self._clerks) >= MOST_CLERKS:
             get_logger().warning("crash_not_examined", **facts, because="others are being examined")
             return
@@ -79,7 +82,7 @@ class Coroner:
         self._clerks.add(pid)
 
     def _work_as_clerk(self, facts: dict[str, Any], remains: Remains) -> None:
-        """Drop what is the master's, write, and leave."""
+        """In the clerk: drop what is the master's, write the report, and exit."""
         try:
             signal.set_wakeup_fd(-1)
             for signum in HANDLED:
@@ -92,7 +95,7 @@ class Coroner:
             os._exit(0)
 
     def tell(self, facts: dict[str, Any], remains: Remains) -> None:
-        """Keep what is to be kept, and tell the log of it."""
+        """Keep the report and the input, and log them."""
         told = {**facts, **self._job(remains), **({"stack": remains.stack} if remains.stack else {})}
         try:
             if (report := keep_report(self.keeping, told)) is not None:
@@ -120,7 +123,7 @@ class Coroner:
 
 
 def _close_all_but(*kept: int | None) -> None:
-    """Or this process would hold the port, the workers' lines and the queue open."""
+    """Close every other descriptor, or this process would hold the port, the workers' lines and the queue open."""
     first = STANDARD_ERROR + 1
     for descriptor in sorted(each for each in kept if each is not None and each > STANDARD_ERROR):
         os.closerange(first, descriptor)

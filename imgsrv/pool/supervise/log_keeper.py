@@ -1,4 +1,4 @@
-"""The log file as its master keeps it: found again where it was moved, rotated, compressed.  Nothing here waits."""
+"""Keep the log file: open it again after it was moved, rotate it, compress old ones.  Nothing here waits."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from imgsrv.observe.log.rotation import Rotation, Rotator
 from imgsrv.observe.log.sink import LogFile, Sink
 
 LOOK_S = 0.2
-"""How often at most the file is looked at."""
+"""The file is looked at once in this time."""
 
 COMPRESS_S = 2.0
-"""How often a file is looked for that can be compressed, and how long after a rotation at least.
+"""Files to compress are looked for once in this time, and not sooner than this after a rotation.
 
-By then every worker has opened the new one, and whoever follows the log has found the old one under its new name.
+By then every worker has opened the new file, and a reader that follows the log has found the old one under its new
+name.
 """
 
 FAILED_S = 60.0
-"""After a rotation or a compression that failed the disk is left alone for so long."""
+"""After a failed rotation or compression the next attempt waits so long."""
 
 
 class LogKeeper:
-    """What the master's loop does for the log, if it is a file.  rotation: None for none.
+    """Looks after the log, if it is a file.  rotation: None for no rotation.
 
-    workers: their pids; each is told by SIGUSR1 when it, too, has to open the file again.
+    workers: pids; each gets SIGUSR1 when it has to open the file again.
     """
 
     def __init__(self, sink: Sink, rotation: Rotation | None = None) -> None:
@@ -44,14 +45,14 @@ class LogKeeper:
         self._log = get_logger()
 
     def tick(self, workers: Iterable[int]) -> None:
-        """Once in each turn of the loop."""
+        """Do what is due; called in each turn of the loop."""
         now = time.monotonic()
         if now < self._look_at:
             return
         self._look_at = now + LOOK_S
         size = self._rotated(now)
         if self._is_lost:
-            # Everybody has been told once and tries for itself before it writes.
+            # Every worker has been told once and tries by itself before it writes.
             if self._sink.reopen():
                 self.reopen(workers)
         elif self._sink.is_astray() and (fault := self.reopen(workers)) is not None:
@@ -61,14 +62,14 @@ class LogKeeper:
         self._compress(now)
 
     def reopen(self, workers: Iterable[int]) -> str | None:
-        """Let every process write to the file that has the log's name now; why this one cannot, if so."""
+        """Let every process write to the file that now has the log's name; return the reason if this one cannot."""
         self._is_lost = not self._sink.reopen()
         for pid in workers:
             os.kill(pid, signal.SIGUSR1)
         return self._sink.fault if self._is_lost else None
 
     def count_lost_with(self, count: Callable[[int], None]) -> None:
-        """Count records that this process loses so."""
+        """Set the function that counts the records that this process loses."""
         self._sink.count_lost_with(count)
 
     def _rotated(self, now: float) -> int | None:
@@ -80,7 +81,7 @@ class LogKeeper:
                 self._compress_at = max(self._compress_at, now + COMPRESS_S)
                 self._rotator.delete_surplus()
         except OSError as error:
-            # The log goes on in the file that there is; this very record is tried like any other.
+            # The log goes on in the same file, and so does this record.
             self._log.warning("log_not_rotated", reason=str(error))
             self._rotate_at = now + FAILED_S
             return None
@@ -92,7 +93,7 @@ class LogKeeper:
         self._compress_at = now + COMPRESS_S
         if self._compressor is not None and self._compressor.poll() is None:
             return
-        # Its exit status the loop may have reaped; a file that is still there says the same.
+        # The loop may have reaped its exit status; a file that is still there shows the failure too.
         failed, self._at_work = self._at_work, self._rotator.next_to_compress()
         if self._at_work is None:
             self._compressor = None
@@ -106,7 +107,7 @@ class LogKeeper:
         try:
             self._compressor = _compressor_of(file)
         except OSError as error:
-            # As a fork of a worker: a machine without room for a process must not end the master.
+            # A machine without room for a process must not end the master.
             self._log.warning("log_not_compressed", file=file.name, reason=error.strerror)
             self._at_work, self._compress_at = None, now + FAILED_S
 

@@ -1,9 +1,9 @@
-"""The crash box: what a worker works on, where its master finds it when the worker is dead.
+"""The crash box: the master finds in it the job of a worker that has died.
 
-A descriptor that lies in a socket lives as long as the socket does, and this one the master holds too.  The engine
-puts the body of its job in before it begins and takes it out when it is done; whatever ends the process in between,
-also where front and engine die together, the body with its plan is still there.  The master does not listen on it,
-so nobody is woken.  Beside it lies a memfd for the stacks that the dying process may write.
+It is a pair of sockets that the master holds too.  A descriptor in a socket's queue lives as long as the socket.  The
+engine puts the descriptor of the job's body in before it begins, and takes it out when it is done.  So the body with
+its plan is still there, however the process ends in between.  The master does not listen on the box, so a job wakes
+nobody. The box also has a memory file for the stacks that a dying process may write.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from imgsrv.pool.descriptors import received
 
 NOTE = struct.Struct("<QQ")
-"""Where the plan starts in the body's file, and its length."""
+"""The start of the plan in the body's file, and its length."""
 
 STACK_BYTES = 65_536
 
 LONGEST_PLAN = 16 << 20
-"""Of what a note says; those of this server's own requests are much shorter."""
+"""A bound for a broken note; real plans are much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What a dead worker left.  body: of the job at hand, with its plan; None where there was none.
+    """What a dead worker left.  body: the descriptor of its current job's body; None if it had no job.
 
-    stack: of all its threads, as the interpreter's handler of deadly signals wrote it; empty where it could not.
+    stack: of all its threads, as faulthandler wrote it; empty if it could not.
     """
 
     body: int | None
@@ -40,7 +40,7 @@ class Remains:
 
 
 def _plan(note: bytes, body: int) -> bytes:
-    """The plan that a note tells of; empty where it tells nothing: a broken worker's word must not end the master."""
+    """Return the plan that a note points to; empty for a broken note, which must not end the master."""
     try:
         start, size = NOTE.unpack(note)
         return os.pread(body, min(size, LONGEST_PLAN), start)
@@ -49,7 +49,7 @@ def _plan(note: bytes, body: int) -> bytes:
 
 
 class CrashBox:
-    """One worker's.  Made by the master, used by the engine.
+    """The crash box of one worker.  The master makes it, the engine uses it.
 
     passed: its descriptors, which the image of the master before has passed on.
     """
@@ -70,14 +70,14 @@ class CrashBox:
         return [self._inside.fileno(), self._outside.fileno(), self._stack.fileno()]
 
     def watch_signals(self) -> None:
-        """In the worker: write the stacks of all threads here when a signal such as SIGSEGV ends it."""
+        """In the worker: let a signal such as SIGSEGV write the stacks of all threads here."""
         faulthandler.enable(self._stack)
 
     @contextlib.contextmanager
     def ending_after(self, seconds: float) -> Iterator[None]:
-        """In the worker: end it, with the stacks of all threads here, where the block takes longer.
+        """In the worker: end the process, with the stacks of all threads here, if the block takes longer.
 
-        Nothing that the block does can keep it from that: no handler of its own, and not the interpreter's lock.
+        Nothing in the block can prevent it, neither a signal handler nor code that keeps the interpreter's lock.
         """
         faulthandler.dump_traceback_later(seconds, file=self._stack, exit=True)
         try:
@@ -86,24 +86,24 @@ class CrashBox:
             faulthandler.cancel_dump_traceback_later()
 
     def put(self, body: int, plan_start: int, plan_size: int) -> None:
-        """A job begins.  A box that has no room only makes a crash less clear."""
+        """Note the job that begins.  If the box has no room, a crash report has no input."""
         with contextlib.suppress(OSError):
             socket.send_fds(self._inside, [NOTE.pack(plan_start, plan_size)], [body])
 
     def clear(self) -> None:
-        """The job is done.  The kernel drops the descriptor, because none is asked for."""
+        """Clear the box, because the job is done.  The kernel closes the descriptor, because none is asked for."""
         with contextlib.suppress(BlockingIOError):
             self._outside.recv(NOTE.size)
 
     def plan(self) -> bytes:
-        """The plan of the job at hand, which stays there; empty where there is none."""
+        """Return the plan of the current job, which stays in the box; empty if there is none."""
         body, plan = self._received(socket.MSG_PEEK)
         if body is not None:
             os.close(body)
         return plan
 
     def open(self) -> Remains:
-        """What the worker left, for its master; the descriptor is the caller's to close."""
+        """Return what the worker left.  The caller closes the body's descriptor."""
         stack = os.pread(self._stack.fileno(), STACK_BYTES, 0).decode(errors="replace")
         return Remains(*self._received(), stack)
 
@@ -117,7 +117,7 @@ class CrashBox:
         return descriptors[0], _plan(note, descriptors[0])
 
     def close(self) -> None:
-        """Let go of it: in the master when the worker is buried, in a worker what belongs to others."""
+        """Close it: in the master after the worker's death, in a worker the boxes of other workers."""
         self._inside.close()
         self._outside.close()
         self._stack.close()

@@ -1,4 +1,4 @@
-"""The engine: the one thread of a worker that works on pictures, a job at a time."""
+"""The engine: the one thread of a worker that processes pictures, one job at a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.shortages import needing
 
 PAUSE_S = 0.1
-"""How long nothing is taken after a message that could not be read."""
+"""The engine takes no job for so long after a message that could not be read."""
 
 Perform = Callable[[int, bytes], tuple[bytes, Data]]
-"""Does the job that a plan describes on the file of a descriptor; what it answers is the front's to understand."""
+"""Does a job: the descriptor of the body and the plan in, the message for the front and the result out."""
 
 
 def _text(plan: bytes, _message: bytes = b"") -> dict[str, Any]:
@@ -31,10 +31,10 @@ def _text(plan: bytes, _message: bytes = b"") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What the log is told of jobs.
+    """What the log reports of jobs.
 
-    facts: what of a plan, and of the engine's message where there is one, is for the log.  slow_s: from this time on
-    a job is an event; 0 for never.
+    facts: returns what of a plan, and of the engine's message if there is one, is for the log.
+    slow_s: a job that takes so long is logged; 0 for none.
     """
 
     facts: Callable[[bytes, bytes], dict[str, Any]] = _text
@@ -42,9 +42,9 @@ class Telling:
 
 
 class Engine(threading.Thread):
-    """Takes jobs from the exchange until it is stopped; the job at hand is always finished.
+    """Takes jobs from the exchange until it is stopped; the current job is always finished.
 
-    on_crash: called from the thread where it ends without having been stopped.  box: where the job at hand is noted.
+    on_crash: called from this thread if it ends without having been stopped.  box: the crash box for the current job.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Engine(threading.Thread):
         self._letting_go = threading.Lock()
 
     def works_for_nobody(self) -> bool:
-        """It is busy with a job whose client has left or was told that it took too long."""
+        """Return whether it works on a job whose client has left or was told that the job took too long."""
         parcel = self._at_work
         return parcel is not None and parcel.is_abandoned()
 
     def kill_job(self, began_us: int) -> None:
-        """Tell the client of the job that began then that it was ended; what works on it cannot be interrupted."""
-        # Or its reply could be closed here, and another file have its number, before it is written to.
+        """Tell the client of the job that began then that it was killed.  The job itself cannot be interrupted."""
+        # Without the lock the reply could be closed meanwhile, and another file have its descriptor.
         with self._letting_go:
             if self._at_work is not None and self._row["job_began_us"] == began_us:
                 self._at_work.kill()
@@ -87,7 +87,7 @@ class Engine(threading.Thread):
         try:
             with self._exchange.watch(self._stop_signal) as poll:
                 self._take_jobs(poll)
-        # A thread ends in silence, and a worker without its engine would look alive and do nothing.
+        # A thread ends silently, and a worker without its engine would look alive and do nothing.
         except BaseException:  # noqa: BLE001  SystemExit too
             self._log.exception("engine_crashed")
             self._on_crash()
@@ -95,9 +95,9 @@ class Engine(threading.Thread):
     def _take_jobs(self, poll: select.epoll) -> None:
         while not self._is_stopping.is_set():
             poll.poll()
-            # Even if it was told to stop meanwhile: of the job that woke it no other engine may have been told.
+            # Also after a stop: the job that woke this engine may have woken no other one.
             parcel = self._receive()
-            # Without going back to sleep in between: a queue that is not empty needs no wake-up.
+            # No poll in between: a queue that is not empty needs no wake-up.
             while parcel is not None:
                 self._serve(parcel)
                 parcel = None if self._is_stopping.is_set() else self._receive()
@@ -109,7 +109,7 @@ class Engine(threading.Thread):
             self._log.error("job_unreadable", reason=str(error))
         except OSError as error:
             self._log.error("queue_unreadable", reason=str(error))
-        # Others may have what it takes, and a fault that stays must not keep this thread busy.
+        # Another engine may be able to read it, and a lasting fault must not keep this thread busy.
         self._is_stopping.wait(PAUSE_S)
         return None
 
@@ -135,7 +135,7 @@ class Engine(threading.Thread):
         try:
             message, result = self._performed(parcel)
         except BaseException:
-            # The engine dies of it, but its process goes on and would keep the client waiting.
+            # The engine ends, but its process goes on and would keep the client waiting.
             parcel.close()
             raise
         finally:
@@ -152,7 +152,7 @@ class Engine(threading.Thread):
             self._log.warning("slow_job", seconds=round(busy_us * 1e-6, 3), **self._telling.facts(parcel.plan, message))
 
     def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
-        """Send the reply, or in its place what keeps it from being sent, and let go of the job."""
+        """Send the reply, or the error that prevents it, and let go of the job."""
         try:
             with needing("the result"):
                 parcel.answer(message, result)
@@ -161,14 +161,14 @@ class Engine(threading.Thread):
             try:
                 parcel.answer(_wire(error if isinstance(error, OutOfResources) else InternalError()))
             except OSError:
-                # The end of the reply is the only answer left.
+                # Closing the reply is the only answer left.
                 parcel.close()
 
     def _performed(self, parcel: Parcel) -> tuple[bytes, Data]:
         try:
             with needing("the picture"):
                 return self._perform(parcel.body, parcel.plan)
-        # A picture must not end the engine, whatever it makes a codec raise: its client gets a 5xx and the log all.
+        # A picture must not end the engine, whatever a codec raises: the client gets a 5xx, the log gets the traceback.
         except Exception as error:  # noqa: BLE001
             self._log.exception("job_failed", **self._telling.facts(parcel.plan, b""))
             return _wire(error if isinstance(error, ImgsrvError) else InternalError()), b""

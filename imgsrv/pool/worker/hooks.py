@@ -1,8 +1,8 @@
-"""Hooks: functions of the operator's that each worker calls when it starts and when it goes.
+"""Hooks: functions of the operator's that each worker calls when it starts and when it stops.
 
-They run on the worker's main thread, before its loop begins and after it has ended, so they may block; each within
-a limit.  Their module is imported in the worker: what it does at its import, such as starting a thread, never
-happens in the master.
+They run on the worker's main thread, before its loop begins and after it has ended.  So they may block, within a time
+limit.  Their module is imported in the worker only, so side effects of the import, such as threads, are not in the
+master.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Hook = Callable[[int], object]
 
 
 class _TooLong(BaseException):
-    """Raised by the alarm; no Exception, which the hook's own code might catch."""
+    """Raised by the alarm.  It is no Exception, because the hook's own code might catch that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What to call, as `module:function`; empty for nothing.  limit_s: for each call."""
+    """The functions to call, as `module:function`; empty for none.  limit_s: the time limit of each call."""
 
     on_start: str = ""
     on_stop: str = ""
     limit_s: float = 10.0
 
     def call_start(self, slot: int) -> None:
-        """Before the worker serves.  Raises HookFailed: the worker must not."""
+        """Call the start hook before the worker serves.  Raises HookFailed; then the worker must not serve."""
         self._call("on_worker_start", self.on_start, slot)
 
     def call_stop(self, slot: int) -> None:
-        """When the worker has finished; what goes wrong is logged, because nothing is left to keep from happening."""
-        # The master's death, or an impatient operator, must not cut it short: the limit does.
+        """Call the stop hook when the worker has finished; log a failure."""
+        # Only the time limit may end the hook early, not the master's death or an impatient operator.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             self._call("on_worker_stop", self.on_stop, slot)
@@ -48,7 +48,7 @@ class Hooks:
             get_logger().error("hook_failed", slot=slot, pid=os.getpid(), reason=str(error), exc_info=error.__cause__)
 
     def faults(self) -> list[HookFailed]:
-        """Those that cannot be loaded, without calling any."""
+        """Return an error for each hook that cannot be loaded, without calling any."""
         found = []
         for setting, hook in (("on_worker_start", self.on_start), ("on_worker_stop", self.on_stop)):
             try:
@@ -82,18 +82,18 @@ def _failing_as(setting: str, hook: str) -> Iterator[None]:
 
 def _load(hook: str) -> Hook:
     if (folder := str(Path.cwd())) not in sys.path:
-        # Last, so that no file there can stand in for a module that is installed.
+        # Appended last, so that a file there cannot shadow an installed module.
         sys.path.append(folder)
     module, _colon, name = hook.partition(":")
     found = getattr(importlib.import_module(module), name)
     if not callable(found):
         raise TypeError(f"{name} is no function but {type(found).__name__}")
-    return found  # type: ignore[no-any-return]  # what it takes shows when it is called
+    return found  # type: ignore[no-any-return]  # its parameters show when it is called
 
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _TooLong in the block once it has run so long; also where it waits for the kernel."""
+    """Raise _TooLong in the block after that time, also while it waits for the kernel."""
 
     def ring(_signum: int, _frame: object) -> None:
         raise _TooLong

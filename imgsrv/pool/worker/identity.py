@@ -1,7 +1,7 @@
-"""Who the workers are: a user and a group that root gives its rights up for.
+"""The user and group of the workers, for which root gives up its rights.
 
-The master stays root, as nginx's does: it runs no image code and serves no client, and it has to bind a further socket
-when the pool grows.
+The master stays root, as that of nginx does: it runs no image code and serves no client, and it has to bind further
+sockets when the pool grows.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from imgsrv.errors import BadArgument
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user and a group by their numbers, -1 for none; name: the user's, for the groups that it is in besides."""
+    """A user and a group by their numbers, -1 for none.  name: of the user, for its supplementary groups."""
 
     name: str = ""
     user: int = -1
     group: int = -1
 
     def take(self) -> None:
-        """Become it, for good.  In a worker, before anything else.  Raises BadArgument where root may not."""
+        """Become this user and group for good; the first act of a worker.  Raises BadArgument if root may not."""
         try:
             self._take()
         except PermissionError as error:
@@ -44,7 +44,7 @@ class Identity:
 
 
 def identity(user: str, group: str) -> Identity:
-    """The identity of names that exist; empty for none.  Raises BadArgument where this process may not take it."""
+    """Look up names that exist; empty for none.  Raises BadArgument if this process may not become them."""
     if not user and not group:
         return Identity()
     wanted = Identity(
@@ -55,7 +55,7 @@ def identity(user: str, group: str) -> Identity:
     if os.geteuid() == 0:
         return wanted
     if wanted.user in (-1, os.geteuid()) and wanted.group == os.getegid():
-        return Identity()  # it is what it is to become
+        return Identity()  # this process is already that user and group
     raise BadArgument(
         f"only root can become another user or group, and this is {_name(os.geteuid())}: "
         "start it as root, or leave out --user and --group"

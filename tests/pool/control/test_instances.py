@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from imgsrv.errors import BadRuntimeFolder, NameTaken
-from imgsrv.pool.control.instances import LONGEST_PATH, Place, claim, names
+from imgsrv.pool.control.instances import Place, claim, names
+from imgsrv.pool.listen.unix import LONGEST_PATH
 
 
 @pytest.fixture
