@@ -1,4 +1,4 @@
-"""The report of a bench run: what each test finds is kept at once, printed as a table and published at the end."""
+"""The report of a bench run: results are kept after each test, printed as a table and published at the end."""
 
 from __future__ import annotations
 

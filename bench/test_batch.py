@@ -1,4 +1,4 @@
-"""What do four widths of one picture cost in a batch, as a part of what four separate requests cost?"""
+"""What do four widths of one picture cost in a batch, compared with four separate requests?"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What does each format cost to read and to write, for a megapixel, beside plain Pillow and a memory copy?
+"""What does a megapixel cost to read and to write in each format, compared with plain Pillow and a memory copy?
 
-Plain Pillow writes with the same quality and otherwise as it does by itself; where ours is faster or slower, that is
-the effort chosen, the threads, or what is done to a picture beside the codec's work.
+Plain Pillow writes with the same quality and otherwise with its defaults.  Where imgsrv is faster or slower, the reason
+is the chosen effort, the threads, or the work around the codec.
 """
 
 from __future__ import annotations

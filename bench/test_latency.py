@@ -1,8 +1,8 @@
-"""How near does latency under random arrivals come to that of one ideal queue before all cores?
+"""How close is latency under random arrivals to the latency of one ideal queue for all cores?
 
-Pictures of seven sizes come as a Poisson process at 50, 70, 80 and 90 % of what the server was measured to do.  The
-ideal is a simulation: first in, first out, the same arrivals, and for each request the service time that the server
-itself reported for it, plus what a request of that picture takes beside its service when nothing else is going on.
+Pictures of seven sizes arrive as a Poisson process at 50, 70, 80 and 90 % of the measured capacity of the server.  The
+ideal is a simulation of a first-in, first-out queue with the same arrivals.  Each request has the service time that the
+server reported for it, and what a request for that picture takes beside its service on an idle server.
 """
 
 from __future__ import annotations

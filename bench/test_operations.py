@@ -1,7 +1,7 @@
-"""What does each operation cost on a picture of one megapixel, beside plain Pillow's equivalent and a memory copy?
+"""What does each operation cost for one megapixel, compared with Pillow's equivalent and a memory copy?
 
-Each is called on a decoded RGB picture, in turn with its equivalent, in one thread.  An equivalent is what somebody
-would write who knows Pillow; where it rounds or weighs a little differently, that does not change what it costs.
+Each operation runs on a decoded RGB picture, in turn with its equivalent, in one thread.  An equivalent is code that
+an experienced user of Pillow would write.  Where it rounds or weights a little differently, the cost is the same.
 """
 
 from __future__ import annotations

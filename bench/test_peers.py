@@ -1,9 +1,9 @@
-"""How many pictures a second do other servers make of the same work on the same cores, and how good are theirs?
+"""How many pictures a second do other servers make on the same cores, and how good are their results?
 
-All servers run all the time and are loaded in turn, with as many connections each.  Ours, the limit and sharp come one
-after the other in each round, forwards and backwards in turn: what is compared most is nearest in time.  `python
-bench/peers/install.py` installs the others; one that is missing, does not start or answers something else is left out,
-with the reason.
+All servers run all the time and get load in turn, each with the same number of connections.  In each round imgsrv, the
+limit and sharp follow each other, forwards and backwards in turn, so the most important comparisons are closest in
+time.  `python bench/peers/install.py` installs the other servers.  A server that is missing, does not start or gives a
+wrong answer is left out, with the reason.
 """
 
 from __future__ import annotations

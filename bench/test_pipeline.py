@@ -1,4 +1,4 @@
-"""How much faster than plain Pillow is the whole pipeline in one process, and how close is its picture?"""
+"""How much faster than plain Pillow is the whole pipeline in one process, and how similar is its result?"""
 
 from __future__ import annotations
 

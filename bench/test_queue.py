@@ -1,8 +1,8 @@
-"""What does the one queue give to few connections, and what does it cost where every engine is busy anyway?
+"""What does the one queue gain with few connections, and what does it cost when every engine is busy?
 
-Few connections: with a queue for each worker the kernel's choice of a worker for each connection decides how many
-engines work at all.  With one queue it must not matter.  Many connections: the way over the exchange is longer than
-one inside a process, and must not be slower by more than a few percent.
+Few connections: with a queue for each worker, the kernel's choice of a worker for each connection decides how many
+engines work at all.  With one queue the choice must not matter.  Many connections: the way through the exchange is
+longer than a queue inside one process, and must not be slower by more than a few percent.
 """
 
 from __future__ import annotations

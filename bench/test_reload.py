@@ -1,8 +1,8 @@
-"""What do requests feel of a reload, and how long is it until every worker is a new one?
+"""What do clients notice of a reload, and how long does it take until every worker is a new one?
 
-Requests come as a Poisson process at half of what the server can do, without and with a reload, in turn.  A reload
-first tries the new code in a process of its own, then starts every new worker before an old one goes: all of that
-takes its time from the cores that serve.
+Requests arrive as a Poisson process at half of the server's capacity, in turn without and with a reload.  A reload
+first tries the new code in a separate process, then starts every new worker before an old one ends.  Both take time from the
+cores that serve.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Does throughput grow with the workers, and how much of what the cores can do does the server give?
+"""Does throughput grow with the number of workers, and what share of the cores' capacity does it reach?
 
-Beside each number of workers stands the limit: the same pipeline looped in as many plain processes, with no server
-around it.  All servers run all the time and are loaded in turn with the loops, so that a change of the machine's speed
-meets all of them.
+The limit for each number of workers is the same pipeline, looped in as many plain processes without a server.  All
+servers run all the time and get load in turn with the loops, so a change of the machine's speed affects all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many small and how many large pictures a second, and what share of what the cores can do without a server?"""
+"""How many small and large pictures a second does the server make, and what share of the cores' capacity is that?"""
 
 from __future__ import annotations
 

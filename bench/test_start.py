@@ -1,4 +1,4 @@
-"""How long is it from the command to the first picture, and what does an idle worker cost?"""
+"""How long does it take from the command to the first picture, and what does an idle worker cost?"""
 
 from __future__ import annotations
 

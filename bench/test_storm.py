@@ -1,11 +1,10 @@
-"""What becomes of the requests when three times as many come as the server can do?
+"""What happens to requests when three times as many arrive as the server can handle?
 
-Capacity is what a closed loop got of the same server with the same kind of client, the mean of before and after the
-storm: a machine that becomes slower or faster meanwhile is neither the server's merit nor its fault.  Two kinds of
-client: one that sends its body at once, and one that asks first with `Expect: 100-continue`.  Both open a new
-connection where the server has closed theirs with a refusal.  The load runs on the server's cores and takes more
-from them than before the storm: three times as many requests, and bodies sent in vain.  Hence a second figure, for each
-core that it left.
+Capacity is the rate of a closed loop on the same server with the same kind of client, the mean of before and after the
+storm, so that a machine that becomes slower or faster meanwhile does not count.  There are two kinds of client: one
+sends its body at once, and one asks first with `Expect: 100-continue`.  Both open a new connection when the server has
+closed theirs with a refusal.  The load runs on the server's cores and takes more of them than before the storm: three
+times as many requests, and bodies that are sent in vain.  Therefore a second figure is for each core that is left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The limit that a server is held against: plain processes that run the same pipeline in a loop."""
+"""The limit that a server is compared with: plain processes that run the same pipeline in a loop."""
 
 from __future__ import annotations
 

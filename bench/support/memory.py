@@ -1,7 +1,7 @@
-"""How much memory a server takes while something else is measured.
+"""Memory of a server while something else is measured.
 
-Two kinds: what its workers have mapped, shared pages in proportion (PSS), and the files in memory that hold bodies and
-results, which nobody maps while they wait.
+There are two kinds: what its workers have mapped, with shared pages in proportion (PSS); and the memory files of bodies
+and results, which no process maps while they wait.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The servers that imgsrv is compared with: how each is started, asked and ended.
 
-Each runs one process for each core, bound to loopback, with what its own documentation recommends; sharp and Pillow
-are asked a second time in the way that suits them best.  None may keep a result for the next request, because each
-would then only be asked for a file.
+Each runs one process for each core, bound to loopback, as its own documentation recommends.  sharp and Pillow are
+measured a second time with the settings that suit them best.  No server may keep a result for the next request, because
+then it would only serve a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a bench takes: as long as its figures need, or with `--quick` only long enough to see that it works."""
+"""The length of a bench: as long as its figures need, or with `--quick` only long enough to show that it works."""
 
 from __future__ import annotations
 

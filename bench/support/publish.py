@@ -1,4 +1,4 @@
-"""`python bench/support/publish.py [--check]`: write what the benches found into the documents, or check them.
+"""`python bench/support/publish.py [--check]`: write the results of the benches into the documents, or check them.
 
 It makes bench/results/report.md and the charts beside it, and the sections of README.md and docs/performance.md that
 stand between `<!-- measured: NAME -->` and `<!-- end -->`.  A run of `pytest bench/` does it at its end.

@@ -1,7 +1,7 @@
-"""What a bench run found: lines of facts, the machine they were measured on, and the files that keep them.
+"""The results of a bench run: lines of facts, the machine they were measured on, and the files that keep them.
 
-Each bench has a file of its own, which is written again after each of its tests: a run that breaks off, or that runs
-some benches only, leaves the lines of the others as they were.
+Each bench has a file of its own, which is written again after each of its tests.  A run that is interrupted, or that
+runs only some benches, leaves the lines of the others unchanged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The real server with a queue in each worker instead of one for all, to be measured beside it.
+"""The real server with a queue in each worker instead of one queue for all, for comparison.
 
     python bench/support/separate.py serve …
 
-A front hands its jobs to the engine of its own process: no message, no descriptor and no other worker has a part in
-it.  This is what the server would be without the exchange.
+A front gives its jobs to the engine of its own process, without messages, descriptors or other workers.  This is what
+the server would be without the exchange.
 """
 
 from __future__ import annotations

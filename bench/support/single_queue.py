@@ -1,4 +1,4 @@
-"""What queues in theory: first in, first out, fed with given arrivals and given service times.
+"""An ideal queue, simulated: first in, first out, with given arrivals and service times.
 
 All times are in seconds.  Arrivals are in order.
 """

@@ -1,4 +1,4 @@
-"""The lines of the benches as Markdown tables, one function for each kind, and as charts."""
+"""The results of the benches as Markdown tables and as charts; one function for each kind of line."""
 
 from __future__ import annotations
 

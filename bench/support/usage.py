@@ -1,4 +1,4 @@
-"""What a process and all its children use: processor time and memory, shared pages in proportion."""
+"""Processor time and memory of a process and all its children, with shared pages in proportion."""
 
 from __future__ import annotations
 

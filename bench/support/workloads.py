@@ -1,7 +1,7 @@
-"""The works that servers are compared on, and how good each result is.
+"""The work on which servers are compared, and how the quality of each result is measured.
 
-Same pictures, same size, same format and quality for all; a reference that is made with Pillow from the full resolution
-says how like it each result is, so that nobody wins by blurring or by throwing bytes at it.
+Pictures, size, format and quality are the same for all.  Pillow makes a reference from the full resolution, and each
+result is compared with it, so that no server wins by blurring or by spending bytes.
 """
 
 from __future__ import annotations
