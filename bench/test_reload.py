@@ -1,8 +1,8 @@
 """What do clients notice of a reload, and how long does it take until every worker is a new one?
 
 Requests arrive as a Poisson process at half of the server's capacity, in turn without and with a reload.  A reload
-first tries the new code in a separate process, then starts every new worker before an old one ends.  Both take time from the
-cores that serve.
+first tries the new code in a separate process, then starts every new worker before an old one ends.  Both take time
+from the cores that serve.
 """
 
 from __future__ import annotations
