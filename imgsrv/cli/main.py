@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any, NoReturn
 
 from imgsrv import __version__
-from imgsrv.cli import bench, config, convert, logs, monit, operate, operations, serve, start, systemd_unit
-from imgsrv.cli._control_client import take_bare_name
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.wording import closest
 
 EXIT_FAILED = 1
 EXIT_BAD_ARGUMENTS = 2
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+
+MODULES = ("serve", "start", "operate", "monit", "logs", "convert", "operations", "bench", "config", "systemd_unit")
+"""Modules of the commands, in the order of the help.  Each has one command of its name; `operate` has several."""
 
 FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder)
 """Nothing is wrong with how it was asked: at another time the same would have worked."""
@@ -54,25 +58,31 @@ class Parser(argparse.ArgumentParser):
 
 
 def main() -> None:
-    """Run the command and exit with its status: 0 done, 1 failed, 2 wrongly asked."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command and exit with its status: 0 done, 1 failed, 2 wrong arguments, 141 nobody reads the output."""
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has ended.  The interpreter would flush once more at its exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_NO_READER
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
     """The exit status of a command line."""
-    parser = Parser(
-        prog="imgsrv",
-        description="POST a picture, get it back processed, on every core of one machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = _add_commands(parser)
+    if arguments == ["--version"]:
+        print(f"imgsrv {__version__}")
+        return 0
+    parser, commands = _parser_for(arguments[0] if arguments else "")
     if not arguments:
         parser.print_help(sys.stderr)
         return EXIT_BAD_ARGUMENTS
     if not arguments[0].startswith("-") and arguments[0] not in commands:
         parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv: {_no_command(arguments[0], commands)}\n")
     parsed, unknown = parser.parse_known_args(arguments)
+    from imgsrv.cli._control_client import take_bare_name  # noqa: PLC0415  `imgsrv --version` has no use for it
+
     if unknown and not take_bare_name(parsed, unknown):
         name = next(argument for argument in arguments if argument in commands)
         parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv {name}: {_unknown(unknown, name, commands[name])}\n")
@@ -85,14 +95,30 @@ def run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command, by name."""
+def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the command that is asked for, or of every command where none has that name.
+
+    So only the module of that command is imported: `imgsrv list` has no use for OpenCV.
+    """
+    module = asked.replace("-", "_")
+    parser, commands = _parser((module if module in MODULES else "operate",))
+    return (parser, commands) if asked in commands else _parser(MODULES)
+
+
+def _parser(modules: Iterable[str]) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
+    """A parser with the commands of the modules, and the parser of each command by its name."""
+    parser = Parser(
+        prog="imgsrv",
+        description="POST a picture, get it back processed, on every core of one machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, start, operate, monit, logs, convert, operations, bench, config, systemd_unit):
-        command.add_parser(commands)
+    for name in modules:
+        import_module(f"imgsrv.cli.{name}").add_parser(commands)
     choices: dict[str, Any] = commands.choices
-    return choices
+    return parser, choices
 
 
 def _no_command(name: str, commands: Iterable[str]) -> str:
