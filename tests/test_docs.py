@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,9 @@ from PIL import Image
 from serving import Server
 
 ROOT = Path(__file__).parents[1]
+TOOLS = ("dev", "docs")
+"""The extras for those who change imgsrv."""
+
 GENERATED = ("docs/operating.md", "docs/requests.md")
 
 
@@ -158,6 +162,16 @@ def test_every_package_has_a_line_in_the_tree_of_the_architecture() -> None:
         folder for folder in folders if not folder.startswith("imaging/operations/")
     }
     assert [path for path in shown if not (package / path).exists()] == []
+
+
+def test_every_dependency_has_its_reason_in_the_architecture() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [one for name, found in project["optional-dependencies"].items() if name not in TOOLS for one in found]
+    named = {re.split(r"[<>=]", one)[0] for one in (*project["dependencies"], *extras)}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]*) \|", page.partition("## Dependencies")[2], re.MULTILINE)
+
+    assert {name for row in rows[2:] for name in re.sub(r" \(.*?\)", "", row).split(", ")} == named
 
 
 PITFALLS = [
