@@ -1,4 +1,7 @@
-"""How many workers this machine, or the part of it that this process may use, can keep busy."""
+"""The number of workers that keep the machine busy, or the part of it that this process may use.
+
+psutil knows nothing of the CPU quota of a cgroup, so this module reads it.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ LEAST_AUTO = 2
 
 
 def worker_count(wish: Literal["max", "auto"] | int, root: Path = Path("/")) -> int:
-    """The number of workers for a wish.  root: where /proc and /sys are, for fixture trees."""
+    """Return the number of workers.  root: the folder of /proc and /sys, for tests with trees of their own."""
     if wish == "auto":
         return max(LEAST_AUTO, usable_cpus(root))
     return usable_cpus(root) if wish == "max" else wish
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
-    """The smaller of affinity (which a cpuset narrows) and the cgroup's CPU quota, rounded up, at least 1."""
+    """Return the smaller of the affinity (which includes a cpuset) and the CPU quota, rounded up, at least 1."""
     affinity = len(os.sched_getaffinity(0))
     quota = cgroup_quota(root)
     return max(1, affinity if quota is None else min(affinity, math.ceil(quota)))
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:
-    """CPUs' worth of time that the tightest cgroup above this process grants; None without a quota."""
+    """Return the smallest CPU quota of the cgroups of this process, in CPUs; None without a quota."""
     quotas = [
         quota
         for line in _lines(root / "proc/self/cgroup")
@@ -36,7 +39,7 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
 
 
 def _own_and_above(root: Path, line: str) -> list[Path]:
-    """The directories of one line of /proc/self/cgroup: v2 is `0::/path`, v1 is `4:cpu,cpuacct:/path`."""
+    """Return the folders of one line of /proc/self/cgroup: v2 is `0::/path`, v1 is `4:cpu,cpuacct:/path`."""
     _number, controllers, path = line.split(":", 2)
     mounts = [root / "sys/fs/cgroup"]
     if controllers:
@@ -66,5 +69,5 @@ def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="ascii").splitlines()
     except OSError:
-        # No such controller here: that is an answer, not a fault.
+        # This machine has no such controller, which is no fault.
         return []

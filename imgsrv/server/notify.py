@@ -1,7 +1,7 @@
-"""What systemd is told of the service: ready, reloading, stopping, a line for `systemctl status`, signs of life.
+"""Messages to systemd: ready, reloading, stopping, a line for `systemctl status`, and the watchdog (sd_notify(3)).
 
-An observer of the master's events and a verb of its loop; without systemd there is none.  A message that cannot be
-sent is dropped: systemd misses a line, and the master never waits.
+The notifier observes the master's events and is called in each turn of its loop.  Without systemd there is none.  A
+message that cannot be sent is dropped, so that the master never waits.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 from imgsrv.errors import BadSetting
 
 ABSTRACT = "@"
-"""How the name of a socket without a file is written in the variable; in the system call it is a zero."""
+"""The first character of an abstract socket's name in NOTIFY_SOCKET; in the system call it is a zero byte."""
 
 SIGNS_PER_PERIOD = 2
-"""As systemd advises: so that one may come late."""
+"""Signs of life in a watchdog period, as systemd advises, so that one may come late."""
 
 
 class Notifier:
-    """Speaks to the socket of systemd.  watchdog_s: the period in which a sign of life is expected, or None.
+    """Sends messages to the socket of systemd.  watchdog_s: the period for signs of life; None for none.
 
-    Raises BadSetting where the address is none.
+    Raises BadSetting if the address is none.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Notifier:
         self._is_stopping = False
 
     def observe(self, event: str, facts: dict[str, Any]) -> None:
-        """Tell of an event of the master's, if systemd wants to know."""
+        """Pass on an event of the master, if it concerns systemd."""
         if event == "serving":
             self.ready(f"serving on {facts['url']} with {facts['workers']} workers")
         elif event in ("reloading", "restarting"):
-            # systemd compares it with its own clock, to know which READY=1 belongs to which reload.
+            # systemd compares the time with its own clock, to know which READY=1 belongs to which reload.
             self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock() // 1000}", f"STATUS={event}")
         elif event in ("reloaded", "reload_failed") and not self._is_stopping:
             self.ready("reloaded" if event == "reloaded" else f"reload failed: {facts.get('reason', '')}")
         elif event == "waiting_for_address":
             self._send(f"STATUS=waiting until the workers of a killed master let go of {facts['address']}")
         elif event == "stopping" and facts["restarts"]:
-            # It comes back: a service that says STOPPING=1 is ended when its time is over.
+            # A restart does not say STOPPING=1: systemd would kill the service when its stop timeout is over.
             self._send("STATUS=restarting: finishing open requests")
         elif event == "stopping":
             self._is_stopping = True
@@ -61,19 +61,19 @@ class Notifier:
             self._send(f"STATUS=worker {facts['slot']} {_words(event)}: {facts['reason']}")
 
     def ready(self, status: str) -> None:
-        """The service does its work, at first or again."""
+        """Say that the service works, for the first time or again."""
         self._is_ready = True
         self._send("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}")
 
     def turn(self, is_healthy: bool) -> None:  # noqa: FBT001  the loop's one fact
-        """A turn of the master's loop: a sign of life where one is due and the pool deserves it."""
+        """Send a sign of life, if one is due and the pool does its work; called in each turn of the master's loop."""
         now = self._clock()
         if self._sign_s is not None and is_healthy and now >= self._sign_due:
             self._sign_due = now + int(self._sign_s * 1e9)
             self._send("WATCHDOG=1")
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
     def _send(self, *lines: str) -> None:

@@ -1,14 +1,13 @@
 """The exchange: one kernel queue from every front to every engine of the machine.
 
 It is an `AF_UNIX` `SOCK_SEQPACKET` pair made before the fork.  A job is one message of fixed size with two
-descriptors attached: the end to write to of a private pipe; and a memfd with the request's body and, behind it, the
-plan.  Whichever engine is free receives the next message: the kernel is the queue and it is first in, first out;
-nothing is shared in Python.
+descriptors: the write end of a private pipe, and a memory file with the request's body and, behind it, the plan.  The
+first idle engine receives the next message.  The kernel is the queue, first in, first out; Python shares nothing.
 
-The engine writes its answer behind the plan, into pages that are warm where the memfd was used before, and says
-through the pipe where it lies.  The pipe is the life line in both directions.  A front that closes it tells the engine
-that nobody waits; an engine that dies closes it by dying, which the front reads as WorkerLost.  It is no socket,
-because the kernel looks for cycles of sockets within sockets at every close of one while another is on its way.
+The engine writes its answer behind the plan, into pages that are warm if the file was used before, and sends its place
+through the pipe.  The pipe also tells each side when the other has gone.  A front that closes it tells the engine that
+nobody waits; the death of an engine closes it, which the front reads as WorkerLost.  It is a pipe, because closing a
+Unix socket while another one is in flight starts the kernel's garbage collector for descriptors.
 """
 
 from __future__ import annotations
@@ -30,29 +29,29 @@ from imgsrv.errors import ImgsrvError, InternalError, JobKilled, WorkerLost
 from imgsrv.shortages import FOR_ENGINE, is_scarce, needing
 
 MESSAGE = struct.Struct("<QQd")
-"""Where the plan starts in the memfd, its length, and the job's deadline on the monotonic clock."""
+"""The start of the plan in the memory file, its length, and the job's deadline on the monotonic clock."""
 
 PARCEL_DESCRIPTORS = 2
-"""The reply, first so that an engine with room for one only can still say that it has none, and the body."""
+"""The reply and the body.  The reply is first, so that an engine with room for one descriptor can still answer."""
 
 QUEUE_BYTES = 4 << 20
-"""Asked of the kernel for the queue; it grants what net.core.wmem_max allows, or all of it to root."""
+"""The size that is asked for the queue.  The kernel grants as much as net.core.wmem_max allows; to root, all."""
 
 REPLY = struct.Struct("<QQQ")
-"""Where the engine's message starts in the memfd, its length, and that of the result behind it."""
+"""The start of the engine's message in the memory file, its length, and the length of the result behind it."""
 
 SO_SNDBUFFORCE = 32
 
 UNREADABLE = REPLY.pack(0, 0, 0)
-"""What a front is told whose message is no job."""
+"""The reply to a message that is no job."""
 
 KILLED = REPLY.pack(0, 0, 1)
-"""What a front is told whose job an operator has ended."""
+"""The reply for a job that an operator has killed."""
 
 Data = bytes | memoryview
 
 Reply = tuple[bytes, bytes]
-"""What the engine says, and the result; that is empty where there is none."""
+"""The engine's message, and the result; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +65,22 @@ class Parcel:
     reply: int
 
     def is_abandoned(self) -> bool:
-        """Nobody waits for the reply any more."""
+        """Return whether nobody waits for the reply any more."""
         poll = select.poll()
-        # Without an event of its own it tells of errors only, and a pipe that nobody reads is one.
+        # With no event asked for, poll reports errors only; a pipe without a reader is one.
         poll.register(self.reply, 0)
         return bool(poll.poll(0))
 
     def answer(self, message: bytes, result: Data = b"") -> None:
-        """Give the reply and let go of the job; a front that has gone meanwhile is no fault.
+        """Send the reply and let go of the job, also if the front has gone meanwhile.
 
-        Raises OSError where there is no room for it; the job is kept.
+        Raises OSError if there is no room for the reply; then the job is kept.
         """
         answer_into(self.body, self.plan_start + len(self.plan), self.reply, message, result)
         self.close()
 
     def kill(self) -> None:
-        """Tell the front that the job was ended; the first reply is the one that it reads."""
+        """Tell the front that the job was killed.  The front reads the first reply only."""
         with contextlib.suppress(BrokenPipeError, BlockingIOError):
             os.write(self.reply, KILLED)
 
@@ -92,15 +91,16 @@ class Parcel:
 
 
 class UnreadableJob(ValueError):
-    """A message that is no job; its front has been told so, if that much could be read."""
+    """A message that is no job.  Its front has been told, if the reply could be read."""
 
 
 class Replies:
-    """The ends that one front reads from, in a poll within the poll of its loop.
+    """The read ends of one front's pipes, in an epoll of their own inside the loop's.
 
-    An engine that writes to a pipe tells the kernel that it is about to sleep, which it is not, and the kernel wakes
-    the reader on the engine's own core.  Beside the engine of its own process, which runs on another one, a front
-    contends for the interpreter's lock.  A poll in between does not pass the hint on: 5 % more pictures of 20 KB.
+    A write to a pipe hints to the kernel that the writer will sleep, and the kernel wakes the reader on the writer's
+    core.  The engine does not sleep.  There the front runs beside the engine of its own process, which runs on another
+    core, and contends with it for the interpreter's lock.  An epoll in between does not pass the hint on: 5 % more
+    pictures of 20 KB.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Replies:
         self.loop.add_reader(self._poll.fileno(), self._read)
 
     def future(self, reply: int, body: int) -> asyncio.Future[Reply]:
-        """What comes from the end `reply`, which is closed with the future."""
+        """Return a future for what comes from the read end `reply`, which is closed with the future."""
         future: asyncio.Future[Reply] = self.loop.create_future()
         self._poll.register(reply, select.EPOLLIN)
         self._waiting[reply] = future, body
@@ -126,7 +126,7 @@ class Replies:
     def _read(self) -> None:
         for reply, _event in self._poll.poll(0):
             future, body = self._waiting[reply]
-            # One whose client has gone may have lost its body too.
+            # If its client has gone, its body may be closed too.
             if future.done():
                 continue
             try:
@@ -137,7 +137,7 @@ class Replies:
 
 
 class Exchange:
-    """Both ends of the queue; every worker inherits them."""
+    """Both ends of the queue, which every worker inherits."""
 
     def __init__(self) -> None:
         self._fronts, self._engines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -145,24 +145,24 @@ class Exchange:
             try:
                 self._fronts.setsockopt(socket.SOL_SOCKET, option, QUEUE_BYTES)
             except PermissionError:
-                # Without privileges the plain option has already given what the kernel grants.
+                # Without privileges the plain option has already set the most that the kernel grants.
                 continue
         self._fronts.setblocking(False)
         self._engines.setblocking(False)
         self._replies: Replies | None = None
 
     def waiting(self) -> int:
-        """Jobs that no engine has taken yet, as the kernel counts them."""
+        """Return the number of jobs that no engine has taken yet, as the kernel counts them."""
         size = array.array("i", [0])
         fcntl.ioctl(self._engines, termios.FIONREAD, size)
         return size[0] // MESSAGE.size
 
     def submit(self, body: int, plan_start: int, plan_size: int, deadline: float) -> asyncio.Future[Reply]:
-        """Queue a job; the future gives its reply, and cancelling it abandons the job.
+        """Queue a job; return a future of its reply.  Cancelling the future abandons the job.
 
-        body: has to stay open until the future is done.  Raises OutOfResources where the queue is full or no
-        descriptor left.  The future raises WorkerLost where the engine died, JobKilled where an operator ended the
-        job, and OutOfResources where there is no memory for the result.
+        body: stays open until the future is done.  Raises OutOfResources if the queue is full or no descriptor is
+        left.  The future raises WorkerLost if the engine died, JobKilled if an operator killed the job, and
+        OutOfResources if there is no memory for the result.
         """
         with needing("the reply to the job"):
             if self._replies is None or self._replies.loop is not asyncio.get_running_loop():
@@ -180,9 +180,9 @@ class Exchange:
         return self._replies.future(ours, body)
 
     def receive(self) -> Parcel | None:
-        """The next job; None where another engine was faster.
+        """Return the next job; None if another engine was faster.
 
-        Raises UnreadableJob for a message that is none, and OSError where none can be received.
+        Raises UnreadableJob for a message that is no job, and OSError if none can be received.
         """
         try:
             message, descriptors, flags, _address = socket.recv_fds(self._engines, MESSAGE.size + 1, PARCEL_DESCRIPTORS)
@@ -205,17 +205,17 @@ class Exchange:
 
 
 def answer_into(body: int, start: int, reply: int, message: bytes, result: Data) -> None:
-    """Write what an engine says into the body's file and say so.  Raises OSError where there is no room for it."""
+    """Write an engine's answer into the body's file, and send its place.  Raises OSError if there is no room for it."""
     written, size = os.pwritev(body, [message, result], start), len(message) + len(result)
     while written < size:
-        # The kernel writes what there is room for, and says only at the next attempt that there is no more.
+        # The kernel writes as much as there is room for, and reports an error only at the next attempt.
         written += os.pwrite(body, memoryview(message + result)[written:], start + written)
     with contextlib.suppress(BrokenPipeError):
         os.write(reply, REPLY.pack(start, len(message), len(result)))
 
 
 def _reply_pipe() -> tuple[int, int]:
-    """Both ends of a reply; the kernel's own error where the descriptors left are an engine's."""
+    """Return both ends of a reply.  Raises EMFILE, as the kernel does, if the last descriptors are for the engine."""
     ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     if is_scarce(max(ours, theirs), FOR_ENGINE):
         os.close(ours)
@@ -238,7 +238,7 @@ def _parcel(message: bytes, descriptors: list[int], flags: int) -> Parcel:
 
 
 def _send_back(descriptors: list[int]) -> None:
-    """Say to whom it concerns that a message was no job, and close what came with it."""
+    """Tell the front that its message was no job, and close the descriptors that came with it."""
     for descriptor in descriptors:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             with contextlib.suppress(OSError):
@@ -247,7 +247,7 @@ def _send_back(descriptors: list[int]) -> None:
 
 
 def _reply(end: int, body: int) -> Reply:
-    """What an engine has written behind the plan.  Raises WorkerLost, JobKilled, InternalError, OSError."""
+    """Read an engine's answer behind the plan.  Raises WorkerLost, JobKilled, InternalError, OSError."""
     place = os.read(end, REPLY.size)
     if not place:
         raise WorkerLost

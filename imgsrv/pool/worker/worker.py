@@ -1,8 +1,9 @@
 """The worker: a front on the main thread, an engine beside it, from the fork to the one exit.
 
-It tells the master over its line when it is ready or why it cannot be, and reads end-of-file from it when the
-master is gone, however that died.  SIGTERM sends it away: with the whole server where the scoreboard says that this
-stops or where the master is gone, else alone, and then what waits in its accept queue is its successor's.
+It tells the master over its line when it is ready, or why it cannot be.  It reads end-of-file there when the master is
+gone, however the master died.  SIGTERM tells it to go.  It goes together with all workers if the scoreboard says that
+the server stops, or if the master is gone; otherwise it goes alone, and its successor accepts what waits in its accept
+queue.
 """
 
 from __future__ import annotations
@@ -38,33 +39,33 @@ PR_SET_PDEATHSIG = 1
 READY = b"ready"
 
 KILL_JOB = struct.Struct("<Q")
-"""All that a master says on the line: end the job that began at this time, as the board has it."""
+"""The only message of a master on the line: kill the job that began at this time (job_began_us of the board)."""
 
 DRAIN_POLL_S = 0.005
-"""For what has no event: an accept queue that is empty, a thread that has ended, a sibling's row."""
+"""How often to look at what has no event: an empty accept queue, the end of a thread, a sibling's row."""
 
 MASTER_SPEAKS_S = 0.2
-"""After a signal, how long the master may take to say on the scoreboard that the server stops; till then all go on."""
+"""After a signal the master has so long to say on the scoreboard that the server stops; until then work goes on."""
 
 STUBBORN_S = 2.0
-"""A hook that was told that its time is over, and has not ended so much later, ends its worker."""
+"""The worker is ended if a hook has not ended so long after its time limit."""
 
 EXIT_OK, EXIT_CRASHED, EXIT_BOOT_FAILED, EXIT_DRAIN_TIMEOUT = 0, 1, 3, 4
 
 
 class Front(Protocol):
-    """What a worker serves with; made outside, because the pool knows nothing of HTTP."""
+    """The server of a worker's clients.  It is made outside, because the pool knows nothing of HTTP."""
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections from the socket."""
         ...
 
     def begin_drain(self) -> None:
-        """Tell every client that this was its last answer here."""
+        """Tell every client with its next answer that the connection closes."""
         ...
 
     def stop_accepting(self) -> None:
-        """Let go of the listening socket."""
+        """Close the listening socket."""
         ...
 
     async def finished(self) -> None:
@@ -74,13 +75,14 @@ class Front(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the pool's workers do: handed in by whoever starts the pool.
+    """The work of a pool's workers; server/parts.py makes it.
 
     make_front: called in each worker with the exchange, the board and the worker's own row.
-    self_test: raises where a worker could not do its work; the reason is shown to the operator.
-    hooks: what the operator wants done in each worker.
-    become: changes to the user that it is to run as.
-    sink: where everybody logs.  telling: what the log is told of jobs.
+    self_test: raises if a worker could not do its work; the operator gets the reason.
+    drain_s, shutdown_delay_s: the settings of these names, in seconds.  title: for `ps`.
+    hooks: the operator's functions to call in each worker.
+    become: changes to the user that the worker runs as.
+    sink: the log.  telling: what the log reports of jobs.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -97,7 +99,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a worker inherits over the fork, and nothing else."""
+    """All that a worker inherits over the fork."""
 
     slot: int
     row: Row
@@ -108,17 +110,17 @@ class Surroundings:
     box: CrashBox
 
     def server_stops(self) -> bool:
-        """The whole server stops, or has lost its master."""
+        """Return whether the whole server stops, or has lost its master."""
         return bool(self.row["is_stopping"]) or os.getppid() != self.master_pid
 
 
 def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
-    """Live as a worker; returns the exit status.  line: to the master."""
+    """Live as a worker; return the exit status.  line: the socket to the master."""
     try:
         work.become()
     except BadArgument as error:
         return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
-    # After it: the kernel forgets the wish when the user changes.
+    # This comes after the change of the user, at which the kernel resets it.
     die_with_master(given.master_pid)
     given.box.watch_signals()
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
@@ -129,7 +131,7 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
         return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
     try:
         status = uvloop.run(_live(work, given, line))
-    # The last resort of a fault of ours: nothing above this frame could tell anybody.
+    # The last place to report a fault of ours: nothing above this frame could.
     except Exception:  # noqa: BLE001
         get_logger().exception("worker_crashed", slot=given.slot)
         status = EXIT_CRASHED
@@ -151,7 +153,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
         work.self_test()
         front = work.make_front(given.exchange, given.board, row)
         await front.start(given.listener.for_slot(given.slot))
-    # Whatever keeps a worker from booting is the operator's to know, and only this worker's end.
+    # Any error in the boot ends this worker only, and goes to the operator.
     except Exception as error:  # noqa: BLE001
         return _cannot_boot(line, log, error)
     engine.start()
@@ -168,7 +170,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
             else:
                 await _leave_alone(front, engine, given)
     except TimeoutError:
-        # Without clients of its own it only helped a sibling, which will say so itself.
+        # Without clients of its own it only helped a sibling, which reports its own timeout.
         status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
     row.set("state", WorkerState.GONE)
     row.set("connections", 0)
@@ -184,16 +186,16 @@ def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
 
 
 async def _until_known(given: Surroundings, is_orphan: asyncio.Event) -> None:
-    """Wait until it is known who goes: a signal to the whole process group may be here before the master speaks."""
+    """Wait until it is known who goes: a signal to the process group may come before the master has marked the rows."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(MASTER_SPEAKS_S):
             await _until(lambda: bool(given.row["is_retired"]) or given.server_stops() or is_orphan.is_set())
 
 
 async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, delay_s: float) -> None:
-    """Finish what is in flight: nobody who was accepted, or waits to be, is dropped.
+    """Finish what is in flight; no client is dropped that was accepted or waits to be.
 
-    The engine goes last, and helps while a sibling that drains has clients: it may work on the jobs of those.
+    The engine goes last.  It helps while a sibling that drains has clients, because it may work on their jobs.
     """
     front.begin_drain()
     await asyncio.sleep(delay_s)
@@ -207,9 +209,9 @@ async def _leave_with_all(front: Front, engine: Engine, given: Surroundings, del
 
 
 async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> None:
-    """Finish with the own clients; those who wait to be accepted, and the jobs of others, are for those who stay.
+    """Finish with its own clients; the workers that stay accept those who wait, and do the jobs of other fronts.
 
-    Where the slot goes too, nobody else would accept who waits.
+    If the slot goes too, it first accepts those who wait, because no other worker would.
     """
     if given.row["is_leaving"] and given.listener.has_queues:
         await _until(lambda: not given.listener.has_waiting(given.slot))
@@ -222,7 +224,7 @@ async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> Non
 
 async def _stop_engine(engine: Engine) -> None:
     engine.stop()
-    # Once told to stop it takes no further job, so one that works for nobody cannot come to work for somebody.
+    # After a stop it takes no further job, so an engine that works for nobody stays so.
     await _until(lambda: not engine.is_alive() or engine.works_for_nobody())
 
 
@@ -232,12 +234,12 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 def _needs_help(row: Row) -> bool:
-    """Whether a sibling has clients and goes too; the master says so before it tells the first worker to go."""
+    """Return whether a sibling has clients and goes too; the master marks all rows before the first worker goes."""
     return bool(row["is_stopping"] or row["state"] == WorkerState.DRAINING) and row["connections"] > 0
 
 
 def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
-    """A function that sets the events of this loop from another thread."""
+    """Return a function that sets the events of this loop from another thread."""
     loop = asyncio.get_running_loop()
 
     def set_all() -> None:
@@ -250,7 +252,7 @@ def _from_thread(*events: asyncio.Event) -> Callable[[], None]:
 def _listen_to_the_master(
     line: socket.socket, stop: asyncio.Event, is_orphan: asyncio.Event, kill_job: Callable[[int], None]
 ) -> None:
-    """SIGTERM asks it to go, and so does a closed line: the master is dead.  Both may come, and several times.
+    """Stop on SIGTERM, and on a closed line, which says that the master is dead.  Both may come, several times.
 
     A second signal to the master, which ends everything at once, arrives here as SIGKILL.
     """
@@ -268,17 +270,17 @@ def _listen_to_the_master(
     line.setblocking(False)
     loop.add_reader(line, read_line)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # Ctrl-C reaches the whole process group; the master turns it into an orderly SIGTERM.
+    # Ctrl-C reaches the whole process group; the master sends SIGTERM for it.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    # A terminal that closes sends it to the group too; the master does not end for it.
+    # A terminal that closes sends SIGHUP to the group too; the master reloads on it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
 def _reopen_on_signal(sink: Sink) -> None:
-    """SIGUSR1 from the master says that the log file was moved.
+    """Open the log file again on SIGUSR1, with which the master says that the file was moved.
 
-    Not one of the loop's own handlers: those end with the loop, and then the signal would end the process.
+    This is no handler of the loop: those end with the loop, and then the signal would end the process.
     """
     loop = asyncio.get_running_loop()
 
@@ -299,7 +301,7 @@ def _tell(line: socket.socket, message: bytes) -> None:
 
 
 def _reset(row: Row) -> None:
-    """Clear what a predecessor in the slot left behind; its counters go on."""
+    """Clear the gauges that an earlier worker left in the row; its counters go on."""
     row.set("pid", os.getpid())
     row.set("state", WorkerState.STARTING)
     row.set("connections", 0)
@@ -307,7 +309,7 @@ def _reset(row: Row) -> None:
 
 
 def die_with_master(master_pid: int) -> None:
-    """Ask the kernel for a SIGTERM when the master dies, a second line behind the closed socket."""
+    """Ask the kernel for a SIGTERM when the master dies, in case the closed line is not noticed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != master_pid:
         os.kill(os.getpid(), signal.SIGTERM)
