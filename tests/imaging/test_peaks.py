@@ -79,7 +79,7 @@ def test_a_picture_worked_on_in_strips_is_the_same(name: str, mode: str, monkeyp
     monkeypatch.setattr(strips, "WHOLE_PIXELS", 1000)
     for module in (strips, filters):
         monkeypatch.setattr(module, "STRIP_PIXELS", 4000)
-    monkeypatch.setattr(strips, "STRIPS_PER_REACH", 1)
+    monkeypatch.setattr(strips, "STRIPS_PER_RADIUS", 1)
     in_strips = _applied(name, frame)
     assert in_strips.mode == whole.mode
     assert in_strips.size == whole.size

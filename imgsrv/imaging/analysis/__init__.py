@@ -1,1 +1,1 @@
-"""What can be said of pixels."""
+"""Measurements on pixels."""

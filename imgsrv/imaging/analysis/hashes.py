@@ -1,6 +1,6 @@
-"""A few letters that stand for a picture: BlurHash, ThumbHash and a perceptual hash.
+"""Short texts that stand for a picture: BlurHash, ThumbHash and a perceptual hash.
 
-Each is its published algorithm, term by term, on arrays; the tests hold them to what the reference libraries give.
+Each follows its published algorithm, term by term, on arrays; tests compare them with the reference libraries.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
 from imgsrv.imaging.pixels.strips import Pixels
 
 BLUR_COMPONENTS = (4, 3)
-"""Cosines across and down."""
+"""Number of cosines across and down."""
 
 BLUR_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 
 PHASH_SIDE, PHASH_KEPT = 32, 8
-"""Pixels along a side that are transformed, and how many of the lowest frequencies count."""
+"""Side in pixels of the picture that is transformed, and number of the lowest frequencies that count."""
 
 FLAT = 1e-9
-"""Below this a cosine's weight is rounding error: of a picture in one colour all of them are."""
+"""A smaller weight of a cosine is a rounding error; a picture of one colour has only such weights."""
 
 
 def blurhash(pixels: Pixels) -> str:
-    """The BlurHash of (H, W, 3) sRGB pixels, of 4 by 3 components.
+    """The BlurHash, with 4 by 3 components, of (H, W, 3) sRGB pixels.
 
     Source: github.com/woltapp/blurhash, Algorithm.md.
     """
@@ -88,23 +88,23 @@ def thumbhash(pixels: Pixels) -> str:
 
 
 def phash(luma: Image.Image) -> str:
-    """64 bits in hexadecimal, of which pictures that look alike differ in few.
+    """A perceptual hash of 64 bits in hexadecimal; pictures that look alike differ in few bits.
 
-    luma: mode L.  Each bit says whether one of the 8×8 lowest frequencies of the picture at 32×32 is above their
-    median; the same as `imagehash.phash`.
+    luma: mode L.  The picture is shrunk to 32×32.  Each bit says whether one of its 8×8 lowest frequencies is above
+    their median.  It is the same as `imagehash.phash`.
     """
     small = np.asarray(luma.resize((PHASH_SIDE, PHASH_SIDE), Image.Resampling.LANCZOS), np.float64)
     lowest = np.array(cv2.dct(small)[:PHASH_KEPT, :PHASH_KEPT], np.float64)
-    # OpenCV's transform is orthonormal; the hash was defined on one that is not.
+    # OpenCV's transform is orthonormal; the hash is defined on one that is not.
     lowest[0] *= math.sqrt(2)
     lowest[:, 0] *= math.sqrt(2)
-    # What a picture does not have must be nothing, and not the rounding errors of nothing.
+    # Rounded, so that a missing frequency is 0 and not a rounding error.
     lowest = lowest.round(6)
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
 
 class _Waves:
-    """A channel as cosines.  mean: its first.  scale: the largest of the others.  steps: those in 0 to 15 of it."""
+    """A channel as cosines: mean is the first weight, scale the largest other one, steps the others from 0 to 15."""
 
     def __init__(self, weights: list[float]) -> None:
         self.mean, *others = weights
@@ -114,7 +114,7 @@ class _Waves:
 
 
 def _waves(channel: Floats, across: int, down: int) -> _Waves:
-    """The cosines below the diagonal of a triangle `across` wide and `down` high, row by row."""
+    """The cosines in the upper left triangle of `across` by `down` frequencies, row by row."""
     height, width = channel.shape
     x = np.cos(np.pi / width * np.outer(np.arange(across), np.arange(width) + 0.5))
     y = np.cos(np.pi / height * np.outer(np.arange(down), np.arange(height) + 0.5))
@@ -126,12 +126,12 @@ def _waves(channel: Floats, across: int, down: int) -> _Waves:
 
 
 def _rounded(number: float) -> int:
-    """Halves upwards, as JavaScript does."""
+    """Rounded to a whole number, halves upwards as in JavaScript."""
     return math.floor(number + 0.5)
 
 
 def _packed(light: Floats) -> int:
-    """Linear light as one number of 24 bits."""
+    """The sRGB colour of linear light as one number of 24 bits."""
     red, green, blue = map(int, level_of(light.clip(0, 1)) * 255 + 0.5)
     return red << 16 | green << 8 | blue
 

@@ -1,6 +1,6 @@
-"""MEASURES: what `POST /info?include=…` can say of a picture's pixels.
+"""MEASURES: what `POST /info?include=…` can report about the pixels of a picture.
 
-A measure is one function in the table; its docstring is its entry in the documentation.
+A measure is one function in the table; its docstring is its entry in the documents.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels
 
 SMALL_SIDE = 100
-"""Longest side at which colours and placeholders are taken: what ThumbHash asks for and none of the others misses."""
+"""Longest side of the copy for colours and placeholders: what ThumbHash requires, and enough for the others."""
 
 PALETTE_SIZE = 6
 """Most colours of a palette."""
 
 Measure = Callable[[Frame], Any]
-"""What it says is JSON-compatible."""
+"""Its result is JSON-compatible."""
 
 
 def average(frame: Frame) -> str | None:
-    """Mean colour as rrggbb, weighted by alpha; null where nothing is visible."""
+    """Mean colour as rrggbb, weighted by alpha; null where no pixel is visible."""
     pixels = np.asarray(small(frame).convert("RGBA"), np.float64)
     weights = pixels[..., 3].sum()
     return _hex((pixels[..., :3] * pixels[..., 3:]).sum((0, 1)) / weights) if weights else None
 
 
 def dominant(frame: Frame) -> str | None:
-    """The most frequent colour of the palette as rrggbb; null where nothing is visible."""
+    """The most frequent colour of the palette as rrggbb; null where no pixel is visible."""
     colours = palette(frame)
     return colours[0]["colour"] if colours else None
 
@@ -74,7 +74,7 @@ def sharpness(frame: Frame) -> float:
     """Variance of the Laplacian of the luma at full size.
 
     The Laplacian is that of the 3×3 kernel 0 1 0 / 1 −4 1 / 0 1 0 on levels of 0 to 255, the picture mirrored at its
-    edges; alpha is not looked at.  Source: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy (2000).
+    edges; alpha is ignored.  Source: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy (2000).
     """
     luma: Pixels = np.asarray(frame.convert("L"))
     # 16 bits hold ±1020, in a quarter of the memory of 64.
@@ -87,11 +87,11 @@ MEASURES: dict[str, Measure] = {
 }
 
 AT_FULL_SIZE = frozenset({"sharpness"})
-"""Measures that a picture decoded at a smaller scale would change."""
+"""Measures that need the picture decoded at full scale."""
 
 
 def small(frame: Frame, side: int = SMALL_SIDE) -> Frame:
-    """The frame within so many pixels; each pixel is the mean of those that it stands for."""
+    """The frame shrunk to at most `side` pixels; each pixel is the mean of those that it replaces."""
     scale = side / max(frame.size)
     if scale >= 1:
         return frame

@@ -16,7 +16,7 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 MIDDLE_GREY = Colour(128, 128, 128)
-"""What transparent pictures are compared on."""
+"""Background on which transparent pictures are compared."""
 
 Luma = NDArray[np.float32]
 
@@ -29,9 +29,9 @@ def luma(frame: Frame) -> Luma:
 
 
 def ssim(one: Luma, other: Luma) -> float:
-    """The mean similarity over all windows that lie inside of the pictures, 1 for the same.
+    """The mean similarity over all windows inside the pictures; 1 for equal pictures.
 
-    Of pictures smaller than a window everything is one window's worth.  Both have the same shape.
+    Both arrays have the same shape.  For pictures smaller than a window it is the mean over all pixels.
     """
     means = _blurred(one), _blurred(other)
     products = means[0] * means[1]

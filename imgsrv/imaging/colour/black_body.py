@@ -1,4 +1,4 @@
-"""The colour of light by its temperature."""
+"""The colour of light of a given temperature."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RGB_FROM_XYZ = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], 
 
 
 def illuminant(kelvin: float) -> NDArray[np.float64]:
-    """Linear sRGB of a black body of luminance 1; a channel that sRGB cannot show is 0.
+    """(3,): linear sRGB of a black body of luminance 1; negative channels, outside sRGB, become 0.
 
     kelvin: 1000 to 15000.
     Source: Krystek, An algorithm to calculate correlated colour temperature, Color Res. Appl. 10 (1985), 38-40.

@@ -1,7 +1,7 @@
-"""The ICC profile of Display P3, made from its definition: 532 bytes that belong to nobody.
+"""The ICC profile of Display P3, computed from its definition: 532 bytes free of copyright.
 
-Primaries and white are those of SMPTE EG 432-1 under D65, the curve is that of sRGB (IEC 61966-2-1), as CSS Color 4
-§10.4 defines `display-p3`.  The profile is one of version 4 (ICC.1:2022) with a matrix and a parametric curve.
+It has the primaries of SMPTE EG 432-1, the white D65 and the curve of sRGB (IEC 61966-2-1), as CSS Color 4 §10.4
+defines `display-p3`.  The profile has version 4 (ICC.1:2022), a matrix and a parametric curve.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PRIMARIES = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 D65 = (0.3127, 0.3290)
 
 D50 = np.array([0.9642, 1.0, 0.8249])
-"""The white that profiles are connected through."""
+"""White of the profile connection space."""
 
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 SRGB_CURVE = (srgb.GAMMA, 1 / (1 + srgb.OFFSET), srgb.OFFSET / (1 + srgb.OFFSET), 1 / srgb.SLOPE, srgb.KNEE_LEVEL)
-"""g, a, b, c and d of a curve of type 3: `(a × v + b)^g` from d on, `c × v` below."""
+"""g, a, b, c and d of a parametric curve of type 3: `(a × v + b)^g` from d on, `c × v` below."""
 
 VERSION = 0x04400000
 
@@ -32,7 +32,7 @@ Matrix = NDArray[np.float64]
 
 
 def make_display_p3() -> bytes:
-    """The profile."""
+    """The bytes of the profile."""
     adaptation = _adaptation()
     colorants = adaptation @ _to_xyz()
     curve = b"para" + struct.pack(">4xHxx", 3) + _fixed(*SRGB_CURVE)
@@ -50,11 +50,11 @@ def make_display_p3() -> bytes:
     for name, data in {**tags, b"rTRC": curve}.items():
         places[name] = start + len(body), len(data)
         body += data + bytes(-len(data) % 4)
-    # One curve for all three.
+    # All three channels share one curve.
     places |= dict.fromkeys((b"gTRC", b"bTRC"), places[b"rTRC"])
     table = struct.pack(">I", len(places)) + b"".join(struct.pack(">4sII", name, *at) for name, at in places.items())
     head = struct.pack(">I4xI", start + len(body), VERSION) + b"mntrRGB XYZ "
-    # Made on the first day of 2024.
+    # The date of creation: 1 January 2024.
     head += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp"
     return head.ljust(68, b"\0") + _fixed(*D50) + bytes(48) + table + body
 

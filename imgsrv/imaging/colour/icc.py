@@ -1,4 +1,4 @@
-"""Colour management: whatever the bytes meant, what comes out is sRGB, or of the one profile that goes with it."""
+"""Colour management: converts pixels to sRGB, or to the one profile that is written with them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from imgsrv.imaging.model.picture import Frame
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 MAX_PROFILE_BYTES = 4 << 20
-"""Those of presses have up to 3 MiB; what is larger is no use to anybody and would fill the cache."""
+"""Profiles of printing presses have up to 3 MiB; a larger one is ignored, so that it does not fill the cache."""
 
 SAME_LEVELS = 1
-"""A profile that moves no colour by more levels than this is taken for the wanted one."""
+"""A profile is taken for the wanted one if it moves no colour by more levels."""
 
 TOP_16 = 65_535
 
@@ -28,15 +28,15 @@ GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 Icc = Literal["srgb", "p3", "keep"]
-"""What the colours of a result are."""
+"""The colour space of a result."""
 
 P3 = make_display_p3()
 
 
 def working_profile(image: Image.Image, profile: bytes | None, icc: Icc) -> bytes | None:
-    """The profile that the pixels of the image are to have; None is sRGB.
+    """The profile to convert the image to; None is sRGB.
 
-    Only a profile of RGB is kept.  CMYK and LAB become sRGB then, and so does grey, which needs no other.
+    profile: the image's own.  Only RGB profiles are kept; CMYK, LAB and grey become sRGB with icc=keep.
     """
     if icc == "p3":
         return P3 if image.mode not in GREYS else None
@@ -45,10 +45,10 @@ def working_profile(image: Image.Image, profile: bytes | None, icc: Icc) -> byte
 
 
 def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None = None) -> Frame:
-    """The image in mode L, RGB or RGBA, in the colours of the wanted profile; None is sRGB, of either.
+    """The image in mode L, RGB or RGBA, in the colours of the wanted profile.
 
-    An unusable profile, or one for another kind of pixels, is ignored, as browsers do; CMYK without a profile
-    is converted as `(255 − ink) × (255 − black) / 255`.
+    profile: the image's own.  None is sRGB for both profiles.  As in browsers, a profile that is unusable or for
+    another mode is ignored.  CMYK without a profile is converted as `(255 − ink) × (255 − black) / 255`.
     """
     image = _plain_mode(image)
     if profile and len(profile) > MAX_PROFILE_BYTES:
@@ -60,30 +60,30 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
 
 
 def is_srgb(profile: bytes | None) -> bool:
-    """Colours of an RGB picture with that profile become sRGB as they are."""
+    """True if RGB pixels with that profile need no conversion to sRGB."""
     if not profile or len(profile) > MAX_PROFILE_BYTES or not _is_usable(profile, "RGB"):
         return True
     return _transform(profile, "RGB", None) is None
 
 
 def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
-    """The image as 16 bits of grey, if it has more than 8 and no profile that would have to be applied."""
+    """The image as 16 bits of grey; None if it has 8 bits or a profile that must be applied."""
     if not image.mode.startswith("I") or (profile is not None and _is_usable(profile, "L")):
         return None
     return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
 
 
 def may_stay_deep(profile: bytes | None, icc: Icc) -> bool:
-    """Colours with the profile need no conversion, for which there are 8 bits only."""
+    """True if colours with the profile need no conversion, which would have only 8 bits."""
     if icc == "p3" or (profile and len(profile) > MAX_PROFILE_BYTES):
         return False
     return icc == "keep" or is_srgb(profile)
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
-    """One of L, RGB, RGBA, CMYK, LAB; 16-bit greys become 8-bit ones by their high byte."""
+    """The image in mode L, RGB, RGBA, CMYK or LAB; 16-bit grey keeps its high byte."""
     if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
-        # A PNG or GIF without an alpha channel can still name one colour as transparent.
+        # A PNG or GIF without an alpha channel can declare one colour transparent.
         return image.convert("RGBA")
     if image.mode in ("L", "RGB", "RGBA", "CMYK", "LAB"):
         return image
@@ -103,7 +103,7 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
         profile = None
     if profile is None and image.mode == "CMYK":
         image, colours = image.convert("RGB"), "RGB"
-    # Grey without a profile is grey in any.
+    # Grey without a profile is the same in every colour space.
     if profile == wanted or (profile is None and colours != "RGB"):
         return image
     transform = _transform(profile, colours, wanted)
@@ -120,7 +120,7 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
 
 @lru_cache(maxsize=16)
 def _is_usable(profile: bytes, mode: str) -> bool:
-    """Can be read, and is for pixels of that mode."""
+    """True if the profile can be read and is for pixels of that mode."""
     try:
         _built(profile, mode, None)
     except (ImageCms.PyCMSError, OSError):
@@ -130,7 +130,7 @@ def _is_usable(profile: bytes, mode: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform | None:
-    """The way from the profile's colours to the wanted ones; None where there is nothing to do."""
+    """The transform from the profile's colours to the wanted ones; None where it would change nothing."""
     transform = _built(profile, mode, wanted)
     return None if mode != "CMYK" and _keeps_colours(transform, mode) else transform
 
@@ -141,7 +141,7 @@ def _built(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.I
 
 @lru_cache(maxsize=4)
 def _from_lab(wanted: bytes | None) -> ImageCms.ImageCmsTransform:
-    """From CIELAB under D50."""
+    """The transform from CIELAB under D50."""
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _opened(wanted), "LAB", "RGB")
 
 
@@ -150,7 +150,7 @@ def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
 
 
 def _keeps_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Moves no colour of a 9×9×9 lattice by more than SAME_LEVELS: most profiles in photographs are sRGB's."""
+    """True if the transform moves no colour of a 9×9×9 lattice by more than SAME_LEVELS, as with most photographs."""
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
     image = Image.fromarray(lattice).convert(mode)

@@ -1,4 +1,4 @@
-"""Monotone cubic interpolation: a smooth curve through points that never rises above or falls below its neighbours."""
+"""Monotone cubic interpolation: a smooth curve through points that never overshoots them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from imgsrv.imaging.model.number_lists import Point
 
 
 def interpolate(points: Sequence[Point], at: Iterable[float]) -> list[float]:
-    """The heights of the curve through `points` at some places; flat before the first point and after the last.
+    """The values at `at` of the curve through `points`; it is flat before the first point and after the last.
 
-    points: at least two, from left to right.
+    points: at least two (x, y), from left to right.
     Source: Fritsch & Butland (1984), SIAM J. Sci. Stat. Comput. 5, 300-304; ends by Moler, Numerical Computing with
     MATLAB (2004), section 3.6.
     """
@@ -32,7 +32,7 @@ def _slopes(points: Sequence[Point]) -> list[float]:
 
 
 def _mean(widths: tuple[float, float], rises: tuple[float, float]) -> float:
-    """The weighted harmonic mean of the rises on both sides; 0 at a summit."""
+    """The weighted harmonic mean of the slopes on both sides; 0 at a local extreme."""
     if rises[0] * rises[1] <= 0:
         return 0.0
     left, right = 2 * widths[1] + widths[0], widths[1] + 2 * widths[0]
@@ -40,7 +40,7 @@ def _mean(widths: tuple[float, float], rises: tuple[float, float]) -> float:
 
 
 def _end(width: float, next_width: float, rise: float, next_rise: float) -> float:
-    """The slope of the parabola through the last three points, bent so that the curve stays monotone."""
+    """The slope at an end: that of the parabola through three points, limited so that the curve stays monotone."""
     slope = ((2 * width + next_width) * rise - width * next_rise) / (width + next_width)
     if slope * rise <= 0:
         return 0.0
@@ -56,6 +56,6 @@ def _height(points: Sequence[Point], slopes: Sequence[float], place: float) -> f
         if place <= right:
             width, t = right - left, (place - left) / (right - left)
             start, end = slopes[at] * width, slopes[at + 1] * width
-            # Hermite's cubic, in Horner's form.
+            # The cubic Hermite polynomial, in Horner's form.
             return low + t * (start + t * (3 * (high - low) - 2 * start - end + t * (2 * (low - high) + start + end)))
     return points[-1][1]

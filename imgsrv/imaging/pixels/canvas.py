@@ -1,4 +1,4 @@
-"""A picture on a larger canvas."""
+"""Pictures on a larger canvas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Margins = tuple[int, int, int, int]
 Filling = Literal["colour", "mirror", "copy", "blur"]
 
 BLURRED_SIDE = 96
-"""Of the small copy of a picture that lies enlarged behind it: too few pixels to tell anything."""
+"""Longest side of the small copy that fills a blurred margin: too few pixels to show any detail."""
 
 
 def mode_with(frame: Frame, colour: Colour) -> str:
@@ -30,7 +30,7 @@ def mode_with(frame: Frame, colour: Colour) -> str:
 
 
 def on_canvas(frame: Frame, size: Size, position: Position, background: Colour) -> Frame:
-    """The frame on a canvas of one colour, with its alpha as it is."""
+    """The frame on a canvas of one colour; its alpha is kept unchanged."""
     if frame.size == size:
         return frame
     mode = mode_with(frame, background)
@@ -40,7 +40,7 @@ def on_canvas(frame: Frame, size: Size, position: Position, background: Colour) 
 
 
 def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour) -> Frame:
-    """The frame with margins around it, filled with the colour or with what the picture gives."""
+    """The frame with margins, filled with the colour or from the picture itself."""
     left, top, right, bottom = margins
     size = frame.width + left + right, frame.height + top + bottom
     if filling in ("mirror", "copy"):
@@ -62,7 +62,7 @@ def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour)
 
 
 def _blurred(frame: Frame, size: Size) -> Frame:
-    """The middle of the frame that has the shape of `size`, enlarged to it and blurred."""
+    """The largest part in the middle of the frame with the aspect ratio of `size`, scaled to `size` and blurred."""
     scale = min(frame.width / size[0], frame.height / size[1])
     width, height = size[0] * scale, size[1] * scale
     box = ((frame.width - width) / 2, (frame.height - height) / 2, width, height)

@@ -1,4 +1,4 @@
-"""Fonts by their names: those of an installed package, and those of a folder that was given at the start."""
+"""Fonts by name: those of an installed package, and those of a folder that was given at start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUILT_IN = "SourceSansPro-Regular"
 SUFFIXES = (".ttf", ".otf", ".ttc", ".woff2")
 
 DRAWING_FONTS = (BUILT_IN, "SourceSansPro-It", "SourceSansPro-Bold", "SourceSansPro-BoldIt")
-"""What texts in drawings are set in: all weights would take 15 ms to read."""
+"""Fonts for the text in an SVG; reading all weights would take 15 ms."""
 
 _FOLDERS: list[Path] = []
 
@@ -39,7 +39,7 @@ def use_fonts(folder: Path) -> None:
 
 
 def font_names() -> list[str]:
-    """What `font` may be."""
+    """The names that the parameter `font` can have."""
     return list(_files())
 
 
@@ -49,7 +49,7 @@ def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def drawing_fonts() -> list[str]:
-    """The files of the fonts that a drawing may name: DRAWING_FONTS and those of the folders given at the start."""
+    """The font files for an SVG: DRAWING_FONTS and those of the folders given at start."""
     given = {name for folder in _FOLDERS for name in _fonts_in(folder)}
     files = [file for name, file in _files().items() if name in DRAWING_FONTS or name in given]
     return [str(file) for file in files if file.suffix.lower() != ".woff2"]
@@ -63,5 +63,5 @@ def _files() -> dict[str, Path]:
 
 
 def _fonts_in(folder: Path) -> dict[str, Path]:
-    # The package has every font in two formats; the later, .ttf, is kept.
+    # The package has every font in two formats; the later one in the alphabet, .ttf, is kept.
     return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES}

@@ -1,4 +1,4 @@
-"""The eight ways in which a picture can be stored, and what makes each upright (CIPA DC-008, tag 274)."""
+"""The eight EXIF orientations, and the turn that makes each upright (CIPA DC-008, tag 274)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TRANSPOSED = {
 }
 
 SIDEWAYS = (5, 6, 7, 8)
-"""The orientations that exchange width and height."""
+"""Orientations that swap width and height."""
 
 
 def upright(frame: Frame, orientation: int) -> Frame:
-    """The frame as the orientation asks for; a number that means nothing changes nothing."""
+    """The upright frame; an unknown orientation changes nothing."""
     return frame.transpose(_TRANSPOSED[orientation]) if orientation in _TRANSPOSED else frame

@@ -1,6 +1,6 @@
-"""Where in a picture the eye goes first: edges, skin, strong colours and contrast, without any model.
+"""Saliency: where the eye goes first, from edges, skin, strong colours and contrast, without a trained model.
 
-Deterministic, and computed on a copy so small that its cost is that of shrinking the picture.
+It is deterministic, and computed on a small copy; most of its cost is that of shrinking the picture.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.resample import resample
 
 Map = NDArray[np.float32]
-"""(H, W): how much each pixel of the small copy attracts, 0 is not at all."""
+"""(H, W): saliency of each pixel of the small copy; 0 is none."""
 
 LONGEST_SIDE = 128
-"""Of the small copy, in pixels; finer changes no choice that can be seen."""
+"""Longest side of the small copy in pixels; a finer one changes no choice visibly."""
 
 MOST_FRAMES = 8
-"""Of an animation, evenly spaced."""
+"""Frames of an animation that are looked at, evenly spaced."""
 
 EDGES, SKIN, SATURATION, CONTRAST = 0.6, 2.0, 0.2, 0.2
-"""Weights of the four maps, each within 0 to 1."""
+"""Weights of the four maps, which have values from 0 to 1."""
 
 SKIN_COLOUR = np.array([0.78, 0.57, 0.44], np.float32)
-"""The direction of skin in RGB, nearly the same for every shade of it; from smartcrop.js, as is the bound below."""
+"""Direction of skin in RGB, nearly the same for every shade.  Source: smartcrop.js, also for SKIN_NEARNESS."""
 SKIN_NEARNESS = 0.8
 
 MIDDLE_PULL = 0.02
-"""Share of the attraction that the middle has over the edges, so that an even picture is cut in its middle."""
+"""Preference of the middle over the edges, so that a uniform picture is cropped to its middle."""
 
 RIM = 0.9
-"""What a window loses of the attraction at its very rim: nothing that attracts should be cut through."""
+"""Weight that a window loses at its outermost pixels, so that nothing salient is cut through."""
 
 
 def most_salient(frames: Sequence[Frame], source: Source, window: tuple[float, float]) -> tuple[float, float]:
-    """Where the window, in pixels of the picture, shows most: as fractions of the free width and height.
+    """The most salient position of a window, as fractions of the free width and height.
 
-    source: what each frame shows.
+    source: what each frame shows.  window: width and height in pixels of the picture.
     """
     size = _small_size(source.size)
     chosen = frames[:: -(-len(frames) // MOST_FRAMES)]
-    attraction = np.asarray(np.mean([_attraction(frame, source, size) for frame in chosen], axis=0), np.float32)
+    saliency = np.asarray(np.mean([_saliency(frame, source, size) for frame in chosen], axis=0), np.float32)
     inner = tuple(
         min(side, max(1, round(side * part / whole)))
         for side, part, whole in zip(size, window, source.size, strict=True)
     )
-    scores = cv2.matchTemplate(attraction, _weights((inner[0], inner[1])), cv2.TM_CCORR)
-    # What is equal but for the rounding of a Fourier transform is equal.
+    scores = cv2.matchTemplate(saliency, _weights((inner[0], inner[1])), cv2.TM_CCORR)
+    # Rounded, because a Fourier transform gives equal scores with small errors.
     scores = np.round(scores / max(float(scores.max()), 1e-6), 4) + MIDDLE_PULL * _middle(scores.shape)
     top, left = np.unravel_index(int(np.argmax(scores)), scores.shape)
     return _fraction(int(left), scores.shape[1]), _fraction(int(top), scores.shape[0])
@@ -62,7 +62,7 @@ def _small_size(size: Size) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _attraction(frame: Frame, source: Source, size: Size) -> Map:
+def _saliency(frame: Frame, source: Source, size: Size) -> Map:
     small = resample(frame, size, box=source.box, kernel="box")
     colours = np.asarray(small.convert("RGB"), np.float32) / np.float32(255)
     luma = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.float32)
@@ -75,7 +75,7 @@ def _attraction(frame: Frame, source: Source, size: Size) -> Map:
     if small.mode == "RGBA":
         total *= np.asarray(small.getchannel("A"), np.float32) / 255
     even = np.asarray(cv2.GaussianBlur(total, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE), np.float32)
-    # Squared, so that one face is more than a wide pattern.
+    # Squared, so that one face scores more than a wide pattern.
     return np.square(even)
 
 
@@ -88,13 +88,13 @@ def _skin(colours: NDArray[np.float32], luma: Map) -> Map:
 
 
 def _weights(size: Size) -> Map:
-    """What a pixel of the window counts: 1 in the middle, less towards the rim."""
+    """(H, W): weight of each pixel of the window, 1 in the middle and less towards the edges."""
     across, down = (np.abs(2 * (np.arange(side) + 0.5) / side - 1) for side in size)
     return np.asarray(1 - RIM * np.maximum(across[None, :], down[:, None]) ** 4, np.float32)
 
 
 def _middle(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """1 for the place in the middle, 0 for the farthest."""
+    """1 for the position in the middle, 0 for the farthest ones."""
     down, across = (np.abs(np.linspace(-1, 1, side)) if side > 1 else np.zeros(1) for side in shape)
     return 1 - (down[:, None] + across[None, :]) / 2
 

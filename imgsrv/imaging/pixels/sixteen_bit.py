@@ -1,4 +1,4 @@
-"""Colours of 16 bits a channel, for which Pillow has no mode: read, moved about, resampled and written.
+"""Colours of 16 bits a channel, for which Pillow has no mode: reading, transposing, cropping and writing.
 
 OpenCV writes TIFFs, `imgsrv/imaging/formats/png.py` writes PNGs.  Grey of 16 bits is an image of Pillow's, of
 mode I;16, but resampled here too.
@@ -21,10 +21,10 @@ DeepPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""
 
 MODES = {3: "RGB;16", 4: "RGBA;16"}
-"""Names of ours, by their channels."""
+"""Names that we give these modes, by number of channels."""
 
 RAW_MODES = tuple(f"{mode}{order}" for mode in MODES.values() for order in "BLN")
-"""What Pillow calls such pixels in a file, of which it keeps the high bytes."""
+"""Pillow's names for such pixels in a file; it keeps only their high bytes."""
 
 GREY = "I;16"
 
@@ -37,11 +37,11 @@ _TURNS: dict[Image.Transpose, tuple[int, bool]] = {
     Image.Transpose.TRANSPOSE: (1, True),
     Image.Transpose.TRANSVERSE: (3, True),
 }
-"""Quarter turns to the left, and whether the picture is mirrored before them."""
+"""Quarter turns counterclockwise, and whether the picture is mirrored before them."""
 
 
 class DeepFrame(Image.Image):
-    """A frame of such colours: what steps with `keeps_depth` ask of a frame, and nothing else."""
+    """A frame with 16 bits a channel.  It has only what operations with `keeps_depth` use of a frame."""
 
     def __init__(self, pixels: DeepPixels) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class DeepFrame(Image.Image):
         self._mode, self._size = MODES[pixels.shape[2]], pixels.shape[1::-1]
 
     def load(self) -> None:
-        """Nothing: the pixels are there."""
+        """Do nothing: the pixels are in memory."""
 
     def crop(self, box: Any = None) -> DeepFrame:
         """The part between left, top, right and bottom."""
@@ -62,15 +62,15 @@ class DeepFrame(Image.Image):
         return DeepFrame(np.rot90(self.pixels[:, ::-1] if is_mirrored else self.pixels, turns))
 
     def shallow(self) -> Frame:
-        """The frame in the 8 high bits, as Pillow reads it."""
+        """The frame in its 8 high bits, as Pillow reads it."""
         return Image.fromarray((self.pixels >> 8).astype(np.uint8))
 
 
 def read_deep(image: Image.Image) -> DeepFrame | None:
-    """The pixels of an opened PNG or TIFF of such colours; None where it has none.
+    """The pixels of an opened PNG or TIFF with 16 bits a channel; None for any other picture.
 
-    Pillow keeps the high byte of each two.  Told that they lie the other way round it keeps the low one, so it reads
-    the file twice.
+    Pillow keeps the high byte of each sample, and the low one if it is given the opposite byte order.  So the file is
+    read twice.
     """
     if not isinstance(image, PngImagePlugin.PngImageFile | TiffImagePlugin.TiffImageFile) or image.fp is None:
         return None
@@ -84,12 +84,12 @@ def read_deep(image: Image.Image) -> DeepFrame | None:
 
 
 def _raw_mode(tile: ImageFile._Tile) -> str:
-    """How its pixels lie in the file."""
+    """The layout of the pixels in the file."""
     return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
 
 
 def _exchanged(tile: ImageFile._Tile) -> Any:
-    """The arguments of its decoder with the bytes of each two exchanged."""
+    """The arguments of the tile's decoder for the opposite byte order."""
     raw_mode = _raw_mode(tile)
     is_big = raw_mode[-1] == "B" or (raw_mode[-1] == "N" and sys.byteorder == "big")
     exchanged = raw_mode[:-1] + ("L" if is_big else "B")
@@ -97,7 +97,7 @@ def _exchanged(tile: ImageFile._Tile) -> Any:
 
 
 def write_tiff(frame: DeepFrame, file: BinaryIO) -> None:
-    """Write the frame, packed by LZW, which OpenCV always can."""
+    """Write the frame as a TIFF with LZW compression, which every build of OpenCV has."""
     code = cv2.COLOR_RGBA2BGRA if frame.mode == "RGBA;16" else cv2.COLOR_RGB2BGR
     _done, data = cv2.imencode(".tiff", cv2.cvtColor(frame.pixels, code))
     file.write(data.data)

@@ -1,4 +1,4 @@
-"""Frames as numpy arrays and back, for the operations that OpenCV does faster."""
+"""Frames as numpy arrays and back, in strips where a frame is large, for operations by OpenCV."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ ArrayFunction = Callable[[Pixels], Pixels]
 FrameFunction = Callable[[Frame], Frame]
 
 BAND_PIXELS = 1 << 17
-"""Pixels that are worked on at once in floating point: a picture of 100 megapixels would take 400 MB a channel."""
+"""Pixels that are processed at once in floating point: 100 megapixels would take 400 MB a channel."""
 
 WHOLE_PIXELS, STRIP_PIXELS = 1 << 21, 1 << 18
-"""A frame of up to so many pixels is worked on as a whole, a larger one in strips of about so many.
+"""A frame with more than WHOLE_PIXELS is processed in strips of about STRIP_PIXELS.
 
-Arrays of all its pixels, their copies and the result would take up to seven times the memory of the frame itself.
+As a whole, its array, the copies of it and the result would take up to seven times the memory of the frame.
 """
 
-STRIPS_PER_REACH = 16
-"""A strip is at least so many times as high as what is read above and below it."""
+STRIPS_PER_RADIUS = 16
+"""Least height of a strip, as a multiple of the rows that are read above and below it."""
 
 
 def is_large(frame: Frame) -> bool:
-    """It is worked on in strips."""
+    """True if the frame is processed in strips."""
     return frame.width * frame.height > WHOLE_PIXELS
 
 
 def through_array(frame: Frame, function: ArrayFunction) -> Frame:
-    """The frame after `function` on its pixels."""
+    """The frame with the function applied to its pixels."""
     return Image.fromarray(function(_pixels(frame, frame.mode)))
 
 
-def through_strips(frame: Frame, function: FrameFunction, reach: int = 0) -> Frame:
-    """The frame after a function for which only `reach` rows above and below a pixel count, or no others at all.
+def through_strips(frame: Frame, function: FrameFunction, radius: int = 0) -> Frame:
+    """The frame with a function applied that reads at most `radius` rows above and below each pixel.
 
-    A large one is cut into strips, so that no more than source and result are ever in memory as a whole.
+    A large frame is cut into strips, so that only source and result are ever in memory as a whole.
     """
     height = frame.height
-    strips = _strips(frame, STRIPS_PER_REACH * reach)
-    # Strips that are hardly smaller than the frame would save nothing.
-    if len(strips) == 1 or 3 * (strips[0].stop + 2 * reach) > 2 * height:
+    strips = _strips(frame, STRIPS_PER_RADIUS * radius)
+    # Strips nearly as large as the frame would save nothing.
+    if len(strips) == 1 or 3 * (strips[0].stop + 2 * radius) > 2 * height:
         return function(frame)
-    # An even number, for those who halve the size.
-    halo = reach + reach % 2
+    # An even number, for functions that halve the size.
+    halo = radius + radius % 2
 
     def strip(rows: slice) -> Frame:
         top, bottom = max(0, rows.start - halo), min(height, rows.stop + halo)
@@ -63,9 +63,9 @@ def through_strips(frame: Frame, function: FrameFunction, reach: int = 0) -> Fra
 
 
 def through_rows(frame: Frame, function: Callable[[Frame, slice], Frame], into: Frame | None = None) -> Frame:
-    """The frame after a function on strips of it, which is told what rows they are.
+    """The frame with a function applied to each of its strips; the function also gets the rows of the strip.
 
-    into: a frame of the result's mode that is written over.
+    into: a frame of the result's mode and size that is overwritten; None for a new one.
     """
     strips = _strips(frame)
 
@@ -77,7 +77,7 @@ def through_rows(frame: Frame, function: Callable[[Frame, slice], Frame], into: 
 
 
 def _strips(frame: Frame, least: int = 1) -> list[slice]:
-    """The rows of strips, each from an even row on."""
+    """The rows of each strip; every strip begins at an even row.  least: rows of a strip."""
     if not is_large(frame):
         return [slice(0, frame.height)]
     rows = max(least, STRIP_PIXELS // frame.width)
@@ -87,7 +87,10 @@ def _strips(frame: Frame, least: int = 1) -> list[slice]:
 def assembled(
     frame: Frame, strips: Sequence[slice], function: Callable[[slice], Frame], into: Frame | None = None
 ) -> Frame:
-    """The strips that a function makes, each as wide as the frame, one below the other."""
+    """The strips that the function returns, one below the other.
+
+    frame: gives the size.  into: as for `through_rows`.
+    """
     first = function(strips[0])
     if len(strips) == 1:
         return first
@@ -99,14 +102,14 @@ def assembled(
 
 
 def beside_alpha(frame: Frame, function: FrameFunction) -> Frame:
-    """The frame after a function of each colour by itself; alpha is kept unchanged."""
+    """The frame with a function applied to its colours, each pixel on its own; alpha is kept unchanged."""
     if frame.mode != "RGBA":
         return function(frame)
     return through_strips(frame, lambda strip: with_alpha_of(strip, function(strip.convert("RGB"))))
 
 
 def with_alpha_of(frame: Frame, colours: Frame) -> Frame:
-    """The colours, grey or RGB, with the alpha of the frame if it has one."""
+    """The colours (mode L or RGB) with the alpha of the frame, if it has one."""
     if frame.mode != "RGBA":
         return colours
     result = colours.convert("RGB")
@@ -115,40 +118,40 @@ def with_alpha_of(frame: Frame, colours: Frame) -> Frame:
 
 
 def bands(height: int, width: int, least: int = 1) -> Iterator[slice]:
-    """The rows of a picture in bands of at least so many, for what needs many bytes a pixel."""
+    """The rows of a picture in bands, for work that needs many bytes a pixel.  least: rows of a band."""
     rows = max(least, BAND_PIXELS // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def premultiplied(frame: Frame, function: ArrayFunction, mode: str | None = None) -> Frame:
-    """The frame after `function` on pixels whose colours are weighted by their alpha.
+    """The frame with the function applied to its premultiplied pixels.
 
-    mode: to which the frame is converted before.
-    Without the weighting, what a transparent pixel would show if it could be seen bleeds into its neighbours.
+    mode: the frame is converted to it first; None for its own.
+    Without premultiplied alpha, the hidden colours of transparent pixels bleed into their neighbours.
     """
     return unweighted(function(weighted(frame, mode or frame.mode)))
 
 
 def weighted(frame: Frame, mode: str) -> Pixels:
-    """The pixels in a mode, their colours weighted by their alpha."""
-    # 1.1 ms a megapixel for both ways, where Pillow's mode RGBa takes 5.2 and cuts off what it should round.
+    """The premultiplied pixels in a mode."""
+    # 1.1 ms a megapixel for both directions; Pillow's mode RGBa takes 5.2 ms, and truncates where it should round.
     return _pixels(frame, mode, cv2.COLOR_RGBA2mRGBA if mode == "RGBA" else None)
 
 
 def unweighted(pixels: Pixels) -> Frame:
-    """The frame of pixels whose colours are weighted by their alpha; they are changed."""
+    """The frame of premultiplied pixels, which are overwritten."""
     if pixels.shape[2:] != (len("RGBA"),):
         return Image.fromarray(pixels)
     for rows in bands(*pixels.shape[:2]):
         part = pixels[rows]
-        # A kernel with negative lobes leaves colours above their alpha; on the way back they would start again at 0.
+        # A kernel with negative lobes leaves colours above their alpha, which would overflow and start again at 0.
         alpha = cv2.extractChannel(part, 3)
         pixels[rows] = cv2.cvtColor(cv2.min(part, cv2.merge([alpha] * 4)), cv2.COLOR_mRGBA2RGBA)
     return Image.fromarray(pixels)
 
 
 def _pixels(frame: Frame, mode: str, conversion: int | None = None) -> Pixels:
-    """The pixels in a mode, after a conversion of OpenCV's; of a large frame without a second copy for the while."""
+    """The pixels in a mode, after a conversion by OpenCV; a large frame is converted strip by strip to save memory."""
 
     def part(frame: Frame) -> Pixels:
         pixels = np.asarray(frame if frame.mode == mode else frame.convert(mode))

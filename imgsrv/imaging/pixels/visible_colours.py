@@ -1,7 +1,7 @@
-"""Colours that cannot be seen, before an operation that keeps alpha mixes them with those that can.
+"""Replaces hidden colours by visible ones, before an operation that keeps alpha mixes them.
 
-Premultiplying gives the mean of what is visible; that is right for a blur, which mixes alpha as well.  A median, the
-difference of neighbours or a kernel whose weights add up to nothing need a colour in every place.
+Premultiplying gives the mean of visible colours; that is right for a blur, which mixes alpha as well.  A median, a
+difference of neighbours, or a kernel with weights that add up to 0 needs a colour in every pixel.
 """
 
 from __future__ import annotations
@@ -18,72 +18,76 @@ from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.strips import Pixels, bands, is_large, through_rows, through_strips, with_alpha_of
 
 FAR_WEIGHT = 0.01
-"""What the mean of the whole frame weighs beside neighbours, of which the faintest weighs 1 and an opaque one 255."""
+"""Weight of the mean of the whole frame; the faintest neighbour weighs 1 and an opaque one 255."""
 
 TINY = 1e-9
-"""Less than the mean alpha of any frame in which something can be seen."""
+"""Less than the mean alpha of any frame with a visible pixel."""
 
-MOST_REACH = 500
-"""Farther neighbours are left to the mean of the whole frame; sums of so many fit into 32 bits."""
+MOST_RADIUS = 500
+"""Largest radius of neighbours; their sums fit into 32 bits.  Beyond it the mean of the whole frame counts."""
 
-FINE_REACH = 16
-"""Pixels of the smaller copy of a frame from which far neighbours are taken."""
+FINE_RADIUS = 16
+"""Radius, in pixels of a smaller copy of the frame, within which far neighbours are averaged."""
 
 Means = NDArray[np.float32]
 """(4,): premultiplied red, green, blue and alpha."""
 
 
-def through_visible(frame: Frame, reach: int, function: Callable[[Frame], Frame]) -> Frame:
-    """The frame after a function of its visible colours, beside its alpha; `reach` rows above and below count."""
+def through_visible(frame: Frame, radius: int, function: Callable[[Frame], Frame]) -> Frame:
+    """The frame with a function applied to its visible colours; alpha is kept unchanged.
+
+    radius: rows above and below a pixel that the function reads.
+    """
     if frame.mode != "RGBA":
-        return through_strips(frame, function, reach)
+        return through_strips(frame, function, radius)
     everywhere = _mean(frame) if is_large(frame) else None
 
     def strip(part: Frame) -> Frame:
-        return with_alpha_of(part, function(visible_colours(part, reach, everywhere)))
+        return with_alpha_of(part, function(visible_colours(part, radius, everywhere)))
 
-    return through_strips(frame, strip, 2 * reach)
+    return through_strips(frame, strip, 2 * radius)
 
 
-def visible_luma(frame: Frame, reach: int) -> Frame:
-    """The luma of the visible colours; what a large frame hides is told from a smaller copy, for a wide reach."""
+def visible_luma(frame: Frame, radius: int) -> Frame:
+    """The luma (mode L) of the visible colours; a large frame takes hidden ones from a smaller copy, for speed."""
     if frame.mode == "L":
         return frame
     if frame.mode == "RGB" or not is_large(frame):
-        return visible_colours(frame, reach).convert("L")
-    factor = max(1, reach // FINE_REACH)
+        return visible_colours(frame, radius).convert("L")
+    factor = max(1, radius // FINE_RADIUS)
     # Pillow's reduce() premultiplies.
-    small = visible_colours(frame.reduce(factor), -(-reach // factor)).convert("L")
+    small = visible_colours(frame.reduce(factor), -(-radius // factor)).convert("L")
 
-    def laid(strip: Frame, rows: slice) -> Frame:
+    def strip_over(strip: Frame, rows: slice) -> Frame:
         box = (0, rows.start / factor, frame.width / factor, rows.stop / factor)
         behind = small.resize(strip.size, Image.Resampling.BILINEAR, box=box)
         behind.paste(strip.convert("L"), mask=strip.getchannel("A"))
         return behind
 
-    return through_rows(frame, laid)
+    return through_rows(frame, strip_over)
 
 
-def visible_colours(frame: Frame, reach: int, everywhere: Means | None = None) -> Frame:
-    """The colours without alpha, hidden ones replaced by the mean of those that are seen around them.
+def visible_colours(frame: Frame, radius: int, everywhere: Means | None = None) -> Frame:
+    """The colours without alpha (mode L or RGB); hidden ones become the mean of the visible ones around them.
 
-    It is the frame laid over the premultiplied mean of the square that reaches `reach` pixels to each side, or of
-    the whole frame where nothing is seen in that square.  everywhere: that mean, if the frame is part of a larger one.
+    It composites the frame over the premultiplied mean of the square of `radius` pixels to each side, or over the mean
+    of the whole frame where that square has no visible pixel.  everywhere: that mean, if the frame is part of a larger
+    one.
     """
     if frame.mode != "RGBA":
         return frame
     if frame.getchannel("A").getextrema() == (OPAQUE, OPAQUE):
         return frame.convert("RGB")
-    reach = min(reach, MOST_REACH)
+    radius = min(radius, MOST_RADIUS)
     width, height = frame.size
     # Pillow's mode RGBa is RGBA premultiplied.
     seen = np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(height, width, 4)
     far = np.asarray(cv2.mean(seen), np.float32) if everywhere is None else everywhere
     result = np.empty((height, width, 3), np.uint8)
-    for rows in bands(height, width, least=4 * reach):
-        top = max(0, rows.start - reach)
-        laid = _laid_over_neighbours(seen[top : rows.stop + reach], reach, far)
-        result[rows] = laid[rows.start - top : rows.stop - top]
+    for rows in bands(height, width, least=4 * radius):
+        top = max(0, rows.start - radius)
+        over = _over_neighbours(seen[top : rows.stop + radius], radius, far)
+        result[rows] = over[rows.start - top : rows.stop - top]
     return Image.fromarray(result)
 
 
@@ -96,9 +100,9 @@ def _mean(frame: Frame) -> Means:
     return np.asarray(total / frame.height, np.float32)
 
 
-def _laid_over_neighbours(weighted: Pixels, reach: int, everywhere: Means) -> Pixels:
-    side = 2 * reach + 1
-    # Nothing lies outside of the picture, and nothing weighs nothing.
+def _over_neighbours(weighted: Pixels, radius: int, everywhere: Means) -> Pixels:
+    side = 2 * radius + 1
+    # Pixels outside the picture count as transparent, which weigh 0.
     sums = cv2.boxFilter(weighted, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
     far = everywhere * np.float32(FAR_WEIGHT / max(everywhere[3], TINY))
     *colours, alpha = cv2.split(weighted)
