@@ -1,12 +1,69 @@
-"""`python -m imgsrv.cli.documents FILE… [--check]`: `imgsrv.reference` with the table of commands too."""
+"""`python -m imgsrv.cli.documents FILE… [--check]`: write the generated sections of Markdown files, or check them."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from imgsrv.errors import BadArgument
 from imgsrv.pool.control.commands import COMMANDS, Command
-from imgsrv.reference.__main__ import main
-from imgsrv.reference.markdown import table
+from imgsrv.reference.markdown import (
+    errors_table,
+    formats_table,
+    included_table,
+    operations_list,
+    output_table,
+    routes_table,
+    settings_table,
+    table,
+)
+from imgsrv.reference.readme import render, stale_sections
+from imgsrv.settings import Settings
+
+STALE, UNUSABLE = 1, 2
+"""Exit codes: a section is not as it should be; the arguments or the files cannot be used."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check the sections of the files; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m imgsrv.cli.documents", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
+    parser.add_argument("--check", action="store_true", help="change nothing and name the stale sections")
+    args = parser.parse_args(arguments)
+    try:
+        return _check(args.files, sections()) if args.check else _write(args.files, sections())
+    except (BadArgument, OSError) as error:
+        sys.stderr.write(f"imgsrv.cli.documents: {error}\n")
+        return UNUSABLE
+
+
+def sections() -> dict[str, str]:
+    """Every section that a file may ask for, by name."""
+    return {
+        "routes": routes_table(),
+        "operations": operations_list(),
+        "formats": formats_table(),
+        "output": output_table(),
+        "include": included_table(),
+        "errors": errors_table(),
+        "settings": settings_table(Settings),
+        "commands": commands_table(),
+    }
+
+
+def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
+    for file in files:
+        file.write_text(render(file.read_text(encoding="utf-8"), known), encoding="utf-8")
+    return 0
+
+
+def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
+    stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), known)]
+    for file, name in stale:
+        sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.cli.documents {file}\n")
+    return STALE if stale else 0
 
 
 def commands_table() -> str:
@@ -28,4 +85,4 @@ def _signals(command: Command) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(more={"commands": commands_table()}))
+    sys.exit(main())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.info import ALL, PLACE
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
 from imgsrv.reference.examples import example_of
-from imgsrv.reference.included import included_texts
 from imgsrv.reference.parameters import Parameter, parameters_of
 
 BOUNDS = {
@@ -32,6 +34,15 @@ def catalogue() -> dict[str, Any]:
         "output": [_parameter(parameter) for parameter in parameters_of(Output)],
         "include": [{"name": name, "description": text} for name, text in included_texts().items()],
         "max_steps": MAX_STEPS,
+    }
+
+
+def included_texts() -> Mapping[str, str]:
+    """Every name and what it asks for: the first line of a measure's docstring."""
+    return {
+        **{name: (measure.__doc__ or "").partition("\n")[0] for name, measure in MEASURES.items()},
+        PLACE: "Where the picture was taken, from its EXIF; null where it does not say so.",
+        ALL: f"Everything but `{PLACE}`.",
     }
 
 

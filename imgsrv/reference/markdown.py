@@ -11,7 +11,7 @@ from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
-from imgsrv.reference.included import included_texts
+from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.reference.problems import meaning, problems
 from imgsrv.routes import all_routes

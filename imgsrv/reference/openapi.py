@@ -14,8 +14,8 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
 from imgsrv.reference.batch import batch_route
+from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.examples import example_of
-from imgsrv.reference.included import included_texts
 from imgsrv.reference.parameters import Parameter, parameters_of
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.routes import ROUTES, SUMMARY
