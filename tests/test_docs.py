@@ -85,8 +85,9 @@ def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path
             assert done.returncode == 0, done.stderr
 
 
-def test_ci_runs_the_test_command_that_contributing_names() -> None:
-    test_command = next(command for command in commands_of("CONTRIBUTING.md") if command.endswith("/pytest"))
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_ci_runs_the_test_command_of(document: str) -> None:
+    test_command = next(command for command in commands_of(document) if command.endswith("/pytest"))
 
     assert test_command in map(str.strip, (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
 
