@@ -17,10 +17,9 @@ from report import PHOTOS, Report, Row
 from serving import Server, serving
 from single_queue import Replay
 
-from imgsrv.loadtest.arrivals import percentile, poisson_arrivals
 from imgsrv.loadtest.closed_loop import always, crowd, mixed
 from imgsrv.loadtest.conversation import Picture, posted
-from imgsrv.loadtest.open_loop import Storm, open_loop, planned
+from imgsrv.loadtest.open_loop import Storm, open_loop, percentile, planned, poisson_arrivals
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, SEED = 2, 20

@@ -29,9 +29,9 @@ from workloads import FALCON_DRAFT, LIMIT, SHARP, Work, likeness, works
 from imgsrv import __version__
 from imgsrv.errors import LoadFailed
 from imgsrv.imaging.codecs.turbojpeg import WHEEL
-from imgsrv.loadtest.arrivals import percentile
 from imgsrv.loadtest.closed_loop import Slice, crowd, in_turn
 from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.open_loop import percentile
 
 OURS, OURS_PLAIN = "imgsrv", "imgsrv without turbo"
 CONNECTIONS = 8

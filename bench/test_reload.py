@@ -18,10 +18,9 @@ from report import Report
 from serving import Server, serving, wait_until
 
 from imgsrv.cli._control_client import ask
-from imgsrv.loadtest.arrivals import percentile, poisson_arrivals
 from imgsrv.loadtest.closed_loop import always, crowd
 from imgsrv.loadtest.conversation import posted
-from imgsrv.loadtest.open_loop import Storm, open_loop, planned
+from imgsrv.loadtest.open_loop import Storm, open_loop, percentile, planned, poisson_arrivals
 from imgsrv.pool.control.instances import Place
 
 PATH = "/resize?width=720&height=588&fit=fill"

@@ -17,9 +17,9 @@ from report import Report
 from serving import Server, serving
 from usage import cpu_s, pss_mb
 
-from imgsrv.loadtest.arrivals import percentile
 from imgsrv.loadtest.closed_loop import Slice, always, crowd
 from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.open_loop import percentile
 
 PIPELINE = "resize:width=720,height=588,fit=fill"
 PATH = "/resize?width=720&height=588&fit=fill"

@@ -13,9 +13,9 @@ from PIL import Image
 from report import PHOTOS, Report
 from serving import serving
 
-from imgsrv.loadtest.arrivals import percentile
 from imgsrv.loadtest.closed_loop import always, crowd
 from imgsrv.loadtest.conversation import posted
+from imgsrv.loadtest.open_loop import percentile
 
 CORES = len(os.sched_getaffinity(0))
 CONNECTIONS = 8

@@ -19,10 +19,9 @@ from pace import Pace
 from report import Report
 from serving import Server, serving
 
-from imgsrv.loadtest.arrivals import poisson_arrivals
 from imgsrv.loadtest.closed_loop import Slice, always, crowd
 from imgsrv.loadtest.conversation import Picture, posted
-from imgsrv.loadtest.open_loop import Storm, open_loop, planned
+from imgsrv.loadtest.open_loop import Storm, open_loop, planned, poisson_arrivals
 
 PATH = "/resize?width=720&height=588&fit=fill"
 WORKERS, CONNECTIONS, SEED = 2, 8, 21

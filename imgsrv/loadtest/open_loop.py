@@ -6,6 +6,8 @@ the request was planned, so that a load that comes late does not flatter the ser
 
 from __future__ import annotations
 
+import math
+import random
 import select
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +73,23 @@ class Storm:
     def faults(self) -> list[str]:
         """What was neither a right picture nor an orderly refusal."""
         return [outcome.answer.fault for outcome in self.outcomes if outcome.answer.fault]
+
+
+def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
+    """When requests of a Poisson process of `rate` per second come, in seconds from its start."""
+    generator = random.Random(seed)  # noqa: S311  no secret
+    arrivals: list[float] = []
+    at = generator.expovariate(rate)
+    while at < seconds:
+        arrivals.append(at)
+        at += generator.expovariate(rate)
+    return arrivals
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many percent of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
 
 def planned(arrivals: Sequence[float], choose: Callable[[], tuple[Picture, bytes]]) -> list[Plan]:

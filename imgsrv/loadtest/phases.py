@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from imgsrv.errors import BadArgument
-from imgsrv.loadtest.arrivals import percentile, poisson_arrivals
 from imgsrv.loadtest.closed_loop import WARM_UP_S, Asked, crowd, in_turn
 from imgsrv.loadtest.conversation import Answer, Picture
-from imgsrv.loadtest.open_loop import Outcome, open_loop, planned
+from imgsrv.loadtest.open_loop import Outcome, open_loop, percentile, planned, poisson_arrivals
 from imgsrv.loadtest.target import Target
 
 SEED = 1

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from imgsrv.errors import LoadFailed
-from imgsrv.loadtest.arrivals import percentile, poisson_arrivals
 from imgsrv.loadtest.closed_loop import Asked, Slice, always, crowd, in_turn
 from imgsrv.loadtest.conversation import Answer, Picture, fetched, posted
-from imgsrv.loadtest.open_loop import open_loop, planned
+from imgsrv.loadtest.open_loop import open_loop, percentile, planned, poisson_arrivals
 
 FULL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nField: 1\r\n\r\n"
