@@ -1,6 +1,6 @@
 """Make the gallery: `python samples/gallery.py` writes docs/operations.md and a picture for each operation.
 
-The pictures are golden files too: `tests/test_gallery.py` holds every operation to the one that is shown of it.
+The pictures are golden files: `tests/test_gallery.py` compares every operation with its picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOCS = HERE.parent / "docs"
 PICTURES = DOCS / "operations"
 
 WIDTH = 320
-"""Of the picture before, in pixels."""
+"""Width in pixels of the pictures before an operation."""
 
 PLAIN = "coffee.jpg"
 FRAMED = "framed.png"
@@ -40,7 +40,7 @@ BEFORE = {
     "temperature": "astronaut.jpg",
     "round": "astronaut.jpg",
 }
-"""Samples for operations that PLAIN does not show well; FRAMED is PLAIN with a margin."""
+"""Samples for operations whose effect PLAIN does not show well; FRAMED is PLAIN with a margin."""
 
 SHOWN = {
     "resize": "resize:width=160",
@@ -75,7 +75,7 @@ SHOWN = {
     "text": "text:text=Fresh coffee,size=32,gravity=south,outline=2",
     "redact": "redact:boxes=105;20;85;105,mode=pixelate",
 }
-"""Calls that show more than the shortest one does; an operation does not have to be here."""
+"""Calls that show more than the shortest valid one, which an operation that is not listed here gets."""
 
 KEPT = Output(format="webp", quality=88, effort=6)
 
@@ -93,36 +93,36 @@ def main() -> None:
 
 
 def sample_of(operation: str) -> str:
-    """The sample that an operation is shown on."""
+    """The sample that shows an operation."""
     return BEFORE.get(operation, PLAIN)
 
 
 def before_file(sample: str) -> str:
-    """The name of the picture before."""
+    """The file name of the picture before an operation."""
     return f"before-{Path(sample).stem}.webp"
 
 
 def before(sample: str) -> bytes:
-    """A sample as it is shown, without loss."""
+    """The picture before an operation, as a PNG."""
     steps = f"resize:width={WIDTH - 80}/pad:edge=40,colour=white" if sample == FRAMED else f"resize:width={WIDTH}"
     data = (HERE / (PLAIN if sample == FRAMED else sample)).read_bytes()
     return process(data, parse_pipeline(steps), Output(format="png"), Limits())
 
 
 def call(operation: str) -> str:
-    """The step that is shown."""
+    """The step whose result is shown."""
     return SHOWN.get(operation) or example_of(OPERATIONS[operation]).pipeline
 
 
 def after(operation: str) -> bytes:
-    """The picture after the operation."""
+    """The picture after the operation, as a WebP."""
     pipeline = parse_pipeline(call(operation))
     parts = {step.part: PARTS[step.part]() for step in pipeline.steps if step.part is not None}
     return process(before(sample_of(operation)), pipeline, KEPT, Limits(), parts)
 
 
 def page() -> str:
-    """docs/operations.md."""
+    """The text of docs/operations.md."""
     listed = " · ".join(f"[{name}](#{name})" for name in OPERATIONS)
     return "\n".join([HEAD, listed, "", *map(_section, OPERATIONS.values())])
 
@@ -130,8 +130,8 @@ def page() -> str:
 HEAD = """\
 # Operations
 
-Each is a route of its own and a step of a pipeline: `POST /resize?width=160` and `POST /pipeline?ops=resize:width=160`
-do the same. Written by `python samples/gallery.py`; `imgsrv operations NAME` tells the same on a terminal.
+Each operation is a route and a step of a pipeline: `POST /resize?width=160` and `POST /pipeline?ops=resize:width=160`
+do the same. `python samples/gallery.py` writes this page; `imgsrv operations NAME` prints the same in a terminal.
 """
 
 
@@ -149,7 +149,7 @@ def _section(operation: Operation) -> str:
 
 
 def _logo() -> bytes:
-    """A mark with soft transparency, as a watermark is."""
+    """A PNG with soft transparency, as a watermark has."""
     image = Image.new("RGBA", (400, 160))
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((4, 4, 396, 156), 40, fill=(255, 255, 255, 170))
@@ -160,7 +160,7 @@ def _logo() -> bytes:
 
 
 def _cube() -> bytes:
-    """A look of teal shadows and orange lights as a table of 9 steps."""
+    """A .cube file with 9 steps: teal shadows and orange lights."""
     side = 9
     steps = np.linspace(0, 1, side)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
@@ -177,7 +177,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 PARTS = {"watermark": _logo, "lut": _cube}
-"""Further parts of the upload, by the names that the operations expect."""
+"""Further parts of the upload, by the names that operations use."""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make camera-size and odd pictures from the samples: `python samples/make.py FOLDER`.
 
-MAKERS is the list: a file name and the function that gives its bytes.
+MAKERS lists them: a file name and the function that returns its bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 HERE = Path(__file__).parent
 
 CAMERA_SIZE = 6000, 4000
-"""24 megapixels, as many cameras and telephones make them."""
+"""24 megapixels, the size of many cameras and phones."""
 
 BOMB_SIDE = 30_000
 
@@ -35,7 +35,7 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 def main() -> None:
     """Write every picture into the folder that the command line names."""
     parser = argparse.ArgumentParser(description="Make camera-size and odd pictures from the samples.")
-    parser.add_argument("folder", type=Path, help="where to write them; made if it is not there")
+    parser.add_argument("folder", type=Path, help="folder to write to; it is created if it does not exist")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in MAKERS.items():
@@ -57,7 +57,7 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def camera() -> bytes:
-    """A JPEG of CAMERA_SIZE: enlarged, with noise as a sensor has it, so that it compresses as a photograph does."""
+    """A JPEG of CAMERA_SIZE: enlarged, with the noise of a sensor, so that it compresses as a photograph does."""
     large = sample("rocket.jpg").resize(CAMERA_SIZE, Image.Resampling.BICUBIC)
     noise = np.random.default_rng(0).normal(0, 4, (CAMERA_SIZE[1], CAMERA_SIZE[0], 1)).astype(np.float32)
     pixels = (np.asarray(large, np.float32) + noise).clip(0, 255).astype(np.uint8)
@@ -128,14 +128,14 @@ def transparent() -> bytes:
 
 
 def animated(form: str) -> bytes:
-    """Twelve frames of the rocket, shifting left, 80 ms each, for ever."""
+    """Twelve frames of the rocket that shift to the left, 80 ms each, in an endless loop."""
     image = sample("rocket.jpg").resize((320, 214))
     first, *others = (Image.fromarray(np.roll(np.asarray(image), -step * 10, axis=1)) for step in range(12))
     return encoded(first, form, save_all=True, append_images=others, duration=80, loop=0)
 
 
 def pixel_bomb() -> bytes:
-    """A PNG of BOMB_SIDE² white pixels in about 150 KB: to be refused from its header."""
+    """A PNG of BOMB_SIDE² white pixels in about 150 KB, to be refused after its header is read."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""The gallery: every operation is in it, and does what it is shown to do."""
+"""The gallery: it has every operation, and every operation gives the picture shown of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from imgsrv.imaging.operations import OPERATIONS
 
 LEAST_DB = 32.0
-"""Between what an operation does and what is shown of it; a lossy encoder of another version leaves more."""
+"""Least PSNR between a result and its picture; another version of the lossy encoder gives more."""
 
 
 def test_the_page_is_as_the_script_writes_it() -> None:

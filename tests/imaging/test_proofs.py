@@ -1,6 +1,7 @@
-"""No operation without an independent comparison: a marker names what a test proves; here is what no other file has.
+"""Every operation is compared with an independent result; a marker on a test names the operations that it proves.
 
-Independent is what NumPy in float64, Pillow, OpenCV or a published table says, never what imgsrv once gave.
+An independent result comes from NumPy in float64, Pillow, OpenCV or a published table, never from imgsrv itself.  This
+file also has the comparisons that belong to no other file.
 """
 
 from __future__ import annotations

@@ -110,11 +110,11 @@ def test_the_average_of_a_photo_is_that_of_all_its_pixels() -> None:
     assert np.abs(found - mean).max() <= 1
 
 
-def test_what_is_transparent_is_no_part_of_the_average() -> None:
+def test_transparent_pixels_do_not_count_in_the_average() -> None:
     assert average(picture("R./..", "RGBA")) == "ff0000"
 
 
-def test_a_picture_of_nothing_has_no_colours() -> None:
+def test_a_picture_without_visible_pixels_has_no_colours() -> None:
     image = picture("..", "RGBA")
 
     assert (average(image), dominant(image), palette(image)) == (None, None, [])

@@ -65,7 +65,7 @@ def test_the_profile_of_display_p3_is_a_good_one() -> None:
 
 
 @pytest.mark.parametrize("name", WITH_PROFILE)
-def test_what_becomes_srgb_has_no_profile(name: str) -> None:
+def test_a_picture_converted_to_srgb_has_no_profile(name: str) -> None:
     assert profile_of(opened(run(wide(), format=name))) is None
 
 
@@ -112,7 +112,7 @@ def test_grey_stays_one_channel_without_a_profile(icc: str) -> None:
     assert (got.mode, profile_of(got)) == ("L", None)
 
 
-def test_what_becomes_grey_on_its_way_keeps_a_profile_that_fits() -> None:
+def test_a_picture_that_becomes_grey_keeps_a_profile_that_fits() -> None:
     got = opened(run(wide(), "grayscale", format="jpeg", icc="keep"))
     assert (got.mode, profile_of(got)) == ("RGB", display_p3_profile())
 
@@ -162,5 +162,5 @@ def test_outputs_of_a_batch_have_the_same_colours() -> None:
         parse_variants(b'[{"name": "a", "icc": "p3"}, {"name": "b"}]', {})
 
 
-def test_what_is_written_in_p3_says_so() -> None:
+def test_a_picture_in_p3_has_its_profile() -> None:
     assert describe_picture(run(wide(), format="jpeg", icc="p3"), Limits())["profile"] == "Display P3"

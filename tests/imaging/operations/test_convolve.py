@@ -58,7 +58,7 @@ def test_convolve_takes_a_scale_and_an_offset(image: Image.Image) -> None:
     assert np.abs(levels(result(image, f"convolve:kernel={text(kernel)},scale=40,offset=20.5")) - expected).max() <= 1
 
 
-def test_weights_that_add_up_to_nothing_are_not_scaled() -> None:
+def test_weights_that_add_up_to_zero_are_not_scaled() -> None:
     kernel = np.array([[0, 0, 0], [-0.1, 0, 0.3], [0, 0, -0.2]])
     expected = (weighed(levels(PHOTO), kernel) + 100).clip(0, 255)
     assert np.abs(levels(result(PHOTO, f"convolve:kernel={text(kernel)},offset=100")) - expected).max() <= 1
@@ -73,7 +73,7 @@ def test_convolve_inside_is_that_of_pillow_which_turns_a_kernel_top_to_bottom() 
 
 
 @pytest.mark.parametrize("kernel", ["1", "1;1;1;1", "1;" * 255 + "1", "1;" * 288 + "1", "a;b;c;d;e;f;g;h;i"])
-def test_what_is_no_odd_square_is_no_kernel(kernel: str) -> None:
+def test_a_kernel_has_to_be_an_odd_square(kernel: str) -> None:
     with pytest.raises(InvalidParameter, match="odd side"):
         parse_pipeline(f"convolve:kernel={kernel}")
 

@@ -46,7 +46,7 @@ def test_a_filled_box_has_one_colour() -> None:
     assert (after[BOX] == (255, 136, 0)).all()
 
 
-def test_a_letter_in_a_blurred_box_cannot_be_told_any_more() -> None:
+def test_a_letter_in_a_blurred_box_cannot_be_read() -> None:
     white = Image.new("RGB", (400, 200), "white")
     eight, zero = (
         pixels(
@@ -69,7 +69,7 @@ def test_several_boxes_and_boxes_of_one_pixel_at_the_edge() -> None:
 
 
 @pytest.mark.parametrize("boxes", ["", "1", "1;2;3", "1;2;3;4;5", "a;b;c;d", "0;0;0;5", "-1;0;5;5", "0;0;1;1;" * 101])
-def test_what_are_no_boxes_is_refused(boxes: str) -> None:
+def test_invalid_boxes_are_refused(boxes: str) -> None:
     with pytest.raises(InvalidParameter):
         parse_pipeline(f"redact:boxes={boxes}")
 
@@ -99,7 +99,7 @@ def test_a_gradient_runs_from_edge_to_edge(angle: int, first: tuple[int, int], l
     assert np.abs(after[50, 50] - (127, 0, 127)).max() <= 2
 
 
-def test_a_gradient_from_nothing_shows_no_trace_of_the_colour_of_nothing() -> None:
+def test_a_gradient_from_transparent_shows_no_hidden_colour() -> None:
     after = pixels(result(Image.new("RGB", (1, 100), "white"), "gradient:start=transparent,end=ffffff"))
     assert after.min() >= 254
 
@@ -177,7 +177,7 @@ def test_alpha_is_kept() -> None:
         pytest.param(b"0" * (16 << 20) + b"0", "bytes", id="very-long"),
     ],
 )
-def test_what_is_no_table_is_refused_with_the_reason(table: bytes, reason: str) -> None:
+def test_an_invalid_table_is_refused_with_the_reason(table: bytes, reason: str) -> None:
     with pytest.raises(BadLookUpTable, match=reason):
         graded(picture("R"), table)
 

@@ -25,13 +25,13 @@ def test_median_is_that_of_pillow(image: Image.Image, radius: int) -> None:
     assert result(image, f"median:radius={radius}").tobytes() == theirs.tobytes()
 
 
-def test_a_median_of_alpha_takes_specks_away() -> None:
+def test_a_median_of_alpha_removes_specks() -> None:
     image = picture("RRRRR/R.RRR/RRRRR/RRRRR/RRRRR", "RGBA")
     assert result(image, "median").getchannel("A").getextrema() == (255, 255)
     assert (levels(result(image, "median"), "RGB") == (255, 0, 0)).all()
 
 
-def test_a_median_does_not_darken_the_edge_of_what_is_transparent() -> None:
+def test_a_median_does_not_darken_the_edges_of_transparent_parts() -> None:
     stripes = Image.fromarray(np.tile(np.array([[100] * 3, [200] * 3], np.uint8), (40, 20, 1)).transpose(0, 1, 2))
     image = stripes.convert("RGBA")
     image.paste((0, 0, 0, 0), (20, 0, 40, 40))
@@ -91,7 +91,7 @@ def test_a_square_gives_what_pillows_filters_give(image: Image.Image) -> None:
         assert ours.tobytes() == image.filter(theirs).tobytes()
 
 
-def test_dilating_grows_what_is_opaque_in_its_own_colour() -> None:
+def test_dilating_grows_opaque_parts_in_their_own_colour() -> None:
     image = Image.new("RGBA", (9, 9), (0, 255, 0, 0))
     image.paste((200, 120, 40, 255), (4, 4, 5, 5))
     grown = result(image, "morphology:kind=dilate,radius=2,shape=square")

@@ -77,19 +77,19 @@ def test_noise_is_gaussian_around_the_picture(mode: str, kind: str) -> None:
         assert (added == added[..., :1]).all()
 
 
-def test_noise_of_neighbours_has_nothing_in_common() -> None:
+def test_noise_of_neighbours_is_not_correlated() -> None:
     added = grain(Image.new("L", (400, 700), 128), "noise:amount=20")
     for one, other in ((added[1:], added[:-1]), (added[:, 1:], added[:, :-1]), (added[350:], added[:350])):
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.02
 
 
-def test_noise_is_that_of_its_seed() -> None:
+def test_the_same_seed_gives_the_same_noise() -> None:
     one, same, other = (result(PHOTO, f"noise:seed={seed}").tobytes() for seed in (1, 1, 2))
     assert one == same
     assert one != other
 
 
-def test_noise_of_nothing_changes_nothing_and_alpha_is_kept() -> None:
+def test_noise_of_amount_0_changes_nothing_and_alpha_is_kept() -> None:
     assert result(NOISE, "noise:amount=0").tobytes() == NOISE.tobytes()
     assert result(NOISE, "noise:kind=colour").getchannel("A").tobytes() == NOISE.getchannel("A").tobytes()
 
@@ -104,5 +104,5 @@ def test_every_frame_gets_the_same_noise() -> None:
     assert np.array_equal(added[0], added[1])
 
 
-def test_a_seed_is_no_more_than_32_bits() -> None:
+def test_a_seed_has_at_most_32_bits() -> None:
     assert opened(run(encoded(picture("RG")), f"noise:seed={2**32 - 1}")).size == (2, 1)

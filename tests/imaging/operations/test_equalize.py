@@ -33,7 +33,7 @@ def test_equalize_adds_to_every_channel_what_it_adds_to_luma(image: Image.Image)
     assert np.abs(levels(result(image, "equalize")) - expected).max() <= 1
 
 
-def test_equalize_looks_at_what_can_be_seen_only() -> None:
+def test_equalize_counts_only_visible_pixels() -> None:
     frame = PHOTO.convert("RGBA")
     hidden = frame.copy()
     hidden.paste((255, 255, 255, 0), (0, 0, 160, 240))
@@ -157,7 +157,7 @@ def test_a_level_becomes_white_with_all_above_it(level: int) -> None:
     assert np.array_equal(levels(result(PHOTO, f"threshold:level={level}"), "L"), 255 * (luma >= level))
 
 
-def test_threshold_keeps_alpha_and_counts_what_can_be_seen() -> None:
+def test_threshold_keeps_alpha_and_counts_only_visible_pixels() -> None:
     image = picture("KW/..", "RGBA")
     image.putpixel((0, 1), (120, 120, 120, 0))
     assert drawn(result(image, "threshold"))[:2] == "KW"

@@ -81,7 +81,7 @@ def test_sharpen_adds_back_what_the_blur_removes(cat: Image.Image, amount: float
     assert psnr(levels(result(cat, f"sharpen:amount={amount},sigma={sigma}")), expected) > 48
 
 
-def test_sharpening_by_nothing_changes_nothing(cat: Image.Image) -> None:
+def test_sharpening_by_0_changes_nothing(cat: Image.Image) -> None:
     assert result(cat, "sharpen:amount=0").tobytes() == cat.tobytes()
 
 
@@ -193,6 +193,6 @@ def test_unsharp_without_threshold_is_sharpen(cat: Image.Image) -> None:
 
 
 @pytest.mark.parametrize("sigma", [3.9, 4, 5, 7.9, 8])
-def test_blur_of_noise_is_the_gaussian_where_it_begins_to_be_made_of_a_smaller_picture(sigma: float) -> None:
+def test_blur_of_noise_is_the_gaussian_at_the_least_sigma_of_half_size(sigma: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 97, 3), np.uint8))
     assert psnr(levels(result(noise, f"blur:sigma={sigma}")), gaussian(levels(noise), sigma)) > 48

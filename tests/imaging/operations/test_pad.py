@@ -53,7 +53,7 @@ def test_a_blurred_margin_shows_the_picture_around_itself(mode: str) -> None:
         assert np.abs(levels(framed)[at[1], at[0]] - levels(image)[50, at[0]]).max() <= 3
 
 
-def test_the_blurred_picture_shines_through_what_is_half_transparent() -> None:
+def test_the_blurred_picture_shows_through_half_transparent_parts() -> None:
     half = Image.new("RGBA", (40, 20), (200, 100, 0, 128))
     # 1 − (1 − ½)²
     assert result(half, "extend:height=60,mode=blur").getpixel((20, 30)) == pytest.approx((200, 100, 0, 192), abs=2)
@@ -95,7 +95,7 @@ def test_a_blurred_margin_has_no_hard_edges() -> None:
         pytest.param("width=3,height=2,gravity=southeast", "KKK/KRG", id="gravity"),
     ],
 )
-def test_extend_adds_what_a_size_or_a_shape_takes(parameters: str, rows: str) -> None:
+def test_extend_adds_margins_up_to_a_size_or_an_aspect_ratio(parameters: str, rows: str) -> None:
     assert drawn(result(picture("RG"), f"extend:{parameters},colour=black")) == rows
 
 
@@ -114,7 +114,7 @@ def test_border_is_drawn_outside() -> None:
         ("round:shape=circle,radius=5", "no use for radius"),
     ],
 )
-def test_what_says_nothing_or_too_much_is_refused(step: str, hint: str) -> None:
+def test_too_few_or_contradicting_parameters_are_refused(step: str, hint: str) -> None:
     with pytest.raises(UnusableParameters, match=hint):
         parse_pipeline(step)
 

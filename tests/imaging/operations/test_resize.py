@@ -51,7 +51,7 @@ def test_every_fit_reduces_400_by_200_to(parameters: str, size: tuple[int, int])
         pytest.param("width=80,height=80,fit=contain", (80, 80), id="contain-keeps-the-canvas"),
     ],
 )
-def test_a_picture_of_40_by_20_is_not_enlarged_unasked(parameters: str, size: tuple[int, int]) -> None:
+def test_a_picture_of_40_by_20_is_not_enlarged_unless_asked(parameters: str, size: tuple[int, int]) -> None:
     assert size_of((40, 20), parameters) == size
 
 

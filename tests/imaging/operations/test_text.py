@@ -49,7 +49,7 @@ def test_the_size_is_that_of_the_letters() -> None:
 
 
 @pytest.mark.parametrize("letters", ["äöüßéÀŁž", "Ελληνικά", "Кириллица"])
-def test_the_font_that_comes_along_has_the_letters_of_europe(letters: str) -> None:
+def test_the_built_in_font_has_the_letters_of_europe(letters: str) -> None:
     face = load_font(BUILT_IN, 40)
     missing = face.getmask("\uffff").getbbox()
     assert [letter for letter in letters if bytes(face.getmask(letter)) == bytes(face.getmask("\uffff"))] == [], missing
@@ -105,7 +105,7 @@ def test_odd_letters_are_no_fault(text: str) -> None:
     assert written(f"text={quote(text, errors='replace')}").size == BLACK.size
 
 
-def test_a_font_that_is_not_there_is_named_with_those_that_are() -> None:
+def test_an_unknown_font_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidParameter, match="font=Comic of text"):
         written("text=Hi,font=Comic")
 

@@ -104,7 +104,7 @@ def test_normalize_fills_the_range_and_keeps_grey_grey() -> None:
     assert (coloured[..., 0] == coloured[..., 2]).all()
 
 
-def test_normalize_looks_at_what_can_be_seen_only() -> None:
+def test_normalize_counts_only_visible_pixels() -> None:
     frame = Image.new("RGBA", (10, 10), (100, 100, 100, 255))
     frame.paste((150, 150, 150, 255), (0, 0, 5, 10))
     hidden = frame.copy()

@@ -43,13 +43,13 @@ def red_box(result: Image.Image) -> tuple[int, int, int, int] | None:
         pytest.param("margin=0.1,scale=1", (15, 5, 95, 45), id="as-large-as-there-is-room"),
     ],
 )
-def test_the_mark_lies_where_it_is_told_to(arguments: str, box: tuple[int, int, int, int]) -> None:
+def test_gravity_and_margin_place_the_mark(arguments: str, box: tuple[int, int, int, int]) -> None:
     result = marked(f"watermark:{arguments}", Image.new("RGB", (100, 50), GREY), Image.new("RGB", (20, 10), RED))
     assert red_box(result) == box
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_what_lies_under_no_mark_stays_as_it_is(mode: str) -> None:
+def test_pixels_outside_the_mark_stay_as_they_are(mode: str) -> None:
     below = sample("coffee.jpg").resize((300, 200)).convert(mode)
     result = marked("watermark:margin=0", below, Image.new("RGB", (20, 10), RED))
     expected = np.asarray(below.convert("RGB"))
@@ -115,12 +115,12 @@ def test_a_blend_mode_follows_its_formula_within_three_levels(mode: str, below_m
 # ---- parts of the upload -----------------------------------------------------------------------------------
 
 
-def test_a_part_that_is_not_there_is_named() -> None:
+def test_a_missing_part_is_named() -> None:
     with pytest.raises(MissingPart, match="watermark needs a part named 'logo'"):
         process(encoded(picture("R")), parse_pipeline("watermark:part=logo"), Output(), Limits())
 
 
-def test_a_part_that_nothing_works_with_is_refused() -> None:
+def test_an_unused_part_is_refused() -> None:
     with pytest.raises(UnusedPart, match="'logo'"):
         parse_pipeline("flip").check_parts({"logo"})
 

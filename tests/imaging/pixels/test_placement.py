@@ -78,7 +78,7 @@ def test_edges_can_be_fractions() -> None:
         ("max_width=50,min_height=20,fit=fill", (50, 40)),
     ],
 )
-def test_density_and_least_and_most_sides_say_the_size(parameters: str, size: tuple[int, int]) -> None:
+def test_density_and_bounds_decide_the_size(parameters: str, size: tuple[int, int]) -> None:
     assert result(RAMP, f"resize:{parameters}").size == size
 
 
@@ -97,14 +97,14 @@ def test_density_and_least_and_most_sides_say_the_size(parameters: str, size: tu
         ("crop:width=9,focus_x=0.5,gravity=north", "leave one of them out"),
     ],
 )
-def test_what_does_not_go_together_is_refused_with_what_to_change(step: str, hint: str) -> None:
+def test_contradicting_parameters_are_refused_with_what_to_change(step: str, hint: str) -> None:
     with pytest.raises(UnusableParameters, match=hint):
         parse_pipeline(step)
 
 
 @pytest.mark.parametrize("at", [(20, 30), (150, 30), (85, 130), (150, 130)])
 @pytest.mark.parametrize("step", ["smartcrop:width=60,height=60", "crop:width=60,height=60,gravity=smart"])
-def test_what_attracts_is_in_the_part(step: str, at: tuple[int, int]) -> None:
+def test_the_salient_part_is_kept(step: str, at: tuple[int, int]) -> None:
     image = Image.new("RGB", (220, 200), (90, 110, 130))
     draw = ImageDraw.Draw(image)
     draw.ellipse((*at, at[0] + 36, at[1] + 36), fill=(224, 172, 140))

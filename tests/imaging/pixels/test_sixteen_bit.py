@@ -75,7 +75,7 @@ def test_every_level_survives_between_formats(channels: int, before: str, after:
         ("crop:left=10,top=20,width=30,height=15", lambda pixels: pixels[20:35, 10:40]),
     ],
 )
-def test_what_only_moves_pixels_keeps_them(pipeline: str, moved: Any) -> None:
+def test_an_operation_that_only_moves_pixels_keeps_16_bits(pipeline: str, moved: Any) -> None:
     pixels = pixels_of(4)
     assert np.array_equal(read(run(saved(pixels), pipeline)), moved(pixels))
 
@@ -143,7 +143,7 @@ def test_grey_is_resized_in_16_bits_too() -> None:
         "flip/invert",
     ],
 )
-def test_what_works_on_8_bits_gives_8(pipeline: str) -> None:
+def test_an_operation_on_8_bits_gives_8_bits(pipeline: str) -> None:
     assert describe_picture(run(saved(pixels_of(3)), pipeline), Limits())["bit_depth"] == 8
 
 
@@ -166,7 +166,7 @@ def test_colours_that_need_another_profile_are_converted_in_8_bits(icc: str, pro
 
 
 @pytest.mark.parametrize(("form", "bits"), [("png", 16), ("tiff", 8)])
-def test_metadata_goes_with_it_where_it_can(form: str, bits: int) -> None:
+def test_metadata_is_kept_where_the_format_holds_it(form: str, bits: int) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Copyright] = "somebody"
     data = run(with_chunk(saved(pixels_of(3)), b"exif", exif.tobytes()), format=form, metadata="keep")
@@ -176,7 +176,7 @@ def test_metadata_goes_with_it_where_it_can(form: str, bits: int) -> None:
 
 @pytest.mark.parametrize("form", ENDINGS)
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_what_is_cut_off_is_undecodable(form: str, share: float, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_file_is_undecodable(form: str, share: float, capfd: pytest.CaptureFixture[str]) -> None:
     data = saved(pixels_of(3), form)
     with pytest.raises(Undecodable):
         run(data[: int(len(data) * share)])
