@@ -32,7 +32,7 @@ def unpacked(data: bytes, *items: dict[str, Any], limits: Limits | None = None) 
         return {name: opened_archive.read(name) for name in opened_archive.namelist()}
 
 
-def test_every_output_is_that_of_a_request_of_its_own() -> None:
+def test_every_output_equals_the_result_of_its_own_request() -> None:
     wanted = {"a": ("resize:width=100", "webp"), "b": ("crop:width=50,height=40/flip", "png"), "c": ("", "thumbhash")}
 
     found = unpacked(CHELSEA, *({"name": name, "ops": ops, "format": form} for name, (ops, form) in wanted.items()))
@@ -44,13 +44,13 @@ def test_every_output_is_that_of_a_request_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "jp2", "blurhash", "lqip"])
-def test_every_format_stands_behind_another(form: str) -> None:
+def test_every_format_can_follow_another_in_an_archive(form: str) -> None:
     found = list(unpacked(CHELSEA, {"name": "a", "format": "bmp"}, {"name": "b", "format": form}).values())
 
     assert found[1] == run(CHELSEA, format=form)
 
 
-def test_an_output_changes_nothing_for_the_next() -> None:
+def test_an_output_does_not_change_the_next() -> None:
     items = [{"name": f"n{at}", "ops": "redact:boxes=0;0;99;99" if at % 2 else "", "format": "png"} for at in range(4)]
 
     found = list(unpacked(CHELSEA, *items).values())
@@ -73,7 +73,7 @@ def test_a_photo_is_decoded_at_the_scale_of_the_largest_output() -> None:
 
 # Turned round, its halves begin at the other edge.
 @pytest.mark.parametrize(("orientation", "least"), [(1, 45), (3, 43), (6, 45)])
-def test_each_width_is_as_like_lanczos_as_that_of_a_request_of_its_own(orientation: int, least: float) -> None:
+def test_each_width_is_as_close_to_lanczos_as_the_result_of_its_own_request(orientation: int, least: float) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     # Of odd sides, so that blocks and halves are cut at the edges.
@@ -90,7 +90,7 @@ def test_each_width_is_as_like_lanczos_as_that_of_a_request_of_its_own(orientati
         assert psnr(levels(batch), lanczos) > psnr(levels(alone), lanczos) - 0.8
 
 
-def test_an_animation_moves_where_the_format_can() -> None:
+def test_an_animation_keeps_its_frames_where_the_format_can_hold_them() -> None:
     moving = animation([picture("RG/BY"), picture("YY/YY")], "GIF", duration=40)
 
     found = unpacked(moving, {"name": "still", "format": "jpeg"}, {"name": "moving", "format": "webp"})
@@ -106,7 +106,7 @@ def test_an_output_that_does_not_fit_is_named() -> None:
     assert caught.value.output == "wide"
 
 
-def test_a_broken_picture_is_nobodys_fault() -> None:
+def test_the_error_of_a_broken_picture_names_no_output() -> None:
     with pytest.raises(Undecodable) as caught:
         unpacked(CHELSEA[:-5000], {"name": "a"})
 
@@ -161,7 +161,7 @@ def test_a_job_of_several_outputs_goes_through_an_engine() -> None:
     assert zipfile.ZipFile(io.BytesIO(result)).namelist() == ["30.webp", "9.webp"]
 
 
-def test_the_name_of_an_output_crosses_with_its_error() -> None:
+def test_the_error_of_an_output_keeps_its_name_from_engine_to_front() -> None:
     variants = parse_variants(b'[{"name": "wide", "ops": "crop:width=9000,height=10"}]', {})
     body = os.memfd_create("body")
     os.pwrite(body, CHELSEA, 0)

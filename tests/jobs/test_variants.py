@@ -29,19 +29,19 @@ def test_an_output_without_operations_is_only_encoded() -> None:
     assert variant.pipeline == Pipeline()
 
 
-def test_an_output_says_otherwise_than_the_query() -> None:
+def test_a_parameter_of_an_output_overrides_the_query() -> None:
     first, second = parsed({"name": "a"}, {"name": "b", "quality": "20"}, quality="90", format="webp")
 
     assert (first.output, second.output) == (Output(format="webp", quality=90), Output(format="webp", quality=20))
 
 
-def test_true_and_false_are_taken_as_in_a_query() -> None:
+def test_true_and_false_mean_the_same_as_in_a_query() -> None:
     (variant,) = parsed({"name": "a", "format": "webp", "lossless": True})
 
     assert variant.output.lossless is True
 
 
-def test_widths_are_reductions_named_by_them() -> None:
+def test_widths_are_reductions_named_by_their_width() -> None:
     assert variants_of_widths("320,640", {"format": "webp"}) == (
         Variant("320", parse_pipeline("resize:width=320"), Output(format="webp")),
         Variant("640", parse_pipeline("resize:width=640"), Output(format="webp")),
@@ -74,7 +74,7 @@ def test_a_list_that_cannot_be_used_is_refused(text: bytes, named: str) -> None:
     "name",
     ["", ".", "..", ".hidden", "../up", "a/b", "a\\b", "a b", 'a"b', "a\r\nX: y", "a\n", "ä", "-rf", "a" * 65, "a\0"],
 )
-def test_a_name_that_no_file_should_have_is_refused(name: str) -> None:
+def test_a_name_that_is_not_safe_for_a_file_is_refused(name: str) -> None:
     with pytest.raises(BadOutputs, match="the name"):
         parsed({"name": name})
 
@@ -97,7 +97,7 @@ def test_an_error_names_its_output(item: dict[str, Any], kind: type[ImgsrvError]
 
 
 @pytest.mark.parametrize("text", ["", "320,", "x", "0", "320,-1", "1e3"])
-def test_a_width_that_is_none_is_refused(text: str) -> None:
+def test_a_width_that_is_not_a_width_is_refused(text: str) -> None:
     with pytest.raises(InvalidParameter):
         variants_of_widths(text, {})
 

@@ -75,7 +75,7 @@ def test_a_long_wait_refuses_and_says_when_to_come_back() -> None:
 @pytest.mark.parametrize(
     ("ready", "expected_s"), [pytest.param(1, 0.5, id="one-engine"), pytest.param(2, 0.25, id="two-engines")]
 )
-def test_the_wait_is_shared_by_the_engines_that_live(ready: int, expected_s: float) -> None:
+def test_the_expected_wait_is_divided_among_the_living_engines(ready: int, expected_s: float) -> None:
     admission = Admission(_board(ready), Waiting(10), max_queue=1000, max_wait_s=100)
 
     assert admission.expected_wait_s(10) == pytest.approx(10 * FIRST_GUESS_S / ready)
@@ -117,7 +117,7 @@ def test_one_long_job_does_not_make_the_others_look_long() -> None:
     assert admission.expected_wait_s(10) == pytest.approx(10 * FIRST_GUESS_S)
 
 
-def test_an_engine_that_hangs_is_none() -> None:
+def test_a_hanging_engine_is_not_counted() -> None:
     board, clock = _board(2), Clock()
     admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
 
@@ -200,13 +200,13 @@ def test_a_refusal_says_when_to_come_back(full_server: Server, request_: bytes, 
         assert not answer.closes or wire.ends()
 
 
-def test_a_full_queue_is_told_by_readyz_while_the_server_is_healthy(full_server: Server) -> None:
+def test_readyz_reports_a_full_queue_while_healthz_stays_ok(full_server: Server) -> None:
     readiness = ask(full_server, head("/readyz", method="GET"))
     assert (readiness.status, json.loads(readiness.body)) == (503, {"status": "saturated"})
     assert ask(full_server, HEALTH).status == 200
 
 
-def test_what_was_refused_is_counted(full_server: Server) -> None:
+def test_refused_requests_are_counted(full_server: Server) -> None:
     before = metric(full_server, "imgsrv_requests_total")
     for _ in range(3):
         assert ask(full_server, head("/flip", "Content-Length: 9", "Expect: 100-continue")).status == 503

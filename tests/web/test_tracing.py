@@ -125,7 +125,7 @@ def test_a_request_is_a_span_of_its_callers_trace_with_a_child_for_each_stage(co
     assert (logged["request_id"], logged["trace_id"]) == ("shop-1", request.trace_id.hex())
 
 
-def test_an_error_is_told_and_only_the_servers_own_fails_the_span(collector: Collector) -> None:
+def test_a_span_has_the_error_and_fails_only_if_the_server_is_at_fault(collector: Collector) -> None:
     flags = ("--workers", "1", "--job-timeout-s", "0.001", f"--otel-endpoint={collector.url}")
     with serving(*flags) as server, server.client() as client:
         client.post("/resize?width=8", content=b"no picture")
@@ -141,7 +141,7 @@ def test_an_error_is_told_and_only_the_servers_own_fails_the_span(collector: Col
     assert late.status.message == values(late.attributes)["error.type"]
 
 
-def test_a_ratio_of_none_leaves_only_what_a_caller_records(collector: Collector) -> None:
+def test_a_ratio_of_zero_records_only_requests_that_their_caller_records(collector: Collector) -> None:
     with serving("--workers", "1", f"--otel-endpoint={collector.url}", "--otel-ratio=0") as server:
         with server.client() as client:
             for headers in ({}, {"traceparent": CALLER[:-1] + "0"}, {"traceparent": "junk"}, {"traceparent": CALLER}):
@@ -163,7 +163,7 @@ def test_a_server_that_stops_sends_its_last_spans(collector: Collector) -> None:
 
 
 @pytest.mark.slow
-def test_a_collector_that_is_gone_costs_no_request_and_is_told_once(collector: Collector) -> None:
+def test_a_missing_collector_fails_no_request_and_is_logged_once(collector: Collector) -> None:
     collector.close()
     with serving("--workers", "1", f"--otel-endpoint={collector.url}") as server:
         with server.client() as client:
@@ -182,7 +182,7 @@ def lost_spans(metrics: str) -> float:
     return float(value)
 
 
-def test_spans_for_which_there_is_no_room_and_the_last_that_nobody_takes_are_counted(
+def test_spans_that_do_not_fit_or_cannot_be_sent_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {"MOST_SPANS": 4, "BATCH": 4, "FLUSH_S": 0.1}.items():
@@ -203,7 +203,7 @@ def test_without_an_endpoint_the_sdk_is_not_even_imported() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_without_the_extra_the_start_is_refused_with_what_brings_it(
+def test_without_the_extra_the_start_is_refused_and_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
@@ -214,6 +214,6 @@ def test_without_the_extra_the_start_is_refused_with_what_brings_it(
 
 
 @pytest.mark.parametrize("url", ["localhost:4318", "grpc://a:4317", "http://", "http://a:99999", "http://a/?x=1"])
-def test_an_address_that_is_no_collectors_is_refused(url: str) -> None:
+def test_an_address_that_cannot_be_a_collector_is_refused(url: str) -> None:
     with pytest.raises(BadSetting, match=r"^--otel-endpoint="):
         load_configuration({"otel_endpoint": url})

@@ -59,13 +59,13 @@ def test_a_body_in_pieces_is_put_together(wire: Wire, files: Files) -> None:
     assert wire.asked == ["more", "done"]
 
 
-def test_what_came_before_the_app_asked_is_not_lost(wire: Wire, files: Files) -> None:
+def test_bytes_that_arrive_before_the_app_asks_are_not_lost(wire: Wire, files: Files) -> None:
     body = Body(wire, files, 4)
     body.feed(b"ab")
     assert received(body, b"cd") == b"abcd"
 
 
-def test_a_body_that_came_whole_asks_for_nothing(wire: Wire, files: Files) -> None:
+def test_a_complete_body_asks_its_connection_for_nothing(wire: Wire, files: Files) -> None:
     body = Body(wire, files, 2)
     body.feed(b"ab")
     body.ended()
@@ -73,7 +73,7 @@ def test_a_body_that_came_whole_asks_for_nothing(wire: Wire, files: Files) -> No
     assert (body.received, wire.asked) == (2, ["done"])
 
 
-def test_a_shorter_body_in_a_used_file_ends_where_it_ends(wire: Wire, files: Files) -> None:
+def test_a_shorter_body_in_a_used_file_keeps_its_own_size(wire: Wire, files: Files) -> None:
     first = Body(wire, files, 6)
     received(first, b"abcdef")
     file = first.file
@@ -97,7 +97,7 @@ def test_a_body_as_large_as_the_limit_is_received(
     assert len(received(Body(wire, files, expected), *pieces)) == LIMIT
 
 
-def test_a_body_announced_too_large_is_refused_before_a_byte_is_asked_for(wire: Wire, files: Files) -> None:
+def test_a_body_announced_too_large_is_refused_before_a_byte_is_received(wire: Wire, files: Files) -> None:
     body = Body(wire, files, LIMIT + 1)
     with pytest.raises(BodyTooLarge) as caught:
         asyncio.run(body.receive(LIMIT))
@@ -112,7 +112,7 @@ def test_a_stream_is_refused_as_soon_as_it_passes_the_limit(wire: Wire, files: F
     assert body.received == LIMIT
 
 
-def test_what_came_early_is_bound_by_the_limit_too(wire: Wire, files: Files) -> None:
+def test_the_limit_applies_to_bytes_that_arrive_early_too(wire: Wire, files: Files) -> None:
     body = Body(wire, files, None)
     body.feed(b"x" * (LIMIT + 1))
     with pytest.raises(BodyTooLarge):
@@ -122,7 +122,7 @@ def test_what_came_early_is_bound_by_the_limit_too(wire: Wire, files: Files) -> 
 @pytest.mark.parametrize(
     "failure", [ClientGone(), RequestTimeout("body", "5 s", "--body-timeout-s")], ids=lambda error: error.code
 )
-def test_whoever_waits_for_a_body_is_told_why_it_will_not_come(wire: Wire, files: Files, failure: ImgsrvError) -> None:
+def test_receive_raises_the_reason_why_a_body_will_not_arrive(wire: Wire, files: Files, failure: ImgsrvError) -> None:
     body = Body(wire, files, 2)
 
     async def run() -> None:
@@ -142,14 +142,14 @@ def test_a_client_that_left_before_the_app_asked_is_noticed_when_it_asks(wire: W
         asyncio.run(body.receive(LIMIT))
 
 
-def test_a_client_that_leaves_during_the_job_abandons_it(wire: Wire, files: Files) -> None:
+def test_a_client_that_leaves_during_the_job_cancels_it(wire: Wire, files: Files) -> None:
     body, calls = Body(wire, files, 0), list[str]()
     body.when_gone(lambda: calls.append("abandoned"))
     body.client_gone()
     assert calls == ["abandoned"]
 
 
-def test_a_client_that_leaves_after_the_answer_abandons_nothing(wire: Wire, files: Files) -> None:
+def test_a_client_that_leaves_after_the_answer_cancels_nothing(wire: Wire, files: Files) -> None:
     body, calls = Body(wire, files, 0), list[str]()
     body.when_gone(lambda: calls.append("abandoned"))
     body.close()
@@ -167,7 +167,7 @@ def test_a_client_that_leaves_after_the_answer_abandons_nothing(wire: Wire, file
         pytest.param(None, 0, False, id="unknown"),
     ],
 )
-def test_a_connection_is_kept_where_little_is_left_to_drop(
+def test_a_connection_is_kept_if_the_rest_to_drop_is_small(
     wire: Wire, files: Files, expected: int | None, came: int, *, is_kept: bool
 ) -> None:
     body = Body(wire, files, expected)
@@ -210,18 +210,18 @@ def test_a_large_file_is_not_kept(files: Files) -> None:
     assert files._kept == []
 
 
-def test_few_files_are_kept(files: Files) -> None:
+def test_only_a_few_files_are_kept(files: Files) -> None:
     for file in [files.take() for _ in range(KEPT_FILES + 3)]:
         files.give_back(file, is_unused=True)
     assert len(files._kept) == KEPT_FILES
 
 
-def test_the_file_of_a_body_that_was_not_received_is_nobodys(wire: Wire, files: Files) -> None:
+def test_a_body_that_was_not_received_has_no_file(wire: Wire, files: Files) -> None:
     with pytest.raises(RuntimeError):
         _ = Body(wire, files, 1).file
 
 
-def test_a_body_that_failed_ends_its_connection_however_little_is_left(wire: Wire, files: Files) -> None:
+def test_a_failed_body_ends_its_connection_even_if_little_is_left(wire: Wire, files: Files) -> None:
     body = Body(wire, files, 2)
     body.feed(b"x")
     body.fail(RequestTimeout("body", "5 s", "--body-timeout-s"))
@@ -229,7 +229,7 @@ def test_a_body_that_failed_ends_its_connection_however_little_is_left(wire: Wir
 
 
 @pytest.mark.parametrize(("is_held_back", "is_kept"), [(True, False), (False, True)], ids=["held-back", "on-its-way"])
-def test_a_connection_is_kept_only_if_the_body_is_sure_to_come(
+def test_a_connection_is_kept_only_if_the_body_will_certainly_arrive(
     wire: Wire, files: Files, *, is_held_back: bool, is_kept: bool
 ) -> None:
     assert Body(wire, files, 2, is_held_back=is_held_back).keeps_connection is is_kept

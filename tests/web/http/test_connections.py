@@ -72,7 +72,7 @@ def test_an_answer_is_not_lost_because_the_next_body_is_broken(server: Server) -
         assert wire.ends()
 
 
-def test_half_a_head_behind_a_large_body_is_no_large_head(server: Server) -> None:
+def test_half_a_head_behind_a_large_body_does_not_count_as_a_large_head(server: Server) -> None:
     request = post("/nothing", b"x" * 60_000)
     with Wire(server) as wire:
         wire.send(request + HEALTH[:20])
@@ -84,7 +84,7 @@ def test_half_a_head_behind_a_large_body_is_no_large_head(server: Server) -> Non
 OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
 
 
-def test_an_offer_to_upgrade_is_not_taken_up(server: Server) -> None:
+def test_an_offer_to_upgrade_is_ignored(server: Server) -> None:
     offering = head("/healthz", *OFFER, method="GET")
     with Wire(server) as wire:
         wire.send(offering)
@@ -192,7 +192,7 @@ def test_a_trailer_is_read_and_dropped(server: Server) -> None:
 
 
 @pytest.mark.parametrize("length", [f"Content-Length: {len(PNG)}", "Transfer-Encoding: chunked"])
-def test_a_client_that_waits_is_told_once_to_continue(server: Server, length: str) -> None:
+def test_a_client_that_waits_gets_100_continue_once(server: Server, length: str) -> None:
     with Wire(server) as wire:
         wire.send(head("/flip", length, "Expect: 100-continue"))
         assert not wire.is_silent(2.0)
@@ -202,7 +202,7 @@ def test_a_client_that_waits_is_told_once_to_continue(server: Server, length: st
         assert answer.interims == (100,)
 
 
-def test_a_client_that_did_not_wait_is_not_told_to_continue(server: Server) -> None:
+def test_a_client_that_does_not_wait_gets_no_100_continue(server: Server) -> None:
     answer = ask(server, post("/flip", PNG))
     assert answer.interims == ()
 

@@ -48,7 +48,7 @@ POST = b"POST /flip HTTP/1.1\r\n"
         pytest.param(POST + b"Transfer-Encoding: xchunked\r\n\r\n", id="almost-chunked"),
     ],
 )  # fmt: skip
-def test_what_is_no_request_is_answered_400_and_closed(server: Server, garbage: bytes) -> None:
+def test_bytes_that_are_not_a_request_are_answered_400_and_closed(server: Server, garbage: bytes) -> None:
     with Wire(server) as wire:
         wire.send(garbage)
         answer = wire.answer()
@@ -80,7 +80,7 @@ def test_broken_chunks_are_answered_400_and_closed(server: Server, chunks: bytes
     "beginning",
     [pytest.param(b"0\r\nX: ", id="trailer"), pytest.param(b"5;", id="extension")],
 )
-def test_what_is_around_chunks_is_bound_as_a_head_is(server: Server, beginning: bytes) -> None:
+def test_extensions_and_trailers_of_chunks_have_the_limit_of_a_head(server: Server, beginning: bytes) -> None:
     with Wire(server) as wire:
         wire.send_until_refused(head("/flip", "Transfer-Encoding: chunked") + beginning + b"y" * 1_000_000)
         answer = wire.answer()
@@ -89,7 +89,7 @@ def test_what_is_around_chunks_is_bound_as_a_head_is(server: Server, beginning: 
         assert wire.ends()
 
 
-def test_no_more_than_so_many_requests_wait_on_a_connection(server: Server) -> None:
+def test_the_number_of_requests_that_wait_on_a_connection_is_limited(server: Server) -> None:
     with Wire(server) as wire:
         wire.send(post("/flip", PNG) + HEALTH * 1000)
         for _ in range(1 + MOST_WAITING):
@@ -101,7 +101,7 @@ def test_no_more_than_so_many_requests_wait_on_a_connection(server: Server) -> N
         assert wire.ends()
 
 
-def test_a_client_that_sends_and_never_reads_is_not_listened_to_for_ever(server: Server) -> None:
+def test_a_client_that_sends_and_never_reads_is_not_read_forever(server: Server) -> None:
     requests = post("/resize?width=300&enlarge=true&format=bmp", PNG, "X: " + "y" * 20_000)
     with Wire(server) as wire:
         wire.socket.settimeout(1)
@@ -141,7 +141,7 @@ def test_a_large_head_is_refused(server: Server, request_head: bytes) -> None:
         assert wire.ends()
 
 
-def test_what_is_refused_leaves_nothing_behind(server: Server) -> None:
+def test_refused_requests_leave_no_memory_behind(server: Server) -> None:
     refused = head("/flip", "Content-Length: 250000", "Connection: upgrade", "Upgrade: websocket") + bytes(250_000)
 
     def memory() -> int:
@@ -162,7 +162,7 @@ def test_what_is_refused_leaves_nothing_behind(server: Server) -> None:
     assert memory() - before < 10e6
 
 
-def test_the_workers_survived_it_all(server: Server) -> None:
+def test_the_workers_survive_all_hostile_requests(server: Server) -> None:
     started = [event["pid"] for event in server.named("worker_ready")]
     assert sorted(started) == server.workers()
     assert [event for event in server.events if event["level"] == "error"] == []

@@ -49,7 +49,9 @@ def v2(source: str, port: int, *, command: int = 0x21, more: bytes = b"") -> byt
         pytest.param("10.0.0.0/8", "10.1.1.1", [], "10.1.1.1", id="without-the-header"),
     ],
 )
-def test_the_client(trusted: str, client: str | None, headers: list[str], found: str) -> None:
+def test_the_client_is_the_last_untrusted_address(
+    trusted: str, client: str | None, headers: list[str], found: str
+) -> None:
     scope: dict[str, Any] = {
         "client": (client, 1) if client else None,
         "scheme": "http",
@@ -64,7 +66,7 @@ def test_the_client(trusted: str, client: str | None, headers: list[str], found:
 @pytest.mark.parametrize(
     ("value", "scheme"), [("https", "https"), ("HTTPS", "https"), ("http", "http"), ("gopher", "http")]
 )
-def test_the_scheme(value: str, scheme: str) -> None:
+def test_the_scheme_is_the_one_that_a_trusted_proxy_names(value: str, scheme: str) -> None:
     scope: dict[str, Any] = {
         "client": None,
         "scheme": "http",
@@ -91,12 +93,12 @@ HEADERS = [
 
 
 @pytest.mark.parametrize(("header", "client"), HEADERS)
-def test_a_header_is_read_whole_and_what_follows_is_left(header: bytes, client: tuple[str, int] | None) -> None:
+def test_a_header_is_read_and_the_bytes_after_it_are_left(header: bytes, client: tuple[str, int] | None) -> None:
     assert read_preface(header + b"GET / HTTP/1.1") == Preface(client, len(header))
 
 
 @pytest.mark.parametrize(("header", "client"), HEADERS)
-def test_a_header_that_has_not_come_whole_is_waited_for(header: bytes, client: tuple[str, int] | None) -> None:  # noqa: ARG001
+def test_an_incomplete_header_is_waited_for(header: bytes, client: tuple[str, int] | None) -> None:  # noqa: ARG001
     assert [read_preface(header[:size]) for size in range(1, len(header))] == [None] * (len(header) - 1)
 
 
@@ -157,7 +159,7 @@ def test_a_connection_without_the_header_is_closed_and_logged(proxied: Server) -
     assert "does not begin with a PROXY header" in proxied.named("proxy_header_refused")[-1]["reason"]
 
 
-def test_the_header_of_a_sender_that_is_not_trusted_is_read_and_not_believed() -> None:
+def test_the_header_of_an_untrusted_sender_is_read_and_ignored() -> None:
     with serving("--workers", "1", "--proxy-protocol") as server, Wire(server) as wire:
         wire.send(b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + head("/healthz", method="GET"))
         assert wire.answer().status == 200
@@ -183,7 +185,7 @@ NGINX_PROGRAM = shutil.which("nginx") or ""
 
 
 @pytest.mark.skipif(not NGINX_PROGRAM, reason="nginx is not installed")
-def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_tells_the_client(tmp_path: Path) -> None:
+def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_names_the_client(tmp_path: Path) -> None:
     deployed = DEPLOYED.replace(
         "listen 80;", f"listen unix:{tmp_path}/nginx.sock; set_real_ip_from unix:; real_ip_header X-Forwarded-For;"
     )

@@ -131,7 +131,7 @@ def test_many_silent_clients_are_closed_while_others_are_served(impatient: Serve
     assert other
 
 
-def test_a_connection_that_idles_is_closed(impatient: Server) -> None:
+def test_an_idle_connection_is_closed(impatient: Server) -> None:
     with Wire(impatient) as wire:
         wire.send(HEALTH)
         assert not wire.answer().closes

@@ -70,7 +70,7 @@ def test_an_operation_is_done(client: httpx.Client, target: str, expected: str) 
     assert drawn(opened(client.post(target, content=PNG).content)) == expected
 
 
-def test_four_operations_to_webp_give_what_pillow_gives(client: httpx.Client) -> None:
+def test_four_operations_to_webp_give_the_result_of_pillow(client: httpx.Client) -> None:
     ops = "crop:width=300,height=200,left=10,top=20/flip/grayscale/rotate:degrees=180"
     answer = client.post("/pipeline", params={"ops": ops, "format": "webp", "lossless": "true"}, content=PHOTO)
     assert answer.headers["content-type"] == "image/webp"
@@ -78,7 +78,7 @@ def test_four_operations_to_webp_give_what_pillow_gives(client: httpx.Client) ->
     assert psnr(levels(opened(answer.content), "L"), levels(own.transpose(Image.Transpose.ROTATE_180))) > 45
 
 
-def test_a_resized_photo_is_near_what_pillow_makes(client: httpx.Client) -> None:
+def test_a_resized_photo_is_close_to_the_one_that_pillow_makes(client: httpx.Client) -> None:
     answer = client.post("/resize?width=200&format=png", content=PHOTO)
     size = (200, round(200 * HEIGHT / WIDTH))
     own = opened(PHOTO).resize(size, Image.Resampling.LANCZOS)
@@ -176,13 +176,13 @@ def test_a_named_format_does_not_vary(client: httpx.Client) -> None:
     assert "vary" not in client.post("/flip?format=webp", content=PNG, headers={"Accept": "image/avif"}).headers
 
 
-def test_an_animation_stays_one(client: httpx.Client) -> None:
+def test_an_animation_stays_an_animation(client: httpx.Client) -> None:
     body = animation([picture(row).resize((4, 4)) for row in "RGB"], "GIF", duration=50)
     answer = client.post("/resize?width=2&format=webp", content=body)
     assert getattr(opened(answer.content), "n_frames", 1) == 3
 
 
-def test_a_photo_on_its_side_is_set_upright(client: httpx.Client) -> None:
+def test_a_photo_with_an_orientation_is_turned_upright(client: httpx.Client) -> None:
     exif = Image.Exif()
     exif[274] = 6
     body = encoded(sample("rocket.jpg"), "JPEG", exif=exif, quality=95)
@@ -193,7 +193,7 @@ def test_a_photo_on_its_side_is_set_upright(client: httpx.Client) -> None:
 # ---- headers ------------------------------------------------------------------------------------------
 
 
-def test_the_time_of_every_stage_is_told(client: httpx.Client) -> None:
+def test_the_time_of_every_stage_is_in_the_answer(client: httpx.Client) -> None:
     timing = client.post("/flip", content=PNG).headers["server-timing"]
     stages = re.findall(r"(\w+);dur=\d+\.\d", timing)
     assert stages == ["receive", "queue", "decode", "operations", "encode"]
@@ -205,7 +205,7 @@ def test_every_header_of_the_description_is_there(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("given", ["abc-123", "a" * 128, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
-def test_the_clients_request_id_is_taken_over(client: httpx.Client, given: str) -> None:
+def test_the_request_id_of_the_client_is_used(client: httpx.Client, given: str) -> None:
     assert client.post("/flip", content=PNG, headers={"X-Request-Id": given}).headers["x-request-id"] == given
 
 
@@ -273,7 +273,7 @@ def test_a_picture_may_hold_what_looks_like_a_boundary(server: Server, text: byt
     assert answer.body == ask(server, post("/flip?format=png", body)).body
 
 
-def test_a_content_type_is_not_believed(client: httpx.Client) -> None:
+def test_the_content_type_of_a_raw_body_is_ignored(client: httpx.Client) -> None:
     answer = client.post("/flip", content=PNG, headers={"Content-Type": "image/jpeg"})
     assert answer.headers["content-type"] == "image/png"
 
@@ -289,7 +289,7 @@ def test_a_placeholder_is_answered_as_text(client: httpx.Client, name: str) -> N
 # ---- /info --------------------------------------------------------------------------------------------
 
 
-def test_info_says_what_a_photo_is(client: httpx.Client) -> None:
+def test_info_describes_a_photo(client: httpx.Client) -> None:
     exif = Image.Exif()
     exif[274], exif[271] = 6, "Cam"
     found = client.post("/info", content=encoded(sample("rocket.jpg"), "JPEG", exif=exif)).json()
@@ -324,7 +324,7 @@ def test_info_says_what_a_photo_is(client: httpx.Client) -> None:
         pytest.param(animation([picture("R"), picture("G")], "WEBP"), {"frames": 2, "format": "webp"}, id="animation"),
     ],
 )  # fmt: skip
-def test_info_says_what_a_picture_is(client: httpx.Client, body: bytes, fields: dict[str, object]) -> None:
+def test_info_describes_a_picture(client: httpx.Client, body: bytes, fields: dict[str, object]) -> None:
     found = client.post("/info", files={"file": body}).json()
     assert {name: found[name] for name in fields} == fields
 
@@ -382,7 +382,7 @@ def test_metrics_are_read_by_prometheus_and_described(server: Server) -> None:
     assert metrics(server)["imgsrv_workers_ready"] == 2
 
 
-def test_metrics_count_for_the_whole_pool_whoever_answers(server: Server) -> None:
+def test_every_worker_gives_the_metrics_of_the_whole_pool(server: Server) -> None:
     before = metrics(server)
     for _ in range(20):
         # Each on a connection of its own, so that both workers get some.

@@ -74,7 +74,7 @@ def test_the_query_chooses_before_the_accept_header(client: httpx.Client) -> Non
     assert answer.headers["content-type"].startswith("multipart/mixed")
 
 
-def test_widths_make_reductions_of_a_bare_picture(client: httpx.Client) -> None:
+def test_widths_make_reductions_of_a_raw_picture(client: httpx.Client) -> None:
     found = unzipped(client.post("/batch?widths=30,60&format=webp&quality=30&archive=zip", content=CHELSEA))
 
     assert {name: opened(data).width for name, data in found.items()} == {"30.webp": 30, "60.webp": 60}
@@ -94,7 +94,7 @@ def test_the_format_follows_the_accept_header(client: httpx.Client) -> None:
     assert list(unzipped(answer)) == ["30.webp"]
 
 
-def test_an_output_works_with_a_further_part(client: httpx.Client) -> None:
+def test_an_output_can_use_a_further_part(client: httpx.Client) -> None:
     marked = {"name": "marked", "ops": "watermark:part=logo", "format": "png"}
 
     found = unzipped(asked(client, marked, {"name": "b"}, query="archive=zip", logo=encoded(picture("RR/RR"))))
@@ -112,7 +112,7 @@ def test_an_output_works_with_a_further_part(client: httpx.Client) -> None:
         pytest.param({"format": "png", "quality": 3}, 400, "unusable_parameters", id="no-use"),
     ],
 )
-def test_the_error_of_one_output_is_that_of_the_batch(
+def test_the_error_of_one_output_is_the_answer_to_the_batch(
     client: httpx.Client, output: dict[str, Any], status: int, code: str
 ) -> None:
     answer = asked(client, SMALL, {"name": "other", **output})
@@ -134,7 +134,7 @@ def test_the_error_of_one_output_is_that_of_the_batch(
         pytest.param("widths=3&quality=0", "invalid_parameter", "from 1 to 100", id="no-quality"),
     ],
 )
-def test_a_query_that_cannot_be_followed_is_refused(client: httpx.Client, query: str, code: str, named: str) -> None:
+def test_a_query_that_cannot_be_used_is_refused(client: httpx.Client, query: str, code: str, named: str) -> None:
     answer = client.post(f"/batch?{query}", content=CHELSEA)
 
     assert (answer.status_code, problem(answer)["code"]) == (400, code)
@@ -150,7 +150,7 @@ def test_a_query_that_cannot_be_followed_is_refused(client: httpx.Client, query:
         pytest.param("widths=3", {"logo": b"x"}, "unused_part", id="unused-part"),
     ],
 )
-def test_a_form_that_cannot_be_followed_is_refused(
+def test_a_form_that_cannot_be_used_is_refused(
     client: httpx.Client, query: str, files: dict[str, bytes], code: str
 ) -> None:
     answer = client.post(f"/batch?{query}", files={"file": CHELSEA, **files})

@@ -140,7 +140,7 @@ def test_every_orientation_gives_the_same_picture(client: httpx.Client, orientat
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_crop_is_one_of_the_upright_picture(client: httpx.Client, orientation: int) -> None:
+def test_a_crop_is_taken_from_the_upright_picture(client: httpx.Client, orientation: int) -> None:
     body = corpus(f"odd/orientation-{orientation}.jpg")
     target = "/crop?width=100&height=60&left=7&top=11&format=png"
     own = upright_in_srgb(body).crop((7, 11, 107, 71))

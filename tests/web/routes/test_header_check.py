@@ -72,7 +72,7 @@ def busy() -> Iterator[Server]:
     ],
 )
 @pytest.mark.parametrize("target", ["/flip", "/info"])
-def test_it_is_refused_while_all_engines_are_busy(
+def test_a_picture_over_the_limit_is_refused_while_all_engines_are_busy(
     busy: Server, body: bytes, status: int, code: str, target: str
 ) -> None:
     answer = ask(busy, post(target, body))
@@ -80,13 +80,13 @@ def test_it_is_refused_while_all_engines_are_busy(
     assert (answer.status, answer.code, answer.closes) == (status, code, False)
 
 
-def test_it_is_refused_in_a_form_too(busy: Server) -> None:
+def test_a_picture_over_the_limit_is_refused_in_a_form_too(busy: Server) -> None:
     answer = ask(busy, post("/flip", form(png(20_000, 20_000)), "Content-Type: multipart/form-data; boundary=XX"))
 
     assert answer.code == "too_many_pixels"
 
 
-def test_the_limit_is_that_of_the_settings() -> None:
+def test_the_limit_comes_from_the_settings() -> None:
     with serving("--workers=1", "--max-pixels=5000") as server:
         assert ask(server, post("/flip", png(100, 100))).code == "too_many_pixels"
         assert metric(server, "imgsrv_jobs_submitted_total") == 0

@@ -91,7 +91,7 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(
     assert [word for word in named if word not in detail] == [], detail
 
 
-def test_a_query_of_bytes_that_are_no_text_is_answered_400(server: Server) -> None:
+def test_a_query_that_is_not_text_is_answered_400(server: Server) -> None:
     request = post("/resize?width=9", PNG).replace(b"width=9", b"\xff\xfe=9")
     assert ask(server, request).status == 400
 
@@ -132,7 +132,7 @@ def test_an_empty_body_is_answered_400(server: Server, request_bytes: bytes) -> 
         pytest.param("/info", PNG, id="to-be-described"),
     ],
 )
-def test_a_file_that_curl_has_taken_the_line_ends_from_is_told_how_to_be_sent(
+def test_a_file_without_its_line_ends_is_refused_with_the_right_curl_command(
     server: Server, route: str, picture: bytes
 ) -> None:
     form = "Content-Type: application/x-www-form-urlencoded"
@@ -144,7 +144,7 @@ def test_a_file_that_curl_has_taken_the_line_ends_from_is_told_how_to_be_sent(
     assert ask(server, post(route, cut + b"\n", form)).status in (415, 422)
 
 
-def test_an_empty_file_of_a_form_is_no_picture(server: Server) -> None:
+def test_an_empty_file_in_a_form_is_answered_400(server: Server) -> None:
     body = b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n\r\n--XX--\r\n'
     assert checked_any(ask(server, post("/flip", body, MULTIPART))) in ("empty_body", "unsupported_format")
 
@@ -153,7 +153,7 @@ def checked_any(answer: Answer) -> str:
     return checked(answer, answer.status, answer.code).code
 
 
-def test_what_is_no_http_is_answered_400(server: Server) -> None:
+def test_bytes_that_are_not_http_are_answered_400(server: Server) -> None:
     checked(ask(server, b"hello\r\n\r\n"), 400, "bad_http")
 
 
@@ -208,20 +208,20 @@ def narrow() -> Iterator[Server]:
         yield running
 
 
-def test_a_head_that_does_not_come_is_answered_408(narrow: Server) -> None:
+def test_a_head_that_does_not_arrive_is_answered_408(narrow: Server) -> None:
     answer = checked(ask(narrow, b"POST /fl"), 408, "request_timeout")
     assert "--header-timeout-s" in answer.problem["detail"]
     assert answer.closes
 
 
-def test_a_body_that_does_not_come_is_answered_408(narrow: Server) -> None:
+def test_a_body_that_does_not_arrive_is_answered_408(narrow: Server) -> None:
     answer = checked(ask(narrow, post("/flip", PNG)[:-1]), 408, "request_timeout")
     assert "--body-timeout-s" in answer.problem["detail"]
     assert answer.closes
 
 
 @pytest.mark.slow
-def test_a_body_slower_than_the_least_rate_is_answered_408() -> None:
+def test_a_body_slower_than_the_lowest_rate_is_answered_408() -> None:
     with serving("--workers=1", "--body-rate=1000000") as server:
         answer = checked(ask(server, post("/flip", noise(100))[:-1]), 408, "request_timeout")
         assert "--body-rate" in answer.problem["detail"]
@@ -269,7 +269,7 @@ def test_a_head_without_an_end_is_answered_431(narrow: Server) -> None:
         pytest.param(b'{"url": "http://169.254.169.254/"}', "no picture format", id="json"),
     ],
 )
-def test_what_is_no_picture_is_answered_415_with_the_formats_that_are_read(
+def test_a_body_that_is_not_a_picture_is_answered_415_with_the_readable_formats(
     server: Server, body: bytes, found: str
 ) -> None:
     problem = checked(ask(server, post("/flip", body)), 415, "unsupported_format").problem
@@ -302,7 +302,7 @@ def test_a_picture_that_cannot_be_processed_is_answered_422(
 # ---- 500, 503, 504 ------------------------------------------------------------------------------------
 
 
-def test_a_job_whose_engine_dies_is_answered_500_by_the_front_that_lives() -> None:
+def test_a_job_whose_engine_dies_is_answered_500_by_its_living_front() -> None:
     with serving("--workers=2") as server, contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server))]
         survivor = server.front_of(wires[0].socket)
@@ -333,7 +333,7 @@ def test_a_server_that_drains_says_so_on_readyz_and_still_serves() -> None:
         assert ask(server, HEALTH).status == 200
 
 
-def test_a_job_past_its_time_is_answered_504_and_the_same_workers_go_on() -> None:
+def test_a_job_past_its_deadline_is_answered_504_and_the_same_workers_continue() -> None:
     with serving("--workers=2", "--job-timeout-s=0.2") as server:
         pids = server.workers()
         answer = checked(ask(server, post(LONG, PNG)), 504, "job_timeout")
