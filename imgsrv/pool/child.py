@@ -39,7 +39,7 @@ OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
 """psutil cannot write the score."""
 
 OOM_SURPLUS, MOST_OOM = 100, 1000
-"""What is added to a worker's score, in thousandths of the memory of the machine or cgroup that is short of it.
+"""An addition to a worker's OOM score, in thousandths of the memory of the machine or cgroup that is short of it.
 
 A master has 100 MB, a new worker 80; without the surplus the kernel may kill the one process that can replace the
 others.

@@ -1,4 +1,4 @@
-"""What the settings say about workers: their user and their hooks."""
+"""The workers' user and hooks, from the settings."""
 
 from __future__ import annotations
 

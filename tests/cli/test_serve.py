@@ -11,10 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 from pictures import SAMPLES
-from serving import Server, wait_until
+from serving import Server, serving, wait_until
 
 from imgsrv import __version__
+from imgsrv.cli._control_client import ask
 from imgsrv.cli.main import run
+from imgsrv.pool.control.instances import Place
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,17 @@ def test_for_a_machine_there_is_no_banner() -> None:
         assert server.other_lines == []
     finally:
         server.stop()
+
+
+WITHOUT_TURBO = "import sys; sys.modules['pylibjxl'] = None; from imgsrv.cli.main import main; main()"
+
+
+def test_a_missing_extra_for_the_jpeg_fast_path_is_logged_once_and_shown_by_describe() -> None:
+    with serving("--workers", "2", program=[sys.executable, "-c", WITHOUT_TURBO]) as server:
+        (logged,) = server.named("jpeg_fast_path_missing")
+        assert logged["extra"] == "turbo"
+        assert logged["reason"]
+        assert ask(Place(server.folder, "default"), "describe")["extras"]["turbo"] is None
 
 
 def test_the_descriptor_limit_is_raised_as_far_as_it_may_be(bannered: tuple[Server, list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Where running instances are found: a folder of the user's, with a socket and a lock file for each name.
+"""The place where running instances are found: a folder of the user's, with a socket and a lock file for each name.
 
 The process that holds the lock (pool/listen/lockfile.py) is the instance; a socket without a holder is stale.
 """

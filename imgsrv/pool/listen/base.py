@@ -1,4 +1,4 @@
-"""What a listener is to the pool: a port with a socket for each slot, or one socket that all slots share."""
+"""The listener of a pool: a port with a socket for each slot, or one socket that all slots share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Listener(Protocol):
 
     @property
     def has_queues(self) -> bool:
-        """Whether each slot has an accept queue of its own, which only its worker empties."""
+        """True if each slot has an accept queue of its own, which only its worker empties."""
         ...
 
     def for_slot(self, slot: int) -> socket:
@@ -68,7 +68,7 @@ class Listener(Protocol):
         ...
 
     def has_waiting(self, slot: int) -> bool:
-        """In a worker: whether connections wait, or may still come, that this server has to serve."""
+        """In a worker: return whether connections wait, or may still come, that this server has to serve."""
         ...
 
     def close(self) -> None:

@@ -53,7 +53,7 @@ class Reloading:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a trial or a rollout is running."""
+        """True while a trial or a rollout is running."""
         return self._attempt is not None or self._rollout is not None
 
     def busy(self) -> str | None:

@@ -1,1 +1,1 @@
-"""What the master does about its workers while they serve."""
+"""Supervision of the workers while they serve."""

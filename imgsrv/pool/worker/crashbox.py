@@ -3,7 +3,7 @@
 It is a pair of sockets that the master holds too.  A descriptor in a socket's queue lives as long as the socket.  The
 engine puts the descriptor of the job's body in before it begins, and takes it out when it is done.  So the body with
 its plan is still there, however the process ends in between.  The master does not listen on the box, so a job wakes
-nobody. The box also has a memory file for the stacks that a dying process may write.
+nobody.  The box also has a memory file for the stacks that a dying process may write.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_PLAN = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What a dead worker left.  body: the descriptor of its current job's body; None if it had no job.
+    """The remains of a dead worker.  body: the descriptor of its current job's body; None if it had no job.
 
     stack: of all its threads, as faulthandler wrote it; empty if it could not.
     """

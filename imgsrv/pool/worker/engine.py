@@ -31,7 +31,7 @@ def _text(plan: bytes, _message: bytes = b"") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What the log reports of jobs.
+    """The facts of jobs that go to the log.
 
     facts: returns what of a plan, and of the engine's message if there is one, is for the log.
     slow_s: a job that takes so long is logged; 0 for none.
