@@ -15,7 +15,7 @@ from typing import Any
 from imgsrv.cli._control_client import ask
 from imgsrv.errors import CommandFailed, NoSuchInstance
 from imgsrv.observe.log.reader import Reader
-from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
+from imgsrv.observe.log.text import BLOCKS, NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
 
 LOOK_AGAIN_S = 0.05
@@ -86,9 +86,23 @@ def last_lines(log_file: Path, since: int = 0) -> list[str]:
         return []
     reader = Reader(log_file, since)
     try:
-        return [for_a_person(line) for line in deque(reader.lines(), LAST_LINES)]
+        seen: set[str] = set()
+        return [for_a_person(_unrepeated(line, seen)) for line in deque(reader.lines(), LAST_LINES)]
     finally:
         reader.close()
+
+
+def _unrepeated(line: bytes, seen: set[str]) -> bytes:
+    """The record without a traceback that is among `seen`: every worker that starts may fail in the same way."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict):
+        return line
+    kept = {name: value for name, value in record.items() if name not in BLOCKS or value not in seen}
+    seen.update(str(record[name]) for name in BLOCKS if record.get(name))
+    return json.dumps(kept, ensure_ascii=False).encode()
 
 
 def size_of(log_file: Path) -> int:
