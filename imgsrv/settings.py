@@ -88,31 +88,33 @@ class Settings(BaseSettings):
         Field(
             pattern="^0?[0-7]{3}$",
             json_schema_extra={"allowed": "three digits from 0 to 7, such as 660"},
-            description="Who may connect to the unix socket, as chmod takes it.",
+            description="File mode of the Unix socket, as chmod takes it: it decides who may connect.",
         ),
     ] = "660"
     user: Annotated[
         str,
         AfterValidator(a_user),
-        Field(description="User that the workers become; only root can. Empty: nobody else."),
+        Field(description="User that the workers switch to; needs root.  Empty: they keep the user."),
     ] = ""
     group: Annotated[
         str,
         AfterValidator(a_group),
-        Field(description="Group that they become, and of the unix socket; else the user's."),
+        Field(description="Group of the workers and of the Unix socket.  Empty: the group of the user."),
     ] = ""
     trusted_proxies: Annotated[
         str,
         AfterValidator(networks),
         Field(
-            description="Whose word on the client is taken (X-Forwarded-For, X-Forwarded-Proto, PROXY protocol): "
+            description="Proxies whose X-Forwarded-For, X-Forwarded-Proto and PROXY protocol are believed: "
             "addresses, networks such as 10.0.0.0/8, and `unix` for the unix socket, with commas between."
         ),
     ] = ""
     proxy_protocol: Annotated[
         bool, Field(description="Every connection begins with a PROXY protocol header, version 1 or 2.")
     ] = False
-    backlog: Annotated[int, Field(ge=1, le=65_535, description="Connections a worker's accept queue holds.")] = 1024
+    backlog: Annotated[
+        int, Field(ge=1, le=65_535, description="Connections that the accept queue of a worker holds.")
+    ] = 1024
 
     max_body: Annotated[
         ByteSize,
@@ -145,11 +147,11 @@ class Settings(BaseSettings):
     header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
     body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0
     body_rate: Annotated[
-        int, Field(ge=0, description="Least bytes a second of a body, over any 5 s; 0 asks for none.")
+        int, Field(ge=0, description="Lowest rate of a body in bytes a second, over any 5 s; 0 for no limit.")
     ] = 1000
     keepalive_s: Annotated[
         PositiveSeconds,
-        Field(description="How long an idle connection is kept; longer than a load balancer's 60 s."),
+        Field(description="Time for which an idle connection is kept; longer than the 60 s of many load balancers."),
     ] = 75.0
     job_timeout_s: Annotated[
         PositiveSeconds, Field(description="Longest time from a complete request to its answer.")
@@ -164,19 +166,21 @@ class Settings(BaseSettings):
         Bytes,
         Field(
             description="Memory of a worker (PSS: shared memory in part), such as 1GB, above which it is replaced; "
-            "0 never does.",
+            "0 for never.",
         ),
     ] = ByteSize(0)
     max_jobs_per_worker: Annotated[
         int,
-        Field(ge=0, description="Pictures, up to a tenth more, after which a worker is replaced; 0 never does."),
+        Field(ge=0, description="Pictures after which a worker is replaced, up to a tenth more; 0 for never."),
     ] = 0
     drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
         30.0
     )
     shutdown_delay_s: Annotated[
         Seconds,
-        Field(description="How long /readyz says 503 before the server stops listening, for a load balancer to see."),
+        Field(
+            description="Time for which /readyz answers 503 before it stops listening, so that a load balancer sees it."
+        ),
     ] = 0.0
 
     auto_formats: Annotated[
@@ -192,27 +196,27 @@ class Settings(BaseSettings):
         Hook, Field(description="A `module:function` that each worker calls with its slot before it serves.")
     ] = ""
     on_worker_stop: Annotated[
-        Hook, Field(description="The same, called when a worker has finished with its clients and goes.")
+        Hook, Field(description="A `module:function` that each worker calls when it has answered its clients and ends.")
     ] = ""
-    hook_timeout_s: Annotated[PositiveSeconds, Field(le=30, description="Longest time that such a call may take.")] = (
-        10.0
-    )
+    hook_timeout_s: Annotated[
+        PositiveSeconds, Field(le=30, description="Longest time that a call of a hook may take.")
+    ] = 10.0
 
     log_format: Annotated[
         Literal["auto", "text", "json"],
         Field(description="`auto` is text on a terminal and JSON lines elsewhere."),
     ] = "auto"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")] = (
-        "info"
-    )
-    access_log: Annotated[bool, Field(description="One line for each request.")] = True
-    slow_job_s: Annotated[Seconds, Field(description="Time from which on a job is logged as `slow_job`; 0 never.")] = (
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged.")
+    ] = "info"
+    access_log: Annotated[bool, Field(description="Log one line for each request.")] = True
+    slow_job_s: Annotated[Seconds, Field(description="Jobs that take longer are logged as `slow_job`; 0 for none.")] = (
         5.0
     )
     crash_dir: Annotated[
         str,
         AfterValidator(a_folder),
-        Field(description="Folder for a report of each crash of a worker, the last hundred; empty for none."),
+        Field(description="Folder for the reports of the last hundred crashes of workers; empty for none."),
     ] = ""
     quarantine: Annotated[
         str,
@@ -220,18 +224,21 @@ class Settings(BaseSettings):
         Field(description="Folder for the pictures at which workers crashed, named by their SHA-256; empty for none."),
     ] = ""
     quarantine_max_size: Annotated[
-        Bytes, Field(description="Most bytes kept there, in at most a hundred pictures; the oldest go.")
+        Bytes, Field(description="Most bytes of the quarantine, in at most a hundred pictures; the oldest are removed.")
     ] = ByteSize(1_000_000_000)
     log_file: Annotated[
         str,
         AfterValidator(no_folder),
-        Field(description="File for the log, opened again on SIGUSR1 and where it was moved; empty for stderr."),
+        Field(description="Log file, opened again on SIGUSR1 and when it was moved; empty for stderr."),
     ] = ""
     log_max_size: Annotated[
-        Bytes, Field(description="Size, such as 100MB, at which the log file is rotated; 0 never does.")
+        Bytes, Field(description="Size, such as 100MB, at which the log file is rotated; 0 for never.")
     ] = ByteSize(100_000_000)
     log_max_age_s: Annotated[
-        float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False, description="Age at which it is; 0 never does.")
+        float,
+        Field(
+            ge=0, le=366 * 86_400, allow_inf_nan=False, description="Age at which the log file is rotated; 0 for never."
+        ),
     ] = 86_400.0
     log_keep: Annotated[int, Field(ge=0, description="Rotated log files that are kept, compressed; 0 keeps all.")] = 14
 
@@ -249,7 +256,7 @@ class Settings(BaseSettings):
             ge=0,
             le=1,
             allow_inf_nan=False,
-            description="Which part of the requests is traced; a request with a `traceparent` has that decided.",
+            description="Fraction of the requests that is traced; a `traceparent` in a request decides for that request.",
         ),
     ] = 1.0
 
