@@ -178,9 +178,7 @@ class Settings(BaseSettings):
     )
     shutdown_delay_s: Annotated[
         Seconds,
-        Field(
-            description="Time for which /readyz answers 503 before it stops listening, so that a load balancer sees it."
-        ),
+        Field(description="Time in which /readyz answers 503 while the server still listens, for load balancers."),
     ] = 0.0
 
     auto_formats: Annotated[
@@ -256,7 +254,7 @@ class Settings(BaseSettings):
             ge=0,
             le=1,
             allow_inf_nan=False,
-            description="Fraction of the requests that is traced; a `traceparent` in a request decides for that request.",
+            description="Fraction of the requests that is traced; a `traceparent` decides for its own request.",
         ),
     ] = 1.0
 
