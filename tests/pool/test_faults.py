@@ -124,7 +124,7 @@ def queue_of(server: Server) -> Iterator[socket.socket]:
         pytest.param(MESSAGE.pack(0, 2, 1e9), b"{}", "job_failed", id="a-plan-without-a-picture"),
     ],
 )
-def test_whoever_sends_what_an_engine_cannot_read_is_told(server: Server, head: bytes, plan: bytes, event: str) -> None:
+def test_a_front_that_sends_an_unreadable_job_is_told(server: Server, head: bytes, plan: bytes, event: str) -> None:
     with queue_of(server) as queue, message(queue, head, plan) as reply:
         answer = reply()
     assert answer is not None

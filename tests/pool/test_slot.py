@@ -130,7 +130,7 @@ def test_a_successor_takes_the_slot_when_it_is_ready() -> None:
     assert (slot.pid, slot.booting, slot.state) == (8, None, State.READY)
 
 
-def test_what_becomes_of_the_replaced_worker_does_not_touch_the_slot() -> None:
+def test_the_end_of_the_replaced_worker_does_not_touch_the_slot() -> None:
     slot = replaced()
     slot.became_ready(8, NOW)
     slot.exited(7, NOW, "exit status 4")

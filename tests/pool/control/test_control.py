@@ -117,7 +117,7 @@ def test_in_a_turn_one_request_of_a_client_is_answered(loop: Loop) -> None:
     assert loop.control.has_work()
 
 
-def test_what_takes_its_time_is_told_step_by_step_and_holds_up_what_follows_it(loop: Loop) -> None:
+def test_a_slow_command_reports_its_steps_and_delays_the_next_request(loop: Loop) -> None:
     client = loop.sent(request("wait") + request("next"))
     loop.callers[0].progress(slot=0, step="ready")
     loop.turn()
@@ -127,7 +127,7 @@ def test_what_takes_its_time_is_told_step_by_step_and_holds_up_what_follows_it(l
     assert answers(client) == [{"ok": True, "result": "all"}, {"ok": True, "result": ["next", None]}]
 
 
-def test_who_says_that_it_sends_no_more_is_still_answered(loop: Loop) -> None:
+def test_a_client_that_shuts_down_its_sending_side_is_still_answered(loop: Loop) -> None:
     client = loop.sent(request("wait"))
     client.shutdown(socket.SHUT_WR)
     loop.turn()
@@ -137,7 +137,7 @@ def test_who_says_that_it_sends_no_more_is_still_answered(loop: Loop) -> None:
     assert is_closed(client)
 
 
-def test_who_leaves_before_its_answer_is_forgotten(loop: Loop) -> None:
+def test_a_client_that_leaves_before_its_answer_is_dropped(loop: Loop) -> None:
     client = loop.sent(request("wait"))
     client.close()
     loop.turn()
@@ -180,7 +180,7 @@ def test_a_request_without_end_is_refused_and_its_client_dropped(loop: Loop) -> 
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"command": '], ids=["nothing", "half-a-request"])
-def test_who_sends_no_request_is_dropped_after_a_while(loop: Loop, sent: bytes) -> None:
+def test_a_client_that_sends_no_request_is_dropped_after_a_while(loop: Loop, sent: bytes) -> None:
     client = loop.sent(sent)
     loop.now = PATIENCE_S - 1
     loop.turn()
@@ -190,7 +190,7 @@ def test_who_sends_no_request_is_dropped_after_a_while(loop: Loop, sent: bytes) 
     assert is_closed(client)
 
 
-def test_who_waits_for_its_answer_may_wait_for_long(loop: Loop) -> None:
+def test_a_client_may_wait_long_for_its_answer(loop: Loop) -> None:
     client = loop.sent(request("wait"))
     loop.now = 100 * PATIENCE_S
     loop.turn()
@@ -198,12 +198,12 @@ def test_who_waits_for_its_answer_may_wait_for_long(loop: Loop) -> None:
     assert answers(client) == [{"ok": True, "result": "at last"}]
 
 
-def test_who_reads_nothing_is_dropped_past_a_bound(loop: Loop) -> None:
+def test_a_client_that_reads_nothing_is_dropped_past_a_bound(loop: Loop) -> None:
     client = loop.sent(request("large", str(2 * MOST_UNREAD)))
     assert is_closed(client)
 
 
-def test_who_reads_slowly_gets_everything(loop: Loop) -> None:
+def test_a_client_that_reads_slowly_gets_everything(loop: Loop) -> None:
     client = loop.sent(request("large", str(MOST_UNREAD // 2)))
     got = b""
     while not got.endswith(b"\n"):
@@ -212,14 +212,14 @@ def test_who_reads_slowly_gets_everything(loop: Loop) -> None:
     assert len(json.loads(got)["result"]) == MOST_UNREAD // 2
 
 
-def test_who_does_not_read_on_is_dropped_after_a_while(loop: Loop) -> None:
+def test_a_client_that_stops_reading_is_dropped_after_a_while(loop: Loop) -> None:
     client = loop.sent(request("large", str(MOST_UNREAD // 2)))
     loop.now = PATIENCE_S + 1
     loop.turn()
     assert is_closed(client)
 
 
-def test_of_too_many_clients_the_idlest_has_to_go_and_none_that_waits(loop: Loop) -> None:
+def test_too_many_clients_drop_the_longest_idle_and_none_that_waits(loop: Loop) -> None:
     waiting = loop.sent(request("wait"))
     crowd = []
     for number in range(MOST_CLIENTS + 5):

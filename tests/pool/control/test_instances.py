@@ -43,7 +43,7 @@ def test_two_names_share_a_folder(place: Place) -> None:
         assert names(place.folder) == ["default", "other"]
 
 
-def test_what_a_killed_instance_left_is_replaced(place: Place) -> None:
+def test_the_files_of_a_killed_instance_are_replaced(place: Place) -> None:
     program = "import os, sys; from imgsrv.pool.control.instances import *; from pathlib import Path; claim(Place(Path(sys.argv[1]), 'default')); os.kill(os.getpid(), 9)"  # noqa: E501
     subprocess.run([sys.executable, "-c", program, str(place.folder)], check=False)
     assert place.socket.exists()

@@ -81,7 +81,7 @@ def test_a_job_is_killed_though_the_server_stops(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_what_has_no_job_is_said_with_those_that_have_one() -> None:
+def test_killing_a_job_that_is_not_there_lists_the_jobs_that_are() -> None:
     with serving("--workers", "1") as server:
         for which, fault in (("0", "slot 0 has no job"), ("7", "no slot works on a request '7'")):
             with pytest.raises(CommandFailed, match=f"{fault}; at work now: none"):

@@ -57,7 +57,7 @@ def test_a_second_listener_on_the_port_is_refused(host: str) -> None:
         listening(host, first.port)
 
 
-def test_of_several_that_take_the_port_at_the_same_time_one_gets_it() -> None:
+def test_one_of_several_that_take_the_port_at_the_same_time_gets_it() -> None:
     with listening() as found:
         port = found.port
     said, saying = os.pipe()
@@ -274,7 +274,7 @@ def test_a_thousand_slots_can_be_steered_past_some_that_do_not_serve() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a privilege to lose")
 @pytest.mark.parametrize("host", [*HOSTS, pytest.param("::", id="both-families")])
-def test_who_has_no_privilege_can_refuse_new_connections(host: str) -> None:
+def test_a_process_without_privileges_can_refuse_new_connections(host: str) -> None:
     with listening(host) as listener, connected(listener):
         pid = os.fork()
         # In a child: a user once changed is changed for good.

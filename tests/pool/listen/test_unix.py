@@ -72,13 +72,13 @@ def test_two_servers_whose_long_paths_begin_the_same_are_two(tmp_path: Path) -> 
     assert list(folder.iterdir()) == []
 
 
-def test_a_lock_without_a_holder_keeps_nobody_from_listening(tmp_path: Path) -> None:
+def test_a_lock_file_without_a_holder_does_not_prevent_listening(tmp_path: Path) -> None:
     (tmp_path / "s.lock").touch()
     with listening(tmp_path / "s") as listener:
         assert listener.url == f"unix:{tmp_path}/s"
 
 
-def test_a_name_in_the_kernel_that_anybody_can_have_keeps_nobody_from_listening(tmp_path: Path) -> None:
+def test_an_abstract_socket_of_another_user_does_not_prevent_listening(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as squatter:
         squatter.bind(f"\0imgsrv:{tmp_path}/s"[:108])
         with listening(tmp_path / "s") as listener:

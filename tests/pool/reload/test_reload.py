@@ -90,7 +90,7 @@ def test_a_hangup_reloads_and_the_process_stays_the_same() -> None:
         assert server.wait_exit() == 0
 
 
-def test_what_was_counted_before_a_reload_counts_on() -> None:
+def test_counts_go_on_over_a_reload() -> None:
     with serving("--workers", "1") as server:
         assert is_flipped(ask(server, post("/flip", PNG)))
         started = status(server)["started_unix"]

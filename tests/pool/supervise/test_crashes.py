@@ -43,7 +43,7 @@ def body() -> Iterator[int]:
 # ---- the box ------------------------------------------------------------------------------------------
 
 
-def test_what_a_process_put_in_is_there_when_it_is_dead(box: CrashBox) -> None:
+def test_the_box_has_the_job_of_a_dead_process(box: CrashBox) -> None:
     pid = os.fork()
     if pid == 0:
         file = os.memfd_create("body")
@@ -57,7 +57,7 @@ def test_what_a_process_put_in_is_there_when_it_is_dead(box: CrashBox) -> None:
     os.close(remains.body)
 
 
-def test_what_is_done_is_not_there(box: CrashBox, body: int) -> None:
+def test_the_box_does_not_have_a_job_that_is_done(box: CrashBox, body: int) -> None:
     before = open_descriptors()
     for _ in range(1000):
         box.put(body, 7, 4)

@@ -144,7 +144,7 @@ def open_files(pid: int) -> list[Path]:
     return [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
 
 
-def test_what_a_deleted_folder_costs_is_counted_and_told(tmp_path: Path) -> None:
+def test_records_lost_by_a_deleted_folder_are_counted_and_logged(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     path = folder / "imgsrv.log"
@@ -214,7 +214,7 @@ def test_workers_are_told_once_of_a_file_that_cannot_be_opened_and_once_when_it_
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_who_asks_to_open_the_log_again_hears_why_it_cannot_be(tmp_path: Path) -> None:
+def test_a_caller_who_asks_to_open_the_log_again_gets_the_reason_why_it_fails(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     with serving("--workers=1", log_file=folder / "imgsrv.log") as server:

@@ -55,7 +55,7 @@ def test_a_stop_under_load_of_workers_without_a_privilege_answers_every_request(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its rights up")
-def test_only_root_can_become_somebody_else() -> None:
+def test_only_root_can_become_another_user() -> None:
     asked = (
         "import os\n"
         "from imgsrv.pool.worker.identity import identity\n"
@@ -92,11 +92,11 @@ def test_a_reload_to_a_user_that_the_workers_cannot_become_is_refused_by_the_tri
         server.stop()
 
 
-def test_nobody_named_is_nobody_to_become() -> None:
+def test_no_user_and_no_group_give_no_identity() -> None:
     assert identity("", "") == Identity()
 
 
-def test_who_is_the_user_already_need_not_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_the_user_already_need_not_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     monkeypatch.setattr(os, "geteuid", lambda: nobody.pw_uid)
     monkeypatch.setattr(os, "getegid", lambda: nobody.pw_gid)
