@@ -25,7 +25,7 @@ NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came out, and the seconds it took.  pixels: of the input, over all its frames."""
+    """Format and size of the result, and the seconds of each step.  pixels: of the input, over all its frames."""
 
     format: str
     size: Size
@@ -78,7 +78,7 @@ def process_into(
     decoded = clock()
     was_drawing = output.format == "auto" and came_as_drawing(picture)
     own, pixels = header.format, header.size[0] * header.size[1] * len(picture.frames)
-    # Nobody but the pipeline holds what was decoded, which it lets go of behind the first step.
+    # Only the pipeline holds the decoded picture, so that its memory is free after the first step.
     pictures = [picture]
     del header, picture
     result = pipeline.run(pictures.pop(), limits, parts)

@@ -1,4 +1,4 @@
-"""EXIF and XMP: read without trust, written only where it still holds of the result.
+"""EXIF and XMP: any of it may be broken, and only the parts that are true of the result are written.
 
 A tag that cannot be read or written costs the tag, never the picture.
 """
@@ -36,7 +36,7 @@ DESCRIPTIVE_TAGS = (
     ExifTags.Base.XPKeywords,
     ExifTags.Base.XPSubject,
 )
-"""What the main directory says of the picture; its other tags say how a file lays out its pixels."""
+"""Tags of the main directory that describe the picture; the other tags describe the layout of the file."""
 
 SPENT_TAGS = (
     ExifTags.Base.ColorSpace,
@@ -46,7 +46,7 @@ SPENT_TAGS = (
     # Its offsets point into the file that it came from.
     ExifTags.Base.MakerNote,
 )
-"""What of the Exif directory does not hold of the result any more."""
+"""Tags of the Exif directory that are not true of the result."""
 
 BLOCKS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
@@ -56,7 +56,7 @@ _ORIENTATION_IN_XMP = re.compile(
 
 
 def read_metadata(form: Format, image: Image.Image) -> Metadata:
-    """What the opened image says of itself; nothing where that cannot be read."""
+    """The metadata of the opened image, empty where it cannot be read."""
     xmp = image.info.get("xmp")
     if isinstance(xmp, str):
         xmp = xmp.encode()
@@ -92,7 +92,7 @@ def read_tag(exif: Image.Exif, tag: int) -> Any:
 def written_metadata(
     form: Format, metadata: Metadata, which: Literal["strip", "copyright", "keep"]
 ) -> Mapping[str, Any]:
-    """What of the metadata goes into a file of the format, as arguments of Pillow's encoder."""
+    """The metadata that goes into a file of the format, as arguments of Pillow's encoder."""
     if which == "strip" or not form.has_metadata:
         return {}
     exif = Image.Exif()

@@ -1,6 +1,6 @@
-"""What a file says of its picture, in a few short texts: EXIF, IPTC, XMP, the name of its profile, and its place.
+"""The metadata of a file as short texts: EXIF, IPTC, XMP, the name of the colour profile, and the place.
 
-Nothing of it is believed to be well-formed: what cannot be read is left out.
+Metadata may be broken in any way; a value that cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ XMP_SUMMARY = {
 }
 
 LONGEST_TEXT = 200
-"""Characters of one text that are told; files can hold any amount of anything there."""
+"""Characters of one text at most; files can hold texts of any length."""
 
 MOST_KEYWORDS, LONGEST_KEYWORD = 32, 64
 
 LONGEST_XMP = 1 << 20
-"""Bytes that are looked at."""
+"""Bytes of XMP that are searched."""
 
 _TAG = re.compile(rb"<[^<>]*>")
 
 
 def profile_name(profile: bytes | None) -> str | None:
-    """What a colour profile calls itself; `unreadable` for one that cannot be read, None for none."""
+    """The description of a colour profile; `unreadable` for a broken one, None for none."""
     if not profile:
         return None
     if len(profile) > MAX_PROFILE_BYTES:
@@ -82,7 +82,7 @@ def profile_name(profile: bytes | None) -> str | None:
 
 
 def exif_summary(form: Format, image: Image.Image) -> dict[str, str]:
-    """Texts of EXIF_SUMMARY and EXPOSURE_SUMMARY that are there."""
+    """The texts of EXIF_SUMMARY and EXPOSURE_SUMMARY that the file has."""
     exif = read_exif(form, image)
     found = {name: read_tag(exif, tag) for name, tag in EXIF_SUMMARY.items()}
     exposure = _directory(exif, ExifTags.IFD.Exif)
@@ -91,7 +91,7 @@ def exif_summary(form: Format, image: Image.Image) -> dict[str, str]:
 
 
 def iptc_summary(image: Image.Image) -> dict[str, Any]:
-    """Texts of IPTC_SUMMARY that are there, and the keywords."""
+    """The texts of IPTC_SUMMARY that the file has, and its keywords."""
     try:
         found = IptcImagePlugin.getiptcinfo(image) if isinstance(image, ImageFile.ImageFile) else None
     except BROKEN:
@@ -105,14 +105,14 @@ def iptc_summary(image: Image.Image) -> dict[str, Any]:
 
 
 def xmp_summary(image: Image.Image) -> dict[str, str]:
-    """Texts of XMP_SUMMARY that are there, as elements or attributes; of several languages all."""
+    """The texts of XMP_SUMMARY that the file has, as elements or attributes, in all its languages."""
     xmp = image.info.get("xmp")
     data = (xmp.encode() if isinstance(xmp, str) else bytes(xmp or b""))[:LONGEST_XMP]
     return _told({name: _xmp_value(data, tag) for name, tag in XMP_SUMMARY.items()})
 
 
 def read_place(form: Format, image: Image.Image) -> dict[str, float | None] | None:
-    """Where the picture was taken, in degrees and metres; None where the file does not say it."""
+    """The place where the picture was taken, in degrees and metres; None where the file has none."""
     tags = _directory(read_exif(form, image), ExifTags.IFD.GPSInfo)
     latitude = _degrees(tags.get(ExifTags.GPS.GPSLatitude), tags.get(ExifTags.GPS.GPSLatitudeRef), 90)
     longitude = _degrees(tags.get(ExifTags.GPS.GPSLongitude), tags.get(ExifTags.GPS.GPSLongitudeRef), 180)
@@ -157,7 +157,7 @@ def _xmp_value(data: bytes, tag: bytes) -> str:
         inside = _TAG.sub(b" ", rest.partition(b"</" + tag + b">")[0])
     else:
         inside = data.partition(b" " + tag + b'="')[2].partition(b'"')[0]
-    # What is longer is cut later, entities must not be cut before.
+    # The text is cut to its length later, for a cut could divide an entity.
     return html.unescape(" ".join(_decoded(inside).split()))
 
 
@@ -176,7 +176,7 @@ def _text(value: Any, longest: int = LONGEST_TEXT) -> str:
 
 
 def _decoded(data: bytes) -> str:
-    """Files say UTF-8 or say nothing; what is not UTF-8 is most often Latin-1."""
+    """The text in UTF-8; bytes that are not UTF-8 are mostly Latin-1."""
     try:
         return data.decode()
     except UnicodeDecodeError:
