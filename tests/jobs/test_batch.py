@@ -1,4 +1,4 @@
-"""Several outputs of one picture: as those of separate requests, decoded once."""
+"""Several outputs of one picture: decoded once, with the results of separate requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch asks for: names, pipelines and outputs, by widths or as JSON."""
+"""The variants of a batch: names, pipelines and outputs, given by widths or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admission: the queue is bounded by its length and by the wait to be expected."""
+"""Admission: the queue is limited in its length and in the expected wait."""
 
 from __future__ import annotations
 

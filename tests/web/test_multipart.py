@@ -1,4 +1,4 @@
-"""Multipart bodies, from what browsers send to what no one should."""
+"""Multipart bodies: the usual ones of browsers, odd ones and broken ones."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from imgsrv.web.http.host import Host, Wire
 from imgsrv.web.problems import request_id_of
 
 MOST_WAITING = 64
-"""Requests on one connection behind the one at work: a segment holds thousands of small ones, each an object here."""
+"""Most requests that wait on one connection: a segment can hold thousands, and each needs an object here."""
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Parser:
-    """The requests of one connection.  `Connection` feeds it and is told what it finds.
+    """The requests of one connection.  `Connection` feeds it with bytes; it calls back through `Wire`.
 
     client, server: the addresses of both ends; client is None on a unix socket.
     """

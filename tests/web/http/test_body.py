@@ -1,4 +1,4 @@
-"""A body between its connection and the app, with neither of them."""
+"""A body, without a connection and without an app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that stop sending or leave: who still listens has the answer, who does not costs nothing."""
+"""Clients that stop sending or leave: those that still listen get the answer, the others cost nothing."""
 
 from __future__ import annotations
 

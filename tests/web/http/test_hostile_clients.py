@@ -1,4 +1,4 @@
-"""Bytes that are no request, or more than one: refused, and nothing else happens."""
+"""Bytes that are not a request, or that hide a second one: they are refused, and nothing else happens."""
 
 from __future__ import annotations
 

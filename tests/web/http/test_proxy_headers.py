@@ -1,4 +1,4 @@
-"""Who the client is behind a proxy: only a trusted one's word is taken, and a bad header ends the connection."""
+"""The client behind a proxy: only trusted proxies are believed, and a bad header ends the connection."""
 
 from __future__ import annotations
 

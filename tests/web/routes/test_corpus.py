@@ -1,4 +1,4 @@
-"""Real pictures, good, odd and hostile, through a running server.  They are not part of the project."""
+"""Real pictures, good, odd and hostile, through a running server.  The pictures are not part of the project."""
 
 from __future__ import annotations
 

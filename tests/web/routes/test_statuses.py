@@ -1,4 +1,4 @@
-"""Every status the server answers with, each provoked on a running server, with the code that says why."""
+"""Every status of an answer, provoked on a running server, with the code that gives the reason."""
 
 from __future__ import annotations
 
