@@ -7,18 +7,15 @@ anything of a picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from imgsrv.errors import UnusableParameters
 from imgsrv.imaging.codecs.output import OWNER, Output
-from imgsrv.imaging.model.limits import Data, Limits
+from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 Picture = Data | bytearray
 """The bytes of a picture file."""
-
-NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
 
 def process(

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import BinaryIO
 
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
@@ -15,12 +14,10 @@ from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.jpeg_fast_path import write
-from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
 from imgsrv.imaging.pipelines.decode_plan import plan_planes, plan_result, result_format
 from imgsrv.imaging.pipelines.pipeline import Pipeline
-
-NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
-from imgsrv.imaging.model.limits import Data, Limits
+from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
 from imgsrv.imaging.model.picture import Picture, Source
 from imgsrv.imaging.pipelines.decode_plan import plan_result, plan_results, result_format
-from imgsrv.imaging.process import NO_PARTS
 from imgsrv.jobs.archive import Archive, Entry
 from imgsrv.jobs.variants import Variant, naming
 

@@ -4,13 +4,18 @@ Sizes are checked before anything is decoded or made.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from mmap import mmap
+from types import MappingProxyType
 
 from imgsrv.errors import ResultTooLarge, TooManyFrames, TooManyPixels
 
 Data = bytes | memoryview | mmap
 """The bytes of a picture file."""
+
+NO_PARTS: Mapping[str, Data] = MappingProxyType({})
+"""The further files of a pipeline that works with none."""
 
 Size = tuple[int, int]
 """(width, height) in pixels."""

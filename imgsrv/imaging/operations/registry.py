@@ -125,8 +125,10 @@ def operation(
     def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
         name = function.__name__
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
-        for helper in (size, check, needs_every_pixel, keeps_depth, survey):
-            _check_keywords(helper, function)
+        helpers = [helper for helper in (size, check, needs_every_pixel, keeps_depth, survey) if helper is not None]
+        known = keywords_of(function) if helpers else {}
+        for helper in helpers:
+            _check_keywords(helper, known, function.__qualname__)
         OPERATIONS[name] = Operation(
             name=name,
             category=_category_of(function.__module__),
@@ -171,15 +173,10 @@ def keywords_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     return found
 
 
-def _check_keywords(helper: Callable[..., Any] | None, function: Callable[..., Frame]) -> None:
-    if helper is None:
-        return
-    known = keywords_of(function)
+def _check_keywords(helper: Callable[..., Any], known: Mapping[str, Any], operation_name: str) -> None:
     for name, kind in keywords_of(helper).items():
         if known.get(name) != kind:
-            raise TypeError(
-                f"{helper.__qualname__} takes {name}: {kind}; {function.__qualname__} has {known.get(name)}"
-            )
+            raise TypeError(f"{helper.__qualname__} takes {name}: {kind}; {operation_name} has {known.get(name)}")
 
 
 def _same_size(before: Size, _arguments: Arguments) -> Size:
