@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from imgsrv.imaging.opencv import cv2
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
 from imgsrv.imaging.pixels.strips import Pixels
 

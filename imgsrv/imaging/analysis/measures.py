@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.analysis import hashes
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.parameter_types import OPAQUE, WHITE
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels

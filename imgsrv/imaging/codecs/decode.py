@@ -12,12 +12,13 @@ from PIL import Image, UnidentifiedImageError
 from imgsrv.errors import NoSuchFrame, Undecodable
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
-from imgsrv.imaging.colour.icc import Icc, deep_grey, may_stay_deep, to_profile, working_profile
+from imgsrv.imaging.colour.icc import deep_grey, may_stay_deep, to_profile, working_profile
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.sixteen_bit import read_deep

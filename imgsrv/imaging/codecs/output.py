@@ -8,10 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
-from imgsrv.imaging.colour.icc import Icc
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
-from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, TargetParameter
+from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, Icc, TargetParameter
 from imgsrv.imaging.pipelines.validation import translated
 
 NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)

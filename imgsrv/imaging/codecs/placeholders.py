@@ -9,14 +9,10 @@ import base64
 import io
 from collections.abc import Callable
 
-import numpy as np
-
-from imgsrv.imaging.analysis import hashes
-from imgsrv.imaging.analysis.measures import small, thumbhash
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.composite import flatten
 
 MEDIA_TYPE, SUFFIX = "text/plain", ".txt"
 
@@ -27,14 +23,22 @@ Placeholder = Callable[[Frame, Colour], str]
 
 
 def _blurhash(frame: Frame, background: Colour) -> str:
-    return hashes.blurhash(np.asarray(flatten(small(frame), background)))
+    from imgsrv.imaging.analysis.hashes import blurhash  # noqa: PLC0415  naming the outputs does not need the measures
+    from imgsrv.imaging.analysis.measures import small  # noqa: PLC0415
+    from imgsrv.imaging.pixels.composite import flatten  # noqa: PLC0415
+
+    return blurhash(np.asarray(flatten(small(frame), background)))
 
 
 def _thumbhash(frame: Frame, _background: Colour) -> str:
+    from imgsrv.imaging.analysis.measures import thumbhash  # noqa: PLC0415
+
     return thumbhash(frame)
 
 
 def _lqip(frame: Frame, _background: Colour) -> str:
+    from imgsrv.imaging.analysis.measures import small  # noqa: PLC0415
+
     file = io.BytesIO()
     small(frame, LQIP_SIDE).save(file, LQIP_FORMAT, quality=LQIP_QUALITY, method=6)
     return f"data:image/webp;base64,{base64.b64encode(file.getbuffer()).decode()}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from imgsrv.imaging.colour.display_p3 import make_display_p3
+from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -26,9 +26,6 @@ COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX")
 
 GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
-
-Icc = Literal["srgb", "p3", "keep"]
-"""The colour space of a result."""
 
 P3 = make_display_p3()
 

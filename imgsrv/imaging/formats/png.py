@@ -9,11 +9,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import deflate
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from imgsrv.imaging.formats.format import (
@@ -26,10 +24,14 @@ from imgsrv.imaging.formats.format import (
     TooManyBlocks,
     scaled_effort,
 )
+from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.pixels.strips import bands
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_BYTES = 64 << 20
 """Largest picture that is worked on whole; Pillow works in pieces and takes no second copy."""
@@ -59,7 +61,7 @@ TRIAL_BANDS, TRIAL_ROWS = 8, 4
 MOST_EFFORT = 12
 """The highest level of libdeflate."""
 
-Rows = NDArray[np.uint8]
+Rows: TypeAlias = "NDArray[np.uint8]"
 
 
 # ---- what the file's structure tells -----------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-import numpy as np
 from PIL import Image, WebPImagePlugin
 
 from imgsrv.imaging.formats.format import (
@@ -20,9 +19,9 @@ from imgsrv.imaging.formats.format import (
     TooManyBlocks,
     scaled_effort,
 )
+from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 
 RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
 """Modes of Pillow, and the order of channels in OpenCV."""

@@ -12,6 +12,10 @@ MAX_SIDE = 32_768
 """Longest side of a result, in pixels; the pixel limit is the tighter bound for most shapes."""
 
 
+Icc = Literal["srgb", "p3", "keep"]
+"""The colour space of a result."""
+
+
 class Colour(NamedTuple):
     """An sRGB colour with alpha, each channel 0 to 255."""
 

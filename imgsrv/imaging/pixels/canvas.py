@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFilter
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.placement import Position, top_left
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import through_array

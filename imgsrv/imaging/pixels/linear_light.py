@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.srgb import level_of, light_of
 
 LightPixels = NDArray[np.uint16]

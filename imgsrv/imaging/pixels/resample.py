@@ -10,9 +10,9 @@ from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg,
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.linear_light import frame_of_light, light_pixels
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.resample import resample
 
 Map = NDArray[np.float32]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
+from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 
-DeepPixels = NDArray[np.uint16]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DeepPixels: TypeAlias = "NDArray[np.uint16]"
 """(H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA."""
 
 MODES = {3: "RGB;16", 4: "RGBA;16"}

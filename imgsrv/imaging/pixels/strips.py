@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """(H, W) for mode L, (H, W, 3) for RGB, (H, W, 4) for RGBA."""
 
 ArrayFunction = Callable[[Pixels], Pixels]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.parameter_types import OPAQUE
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.pixels.strips import Pixels, bands, is_large, through_rows, through_strips, with_alpha_of
 
 FAR_WEIGHT = 0.01

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.levels import LEVELS, TOP, through_table, visible_histogram
 from imgsrv.imaging.pixels.strips import Pixels, beside_alpha, through_array, through_rows, through_strips, weighted

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.number_lists import KernelParameter
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import Pixels, bands, through_array
 from imgsrv.imaging.pixels.visible_colours import through_visible

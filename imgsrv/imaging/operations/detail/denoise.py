@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import Pixels, premultiplied, through_array, through_strips
 from imgsrv.imaging.pixels.visible_colours import through_visible

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import (
     Pixels,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import (
     STRIP_PIXELS,

@@ -10,11 +10,11 @@ from PIL import Image
 from pydantic import Field
 
 from imgsrv.errors import OperationDoesNotFit
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.number_lists import CornersParameter, Curve
 from imgsrv.imaging.model.parameter_types import TRANSPARENT, ColourParameter, Side
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.opencv import cv2
 from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.resample import resample
