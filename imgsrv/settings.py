@@ -1,6 +1,6 @@
-"""Settings: every setting declared once, with its bounds, its meaning and where its value came from.
+"""Settings: every setting declared once, with its bounds and its meaning; and the source of each value.
 
-A flag beats the environment, the environment beats the file, the file beats the default.  Nobody else reads
+A flag beats the environment, the environment beats the file, the file beats the default.  No other module reads
 `os.environ` or a configuration file.
 """
 
@@ -27,7 +27,7 @@ ENVIRONMENT_PREFIX = "IMGSRV_"
 DEFAULT_FILE = "imgsrv.toml"
 
 NOTIFY_SOCKET = "NOTIFY_SOCKET"
-"""The variable that says where to tell that the server is ready."""
+"""The variable with the address of the socket on which systemd waits for `READY=1`."""
 
 SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 
@@ -42,7 +42,7 @@ Hook = Annotated[
         json_schema_extra={"allowed": "a function such as myhooks:start, or empty"},
     ),
 ]
-"""Where a type has `allowed`, its schema alone would not tell a person what to write."""
+"""A type has `allowed` where its JSON schema alone does not tell a person what to write."""
 
 
 class Settings(BaseSettings):
@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     runtime_dir: Annotated[
         str,
         Field(
-            max_length=100,  # no path of a socket has more than 107 bytes
+            max_length=100,  # the path of a Unix socket has at most 107 bytes
             json_schema_extra={"allowed": "a path of at most 100 characters"},
-            description="Folder of the control sockets; empty is XDG_RUNTIME_DIR/imgsrv, else /run/imgsrv where that "
-            "may be used, else a folder of the user's own under /tmp.",
+            description="Folder of the control sockets.  Empty: XDG_RUNTIME_DIR/imgsrv, else /run/imgsrv if it is "
+            "writable, else a folder under /tmp that the user owns.",
         ),
     ] = ""
     host: Annotated[
@@ -72,15 +72,15 @@ class Settings(BaseSettings):
         Field(
             min_length=1,
             json_schema_extra={"allowed": "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"},
-            description="Address to listen on; 0.0.0.0 or :: for every interface, `unix:/path` for a unix socket.",
+            description="Address to listen on; 0.0.0.0 or :: for every interface, `unix:/path` for a Unix socket.",
         ),
     ] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 for any free port.")] = 8000
     workers: Annotated[
         Workers,
         Field(
-            description="Worker processes: `max` is one for each usable core (affinity, cpuset and cgroup quota), "
-            "`auto` the same but at least two, so that one is always there to serve; or a number."
+            description="Worker processes: `max` is one for each usable core (affinity, cpuset and cgroup quota); "
+            "`auto` is the same but at least two, so that one serves while another starts; or a number."
         ),
     ] = "auto"
     socket_mode: Annotated[
@@ -88,13 +88,13 @@ class Settings(BaseSettings):
         Field(
             pattern="^0?[0-7]{3}$",
             json_schema_extra={"allowed": "three digits from 0 to 7, such as 660"},
-            description="File mode of the Unix socket, as chmod takes it: it decides who may connect.",
+            description="File mode of the Unix socket, as for chmod; it decides who may connect.",
         ),
     ] = "660"
     user: Annotated[
         str,
         AfterValidator(a_user),
-        Field(description="User that the workers switch to; needs root.  Empty: they keep the user."),
+        Field(description="User that the workers switch to; needs root.  Empty: they do not switch."),
     ] = ""
     group: Annotated[
         str,
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         AfterValidator(networks),
         Field(
             description="Proxies whose X-Forwarded-For, X-Forwarded-Proto and PROXY protocol are believed: "
-            "addresses, networks such as 10.0.0.0/8, and `unix` for the unix socket, with commas between."
+            "addresses, networks such as 10.0.0.0/8, and `unix` for the Unix socket, separated by commas."
         ),
     ] = ""
     proxy_protocol: Annotated[
@@ -134,30 +134,31 @@ class Settings(BaseSettings):
         ),
     ] = ByteSize(32_768)
     max_pixels: Annotated[
-        int, Field(ge=1, description="Most pixels of a picture, width × height × frames, known from its header.")
+        int, Field(ge=1, description="Most pixels of a picture, width × height × frames, as its header gives them.")
     ] = 100_000_000
     max_frames: Annotated[int, Field(ge=1, le=100_000, description="Most frames of an animation.")] = 256
 
     font_dir: Annotated[
         str,
         AfterValidator(a_folder),
-        Field(description="Folder with further fonts for the operation `text`, named by their files; empty for none."),
+        Field(description="Folder with more fonts for the operation `text`, named after their files; empty for none."),
     ] = ""
 
     header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
     body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0
     body_rate: Annotated[
-        int, Field(ge=0, description="Lowest rate of a body in bytes a second, over any 5 s; 0 for no limit.")
+        int, Field(ge=0, description="Lowest rate of a body in bytes per second, over any 5 s; 0 for no limit.")
     ] = 1000
     keepalive_s: Annotated[
         PositiveSeconds,
-        Field(description="Time for which an idle connection is kept; longer than the 60 s of many load balancers."),
+        Field(description="How long an idle connection is kept; longer than the 60 s of many load balancers."),
     ] = 75.0
     job_timeout_s: Annotated[
         PositiveSeconds, Field(description="Longest time from a complete request to its answer.")
     ] = 30.0
     max_queue: Annotated[
-        int, Field(ge=1, le=100_000, description="Most pictures that may wait for an engine; more are answered 503.")
+        int,
+        Field(ge=1, le=100_000, description="Most pictures that may wait for an engine; the answer to more is 503."),
     ] = 256
     max_wait_s: Annotated[
         PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")
@@ -165,28 +166,31 @@ class Settings(BaseSettings):
     max_worker_memory: Annotated[
         Bytes,
         Field(
-            description="Memory of a worker (PSS: shared memory in part), such as 1GB, above which it is replaced; "
-            "0 for never.",
+            description="Memory above which a worker is replaced, such as 1GB; 0 for never.  It is measured as PSS, "
+            "which counts a part of the shared memory.",
         ),
     ] = ByteSize(0)
     max_jobs_per_worker: Annotated[
         int,
-        Field(ge=0, description="Pictures after which a worker is replaced, up to a tenth more; 0 for never."),
+        Field(
+            ge=0, description="Pictures after which a worker is replaced, plus up to a tenth at random; 0 for never."
+        ),
     ] = 0
     drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
         30.0
     )
     shutdown_delay_s: Annotated[
         Seconds,
-        Field(description="Time in which /readyz answers 503 while the server still listens, for load balancers."),
+        Field(description="How long /readyz answers 503 at a stop while the server still listens, for load balancers."),
     ] = 0.0
 
     auto_formats: Annotated[
         str,
         Field(
             pattern=r"^(jpeg|png|webp|avif|gif)(,(jpeg|png|webp|avif|gif))*$",
-            json_schema_extra={"allowed": "one or more of jpeg, png, webp, avif and gif, with commas between"},
-            description="What `format=auto` may choose, best first, where the client accepts several equally.",
+            json_schema_extra={"allowed": "one or more of jpeg, png, webp, avif and gif, separated by commas"},
+            description="Formats that `format=auto` may choose, best first; the order decides if a client "
+            "accepts several equally.",
         ),
     ] = "webp,avif"
 
@@ -194,15 +198,15 @@ class Settings(BaseSettings):
         Hook, Field(description="A `module:function` that each worker calls with its slot before it serves.")
     ] = ""
     on_worker_stop: Annotated[
-        Hook, Field(description="A `module:function` that each worker calls when it has answered its clients and ends.")
+        Hook, Field(description="A `module:function` that each worker calls before it ends, after its last answer.")
     ] = ""
-    hook_timeout_s: Annotated[
-        PositiveSeconds, Field(le=30, description="Longest time that a call of a hook may take.")
-    ] = 10.0
+    hook_timeout_s: Annotated[PositiveSeconds, Field(le=30, description="Longest duration of one call of a hook.")] = (
+        10.0
+    )
 
     log_format: Annotated[
         Literal["auto", "text", "json"],
-        Field(description="`auto` is text on a terminal and JSON lines elsewhere."),
+        Field(description="`auto` is text on a terminal, else JSON lines."),
     ] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged.")
@@ -214,20 +218,23 @@ class Settings(BaseSettings):
     crash_dir: Annotated[
         str,
         AfterValidator(a_folder),
-        Field(description="Folder for the reports of the last hundred crashes of workers; empty for none."),
+        Field(description="Folder for reports of the last hundred crashes of workers; empty for none."),
     ] = ""
     quarantine: Annotated[
         str,
         AfterValidator(a_folder),
-        Field(description="Folder for the pictures at which workers crashed, named by their SHA-256; empty for none."),
+        Field(description="Folder for pictures that crashed a worker, named after their SHA-256; empty for none."),
     ] = ""
     quarantine_max_size: Annotated[
-        Bytes, Field(description="Most bytes of the quarantine, in at most a hundred pictures; the oldest are removed.")
+        Bytes,
+        Field(
+            description="Largest size of the quarantine, which has at most a hundred pictures; the oldest are removed."
+        ),
     ] = ByteSize(1_000_000_000)
     log_file: Annotated[
         str,
         AfterValidator(no_folder),
-        Field(description="Log file, opened again on SIGUSR1 and when it was moved; empty for stderr."),
+        Field(description="Log file; it is opened again on SIGUSR1 and if it was moved.  Empty: stderr."),
     ] = ""
     log_max_size: Annotated[
         Bytes, Field(description="Size, such as 100MB, at which the log file is rotated; 0 for never.")
@@ -244,8 +251,8 @@ class Settings(BaseSettings):
         str,
         AfterValidator(a_collector),
         Field(
-            description="Where traces go: an OpenTelemetry collector such as http://127.0.0.1:4318 (OTLP over HTTP, to "
-            "/v1/traces); empty for none.  Needs the extra `otel`."
+            description="OpenTelemetry collector that receives the traces, such as http://127.0.0.1:4318 (OTLP over "
+            "HTTP, to /v1/traces); empty for none.  Needs the extra `otel`."
         ),
     ] = ""
     otel_ratio: Annotated[
@@ -254,14 +261,14 @@ class Settings(BaseSettings):
             ge=0,
             le=1,
             allow_inf_nan=False,
-            description="Fraction of the requests that is traced; a `traceparent` decides for its own request.",
+            description="Fraction of the requests that are traced; a request with a `traceparent` follows that header.",
         ),
     ] = 1.0
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The settings and, for each, the source of its value: `default`, a file, a variable or a flag."""
+    """The settings, and the source of each value: `default`, a file, an environment variable or a flag."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -270,8 +277,8 @@ class Configuration:
 def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Configuration:
     """The configuration from flags, environment, file and defaults.
 
-    flags: only those that were given.  file: TOML with the settings as top-level keys.
-    Raises BadSetting naming the setting as it was given, the value, and what is allowed.
+    flags: only those that the user gave.  file: TOML with the settings as top-level keys.
+    Raises BadSetting for the first fault; it shows the setting as the user gave it, and what is allowed.
     """
     configuration, faults = read_configuration(flags, file)
     if configuration is None:
@@ -282,7 +289,7 @@ def load_configuration(flags: Mapping[str, Any], file: Path | None = None) -> Co
 def read_configuration(
     flags: Mapping[str, Any], file: Path | None = None
 ) -> tuple[Configuration | None, list[BadSetting]]:
-    """The configuration; or None and everything that is wrong with it, so that all can be put right at once."""
+    """The configuration; or None and all faults, so that the user can correct all of them at once."""
     faults: list[BadSetting] = []
     from_file = _read_file(file, faults) if file else {}
     _refuse_unknown_variables(faults)
@@ -295,7 +302,7 @@ def read_configuration(
         **{name: f"flag {flag_name(name)}" for name in flags},
     }
     try:
-        # model_validate, not the constructor: that would read the environment a second time.
+        # model_validate and not the constructor, because the constructor would read the environment again.
         settings = Settings.model_validate(values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
@@ -308,10 +315,10 @@ def read_configuration(
 
 
 def default_file(folder: Path = Path()) -> Path | None:
-    """The file that is read where none is named: `imgsrv.toml` in the current folder, if there is one.
+    """The file that is read if the user names none: `imgsrv.toml` in the current folder.  None if it does not exist.
 
-    It can name code to run, so it must be the user's own or root's, and nobody else may be able to write to it.
-    Raises BadSetting where it is not so.
+    The file can name code that the server runs.  So the user or root must own it, and nobody else may write to it.
+    Raises BadSetting otherwise.
     """
     file = folder / DEFAULT_FILE
     try:
@@ -319,16 +326,18 @@ def default_file(folder: Path = Path()) -> Path | None:
     except OSError:
         return None
     if facts.st_uid not in (0, os.geteuid()):
-        reason = "it belongs to another user, so it is not read unasked"
+        reason = "it belongs to another user, so it is not read by default"
     elif facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        reason = f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o}), so it is not read unasked; chmod go-w"
+        reason = (
+            f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o}), so it is not read by default; chmod go-w"
+        )
     else:
         return file
     raise BadSetting(f"{DEFAULT_FILE} in the current folder", f"{reason}, or name it with --config {file}")
 
 
 def environment() -> dict[str, str]:
-    """What this process was given, for another one that is to find the same settings."""
+    """A copy of the environment, for a process that must find the same settings."""
     return dict(os.environ)
 
 
@@ -340,40 +349,40 @@ def runtime_folder(runtime_dir: str) -> Path:
         return Path(own) / "imgsrv"
     if os.geteuid() == 0 or os.access(SYSTEM_RUNTIME_FOLDER, os.W_OK):
         return SYSTEM_RUNTIME_FOLDER
-    # Whoever makes it first: pool/control/instances.py refuses one that is not the user's own.
+    # Another user may have created it first: pool/control/instances.py refuses a folder of another user.
     return Path(f"/tmp/imgsrv-{os.geteuid()}")  # noqa: S108
 
 
 def state_folder() -> Path:
-    """Where an instance that was started in the background keeps its log and its crash reports."""
+    """The folder in which background instances keep their logs and crash reports."""
     if own := os.environ.get("XDG_STATE_HOME"):
         return Path(own).absolute() / "imgsrv"
     return Path("/var/log/imgsrv") if os.geteuid() == 0 else Path.home() / ".local" / "state" / "imgsrv"
 
 
 def default_log_file(name: str) -> Path:
-    """The log of an instance that was started in the background and told of no other."""
+    """The log file of a background instance without the setting `log_file`."""
     return state_folder() / f"{name}.log"
 
 
 def default_crash_folder(name: str) -> Path:
-    """The same for its crash reports."""
+    """The folder for crash reports of a background instance without the setting `crash_dir`."""
     return state_folder() / "crashes" / name
 
 
 def notify_socket() -> str:
-    """Where systemd hears what becomes of the service; empty where nobody does."""
+    """The address of the socket on which systemd receives states of the service; empty without systemd."""
     return os.environ.get(NOTIFY_SOCKET, "")
 
 
 def watchdog_s() -> float | None:
-    """How often systemd wants a sign of life, in seconds; None where it wants none from this process."""
+    """The watchdog period of systemd in seconds; None if systemd does not watch this process."""
     usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     return int(usec) / 1e6 if usec.isdecimal() and int(usec) and pid in ("", str(os.getpid())) else None
 
 
 def inherited_sockets() -> int:
-    """How many sockets systemd has handed to this process; no process that it starts is to think the same."""
+    """The number of sockets that systemd passed to this process; 0 in its children, which inherit the variables."""
     count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", "")
     return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
 
@@ -389,7 +398,7 @@ def environment_name(setting: str) -> str:
 
 
 def _reason(error: ValidationError, setting: str) -> str:
-    """What is allowed; or, where only a look at this machine could tell, what was found there."""
+    """The reason of a fault: what is allowed, or what a check of settings_checks found on this machine."""
     fault = next(fault for fault in error.errors() if fault["loc"][0] == setting)
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
@@ -412,14 +421,14 @@ def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(faults: list[BadSetting]) -> None:
-    """A misspelt variable would otherwise be a setting without effect."""
+    """Report misspelt variables, which would otherwise have no effect."""
     known = [environment_name(name) for name in Settings.model_fields]
     unknown = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
     faults += [BadSetting(name, _no_such_setting(name, known, ENVIRONMENT_PREFIX)) for name in unknown]
 
 
 def _no_such_setting(name: str, known: list[str], prefix: str = "") -> str:
-    # Compared without the prefix, which would make everything look like everything.
+    # The names are compared without the prefix, because the prefix makes all names similar.
     bare = {each.removeprefix(prefix).lower(): each for each in known}
     near = closest(name.removeprefix(prefix), bare)
     hint = f"did you mean {bare[near]}?" if near else "see `imgsrv config` for all of them"

@@ -1,6 +1,6 @@
-"""Checks of settings that a type alone cannot make: whether what they name is there.
+"""Checks of settings that need this machine: whether a named folder, user, group or package exists.
 
-Each returns its text as it was, or raises ValueError with the reason.
+Each check returns its text unchanged, or raises ValueError with the reason.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 UNIX = "unix"
-"""Among the trusted proxies: whoever comes over the unix socket, which has no address."""
+"""The word in `trusted_proxies` for clients of the Unix socket, which have no address."""
 
 
 def a_folder(name: str) -> str:
-    """A folder that is there, or nothing."""
+    """Accept an existing folder, or an empty text."""
     if name and not Path(name).is_dir():
-        raise ValueError(f"there is no folder {name}; make it, or name another")
+        raise ValueError(f"the folder {name} does not exist; create it, or name another")
     return name
 
 
 def no_folder(name: str) -> str:
-    """A file that is there or can be made, or nothing."""
+    """Accept anything but an existing folder."""
     if name and Path(name).is_dir():
         raise ValueError(f"{name} is a folder; name a file in it")
     return name
 
 
 def a_user(name: str) -> str:
-    """A user of this machine, or nothing."""
+    """Accept a user of this machine, or an empty text."""
     if name:
         try:
             pwd.getpwnam(name)
@@ -41,7 +41,7 @@ def a_user(name: str) -> str:
 
 
 def a_group(name: str) -> str:
-    """A group of this machine, or nothing."""
+    """Accept a group of this machine, or an empty text."""
     if name:
         try:
             grp.getgrnam(name)
@@ -51,24 +51,24 @@ def a_group(name: str) -> str:
 
 
 def networks(text: str) -> str:
-    """Addresses, networks and `unix`, separated by commas, or nothing."""
+    """Accept addresses, networks and `unix`, separated by commas, or an empty text."""
     for each in split(text):
         if each != UNIX:
             try:
                 ipaddress.ip_network(each)
             except ValueError as error:
-                # Its own words name bits that are set, which says what to do; but not what else may stand here.
-                raise ValueError(f"{error}; name addresses, networks such as 10.0.0.0/8 and `unix`") from None
+                # The message of ipaddress names the wrong bits, but not what else is allowed.
+                raise ValueError(f"{error}; allowed are addresses, networks such as 10.0.0.0/8, and `unix`") from None
     return text
 
 
 def a_collector(url: str) -> str:
-    """The base URL of an OpenTelemetry collector, with what it takes to speak to it, or nothing."""
+    """Accept the base URL of an OpenTelemetry collector if the extra `otel` is installed, or an empty text."""
     if url:
-        parts = urlsplit(url)  # raises ValueError itself for some
+        parts = urlsplit(url)  # raises ValueError for some texts
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("a collector is named like http://127.0.0.1:4318")
-        _ = parts.port  # raises ValueError for a number that is no port
+            raise ValueError("it must be the address of a collector, such as http://127.0.0.1:4318")
+        _ = parts.port  # raises ValueError for an invalid port
         if not _is_installed("opentelemetry.exporter.otlp.proto.http.trace_exporter"):
             raise ValueError("traces need the extra `otel`: pip install 'imgsrv[otel]'")
     return url
@@ -77,10 +77,10 @@ def a_collector(url: str) -> str:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of a package that it lies in
+    except ModuleNotFoundError:  # the package around the module does not exist
         return False
 
 
 def split(text: str) -> list[str]:
-    """The parts of a list with commas."""
+    """The parts of a list that are separated by commas, without white space."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,7 +1,8 @@
-"""JPEG XL for Pillow: the header read here, so that nothing is decoded before its size is known; pixels by libjxl.
+"""JPEG XL for Pillow: this module reads the header, so that the size is known before anything is decoded.
 
-The plugin that brings libjxl decodes a whole file to open it.  The layout of the header is that of ISO/IEC 18181-1
-(codestream: size, then metadata) and 18181-2 (boxes).
+libjxl decodes the pixels.  Its plugin for Pillow decodes a whole file to open it.
+
+Sources: ISO/IEC 18181-1 (codestream: size, then metadata) and 18181-2 (boxes).
 """
 
 from __future__ import annotations
@@ -19,30 +20,30 @@ from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Opti
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 
 CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
-"""First bytes of a bare codestream, and of a file with boxes."""
+"""First bytes of a bare codestream, and of a container with boxes."""
 
 HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
-"""Effort 3 takes an eighth of the time of 7, libjxl's default, and its files are no larger at a quality of 80."""
+"""Effort 3 takes an eighth of the time of libjxl's default, 7.  At a quality of 80 its files are no larger."""
 
 MOST_BOXES = 4096
-"""Boxes of a file that are walked over."""
+"""Most boxes of a file that are read; further ones are ignored."""
 
 HEADER_BYTES = 64
-"""Of a codestream: more than its size and what is read of its metadata can take."""
+"""First bytes of a codestream that are parsed: more than its size and the parsed metadata can take."""
 
 LARGE_BOX = 1
-"""A size that says that the true one follows in 64 bits."""
+"""The value of a size field that means: the size follows as 64 bits."""
 
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-"""Width to height, where the width is not spelled out."""
+"""Width to height, by the code in a header that gives no width."""
 
 THREADS = 0
-"""An engine owns one core: no further threads."""
+"""Additional threads of libjxl: none, because an engine has one core."""
 
 
 @dataclass(frozen=True, slots=True)
 class JxlHeader:
-    """What a codestream says first.  size: upright; libjxl applies the orientation itself."""
+    """The header of a codestream.  size: of the upright picture, because libjxl applies the orientation."""
 
     size: tuple[int, int]
     orientation: int = 1
@@ -51,7 +52,7 @@ class JxlHeader:
 
 
 class _Bits:
-    """Numbers of a codestream, lowest bit first; nothing but zeros behind its end."""
+    """Reads numbers of a codestream, lowest bit first.  Behind its end all bits are 0."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "little")
@@ -62,15 +63,15 @@ class _Bits:
         return taken
 
     def choose(self, *ways: tuple[int, int]) -> int:
-        """A number whose first two bits say which way it is written: so much, plus so many bits."""
+        """A number of type U32: its first two bits select one of the four pairs (offset, bits that are added)."""
         offset, bits = ways[self.take(2)]
         return offset + self.take(bits)
 
 
 def read_jxl_header(data: bytes) -> JxlHeader:
-    """The header of the codestream that begins with `data`.  Raises SyntaxError where it is none."""
+    """The header of the codestream that begins with `data`.  Raises SyntaxError if `data` is not one."""
     if not data.startswith(CODESTREAM):
-        raise SyntaxError("there is no codestream in it")
+        raise SyntaxError("it has no codestream")
     bits = _Bits(data[2:HEADER_BYTES])
     size = _size(bits)
     if bits.take(1):
@@ -104,7 +105,7 @@ def _side(bits: _Bits, *, is_small: int) -> int:
 
 
 def _skip_extra_fields(bits: _Bits) -> None:
-    """The size a picture is meant to be shown at, its preview and how its frames are timed."""
+    """Skip the intrinsic size, the size of the preview and the timing of the animation."""
     if bits.take(1):
         _size(bits)
     if bits.take(1):
@@ -121,7 +122,7 @@ def _skip_extra_fields(bits: _Bits) -> None:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind of every box, and where its content begins and ends."""
+    """Type of each box, and the positions where its content begins and ends."""
     at = 0
     for _ in range(MOST_BOXES):
         if at + 8 > len(data):
@@ -139,7 +140,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 class JxlFile(ImageFile.ImageFile):
-    """A JPEG XL picture: its size, EXIF and XMP from the file's structure, its pixels when they are asked for."""
+    """A JPEG XL picture in Pillow.  Opening reads size, EXIF and XMP; `load` decodes the pixels."""
 
     format = "JXL"
     format_description = "JPEG XL"
@@ -154,25 +155,25 @@ class JxlFile(ImageFile.ImageFile):
         self.tile = []
 
     def _read_boxes(self, data: bytes) -> bytes:
-        """The beginning of the codestream; what the boxes beside it say becomes info."""
+        """The first bytes of the codestream.  EXIF and XMP of the other boxes go to `info`."""
         beginning = b""
         for kind, start, end in _boxes(data):
             if kind in (b"jxlc", b"jxlp") and not beginning:
-                # A part of a codestream has its number in front.
+                # A partial codestream (jxlp) begins with its number, in 4 bytes.
                 beginning = data[start + (4 if kind == b"jxlp" else 0) : end][:HEADER_BYTES]
             elif kind == b"Exif":
-                # In front is how far behind it the TIFF header lies; some writers leave it out.
+                # The box begins with the offset of the TIFF header, in 4 bytes; some writers leave it out.
                 self.info["exif"] = data[start if data[start : start + 2] in (b"II", b"MM") else start + 4 : end]
             elif kind == b"xml ":
                 self.info["xmp"] = data[start:end]
         return beginning
 
     def load(self) -> Any:
-        """Decode, once.  Raises OSError for a file that is broken."""
+        """Decode the pixels once.  Raises OSError for a broken file."""
         if self._im is None:
             image = self._decoded()
             if image.size != self.size:
-                raise OSError("its pixels are not as many as its header says")
+                raise OSError("the size of its pixels is not the size in its header")
             self.im, self._mode = image.im, image.mode
         return super().load()
 
@@ -184,7 +185,7 @@ class JxlFile(ImageFile.ImageFile):
         except RuntimeError as error:
             raise OSError("it is broken or truncated") from error
         if is_jpeg:
-            # What was a JPEG comes back as it was, and lies as it lay.
+            # A transcoded JPEG comes back as the original file, to which libjxl has not applied the orientation.
             image = Image.open(io.BytesIO(pixels), formats=["JPEG"])
             image.load()
             profile = image.info.get("icc_profile")
@@ -201,14 +202,14 @@ class JxlFile(ImageFile.ImageFile):
 def _register() -> None:
     from pillow_jxl import JpegXLImagePlugin  # noqa: PLC0415  an optional wheel
 
-    # The plugin's own reader would run first in its place and decode everything.
+    # Without this line, Pillow would use the plugin's own reader, which decodes the whole file to open it.
     JpegXLImagePlugin.DECODE_THREADS = THREADS
     Image.register_open(JxlFile.format, JxlFile, lambda head: head.startswith((CODESTREAM, CONTAINER)))
 
 
 def _options(settings: EncoderSettings) -> Options:
     effort = DEFAULT_EFFORT if settings.effort is None else max(1, settings.effort)
-    # The best quality is a distance of 0, which libjxl takes from lossless files alone.
+    # Quality 100 is a distance of 0, and libjxl accepts that only together with lossless.
     is_exact = settings.lossless or settings.quality == HIGHEST_QUALITY
     return {"quality": settings.quality, "lossless": is_exact, "effort": effort, "num_threads": THREADS}
 
@@ -220,7 +221,7 @@ def _bit_depth(_data: bytes, image: Image.Image) -> int:
 def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
     options: dict[str, Any] = {"xmp": xmp} if xmp else {}
     if len(exif):
-        # The box begins with how far behind it the TIFF header lies, which the plugin leaves to its caller.
+        # The box begins with the offset of the TIFF header, here 0; the plugin does not write it.
         options["exif"] = bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0")
     return options
 

@@ -1,7 +1,7 @@
-"""SVG for Pillow: a drawing is read and written anew with nothing in it that asks for a file or an address.
+"""SVG for Pillow: a drawing is parsed and written anew, without anything that refers to a file or an address.
 
-What is kept are elements and attributes of SVG, references inside the drawing and pictures that it holds itself.  What
-comes out is drawn by resvg in a process of its own that can open nothing; see `imgsrv/imaging/codecs/svg_process.py`.
+The new text keeps the elements and attributes of SVG, references to parts of the drawing, and embedded pictures.  resvg
+draws it in a separate process that can open nothing; see `imgsrv/imaging/codecs/svg_process.py`.
 """
 
 from __future__ import annotations
@@ -29,76 +29,76 @@ XLINK_HREF = "http://www.w3.org/1999/xlink href"
 XML_SPACE = "http://www.w3.org/XML/1998/namespace space"
 
 MOST_BYTES = 8 << 20
-"""Of a drawing, and of what its entities stand for."""
+"""Largest file of a drawing; the limit on what its entities expand to is derived from it."""
 
 MOST_ELEMENTS = 100_000
 
 CPU_S = 8
-"""Longest computing for one drawing."""
+"""Most processor time for one drawing, in seconds."""
 
 WALL_S = 60
-"""Longest wait for one drawing, on a machine that has other things to do."""
+"""Longest wait for one drawing in seconds, because a busy machine gives it little processor time."""
 
 TOO_MUCH = "it takes too much time or memory to draw"
 
 MOST_ENTITIES = 64
-"""Some editors write a dozen for the addresses of namespaces."""
+"""Most entities of a drawing.  Some editors declare a dozen, for the addresses of namespaces."""
 
 DROPPED = ("script", "foreignObject")
 
 OWN_PICTURE = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE)
-"""A picture that the drawing holds itself."""
+"""A picture that the drawing embeds."""
 
 LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 FONTS = re.compile(r"((?:^|[\s;{])font(?:-family)?\s*:[^;{}]*[^;{}\s])", re.IGNORECASE)
-"""What a style sheet says of fonts, up to its end."""
+"""A declaration of fonts in a style sheet, without the semicolon at its end."""
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 IN_QUOTES = {**ESCAPES, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})}
-"""What text and values of attributes are written with; xml.sax.saxutils has both, and imports urllib and ssl."""
+"""Escapes for text and for values of attributes.  xml.sax.saxutils has both, but it imports urllib and ssl."""
 
 OWN_FONT = ", Source Sans Pro"
-"""For texts in fonts that are not there, behind the fonts that are asked for."""
+"""The font that is appended to each list of fonts, for texts in fonts that are not installed."""
 
 UNITS = {
     "": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4, "em": 16, "ex": 8,
 }  # fmt: skip
-"""Pixels of a unit, as CSS has them."""
+"""Pixels of each unit, as CSS defines them."""
 
 DEFAULT_SIZE = 300.0, 150.0
-"""Of a drawing that says nothing of its size: that of CSS 2.2, §10.3.2."""
+"""Width and height of a drawing that gives no size: the default of CSS 2.2, §10.3.2."""
 
 SIMPLIFY = "make it simpler, or send it as a PNG"
-WRITE_OUT = "write out what its entities stand for"
-"""What to do about a drawing that opens elsewhere."""
+WRITE_OUT = "replace its entities by their text"
+"""Advice for a drawing that other programs open."""
 
 MOST_SIDE = 1e9
-"""No length is longer, so that a size can always be told."""
+"""Longest length in pixels, so that a message can always show the size as a number."""
 
 
 class SafeDrawing:
-    """A drawing read element by element.  text: the drawing anew.  size: as it says itself, in pixels."""
+    """A drawing, parsed element by element.  text: the drawing, written anew.  size: its own size, in pixels."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises Undecodable for what is no SVG, is too large, or has entities that grow."""
+        """Parse the file.  Raises Undecodable if it is no SVG, is too large, or has entities that refer to others."""
         self._data, self._count, self._entities = data, 0, 0
-        # dropped: at which depth something begins that is left out; 0 where nothing is.
+        # dropped: depth of the outermost element that is left out; 0 outside of such elements.
         self._parts: list[str] = []
         self._tags: list[str] = []
         self._dropped = 0
         self.size = DEFAULT_SIZE
         if len(data) > MOST_BYTES:
-            raise Undecodable(NAME, f"it has {len(data):,} bytes and a drawing may have {MOST_BYTES:,}", SIMPLIFY)
+            raise Undecodable(NAME, f"it has {len(data):,} bytes and the limit is {MOST_BYTES:,}", SIMPLIFY)
         parser = expat.ParserCreate("utf-8", " ")
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler, parser.EntityDeclHandler = self._text, self._entity
-        # A style sheet must come in one piece.
+        # `_text` must get a style sheet in one piece.
         parser.buffer_text, parser.buffer_size = True, MOST_BYTES
         try:
             parser.Parse(data, True)
         except expat.ExpatError as error:
-            raise Undecodable(NAME, f"it is no well-formed XML: {error}") from error
+            raise Undecodable(NAME, f"it is not well-formed XML: {error}") from error
         if not self._count:
             raise Undecodable(NAME, "there is no svg element in it")
         self.text = "".join(self._parts)
@@ -114,18 +114,18 @@ class SafeDrawing:
     ) -> None:
         self._entities += 1
         if is_parameter or value is None:
-            raise Undecodable(NAME, "it asks for a document beside it", WRITE_OUT)
+            raise Undecodable(NAME, "it refers to another document", WRITE_OUT)
         if "&" in value or "%" in value:
-            raise Undecodable(NAME, "its entities stand for further ones", WRITE_OUT)
+            raise Undecodable(NAME, "its entities refer to other entities", WRITE_OUT)
         uses = self._data.count(f"&{name};".encode())
         if self._entities > MOST_ENTITIES or uses * len(value) > MOST_BYTES // MOST_ENTITIES:
-            raise Undecodable(NAME, "its entities are too many or stand for too much", WRITE_OUT)
+            raise Undecodable(NAME, "it has too many entities, or they expand to too much text", WRITE_OUT)
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         namespace, _, tag = name.rpartition(" ")
         self._tags.append(tag)
         if not self._count and tag != "svg":
-            raise Undecodable(NAME, "its outermost element is no svg")
+            raise Undecodable(NAME, "its outermost element is not svg")
         if self._dropped or namespace not in (NAMESPACE, "") or tag in DROPPED:
             self._dropped = self._dropped or len(self._tags)
             return
@@ -157,7 +157,7 @@ def _quoted(value: str) -> str:
 
 
 def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
-    """The attributes of SVG itself, without references that lead out of the drawing."""
+    """The attributes of SVG, without references to anything outside of the drawing."""
     kept = {}
     for key, value in attributes.items():
         if key in ("href", XLINK_HREF):
@@ -173,7 +173,10 @@ def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
-    """Width and height in pixels: as given, else from the other side's and the view box, else of that."""
+    """Width and height in pixels.
+
+    A missing side follows from the other side and the view box.  Without both sides it is the size of the view box.
+    """
     width, height = _length(attributes.get("width")), _length(attributes.get("height"))
     box = _view_box(attributes.get("viewBox", ""))
     if box is None:
@@ -185,7 +188,7 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
 
 
 def _length(text: str | None) -> float:
-    """Pixels; 0 for none, and for a share of what is around the drawing."""
+    """A length in pixels; 0 for a missing one and for a percentage, which has no meaning outside of a page."""
     found = LENGTH.fullmatch(text or "")
     unit = UNITS.get(found[2].lower(), 0) if found else 0
     return min(MOST_SIDE, float(found[1]) * unit) if found else 0.0
@@ -200,7 +203,7 @@ def _view_box(text: str) -> tuple[float, float] | None:
 
 
 class SvgFile(ImageFile.ImageFile):
-    """A drawing: as large as it says, or as `draft` asks, when its pixels are asked for."""
+    """A drawing in Pillow.  It is drawn by `load`, at its own size or at the size that `draft` was given."""
 
     format = "SVG"
     format_description = "Scalable Vector Graphics"
@@ -214,32 +217,32 @@ class SvgFile(ImageFile.ImageFile):
         self.tile = []
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
-        """Draw it at this size."""
+        """Set the size at which `load` draws."""
         del mode
         if size is not None:
             self._size = size
 
     def load(self) -> Any:
-        """Draw, once.  Raises Undecodable for what cannot be drawn within the limits."""
+        """Draw the picture once.  Raises Undecodable if it cannot be drawn within the limits."""
         if self._im is None:
             self.im = _drawn(self._drawing, self.size).im
         return super().load()
 
 
 def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
-    """The pixels, from a process that can open no file and no socket and may use so much time and memory."""
+    """The pixels, drawn in a process that can open no file and no socket and has limits on time and memory."""
     scale = size[0] / drawing.size[0], size[1] / drawing.size[1]
     order = {"size": size, "scale": scale, "fonts": drawing_fonts(), "cpu_s": CPU_S}
     command = [sys.executable, "-I", "-m", "imgsrv.imaging.codecs.svg_process", json.dumps(order)]
     try:
-        done = subprocess.run(  # noqa: S603  no shell, and nothing of a client's among the words
+        done = subprocess.run(  # noqa: S603  no shell, and no word of the command comes from a client
             command, input=drawing.text.encode(), capture_output=True, check=False, timeout=WALL_S
         )
     except subprocess.TimeoutExpired as error:
         raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
     except OSError as error:
-        # Not the drawing's fault, which an OSError would be taken for.
-        raise MemoryError("no process for a drawing") from error
+        # The server lacks a resource.  An OSError would be reported as a fault of the drawing.
+        raise MemoryError("cannot start the process that draws an SVG") from error
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode > 0 else []
         if reason:
@@ -249,7 +252,7 @@ def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
 
 
 def _text_of(head: bytes) -> bytes:
-    """Behind a byte order mark and spaces, in small letters."""
+    """The first bytes in lower case, without a byte order mark and leading white space."""
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
 
 
