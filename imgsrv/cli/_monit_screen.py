@@ -11,7 +11,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from imgsrv.cli._render import duration, event_line, size
+from imgsrv.cli._render import duration, event_line
+from imgsrv.observe.log.text import size_text
 
 COLUMNS = ("slot", "pid", "state", "gen", "cpu", "memory", "open", "jobs/s", "jobs", "up", "job")
 
@@ -108,7 +109,7 @@ def _workers(view: View, workers: Iterable[Mapping[str, Any]]) -> Table:
             Text(one["state"], STYLES.get(one["state"], "")),
             str(one["generation"] or "–"),
             cpu,
-            size(one["memory_bytes"]),
+            size_text(one["memory_bytes"]),
             str(one["connections"]),
             jobs,
             str(one["jobs_done"]),

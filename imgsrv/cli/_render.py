@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from imgsrv.observe.log.text import size_text
+
 Result = Mapping[str, Any]
 
 UNBROKEN = 10_000
@@ -103,15 +105,6 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min"
 
 
-def size(count: float) -> str:
-    """Bytes as a person reads them."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:  # noqa: PLR2004  what a unit holds
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
 WORKER_COLUMNS = (
     *("slot", "pid", "state", "gen", "up", "starts"),
     *("cpu", "memory", "open", "requests", "jobs", "job"),
@@ -128,7 +121,7 @@ def _worker(one: Result) -> tuple[str, ...]:
         duration(one["uptime_s"]),
         str(one["starts"]),
         f"{one['cpu_s']:.1f} s",
-        size(one["memory_bytes"]),
+        size_text(one["memory_bytes"]),
         str(one["connections"]),
         str(one["requests"]),
         str(one["jobs_done"]),

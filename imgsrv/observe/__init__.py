@@ -1,1 +1,1 @@
-"""What the server tells about itself: logs, the scoreboard, metrics.  Knows no image words."""
+"""What the server reports about itself: logs, metrics, traces, crash reports.  It knows nothing of images."""

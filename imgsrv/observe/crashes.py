@@ -1,4 +1,4 @@
-"""What is kept of a crash: a report as JSON, and the input in quarantine, each within bounds."""
+"""Files that are kept after a crash: a report as JSON, and the input in quarantine.  Both folders are bounded."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 MOST_REPORTS, MOST_INPUTS = 100, 100
-"""The oldest go."""
+"""Most files of each kind; the oldest ones are deleted."""
 
 PRIVATE = 0o600
-"""Of a report and an input: they are somebody's picture, and what was wanted of it."""
+"""Mode of a report and of an input: they hold somebody's picture and the request for it."""
 
 CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Where reports and inputs go; None for nowhere.  max_bytes: of all inputs together."""
+    """The folders of reports and of inputs; None to keep none.  max_bytes: limit of all inputs together."""
 
     reports: Path | None = None
     inputs: Path | None = None
@@ -32,14 +32,14 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Where an input lies in a file that is open."""
+    """An input: a range of bytes of an open file."""
 
     descriptor: int
     start: int
     size: int
 
     def digest(self) -> str:
-        """Its SHA-256."""
+        """Return the SHA-256 of the input in hexadecimal."""
         found = hashlib.sha256()
         for at in range(self.start, self.start + self.size, CHUNK_BYTES):
             found.update(os.pread(self.descriptor, min(CHUNK_BYTES, self.start + self.size - at), at))
@@ -47,7 +47,7 @@ class Input:
 
 
 def keep_report(keeping: Keeping, facts: Mapping[str, Any]) -> Path | None:
-    """Write the facts of a crash; the report's path.  Raises OSError."""
+    """Write a report with these facts; return its path, or None if no reports are kept.  Raises OSError."""
     if keeping.reports is None:
         return None
     at = datetime.now(UTC)
@@ -59,13 +59,13 @@ def keep_report(keeping: Keeping, facts: Mapping[str, Any]) -> Path | None:
 
 
 def keep_input(keeping: Keeping, found: Input, name: str) -> Path | None:
-    """Write an input under the name; its path, or None where it is too large.  Raises OSError."""
+    """Write an input under this name; return its path, or None if it is too large or none are kept.  Raises OSError."""
     if keeping.inputs is None or found.size > keeping.max_bytes:
         return None
     path = keeping.inputs / f"{name}.input"
-    # Another death may be looked into at the same time, and its input be the one too many.
+    # Another process may handle a crash at the same time and delete this file as the oldest.
     with contextlib.suppress(FileNotFoundError):
-        os.utime(path)  # the same input again is the latest of all
+        os.utime(path)  # an input that comes again counts as the newest
         return path
     end = found.start + found.size
     starts = range(found.start, end, CHUNK_BYTES)
@@ -75,7 +75,7 @@ def keep_input(keeping: Keeping, found: Input, name: str) -> Path | None:
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    """A file that is whole or not there."""
+    """Write a file atomically: it appears whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
@@ -89,7 +89,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _prune(folder: Path, pattern: str, most: int, most_bytes: float = float("inf")) -> None:
-    """Delete the oldest until the rest is within the bounds; another process may be at the same."""
+    """Delete the oldest files until the rest is within the bounds.  Another process may do the same meanwhile."""
     size = 0
     for number, (_written_at, bytes_, file) in enumerate(sorted(_sizes(folder, pattern), reverse=True)):
         size += bytes_
@@ -98,7 +98,7 @@ def _prune(folder: Path, pattern: str, most: int, most_bytes: float = float("inf
 
 
 def _sizes(folder: Path, pattern: str) -> Iterator[tuple[int, int, Path]]:
-    """When each file was written, and its size."""
+    """Yield the time of writing (ns), the size in bytes and the path of each file."""
     for file in folder.glob(pattern):
         with contextlib.suppress(FileNotFoundError):
             facts = file.stat()

@@ -1,4 +1,4 @@
-"""Metrics: the scoreboard as Prometheus text, for the whole pool from any worker."""
+"""Metrics: the scoreboard as Prometheus text.  Any worker can give the metrics of the whole pool."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Queue(Protocol):
-    """The one thing metrics asks of the exchange."""
+    """The part of the exchange that the metrics need."""
 
     def waiting(self) -> int:
-        """Jobs that no engine has taken yet."""
+        """Return the number of jobs that no engine has taken yet."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A counter that is one field of the board, times `unit`."""
+    """A counter: the sum of one field of the board, times `unit`."""
 
     name: str
     help: str
@@ -40,24 +40,26 @@ COUNTERS = (
     Count("imgsrv_request_body_bytes", "Bytes of request bodies received.", "bytes_in"),
     Count("imgsrv_response_body_bytes", "Bytes of response bodies sent.", "bytes_out"),
     Count("imgsrv_jobs_submitted", "Jobs put on the queue.", "jobs_submitted"),
-    Count("imgsrv_jobs_begun", "Jobs an engine began.", "jobs_begun"),
-    Count("imgsrv_jobs_done", "Jobs an engine finished, well or not.", "jobs_done"),
-    Count("imgsrv_jobs_skipped", "Jobs dropped unbegun: their client had left or their time was over.", "jobs_skipped"),
-    Count("imgsrv_engine_busy_seconds", "Seconds the engines worked on jobs.", "job_busy_us", 1e-6),
-    Count("imgsrv_spans_lost", "Spans of traces that no collector has got.", "spans_lost"),
+    Count("imgsrv_jobs_begun", "Jobs that an engine began.", "jobs_begun"),
+    Count("imgsrv_jobs_done", "Jobs that an engine finished, with or without success.", "jobs_done"),
+    Count(
+        "imgsrv_jobs_skipped", "Jobs dropped before they began, for a client that left or a time limit.", "jobs_skipped"
+    ),
+    Count("imgsrv_engine_busy_seconds", "Seconds that engines spent on jobs.", "job_busy_us", 1e-6),
+    Count("imgsrv_spans_lost", "Spans of traces that did not reach the collector.", "spans_lost"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),
-    Count("imgsrv_worker_deaths", "Workers that died without having been asked to.", "deaths"),
+    Count("imgsrv_worker_deaths", "Workers that ended although nobody asked them to.", "deaths"),
 )
 
 
 class BoardCollector(Collector):
-    """Reads the board whenever it is asked."""
+    """Collector that reads the board at every scrape."""
 
     def __init__(self, board: Board, queue: Queue, version: str, max_queue: int) -> None:
         self._board, self._queue, self._version, self._max_queue = board, queue, version, max_queue
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric there is, with its help text."""
+        """Yield every metric with its help text."""
         for count in COUNTERS:
             yield CounterMetricFamily(count.name, count.help, value=self._board.total(count.field) * count.unit)
         lost = sum(map(self._board.total, ("log_records_lost", "master_log_records_lost")))
@@ -75,9 +77,9 @@ class BoardCollector(Collector):
         states = [row["state"] for row in self._board.rows()]
         yield GaugeMetricFamily("imgsrv_workers_ready", "Workers ready to take work.", states.count(WorkerState.READY))
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
-        yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Most jobs that may wait.", self._max_queue)
+        yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Largest number of jobs that may wait.", self._max_queue)
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))
-        build = GaugeMetricFamily("imgsrv_build_info", "The version that runs.", labels=["version"])
+        build = GaugeMetricFamily("imgsrv_build_info", "The version of the running server.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
 
@@ -88,20 +90,26 @@ class BoardCollector(Collector):
         return errors
 
     def _replacements(self) -> Metric:
-        replacements = CounterMetricFamily("imgsrv_worker_replacements", "Workers replaced, by why.", labels=["reason"])
+        replacements = CounterMetricFamily(
+            "imgsrv_worker_replacements", "Workers replaced, by reason.", labels=["reason"]
+        )
         for reason in REPLACED_FOR:
             replacements.add_metric([reason], self._board.total(f"replaced_{reason}"))
         return replacements
 
     def _stages(self) -> Metric:
-        stages = CounterMetricFamily("imgsrv_stage_seconds", "Seconds of pictures in each stage.", labels=["stage"])
+        stages = CounterMetricFamily(
+            "imgsrv_stage_seconds", "Seconds that pictures spent in each stage.", labels=["stage"]
+        )
         for stage in STAGES:
             stages.add_metric([stage], self._board.total(f"stage_{stage}_us") * 1e-6)
         return stages
 
     def _memory(self) -> Metric:
         memory = GaugeMetricFamily(
-            "imgsrv_worker_memory_bytes", "Memory of a worker, what it shares in part (PSS).", labels=["slot", "pid"]
+            "imgsrv_worker_memory_bytes",
+            "Memory of a worker; memory that it shares counts in part (PSS).",
+            labels=["slot", "pid"],
         )
         for row in self._board.rows():
             if row["state"] != WorkerState.GONE and (size := proportional_bytes(row["pid"])) is not None:
@@ -119,7 +127,7 @@ class BoardCollector(Collector):
 
 
 def render_metrics(board: Board, queue: Queue, version: str, max_queue: int) -> bytes:
-    """The metrics as Prometheus text.  max_queue: most jobs that may wait."""
+    """Return the metrics as Prometheus text.  max_queue: largest number of jobs that may wait."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(BoardCollector(board, queue, version, max_queue))
     return generate_latest(registry)

@@ -1,7 +1,7 @@
-"""Traces through OpenTelemetry's SDK: spans that are over, handed to a thread that sends them to a collector.
+"""Traces with OpenTelemetry's SDK: a thread sends finished spans to a collector.
 
-Imported only where traces are asked for: the SDK comes with the extra `otel`.  `Traces` is made in a worker: its thread
-would not live through a fork.  What the SDK has to complain about goes to the log, once in a while.
+This module is imported only if traces are switched on, because the SDK comes with the extra `otel`.  Each worker makes
+its own `Traces`, because a thread does not survive a fork.  Warnings of the SDK go to the log, at a limited rate.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from imgsrv.observe.log.logger import Logger
 PATH = "/v1/traces"
 
 EXPORT_S, DELAY_S, FLUSH_S = 5.0, 1.0, 2.0
-"""Longest wait for the collector, how long spans are gathered, and how long a worker that goes waits for the last."""
+"""Longest wait for the collector, time for which spans are gathered, and longest wait for the last spans at the end."""
 
 MOST_SPANS, BATCH = 8192, 512
-"""Spans that may wait for the thread, beyond which further ones are lost, and how many it sends at once."""
+"""Most spans that may wait for the thread (further ones are lost), and most spans in one message."""
 
 COMPLAINT_S = 60.0
+"""Shortest time between two warnings in the log."""
 
 Value = str | int
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that took its time, in ns since 1970.  error: what kind of failure of the server it was, if one."""
+    """A finished operation; times in ns since 1970.  error: the kind of failure, if the server failed."""
 
     name: str
     start_ns: int
@@ -49,9 +50,10 @@ class Span:
 
 
 class Traces:
-    """Where spans go.  endpoint: base URL of an OTLP/HTTP collector.  ratio: of the traces that begin here.
+    """Exporter of spans.
 
-    count_lost: called, from any thread, with the number of spans that no collector will get.
+    endpoint: base URL of an OTLP/HTTP collector.  ratio: share of the traces that begin here which are recorded.
+    count_lost: called, from any thread, with the number of spans that will not reach the collector.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Traces:
         log: Logger,
         count_lost: Callable[[int], None] = lambda _lost: None,
     ) -> None:
-        # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins over what the program says of itself.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence over the values of the program.
         about = Resource(resource).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(ratio)), resource=about, shutdown_on_exit=False
@@ -75,9 +77,9 @@ class Traces:
         _complain_to(log)
 
     def add(self, headers: Mapping[str, str], whole: Span, parts: Iterable[Span]) -> str:
-        """Export a span of the server and its parts; returns the id of their trace.
+        """Export a span of the server and its parts; return the id of their trace in hexadecimal.
 
-        headers: with the caller's traceparent, where it sent one; that also says whether the trace is recorded.
+        headers: those of the request.  A `traceparent` of the caller also decides whether the trace is recorded.
         """
         caller = self._propagator.extract(headers)
         span = self._tracer.start_span(
@@ -94,7 +96,7 @@ class Traces:
         return trace.format_trace_id(span.get_span_context().trace_id)
 
     async def close(self) -> None:
-        """Send what still waits; no longer than FLUSH_S."""
+        """Send the spans that still wait, for at most FLUSH_S seconds."""
         loop, is_done = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
@@ -102,7 +104,7 @@ class Traces:
             with contextlib.suppress(RuntimeError):  # the loop has ended without waiting
                 loop.call_soon_threadsafe(is_done.set)
 
-        # Not the loop's own threads: it would wait for them at its end, however long the collector keeps silent.
+        # No thread of the event loop: at its end the loop would wait for it as long as the collector is silent.
         threading.Thread(target=shut_down, daemon=True).start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
@@ -111,7 +113,7 @@ class Traces:
 
 
 class _Queue(BatchSpanProcessor):
-    """Spans that wait for the thread.  count_lost: told of those that no collector gets, whatever kept them from it."""
+    """Spans that wait for the thread.  count_lost: called with the number of spans lost for any reason."""
 
     def __init__(self, exporter: SpanExporter, count_lost: Callable[[int], None]) -> None:
         self._count_lost = count_lost
@@ -124,7 +126,7 @@ class _Queue(BatchSpanProcessor):
         )
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take it, if there is room: the SDK's own bound loses the oldest and tells nobody how many."""
+        """Queue a span if there is space.  The SDK's own limit drops the oldest spans and does not count them."""
         with self._lock:
             if self._waiting >= MOST_SPANS:
                 self._count_lost(1)
@@ -133,14 +135,14 @@ class _Queue(BatchSpanProcessor):
         super().on_end(span)
 
     def give_up(self) -> None:
-        """The process ends: those that still wait are lost."""
+        """Count the spans that still wait as lost, because the process ends."""
         with self._lock:
             self._count_lost(self._waiting)
             self._waiting = 0
 
     def _left(self, count: int, *, is_sent: bool) -> None:
         with self._lock:
-            # Those given up have been counted.
+            # Spans that were given up are counted already.
             known = min(count, self._waiting)
             self._waiting -= known
             if not is_sent:
@@ -148,11 +150,11 @@ class _Queue(BatchSpanProcessor):
 
 
 class _Telling(SpanExporter):
-    """Tells how many spans have left the queue, and whether the collector has them."""
+    """Exporter that reports how many spans have left the queue, and whether the collector has them."""
 
     def __init__(self, exporter: SpanExporter, tell: Callable[..., None]) -> None:
         self._exporter, self._tell = exporter, tell
-        self.shutdown = exporter.shutdown  # type: ignore[method-assign]  # nothing is to be told of it
+        self.shutdown = exporter.shutdown  # type: ignore[method-assign]  # it needs no report
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.FAILURE
@@ -164,7 +166,7 @@ class _Telling(SpanExporter):
 
 
 class _Complaints(logging.Handler):
-    """Tells the log what the SDK says, at most once in COMPLAINT_S: a collector that is gone says so in each second."""
+    """Writes warnings of the SDK to the log, at most one in COMPLAINT_S: a dead collector causes one every second."""
 
     def __init__(self, log: Logger) -> None:
         super().__init__(logging.WARNING)

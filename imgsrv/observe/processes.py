@@ -8,8 +8,8 @@ import psutil
 def proportional_bytes(pid: int) -> int | None:
     """Return the PSS of a process in bytes; None if it is gone or this user may not know.
 
-    PSS counts memory that a process shares with others in part.  RSS would count the memory that a worker shares with
-    the master and its siblings in full for each of them.  The kernel takes a millisecond or more to answer.
+    PSS divides memory that several processes share among them.  RSS counts it in full for the master and for each
+    worker.  The kernel takes a millisecond or more to answer.
     """
     try:
         return int(psutil.Process(pid).memory_full_info().pss)

@@ -1,9 +1,9 @@
-"""The scoreboard: one shared mapping, one row for each worker, read by everybody, locked by nobody.
+"""The scoreboard: a shared memory mapping with one row for each worker.  Every process reads it without a lock.
 
-Every cell is an unsigned 64-bit number that one process writes, so no reader sees half of one.  A worker's row
-survives it: counters go on where the last worker with that row left them, so that totals only ever grow.  While a
-slot's worker is replaced the two of them have a row each.  Times are in microseconds of the monotonic clock, which
-all processes of a machine share.
+Each cell is an unsigned 64-bit number that only one process writes, so no reader sees half of a number.  A row outlives
+its worker: the next worker with that row continues its counters, so totals never decrease.  While the worker of a slot
+is replaced, the old and the new worker have a row each.  Times are in microseconds of the monotonic clock, which all
+processes of a machine share.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from imgsrv.errors import CODES
 CELL_BYTES = 8
 
 SPARE_ROWS = 4096
-"""For workers beside the first ones; they take no memory before they are used."""
+"""Rows for later workers; a row takes no memory until it is used."""
 
 HEADER_BYTES = 32 << 10
-"""At the beginning of the file: the names of the fields as JSON, for a later version that has others."""
+"""Size of the header: the names of the fields as JSON, for a later version that has other fields."""
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds of the latency histogram; a last bucket has none."""
+"""Upper bounds of the latency histogram in seconds; one more bucket has no upper bound."""
 
 STAGES = ("receive", "queue", "decode", "operations", "encode")
-"""Of a request, as `Server-Timing` names them."""
+"""Stages of a request, with the names of the `Server-Timing` header."""
 
 WORKER_FIELDS = (
     "pid",
@@ -56,9 +56,10 @@ WORKER_FIELDS = (
 )
 
 REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill")
-"""Why the master replaces a worker.
+"""Reasons for which the master replaces a worker.
 
-A job that hangs, a limit of its memory or jobs, a signal from somebody else, an operator who ends its job.
+In this order: a job hangs, the limit of memory, the limit of jobs, a signal of another process, an operator ends its
+job.
 """
 
 MASTER_FIELDS = (
@@ -71,7 +72,7 @@ MASTER_FIELDS = (
     "is_leaving",
     *(f"replaced_{reason}" for reason in REPLACED_FOR),
 )
-"""Written by the master, in a part of the row of its own."""
+"""Fields that the master writes, in its own part of the row."""
 
 GAUGES = frozenset(
     {
@@ -86,13 +87,13 @@ GAUGES = frozenset(
         "is_leaving",
     }
 )
-"""The fields that say how it is now; all others only ever grow."""
+"""Fields that hold a current value; all others are counters that only grow."""
 
 _FIELDS = {name: index for index, name in enumerate((*WORKER_FIELDS, *MASTER_FIELDS))}
 
 
 class WorkerState(IntEnum):
-    """What a worker is doing, as the board's `state` says it."""
+    """What a worker is doing: the values of the field `state`."""
 
     GONE = 0
     STARTING = 1
@@ -112,27 +113,27 @@ class Row:
         return int(self._cells[_FIELDS[field]])
 
     def set(self, field: str, value: int) -> None:
-        """Write a cell."""
+        """Set a cell.  Only the one writer of the cell may call this."""
         self._cells[_FIELDS[field]] = value
 
     def add(self, field: str, count: int = 1) -> None:
-        """Count a cell up; only the cell's one writer may."""
+        """Increase a cell.  Only the one writer of the cell may call this."""
         self._cells[_FIELDS[field]] += count
 
     def observe_request(self, seconds: float) -> None:
-        """Count a request into the latency histogram."""
+        """Enter the duration of a request into the latency histogram."""
         self.add(f"bucket_{_bucket(seconds)}")
         self.add("request_us", round(seconds * 1e6))
 
     def observe_stages(self, stages: Mapping[str, float]) -> None:
-        """Count the stages of a request, in seconds, and its wait into the histogram of that."""
+        """Add the stages of a request, in seconds, and enter its wait into the histogram of waits."""
         self.add(f"wait_bucket_{_bucket(stages['queue'])}")
         for name, seconds in stages.items():
             self.add(f"stage_{name}_us", round(seconds * 1e6))
 
 
 class ForeignRow(Row):
-    """A row of a version that has other fields: those it lacks read as 0, and are not written."""
+    """A row of a version with other fields: a field that it lacks reads as 0 and is not written."""
 
     __slots__ = ("_fields",)
 
@@ -144,20 +145,20 @@ class ForeignRow(Row):
         return int(self._cells[self._fields[field]]) if field in self._fields else 0
 
     def set(self, field: str, value: int) -> None:
-        """Write a cell, if there is one."""
+        """Set a cell if the row has it."""
         if field in self._fields:
             self._cells[self._fields[field]] = value
 
     def add(self, field: str, count: int = 1) -> None:
-        """Count a cell up, if there is one."""
+        """Increase a cell if the row has it."""
         self.set(field, self[field] + count)
 
 
 class Board:
-    """The rows of all workers, in memory that is shared with every process forked afterwards.
+    """The rows of all workers, in memory that every process forked afterwards shares.
 
-    rows: in use from the beginning.  spare: further ones that the master may open while others already read.
-    file: of the memory; a descriptor that the master keeps for its own next image.
+    rows: number of rows in use from the beginning.  spare: rows that the master may add while others already read.
+    file: descriptor of the memory; the master passes it on to the program that replaces it at a reload.
     """
 
     def __init__(self, rows: int, spare: int = 0, file: int | None = None) -> None:
@@ -172,39 +173,39 @@ class Board:
         same = names == list(_FIELDS)
         self._fields: Mapping[str, int] = _FIELDS if same else {name: index for index, name in enumerate(names)}
         cells = memoryview(mmap.mmap(file, 0))[HEADER_BYTES:].cast("Q")
-        # Pages of spare rows that nobody touches take no memory; hence the count of those in use.
+        # Readers stop at the number of rows in use, because the pages of an untouched row take no memory.
         self._in_use, self._cells = cells[:1], cells[1:]
-        if self._in_use[0] < rows:  # noqa: PLR1730  else nothing is written: a live master may count up meanwhile
+        if self._in_use[0] < rows:  # noqa: PLR1730  write only if needed: a live master may increase it meanwhile
             self._in_use[0] = rows
 
     @classmethod
     def opened(cls, file: int) -> Board:
-        """The board in a file, whichever version made it."""
+        """Return the board in a file.  Any version may have made it."""
         return cls(0, file=file)
 
     @property
     def is_foreign(self) -> bool:
-        """It was made by a version with other fields."""
+        """Whether a version with other fields made the board."""
         return self._fields is not _FIELDS
 
     def add_counts(self, row: Row, to: int, but: Mapping[str, int]) -> dict[str, int]:
-        """Add the counts of another board's row to a row of this one, but those added before; returns all of them."""
+        """Add the counters of another board's row to the row `to`; return them.  but: the part added before."""
         counts = {name: row[name] for name in _FIELDS if name not in GAUGES}
         for name, count in counts.items():
             self.row(to).add(name, count - but.get(name, 0))
         return counts
 
     def row(self, index: int) -> Row:
-        """A row by its number."""
+        """Return the row with this number."""
         cells = self._cells[index * len(self._fields) : (index + 1) * len(self._fields)]
         return ForeignRow(cells, self._fields) if self.is_foreign else Row(cells)
 
     def rows(self) -> Iterator[Row]:
-        """All rows that are or were in use."""
+        """Yield all rows that are or were in use."""
         return map(self.row, range(self._in_use[0]))
 
     def free_row(self, taken: Container[int]) -> int:
-        """The number of the first row that is not taken.  Only the master asks.  Raises OSError if all are."""
+        """Return the number of the first free row.  Only the master calls this.  Raises OSError if there is none."""
         for index in range(self._capacity):
             if index not in taken:
                 self._in_use[0] = max(self._in_use[0], index + 1)
@@ -212,7 +213,7 @@ class Board:
         raise OSError(errno.ENOSPC, f"all {self._capacity} rows of the scoreboard are taken")
 
     def total(self, field: str) -> int:
-        """The sum of a field over all rows."""
+        """Return the sum of a field over all rows."""
         return sum(row[field] for row in self.rows())
 
 
@@ -221,5 +222,5 @@ def _bucket(seconds: float) -> int:
 
 
 def now_us() -> int:
-    """The monotonic clock in microseconds."""
+    """Return the time of the monotonic clock in microseconds."""
     return time.monotonic_ns() // 1000

@@ -32,7 +32,7 @@ def status(workers: int) -> dict[str, Any]:
     """As a busy server says it, with everything as long as it gets."""
     worker = {
         "pid": 4_194_303, "state": "draining", "generation": 12, "uptime_s": 987_654, "starts": 3, "cpu_s": 5000.0,
-        "memory_bytes": 987_000_000, "connections": 1234, "requests": 10**6, "jobs_done": 1_234_567,
+        "memory_bytes": 98_700_000, "connections": 1234, "requests": 10**6, "jobs_done": 1_234_567,
         "job": {"age_s": 12.3, "deadline_in_s": 17.7},
     }  # fmt: skip
     return {
@@ -58,7 +58,7 @@ def test_everything_fits_a_small_terminal(workers: int) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert lines[-2:] == ["reload: done", "r reload · q quit"]
     worker = next(line for line in lines if "4194303" in line)
-    assert " ".join(worker.split()) == "0 4194303 draining 12 0% 987 MB 1234 0.0 1234567 11 d 10 h for 12.3 s"
+    assert " ".join(worker.split()) == "0 4194303 draining 12 0% 98.7 MB 1234 0.0 1234567 11 d 10 h for 12.3 s"
     assert ("more workers" in captured.get()) == (workers == 64)
 
 

@@ -1,7 +1,7 @@
-"""Compress a rotated log file: `python compress.py FILE`, in a process of its own that takes no time from others.
+"""Compress a rotated log file: `python compress.py FILE`, in its own process with the lowest priority.
 
-It imports nothing of the package, so that it starts fast.  The result has another name until it is whole and on the
-disk; only then does the original go.  Whatever ends this process, the original or the result or both are whole.
+It imports nothing of the package, so it starts fast.  The result has a temporary name until all of it is on the disk;
+only then is the original deleted.  If this process is killed at any moment, at least one of the two files is whole.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ CHUNK_BYTES = 1 << 20
 
 
 def compress(file: Path) -> int:
-    """Put a compressed file in the place of the file; the exit status.  Raises OSError."""
+    """Replace a file with its compressed form; return the exit status.  Raises OSError."""
     part, result = file.with_name(f"{file.name}.gz.part"), file.with_name(f"{file.name}.gz")
     with file.open("rb") as source:
         try:
-            # Held to the end, so that nobody can begin to write.
+            # The lock is held to the end, so that no process can begin to write.
             fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return EXIT_IN_USE
         try:
-            # What an earlier one left goes; O_EXCL follows no link that the workers' user may have put there.
+            # Delete the remains of an earlier process.  O_EXCL follows no link that the workers' user may have made.
             part.unlink(missing_ok=True)
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as target:
                 os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o777)

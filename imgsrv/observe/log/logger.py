@@ -1,4 +1,4 @@
-"""Logs: an event name and facts, one `write` for each record, on standard error or in a file.
+"""The logger: a record is an event name and facts, written with one `write` to standard error or to a file.
 
 log = get_logger(); log.info("worker_exit", slot=3, pid=4711, status=9)
 """
@@ -23,9 +23,9 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str = "") -> Sink:
-    """Set up the process's one logger; `auto` is text on a terminal and JSON lines elsewhere.
+    """Set up the one logger of the process; return the sink that it writes to.  Raises CannotWriteLog.
 
-    file: empty for standard error.  Returns where it writes.  Raises CannotWriteLog.
+    style: `auto` is text on a terminal and JSON lines elsewhere.  file: empty for standard error.
     """
     is_terminal = not file and os.isatty(STANDARD_ERROR)
     is_text = style == "text" or (style == "auto" and is_terminal)
@@ -54,7 +54,7 @@ def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str
 
 
 def get_logger() -> Logger:
-    """The logger; configured or not, it is the same one everywhere."""
+    """Return the one logger of the process; it works before `configure_logs`, too."""
     return cast("Logger", structlog.get_logger())
 
 

@@ -1,4 +1,4 @@
-"""Reading a log back: its last records, through rotated files, and those to come, across rotation."""
+"""Read a log: its last records, also in rotated files, and new records as they come, also across a rotation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from imgsrv.observe.log.rotation import rotated_files
 BLOCK_BYTES = 65_536
 
 QUIET_S = 3.0
-"""A file that has been renamed is read on for so long after its last record: some process may still write to it."""
+"""A renamed file is read until it has been quiet for this time, because a process may still write to it."""
 
 Identity = tuple[int, int]
 
 
 class Reader:
-    """One file, read on as it grows.  start: where reading begins; None for its end."""
+    """Reader of one file that may grow.  start: offset at which reading begins; None for the end."""
 
     def __init__(self, file: Path, start: int | None = 0) -> None:
         self._file = file.open("rb")
@@ -34,18 +34,18 @@ class Reader:
 
     @property
     def identity(self) -> Identity:
-        """What stays when it is renamed, and is no other file's as long as it is open here."""
+        """Device and inode: they survive a rename, and no other file has them while this one is open."""
         return _identity(os.fstat(self._file.fileno()))
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing has come for a while."""
+        """Whether nothing has come for QUIET_S seconds."""
         return time.monotonic() - self._read_at > QUIET_S
 
     def lines(self) -> Iterator[bytes]:
-        """The whole lines that have come since."""
+        """Yield the whole lines that have come since the last call."""
         if self._size() < self._file.tell():
-            # Somebody has truncated it; the end of what was there has nothing to do with what comes.
+            # The file was truncated: the unfinished line in `_rest` does not belong to the new content.
             self._file.seek(0)
             self._rest = b""
         while data := self._file.read(BLOCK_BYTES):
@@ -54,7 +54,7 @@ class Reader:
             yield from whole
 
     def backwards(self) -> Iterator[bytes]:
-        """The lines before the place where reading began, the last one first."""
+        """Yield the lines before the place where reading began, the last one first."""
         end, rest = self._end, b""
         while end > 0:
             start = max(0, end - BLOCK_BYTES)
@@ -66,7 +66,7 @@ class Reader:
             yield rest.rstrip(b"\n")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _size(self) -> int:
@@ -74,12 +74,12 @@ class Reader:
 
 
 class LogReader:
-    """A log as it is now and grows from now on."""
+    """Reader of a log with its rotated files: the lines that it has, and those to come."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._readers: dict[Identity, Reader] = {}
-        # The current file first: were it renamed in between, it would be among the others and be known.
+        # Open the current file first: if it is renamed now, it is found among the rotated ones and recognized.
         self._find(path, None)
         for file in reversed(self._plain_files()):
             self._find(file, None)
@@ -93,26 +93,26 @@ class LogReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for reader in self._readers.values():
             reader.close()
 
     @property
     def is_there(self) -> bool:
-        """Whether there is anything of it."""
+        """Whether any file of the log exists."""
         return bool(self._readers or self._compressed)
 
     def backwards(self) -> Iterator[bytes]:
-        """All lines that were there, the last one first."""
+        """Yield all lines that the log had when it was opened, the last one first."""
         for reader in self._last_first:
             yield from reader.backwards()
         for file in reversed(self._compressed):
-            # One that has gone meanwhile was the oldest, of which too many were kept.
+            # A file that has disappeared was the oldest one; rotation has deleted it.
             with contextlib.suppress(FileNotFoundError):
                 yield from _backwards_in(file)
 
     def news(self) -> Iterator[bytes]:
-        """The lines that have come since it was last asked."""
+        """Yield the lines that have come since the last call."""
         present = [self._find(file, 0) for file in (*self._plain_files(), self._path)]
         for identity, reader in list(self._readers.items()):
             yield from reader.lines()
@@ -121,29 +121,29 @@ class LogReader:
                 del self._readers[identity]
 
     def _plain_files(self) -> list[Path]:
-        """The rotated ones that are not compressed; a compressed one was read when it was none."""
+        """Return the rotated files that are not compressed.  A compressed file was read before its compression."""
         return [file for file in rotated_files(self._path) if file.suffix != ".gz"]
 
     def _find(self, file: Path, start: int | None) -> Identity | None:
-        """Make sure that a file is read."""
+        """Open a file unless it is open; return its identity, or None if it is gone."""
         try:
             identity = _identity(file.stat())
             if identity not in self._readers:
                 self._readers[identity] = Reader(file, start)
         except FileNotFoundError:
-            # Renamed or compressed at this moment: it is found under its name the next time.
+            # It is renamed or compressed at this moment; the next call finds it under its new name.
             return None
         return identity
 
 
 def _backwards_in(compressed: Path) -> Iterator[bytes]:
-    """The lines of a compressed file, the last one first: unpacked on disk, for it may be larger than the memory.
+    """Yield the lines of a compressed file, the last one first.  A broken file gives the lines before the fault.
 
-    Of one that is broken, those before the fault.
+    The file is unpacked on disk, because it may be larger than the memory.
     """
     with tempfile.NamedTemporaryFile() as unpacked:
         with gzip.open(compressed) as packed, contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile):
-            # Not more at once than is there, or what comes before a fault would be lost with it.
+            # `read1` returns what is unpacked so far; `read` would lose the bytes before a fault.
             while data := packed.read1(BLOCK_BYTES):
                 unpacked.write(data)
         unpacked.flush()

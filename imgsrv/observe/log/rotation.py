@@ -1,8 +1,8 @@
-"""Rotation: a log file that is large or old enough gets another name, and those that are too many go.
+"""Rotation: rename a log file that is large or old enough, and delete the rotated files that are too many.
 
-Only renaming is done here; whoever writes opens the name anew, and what nobody writes to any more is compressed by
-`observe/log/compress`, in a process of its own.  A renamed file is called as its log file with the time behind it,
-`imgsrv.log.20261125-101500-000000`, so that names sort as the files were written, and is never renamed again.
+Each process that writes opens the file of the old name again.  When no process writes to a renamed file any more,
+`observe/log/compress` compresses it in its own process.  The name of a rotated file is the name of the log file and the
+time, `imgsrv.log.20261125-101500-000000`: names sort by age, and a rotated file is never renamed again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from imgsrv.observe.log.sink import LogFile, is_in_use
 
 STAMP = "%Y%m%d-%H%M%S-%f"
-NAMED_SO = re.compile(r"\.(\d{8}-\d{6}-\d{6})(\.gz)?", re.ASCII)
+ROTATED_NAME = re.compile(r"\.(\d{8}-\d{6}-\d{6})(\.gz)?", re.ASCII)
 
 FIRST_LINE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a log file is rotated, and how many rotated ones are kept; 0 is never, and all."""
+    """When to rotate a log file, and how many rotated files to keep.  0: never by this limit; keep all."""
 
     max_bytes: int = 0
     max_age_s: float = 0
@@ -33,24 +33,24 @@ class Rotation:
 
 
 def rotated_files(path: Path) -> list[Path]:
-    """The rotated files of a log file, oldest first.  Of one that is there compressed and not, it is the latter."""
+    """Return the rotated files of a log file, oldest first; the plain file where a compressed one exists beside it."""
     found: dict[str, Path] = {}
     for file in sorted(path.parent.glob(f"{path.name}.*"), reverse=True):
-        named = NAMED_SO.fullmatch(file.name.removeprefix(path.name))
+        named = ROTATED_NAME.fullmatch(file.name.removeprefix(path.name))
         if named is not None and _is_time(named[1]):
             found[str(file).removesuffix(".gz")] = file
     return [found[name] for name in sorted(found)]
 
 
 class Rotator:
-    """Rotates one log file."""
+    """Rotates one log file and deletes the surplus."""
 
     def __init__(self, sink: LogFile, rotation: Rotation) -> None:
         self._sink, self._rotation, self.path = sink, rotation, sink.path
         self._began_at = _first_time(sink.path) or datetime.now(UTC)
 
     def rotate_if_due(self) -> int | None:
-        """Rename the file if it is due; its size then.  Raises OSError."""
+        """Rename the file if it is due; return its size in bytes if it was.  Raises OSError."""
         size = os.fstat(self._sink.descriptor).st_size
         age_s = (datetime.now(UTC) - self._began_at).total_seconds()
         is_large = 0 < self._rotation.max_bytes <= size
@@ -64,7 +64,7 @@ class Rotator:
         return size
 
     def delete_surplus(self) -> None:
-        """Delete the oldest rotated files where there are more than are kept, if nobody writes.  Raises OSError."""
+        """Delete the oldest rotated files beyond `keep` unless a process still writes to them.  Raises OSError."""
         files = rotated_files(self.path)
         for file in files[: -self._rotation.keep] if self._rotation.keep else []:
             if file.suffix != ".gz" and is_in_use(file):
@@ -74,7 +74,7 @@ class Rotator:
                 each.unlink(missing_ok=True)
 
     def next_to_compress(self) -> Path | None:
-        """The oldest rotated file that is not compressed and that nobody writes to."""
+        """Return the oldest rotated file that is not compressed and that no process writes to, if there is one."""
         for file in rotated_files(self.path):
             with contextlib.suppress(OSError):
                 if file.suffix != ".gz" and not is_in_use(file):
@@ -82,7 +82,7 @@ class Rotator:
         return None
 
     def _next_name(self) -> Path:
-        """Behind all others, also where the clock was put back."""
+        """Return a name that sorts after all others, even if the clock was set back."""
         at = datetime.now(UTC)
         if files := rotated_files(self.path):
             stamp = files[-1].name.removesuffix(".gz").removeprefix(f"{self.path.name}.")
@@ -91,7 +91,10 @@ class Rotator:
 
 
 def _is_time(stamp: str) -> bool:
-    """Or somebody else gave the file its name; behind one of the last year there might be no other."""
+    """True for a valid time before the year 9999; a file with another name is not ours.
+
+    No name could follow one of the year 9999.
+    """
     try:
         return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC).year < MAXYEAR
     except ValueError:
@@ -99,8 +102,8 @@ def _is_time(stamp: str) -> bool:
 
 
 def _first_time(path: Path) -> datetime | None:
-    """When the first record of a log was written, if it says so: a restart makes no file younger."""
+    """Return the time of the first record in a log, if it has one.  So a restart does not reset the age of the file."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError), path.open("rb") as file:
-        # Another program's log may be there; a time without a zone is the machine's.
+        # The file may be the log of another program.  A time without a zone is local time.
         return datetime.fromisoformat(json.loads(file.readline(FIRST_LINE_BYTES))["timestamp"]).astimezone(UTC)
     return None

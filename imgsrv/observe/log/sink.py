@@ -1,11 +1,11 @@
-"""Where records go: standard error, or a file that many processes append to while it is renamed under them.
+"""The sink of log records: standard error, or a file that many processes append to, also while it is renamed.
 
-A record is one `write`.  One that cannot be written is lost, and no work with it; how many were lost is counted, and
-told as soon as it can be told.
+A record is one `write`.  A record that cannot be written is lost, but no request fails because of it.  The lost records
+are counted, and a record with their number is written as soon as writing works again.
 
-Who writes to a log file holds a shared lock on the open file, who compresses a renamed one its exclusive lock.  The
-kernel lets go of a lock with the last descriptor of an open file, however the processes end that had it: where the
-exclusive lock can be had nobody writes any more, and the file is whole.
+A process that writes to a log file holds a shared lock on it.  A process that compresses a renamed file holds the
+exclusive lock.  The kernel releases a lock when the last descriptor of the open file is closed, however the processes
+end.  So a process that gets the exclusive lock knows that nobody writes any more and that the file is whole.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from imgsrv.errors import CannotWriteLog
 STANDARD_ERROR = 2
 
 MODE = 0o640
-"""Of a log file: requests may tell what only the administrator's group should read."""
+"""Mode of a log file: requests may contain data that only the administrator's group should read."""
 
 MOST_ATTEMPTS = 5
-"""To open a file that is renamed between its opening and its locking."""
+"""Attempts to open a file that is renamed between its opening and its locking."""
 
 RETRY_S = 1.0
-"""How often a process tries to open again what it could not."""
+"""Time after which a process tries again to open the file."""
 
 
 def _as_text(lost: int) -> str:
@@ -39,54 +39,57 @@ def _as_text(lost: int) -> str:
 
 
 class Sink:
-    """Standard error.  tell_lost: the record that says how many were lost.
+    """Standard error.  tell_lost: returns the record that reports how many records were lost.
 
-    fault: why the file could not be opened again when that was last tried.
+    fault: why the last attempt to open the file again failed.
     """
 
     def __init__(self, tell_lost: Callable[[int], str] = _as_text) -> None:
         self.descriptor = STANDARD_ERROR
         self.fault = ""
         self._tell_lost = tell_lost
-        self._untold = 0
+        self._unreported = 0
         self._count: Callable[[int], None] = lambda _lost: None
         self._lock = threading.Lock()
 
     def write(self, text: str) -> None:
-        """Write a record."""
+        """Write a record; count it as lost if that fails."""
         data = text.encode(errors="backslashreplace")
-        if not (self._has_taken_both(data) if self._untold else self._has_taken(data)):
+        if not (self._write_both(data) if self._unreported else self._write_data(data)):
             with self._lock:  # both threads of a worker log
-                self._untold += 1
+                self._unreported += 1
                 self._count(1)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: no record is buffered."""
 
     def count_lost_with(self, count: Callable[[int], None]) -> None:
-        """From now on, in this process, count lost records so; what its parent has lost is the parent's to tell."""
-        self._count, self._untold = count, 0
+        """Count lost records of this process with `count`.  Its parent reports the records that the parent has lost."""
+        self._count, self._unreported = count, 0
 
     def give_to(self, user: int, group: int) -> None:
-        """Let the workers open it, who are to be another user; -1 for none."""
+        """Give the file to the user and group of the workers, so that they can open it; -1 for no change."""
 
     def is_astray(self) -> bool:
-        """The file is no longer the one of its name."""
+        """Whether the file no longer has its name.  Standard error has none."""
         return False
 
     def reopen(self) -> bool:
-        """Go on in the file of that name; whether that is what happens now."""
+        """Return True: standard error needs no reopening."""
         return True
 
-    def _has_taken_both(self, data: bytes) -> bool:
-        """The record and before it how many were lost; in one piece, or a full disk would fill with the latter."""
-        with self._lock:
-            told = self._untold
-            is_taken = self._has_taken(self._tell_lost(told).encode() + data)
-            self._untold -= told if is_taken else 0
-        return is_taken
+    def _write_both(self, data: bytes) -> bool:
+        """Write the number of lost records and this record with one `write`; return whether that worked.
 
-    def _has_taken(self, data: bytes) -> bool:
+        In two pieces, a disk that is almost full would be filled with the former alone.
+        """
+        with self._lock:
+            reported = self._unreported
+            is_written = self._write_data(self._tell_lost(reported).encode() + data)
+            self._unreported -= reported if is_written else 0
+        return is_written
+
+    def _write_data(self, data: bytes) -> bool:
         try:
             while data:
                 data = data[os.write(self.descriptor, data) :]
@@ -96,15 +99,15 @@ class Sink:
 
 
 class LogFile(Sink):
-    """A file.  Its descriptor keeps its number when another file takes its place.
+    """A log file.  Its descriptor keeps its number when another file takes its place.
 
-    So a `write` of another thread goes to the one or the other, and never to what else would get the number.
+    So a `write` of another thread goes to the old or the new file, never to an unrelated file with the same number.
     Raises CannotWriteLog.
     """
 
     def __init__(self, path: Path, tell_lost: Callable[[int], str] = _as_text) -> None:
         super().__init__(tell_lost)
-        # A link's own name would be renamed in place of its file's.
+        # Resolve links: rotation would rename the link in place of the file.
         self.path = Path(os.path.realpath(path))
         try:
             self.descriptor = _opened(self.path)
@@ -115,16 +118,19 @@ class LogFile(Sink):
         self._user = self._group = -1
 
     def give_to(self, user: int, group: int) -> None:
-        """Let the workers open it, and those after it."""
+        """Give this file and its successors to the user and group of the workers."""
         self._user, self._group = user, group
-        self._hand_over(self.descriptor)
+        self._give_to_workers(self.descriptor)
 
     def is_astray(self) -> bool:
-        """The file was renamed or deleted, or another one has its name."""
+        """Whether the file was renamed or deleted, or another file has its name."""
         return not _has_name(self.descriptor, self.path)
 
     def reopen(self) -> bool:
-        """Go on in the file of that name; where it cannot be opened, in the old one until it can, tried on writing."""
+        """Continue in the file of that name; return whether this worked.
+
+        If it fails, records go to the old file, and `write` tries to open the new one again, at most once in RETRY_S.
+        """
         if not self.is_astray():
             self._retry_at = None
             return True
@@ -134,49 +140,49 @@ class LogFile(Sink):
             self.fault = error.strerror or str(error)
             self._retry_at = time.monotonic() + RETRY_S
             return False
-        self._hand_over(fresh)
+        self._give_to_workers(fresh)
         os.dup2(fresh, self.descriptor, inheritable=False)
         os.close(fresh)
         self._retry_at = None
         return True
 
-    def _hand_over(self, descriptor: int) -> None:
-        # Where even root may not, the workers go on in the file that they have.
+    def _give_to_workers(self, descriptor: int) -> None:
+        # If even root may not do this, the workers continue in the file that they have.
         with contextlib.suppress(PermissionError):
             if self.is_regular and os.geteuid() == 0:
                 os.fchown(descriptor, self._user, self._group)
 
-    def _has_taken(self, data: bytes) -> bool:
-        if self._retry_at is not None and self._is_nowhere():
+    def _write_data(self, data: bytes) -> bool:
+        if self._retry_at is not None and self._has_no_file():
             return False
         if not self.is_regular:
-            return super()._has_taken(data)
+            return super()._write_data(data)
         try:
             done = os.write(self.descriptor, data)
             if done < len(data):
-                self._take_back(data[:done])
+                self._remove(data[:done])
         except OSError:
             return False
         return done == len(data)
 
-    def _is_nowhere(self) -> bool:
-        """The old file is deleted, and there is no new one still."""
+    def _has_no_file(self) -> bool:
+        """Whether the old file is deleted and a new one still cannot be opened."""
         if self._retry_at is not None and time.monotonic() >= self._retry_at and self.reopen():
             return False
         return os.fstat(self.descriptor).st_nlink == 0
 
-    def _take_back(self, fragment: bytes) -> None:
-        """A record of which only the beginning found room must not stand before the next one's beginning."""
+    def _remove(self, fragment: bytes) -> None:
+        """Remove the beginning of a record that did not fit, so that the next record does not follow half a line."""
         end = os.fstat(self.descriptor).st_size
         start = end - len(fragment)
-        # Others could write behind it only if room came up within these few microseconds.
+        # Another process can write after it only if the disk gets space within these few microseconds.
         if os.pread(self.descriptor, len(fragment), start) == fragment:
             os.ftruncate(self.descriptor, start)
 
 
 def is_in_use(file: Path) -> bool:
     """Whether a process may still write to a renamed log file.  Raises OSError."""
-    # What has the name may be a pipe, and the master must not wait for its writer.
+    # The file may be a pipe; without O_NONBLOCK the master would wait for its writer.
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -188,24 +194,24 @@ def is_in_use(file: Path) -> bool:
 
 
 def _opened(path: Path) -> int:
-    """The file of that name, locked while it still has the name.  Raises OSError."""
+    """Open the file of that name and lock it; return its descriptor.  The locked file has the name.  Raises OSError."""
     for _ in range(MOST_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISFIFO(path.stat().st_mode):
-                # Opening it would wait for its reader, and with it everything else.
+                # To open a pipe waits for its reader, and the whole server would wait.
                 raise OSError(errno.EINVAL, "it is a pipe; give a file, or leave --log-file empty and read stderr")
-        # Readable too, to make sure that what is taken back is the own.
-        # No link, which the workers' user could put there to be handed another's file: `path` has none since the start.
+        # Open it for reading too: `_remove` compares what it removes with its own record.
+        # Follow no link: the workers' user could make one to be given somebody else's file.  `path` was resolved.
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, descriptor)
-            # Where this is refused it was renamed meanwhile and is being compressed.
+            # If the lock is refused, the file was renamed meanwhile and is being compressed.
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 if _has_name(descriptor, path):
                     undo.pop_all()
                     return descriptor
-    raise OSError(errno.EAGAIN, "it was renamed again each time it had been opened")
+    raise OSError(errno.EAGAIN, "it was renamed after each attempt to open it")
 
 
 def _has_name(descriptor: int, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Records for people: the time, what happened, and its facts, in lines no longer than the terminal is wide."""
+"""Log records as text: the time, the event and its facts, wrapped to the width of the terminal."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from typing import Any
 NO_WRAPPING = 1 << 20
 
 BLOCKS = ("exception", "stack", "traceback")
-"""Facts that are texts of several lines."""
+"""Facts that have several lines of text."""
 
 COLOURS = {"debug": "2", "info": "", "warning": "33", "error": "1;31", "critical": "1;31"}
-"""What ANSI calls the colour of each level's events."""
+"""ANSI code of the colour of each level."""
 
 DIM, BOLD = "2", "1"
+"""ANSI codes of the time and of an event without a colour."""
 
-LEAST_ROOM = 20
+LEAST_COLUMNS = 20
+"""Columns that the words get even in a very narrow terminal."""
 
 
 class HumanRenderer:
-    """A record as text; also a processor of structlog.
+    """Makes text of a record; can be used as a processor of structlog.
 
-    width: of the terminal in columns.  is_dated: every record has its date, and not only one of another day.
+    width: columns of the terminal.  is_dated: show the date of every record, not only of one of another day.
     """
 
     def __init__(self, width: int = NO_WRAPPING, *, has_colours: bool = False, is_dated: bool = False) -> None:
         self._width, self._has_colours, self._is_dated = width, has_colours, is_dated
 
     def __call__(self, _logger: object, _method: str, record: Mapping[str, Any]) -> str:
-        """The text of a record, without a line break at its end."""
+        """Return the text of a record, as structlog calls a processor."""
         return self.render(record)
 
     def render(self, record: Mapping[str, Any]) -> str:
-        """The text of a record, without a line break at its end."""
+        """Return the text of a record, without a line break at its end."""
         facts = {name: value for name, value in record.items() if name not in ("timestamp", "level", "event")}
         blocks = [str(facts.pop(name)) for name in BLOCKS if facts.get(name)]
         level, event = str(record.get("level", "info")), str(record.get("event", ""))
@@ -50,11 +52,11 @@ class HumanRenderer:
         return "\n".join([*lines, *(textwrap.indent(block.rstrip(), indent) for block in blocks)])
 
     def _wrapped(self, words: list[str], indent: int) -> list[str]:
-        """The words in lines; only a word that is longer than a line by itself is longer than the line."""
-        room = max(LEAST_ROOM, self._width - indent)
+        """Return the words in lines.  A word is never broken, so a long word can make a line too long."""
+        columns = max(LEAST_COLUMNS, self._width - indent)
         lines = [words[0]]
         for word in words[1:]:
-            if len(lines[-1]) + 2 + len(word) <= room:
+            if len(lines[-1]) + 2 + len(word) <= columns:
                 lines[-1] += f"  {word}"
             else:
                 lines.append(word)
@@ -74,7 +76,7 @@ class HumanRenderer:
 
 
 def _request(facts: dict[str, Any]) -> list[str]:
-    """A line of the access log: `200 POST /resize?width=300`, then how long, how large, and the name of it."""
+    """Return the words of an access record: `200 POST /resize?width=300`, then the time, the sizes and the id."""
     query = f"?{facts['query']}" if facts.get("query") else ""
     words = [f"{facts.get('status')} {facts.get('method')} {facts.get('path')}{query}"]
     if facts.get("code"):
@@ -101,9 +103,13 @@ def _value(value: object) -> str:
 
 
 def _size(count: object) -> str:
-    if not isinstance(count, int):
-        return "?"
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} B"
+    return size_text(count) if isinstance(count, int) else "?"
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes with three significant digits: `504 B`, `84.1 kB`, `1.5 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:  # noqa: PLR2004  from here on three digits would say 1e+03
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imgsrv.observe.log.text import HumanRenderer
+from imgsrv.observe.log.text import HumanRenderer, size_text
 
 REQUEST = {
     "request_id": "3f2a9c0011223344",
@@ -45,6 +45,21 @@ def test_a_request_reads_like_one() -> None:
         "200 POST /resize?width=300  12.3 ms  84.1 kB → 12.3 kB  (decode 4.5, encode 2)  id=3f2a9c0011223344  "
         "client=10.0.0.7"
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        pytest.param(0, "0 B", id="none"),
+        pytest.param(999, "999 B", id="the-largest-without-a-unit"),
+        pytest.param(999_499, "999 kB", id="rounds-down"),
+        pytest.param(999_600, "1 MB", id="rounds-up-to-the-next-unit"),
+        pytest.param(12_345_678, "12.3 MB", id="three-digits"),
+        pytest.param(1_234_000_000_000, "1.23 TB", id="the-largest-unit"),
+    ],
+)
+def test_a_size_has_three_digits_and_a_unit(count: int, words: str) -> None:
+    assert size_text(count) == words
 
 
 def test_facts_within_a_fact_are_short() -> None:
