@@ -1,10 +1,10 @@
 """Every error that imgsrv raises on purpose: one class for each thing that a caller can do differently.
 
-There are three families.  A RequestError is the client's to mend, a ServerError is the server's fault or shortage; an
-HTTP answer carries one of these.  An OperatorError is met by commands and at the start, and by no HTTP client.
+There are three families.  The client can mend a RequestError; a ServerError is a fault or shortage of the server.  HTTP
+answers carry errors of these two families.  An OperatorError comes from commands and from the start of the server.
 
-An error carries its facts as fields, builds its message from them (what came, what is allowed, what to change) and
-hints at an HTTP status; only `web/` turns the hint into an answer.  `to_wire` and `from_wire` are inverses: an error
+An error has its facts as fields and builds its message from them (what came, what is allowed, what to change).  It
+suggests an HTTP status; only `web/` makes an answer of it.  `to_wire` and `from_wire` are inverses: an error
 that an engine raises is the same error in the front that holds the client.
 """
 
@@ -22,8 +22,8 @@ MEGA = 1_000_000
 class ImgsrvError(Exception):
     """Base of all families; never raised itself.
 
-    Each child is a dataclass; unless it sets its own, its code and its title are its name in other spellings, and
-    its status is its parent's.
+    Each child is a dataclass.  Unless it sets its own, it has its class name as code and title, in other spellings, and
+    the status of its parent.
     """
 
     code: ClassVar[str]
@@ -40,28 +40,28 @@ class ImgsrvError(Exception):
     @property
     def facts(self) -> dict[str, Any]:
         """The fields of this error, JSON-compatible."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # every child is one
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # every child is a dataclass
 
     def to_wire(self) -> dict[str, Any]:
         """The error as JSON-compatible data."""
         return {"code": self.code, "facts": self.facts, "output": self.output}
 
     def of_output(self, name: str) -> None:
-        """Mark it as the error of one output of a batch."""
+        """Mark the error as that of one output of a batch."""
         vars(self)["output"] = name
 
     @property
     def detail(self) -> str:
-        """The message, after the name of the output if it concerns only one."""
+        """The message, preceded by the name of the output if it concerns only one."""
         return f"output {self.output!r}: {self}" if self.output else str(self)
 
     def __reduce__(self) -> tuple[type[ImgsrvError], tuple[Any, ...]]:
-        # Exception's own pickling knows `args` only, which a dataclass leaves empty.
+        # Exception pickles only `args`, and a dataclass leaves these empty.
         return type(self), tuple(self.facts.values())
 
 
 def from_wire(wire: dict[str, Any]) -> ImgsrvError:
-    """The error that `to_wire` described."""
+    """The error from the data of `to_wire`."""
     error = _BY_CODE[wire["code"]](**wire["facts"])
     if wire["output"]:
         error.of_output(wire["output"])
@@ -79,17 +79,17 @@ def _suggestion(suggestion: str | None) -> str:
 
 
 class RequestError(ImgsrvError):
-    """The request cannot be answered as asked; the client can change it.  Never raised itself."""
+    """The request cannot be fulfilled; the client can change it.  Never raised itself."""
 
     status_hint = 400
 
 
 class ServerError(ImgsrvError):
-    """The server fails, or has no room now; the request may be right.  Never raised itself."""
+    """The server fails or has no room now; the request may be right.  Never raised itself."""
 
 
 class OperatorError(ImgsrvError):
-    """A command, a setting or the start of the server fails; no HTTP answer carries it.  Never raised itself."""
+    """A command, a setting or the start of the server is wrong or fails.  Never raised itself, nor in an answer."""
 
 
 # ---- 400: what the caller asked for -------------------------------------------------------------------
@@ -178,7 +178,7 @@ class InvalidParameter(BadRequest):
 
 
 class RepeatedParameter(BadRequest):
-    """The same parameter is given twice; one of the values would be lost."""
+    """A parameter is given twice, so one of its values would be lost."""
 
     owner: str
     parameter: str
@@ -462,7 +462,7 @@ class OperationDoesNotFit(BadPicture):
 
 
 class ClientGone(RequestError):
-    """The client left before its answer.  Nobody reads it; logs and metrics name it as nginx does, 499."""
+    """The client left before its answer.  Only logs and metrics show it; the status 499 is that of nginx."""
 
     status_hint = 499
 
@@ -474,7 +474,7 @@ class ClientGone(RequestError):
 
 
 class InternalError(ServerError):
-    """A fault of ours; the log has the details under the request id."""
+    """A fault of the server; its log has the details under the request id."""
 
     def __str__(self) -> str:
         return "the server failed on this request; its log has the details under the request id"
@@ -488,7 +488,7 @@ class WorkerLost(ServerError):
 
 
 class JobKilled(ServerError):
-    """An operator ended the job.  Not a 503: a proxy would give the same picture to the next server."""
+    """An operator ended the job.  It is not a 503, because a proxy would send the same picture to the next server."""
 
     def __str__(self) -> str:
         return "the operator of the server ended the job on this picture (imgsrv kill-job); it was not tried again"
@@ -514,7 +514,7 @@ class OutOfResources(Unavailable):
 
 
 class JobTimeout(ServerError):
-    """A job that was not finished by its deadline."""
+    """A job that did not finish by its deadline."""
 
     status_hint = 504
     limit_s: float
@@ -532,7 +532,7 @@ class JobTimeout(ServerError):
 class BadSetting(OperatorError):
     """A setting that is unknown or has a bad value.
 
-    given: as it was written, `--port=x`, `IMGSRV_PORT=x` or a line of a file.
+    given: the setting as the user wrote it: `--port=x`, `IMGSRV_PORT=x` or a line of a file.
     """
 
     given: str
@@ -575,7 +575,7 @@ class HookFailed(OperatorError):
 
 
 class BadRuntimeFolder(OperatorError):
-    """A folder that cannot hold a control socket, or not one that can be trusted."""
+    """A folder that cannot contain a control socket, or that another user can change."""
 
     folder: str
     reason: str
@@ -638,7 +638,7 @@ class BadArgument(OperatorError):
 
 
 class LoadFailed(OperatorError):
-    """A load test received other answers than pictures, where these were not allowed."""
+    """A load test received something other than pictures, where it allows only pictures."""
 
     faults: int
     refused: int
@@ -650,7 +650,7 @@ class LoadFailed(OperatorError):
 
 
 def _leaves(parent: type[ImgsrvError]) -> list[type[ImgsrvError]]:
-    """The classes that are raised themselves: those without children, in the order of their definition."""
+    """The classes that are raised, which are those without children, in the order of their definition."""
     children = parent.__subclasses__()
     return [leaf for child in children for leaf in _leaves(child)] if children else [parent]
 
@@ -659,6 +659,6 @@ ANSWERS = (*_leaves(RequestError), *_leaves(ServerError))
 """Every error that a request can end with."""
 
 CODES = tuple(sorted(kind.code for kind in ANSWERS))
-"""The `code` of each of these."""
+"""The `code` of each error in ANSWERS."""
 
 _BY_CODE = {kind.code: kind for kind in ANSWERS}

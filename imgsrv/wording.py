@@ -1,4 +1,4 @@
-"""What is allowed, in words, and what was probably meant: for every message about a parameter or a setting."""
+"""Texts for messages about parameters and settings: allowed values in words, and the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -65,11 +65,14 @@ SYNONYMS = {
     "watermarkimage": "watermark",
     "zoom": "resize",
 }
-"""What other image servers call it, of docs/migrating.md, where no likeness tells."""
+"""Names of other image servers, from docs/migrating.md, that are not similar to ours."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: what others call so, the only one that begins so, or the most alike."""
+    """The known name that was probably meant, else None.
+
+    It is a synonym, else the only name that begins with the text, else the most similar name.
+    """
     names = list(known)
     if SYNONYMS.get(name.lower()) in names:
         return SYNONYMS[name.lower()]
@@ -78,9 +81,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def describe_allowed(schema: Mapping[str, Any]) -> str:
-    """A JSON schema of one parameter in words: `a whole number from 1 to 100`.
+    """The values that the JSON schema of one parameter allows, in words: `a whole number from 1 to 100`.
 
-    Where it says `allowed` itself, as a setting does whose type says too little, that is it.
+    A key `allowed` of the schema takes precedence.  Settings have it where their type says too little.
     """
     if "allowed" in schema:
         return str(schema["allowed"])
@@ -103,7 +106,7 @@ def _describe_bounds(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None:
-        # 15 digits, for plain `g` makes 1e+06 of a million.
+        # 15 digits, because plain `g` prints a million as 1e+06.
         return f" from {low:.15g} to {high:.15g}" if high is not None else f" of at least {low:.15g}"
     if above is None:
         return ""

@@ -1,1 +1,1 @@
-"""Views generated from the tables in imaging/, errors and config: nothing here says a fact of its own."""
+"""Documents generated from the tables of imaging, errors, routes and settings; they add no facts of their own."""

@@ -1,4 +1,4 @@
-"""`POST /batch` in the API's description."""
+"""The OpenAPI description of `POST /batch`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Json = dict[str, Any]
 MEDIA_TYPES = ("multipart/mixed", "application/zip")
 
 DETAILS = (
-    "The picture is decoded once, at the scale that suits the largest output.  The outputs are named by the part "
-    "`outputs` of the upload or, as plain reductions, by `widths`; output parameters of the query hold for all of "
-    "them where one does not say otherwise.  If one output cannot be made the whole batch is answered with its error, "
-    "which names it as `output`.  Together the outputs may have as many pixels as one picture."
+    "The picture is decoded once, at the smallest scale that is enough for the largest output.  The part `outputs` of "
+    "the upload describes each output; `widths` asks for plain reductions instead.  Output parameters of the query are "
+    "the defaults of all outputs.  If one output cannot be made, the answer to the whole batch is its error, with the "
+    "name of that output as `output`.  The limit on pixels of one picture applies to the sum of all outputs."
 )
 
 
 def batch_route(output: Sequence[Json], headers: Json, refusals: Json) -> Json:
-    """The route.  output: the queries of the output parameters.  refusals: the answers to what cannot be done."""
+    """The route.  output: the output parameters in the query.  refusals: the answers for each error status."""
     return {
         "operationId": "batch",
         "tags": ["pipeline"],
@@ -34,8 +34,8 @@ def batch_route(output: Sequence[Json], headers: Json, refusals: Json) -> Json:
         "requestBody": _body(),
         "responses": {
             "200": {
-                "description": "An archive of all outputs, in their order; each is named as its output, with the "
-                "suffix of its format.",
+                "description": "An archive of all outputs, in their order.  The name of each file is the name of the "
+                "output with the suffix of its format.",
                 "headers": headers,
                 "content": {media_type: {} for media_type in MEDIA_TYPES},
             },
@@ -56,7 +56,7 @@ def _own() -> list[Json]:
             "name": "widths",
             "in": "query",
             "required": False,
-            "description": "Widths with commas between: an output for each, named by it.",
+            "description": "Widths, separated by commas.  Each gives one output, which has the width as its name.",
             "schema": widths,
             "style": "form",
             "explode": False,
@@ -66,7 +66,7 @@ def _own() -> list[Json]:
             "name": "archive",
             "in": "query",
             "required": False,
-            "description": "How the outputs come; by default `zip` where the Accept header asks for it.",
+            "description": "Kind of archive.  Default: `zip` if the Accept header asks for it, else `multipart`.",
             "schema": {"type": "string", "enum": list(ARCHIVES)},
         },
     ]
@@ -74,7 +74,11 @@ def _own() -> list[Json]:
 
 def _body() -> Json:
     own: Mapping[str, Json] = {
-        "name": {"type": "string", "pattern": f"^{SAFE_NAME.pattern}$", "description": "Of its own."},
+        "name": {
+            "type": "string",
+            "pattern": f"^{SAFE_NAME.pattern}$",
+            "description": "Name of the output, different from all others.",
+        },
         "ops": {"type": "string", "description": "A pipeline, as `/pipeline` takes it."},
     }
     taken = {one.name: {**one.schema, "description": one.description} for one in parameters_of(Output)}
@@ -93,11 +97,11 @@ def _body() -> Json:
             "file": {"description": "The picture.", **binary},
             "outputs": {"type": "array", "minItems": 1, "maxItems": MOST_VARIANTS, "items": item},
         },
-        "additionalProperties": {"description": "What a step works with, such as a watermark.", **binary},
+        "additionalProperties": {"description": "A file that a step uses, such as a watermark.", **binary},
     }
     return {
         "required": True,
-        "description": "A picture as it is, with `widths`, or a form with the picture and the outputs.",
+        "description": "The bytes of a picture, with `widths`; or a form with the picture and the outputs.",
         "content": {
             "*/*": {},
             "multipart/form-data": {"schema": form, "encoding": {"outputs": {"contentType": "application/json"}}},

@@ -1,4 +1,4 @@
-"""The catalogue, as `GET /operations` and `imgsrv operations --json` give it."""
+"""The catalogue that `GET /operations` and `imgsrv operations --json` return."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ BOUNDS = {
     "exclusiveMaximum": "below",
     "enum": "choices",
 }
-"""Keys of a JSON schema, and what the catalogue calls them."""
+"""Keys of a JSON schema, and their names in the catalogue."""
 
 
 def catalogue() -> dict[str, Any]:
-    """Every operation, format, output parameter and measure, JSON-compatible."""
+    """All operations, formats, output parameters and values of `include`, JSON-compatible."""
     return {
         "operations": [_operation(row) for row in OPERATIONS.values()],
         "formats": [_format(name, form) for name, form in KNOWN.items()],
@@ -38,11 +38,11 @@ def catalogue() -> dict[str, Any]:
 
 
 def included_texts() -> Mapping[str, str]:
-    """Every name and what it asks for: the first line of a measure's docstring."""
+    """Each value of `include` with its meaning, which for a measure is the first line of its docstring."""
     return {
         **{name: (measure.__doc__ or "").partition("\n")[0] for name, measure in MEASURES.items()},
-        PLACE: "Where the picture was taken, from its EXIF; null where it does not say so.",
-        ALL: f"Everything but `{PLACE}`.",
+        PLACE: "Where the picture was taken, from its EXIF; null if EXIF does not give it.",
+        ALL: f"Everything except `{PLACE}`.",
     }
 
 

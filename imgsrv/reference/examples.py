@@ -1,4 +1,4 @@
-"""An example of every operation that really works, found by asking its own validation."""
+"""A valid example of each operation, found with the validation of the operation itself."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from imgsrv.imaging.pipelines.pipeline import make_step
 from imgsrv.reference.parameters import Parameter, parameters_of
 
 TYPICAL = {"integer": 800, "number": 1.5}
-"""What a number is shown as where its Field names no `examples`; moved inside its bounds."""
+"""Numbers for examples of fields without `examples`; they are moved into the bounds of the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The same call as the path and query of a URL and as a pipeline.  part: name of a second part of the upload."""
+    """One call, as path and query of a URL and as a pipeline.  part: name of the second part of the upload."""
 
     url: str
     pipeline: str
@@ -25,12 +25,12 @@ class Example:
 
     @property
     def curl_data(self) -> str:
-        """What curl sends it with."""
+        """The arguments of curl that send the upload."""
         return f"-F file=@photo.jpg -F {self.part}=@{self.part}.png" if self.part else "--data-binary @photo.jpg"
 
 
 def example_of(operation: Operation) -> Example:
-    """The shortest valid call: what is required, and as many more parameters as the operation insists on."""
+    """A short valid call: the required parameters, and optional ones until the operation accepts the call."""
     parameters = parameters_of(operation.parameters)
     given = {one.name: _value(one) for one in parameters if one.is_required}
     for optional in (one for one in parameters if not one.is_required):
@@ -51,7 +51,7 @@ def _is_valid(operation: Operation, given: dict[str, str]) -> bool:
 
 
 def _value(parameter: Parameter) -> str:
-    """A value within the bounds: an example that the parameter names, its default, its first choice or a number."""
+    """A valid value: the first example of the parameter, else its default, its first choice, or a number."""
     schema = parameter.schema
     if "examples" in schema:
         return str(schema["examples"][0])

@@ -1,4 +1,4 @@
-"""The reference tables of the documents, as Markdown."""
+"""The reference tables of the documents, in Markdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def operations_table() -> str:
 
 
 def operations_list() -> str:
-    """The name of every operation, with a link to its description; for a page of `docs/`."""
+    """The name of every operation with a link to its description, for pages in `docs/`."""
     links: dict[str, list[str]] = {}
     for row in OPERATIONS.values():
         links.setdefault(row.category, []).append(f"[{row.name}](operations.md#{row.name})")
@@ -35,7 +35,7 @@ def operations_list() -> str:
 
 
 def parameters_table(operation: Operation) -> str:
-    """The parameters of one operation; empty where it has none."""
+    """The parameters of one operation; an empty text if it has none."""
     rows = [
         (f"`{one.name}`", one.words, "required" if one.is_required else _code(default_text(one)), one.description)
         for one in parameters_of(operation.parameters)
@@ -44,7 +44,7 @@ def parameters_table(operation: Operation) -> str:
 
 
 def formats_table() -> str:
-    """Every format and what it can hold, also where its extra is not installed."""
+    """Every format with its abilities, including those whose extra is not installed."""
     heads = (
         *("format", "name", "media type", "suffixes", "output parameters"),
         *("transparency", "animation", "metadata", "written", "comes with"),
@@ -59,7 +59,7 @@ def output_table() -> str:
 
 
 def errors_table() -> str:
-    """Every error that a client can meet."""
+    """Every error that a client can get."""
     return table(
         ("status", "code", "when"),
         [(str(kind.status_hint), f"`{kind.code}`", meaning(kind)) for kind in problems()],
@@ -76,18 +76,18 @@ def settings_table(settings: type[BaseModel]) -> str:
 
 
 def routes_table() -> str:
-    """Every route, with a call of it."""
+    """Every route, with an example of a request."""
     rows = [(f"`{row.method} {row.path}{row.query}`", row.summary) for row in all_routes()]
     return table(("request", "answer"), rows)
 
 
 def included_table() -> str:
-    """What `POST /info` can be asked for."""
-    return table(("include", "what it tells"), [(f"`{name}`", text) for name, text in included_texts().items()])
+    """The values of `include` of `POST /info`."""
+    return table(("include", "result"), [(f"`{name}`", text) for name, text in included_texts().items()])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a bar or a line break inside a cell does not end it."""
+    """A Markdown table.  Bars and line breaks inside of cells are escaped."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 

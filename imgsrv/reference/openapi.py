@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of every route, as `GET /openapi.json` gives it."""
+"""The OpenAPI 3.1 description of every route, which `GET /openapi.json` returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 PROBLEM_TYPE = "application/problem+json"
 
 PART = "file"
-"""The part of a multipart body that holds the picture."""
+"""The name of the part of a multipart body that contains the picture."""
 
 PROBLEM: Mapping[str, tuple[str, Json]] = {
     "type": ("A URI reference for the kind of problem.", {"type": "string", "format": "uri-reference"}),
@@ -53,20 +53,23 @@ INFO: Mapping[str, Json] = {
     "mode": {"type": "string", "description": "Channels of the pixels, as Pillow names them: L, RGB, CMYK."},
     "bit_depth": {"type": "integer", "description": "Bits of a channel in the file."},
     "has_alpha": {"type": "boolean"},
-    "frames": {"type": ["integer", "null"], "description": "Null where only decoding could count them."},
+    "frames": {"type": ["integer", "null"], "description": "Null if only decoding could count them."},
     "durations": {
         "type": ["array", "null"],
         "items": {"type": "integer"},
-        "description": "Milliseconds of each frame; none of a still picture, null where only decoding could tell.",
+        "description": "Milliseconds of each frame; empty for a still picture, null if only decoding could tell.",
     },
-    "loop": {"type": ["integer", "null"], "description": "How often an animation is played, 0 for ever; null: unsaid."},
-    "orientation": {"type": "integer", "minimum": 1, "maximum": 8, "description": "Of EXIF; 1 is upright."},
+    "loop": {
+        "type": ["integer", "null"],
+        "description": "How often an animation is played; 0: for ever, null: not given.",
+    },
+    "orientation": {"type": "integer", "minimum": 1, "maximum": 8, "description": "EXIF orientation; 1 is upright."},
     "profile": {"type": ["string", "null"], "description": "Name of the colour profile."},
     "exif": TEXTS,
     "iptc": {"type": "object", "additionalProperties": {"type": ["string", "array"]}},
     "xmp": TEXTS,
 }
-"""What `describe_picture` always gives; a test compares the two."""
+"""The fields that `describe_picture` always returns; a test compares them."""
 
 INCLUDED: Mapping[str, Json] = {
     "average": {"type": ["string", "null"]},
@@ -75,11 +78,11 @@ INCLUDED: Mapping[str, Json] = {
     "sharpness": {"type": "number"},
     "gps": {"type": ["object", "null"], "description": "Latitude and longitude in degrees, `altitude_m`."},
 }
-"""What it gives where it is asked for and is more than a text."""
+"""The fields of `include` whose values are not plain texts."""
 
 
 def openapi(version: str) -> Json:
-    """The whole description.  version: that of the server."""
+    """The whole description.  version: of the server."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -125,8 +128,8 @@ def _pipeline_route() -> Json:
         "in": "query",
         "required": False,
         "description": f"Up to {MAX_STEPS} steps: `operation:parameter=value,parameter=value/operation`.  A value that "
-        "holds one of `/ , : = %` is percent-encoded.  It may be left out where an output parameter is given: the "
-        "picture is then only re-encoded.",
+        "contains one of `/ , : = %` is percent-encoded.  Without `ops`, an output parameter is needed; the picture is "
+        "then only re-encoded.",
         "schema": {"type": "string"},
         "examples": {"several": {"value": "resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale"}}
         | examples,
@@ -142,7 +145,7 @@ def _batch_route() -> Json:
 
 def _info_route() -> Json:
     answer = {
-        "description": "What the picture is.",
+        "description": "Description of the picture.",
         "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Info"}}},
     }
@@ -161,7 +164,7 @@ def _include() -> Json:
         "name": "include",
         "in": "query",
         "required": False,
-        "description": "What to tell beside the header, with commas between: \n"
+        "description": "Additional results, separated by commas: \n"
         + "\n".join(f"- `{name}`: {text}" for name, text in included_texts().items()),
         "schema": {"type": "array", "items": {"type": "string", "enum": list(INCLUDES)}},
         "style": "form",
@@ -183,7 +186,7 @@ def _pages() -> Mapping[str, Json]:
     status = {"application/json": {"schema": _object({"status": {"type": "string"}})}}
     document = {"application/json": {"schema": {"type": "object"}}}
     text = {"text/plain": {"schema": {"type": "string"}}}
-    stopping = {"503": {"description": "It stops or is saturated; send work elsewhere.", "content": status}}
+    stopping = {"503": {"description": "The server stops or is saturated; send work elsewhere.", "content": status}}
     return {
         "/": _page("/", "index", document),
         "/operations": _page("/operations", "operations", document),
@@ -198,7 +201,7 @@ def _picture_route(
     name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations", part: str | None = None
 ) -> Json:
     picture = {
-        "description": "The picture after the operations, or the text that was asked for in its place.",
+        "description": "The picture after the operations, or the text of a placeholder format.",
         "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in HEADERS},
         "content": {form.media_type: {} for form in KNOWN.values() if form.is_written} | {PLACEHOLDER_TYPE: {}},
     }
@@ -223,7 +226,7 @@ def _page(path: str, name: str, content: Json, more: Mapping[str, Json] | None =
 
 
 def _merged(own: Iterable[Parameter], output: Iterable[Parameter]) -> list[Json]:
-    """The query of an operation; a name that both know is listed once, with what it means to each."""
+    """The query parameters of an operation.  A name that both have appears once, with both meanings."""
     queries = {parameter.name: _query(parameter) for parameter in own}
     for parameter in output:
         query = _query(parameter)
@@ -246,15 +249,15 @@ def _query(parameter: Parameter) -> Json:
 
 
 def _body(second: str | None = None) -> Json:
-    """A picture, raw or as a part of a form; with a second part only as one."""
-    names = {PART: "The picture."} | ({second: "What the operation works with."} if second else {})
+    """A picture as raw body or as part of a form.  An operation with a second part needs the form."""
+    names = {PART: "The picture."} | ({second: "The second file that the operation uses."} if second else {})
     part = _object(
         {name: {"description": text, "contentMediaType": "application/octet-stream"} for name, text in names.items()}
     )
     raw: Json = {} if second else {"*/*": {}}
     return {
         "required": True,
-        "description": "The bytes of a picture.  Its format is read from the bytes, whatever the Content-Type says.",
+        "description": "The bytes of a picture.  The server recognises the format from them and ignores Content-Type.",
         "content": {**raw, "multipart/form-data": {"schema": part}},
     }
 
@@ -278,7 +281,10 @@ def _problem(kinds: Iterable[type[ImgsrvError]]) -> Json:
 
 def _problem_schema() -> Json:
     schema = _object({name: {**schema, "description": text} for name, (text, schema) in PROBLEM.items()})
-    output = {"type": "string", "description": "The output of a batch that it is about, if it is about one."}
+    output = {
+        "type": "string",
+        "description": "The output of a batch that the problem concerns, if it concerns only one.",
+    }
     return {**schema, "properties": {**schema["properties"], "output": output}}
 
 

@@ -1,4 +1,4 @@
-"""Parameters as every view needs them: read once from the JSON schema of their pydantic model."""
+"""Parameters for documents and command-line help, read from the JSON schema of their pydantic model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgsrv.wording import describe_allowed
 class Parameter:
     """One parameter.  schema: its JSON schema without null, title, description and default.
 
-    default: JSON-compatible; None where the parameter may be left out and then stands for nothing.
+    default: JSON-compatible; None for a required parameter, and for an optional one without a default.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Parameter:
 
     @property
     def is_switch(self) -> bool:
-        """Takes true or false."""
+        """The parameter is true or false."""
         return self.schema.get("type") == "boolean"
 
 
@@ -44,7 +44,7 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
 
 
 def default_text(parameter: Parameter) -> str:
-    """The default as a caller would write it; empty where there is none."""
+    """The default as a caller would write it; an empty text if there is none."""
     if parameter.default is None:
         return ""
     if parameter.is_switch:
@@ -63,7 +63,7 @@ def _parameter(name: str, field: FieldInfo, schema: Mapping[str, Any]) -> Parame
 
 
 def _default(field: FieldInfo) -> Any:
-    # The schema of a model that is parsed shows a colour's default as the tuple it is inside.
+    # In the schema of the model, the default of a colour is a tuple; callers write it as text.
     return str(field.default) if isinstance(field.default, Colour) else field.default
 
 

@@ -1,4 +1,4 @@
-"""The errors that an HTTP client can meet, from the classes in errors."""
+"""The errors that an HTTP client can get, from the classes in `imgsrv/errors.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgsrv.errors import ANSWERS, ClientGone, ImgsrvError
 
 
 def problems() -> tuple[type[ImgsrvError], ...]:
-    """Every error class that a client can read in an answer, by status and then in the order of errors.py."""
+    """Every error class that an answer can carry, sorted by status and then in the order of errors.py."""
     kinds = [kind for kind in ANSWERS if kind is not ClientGone]
     return tuple(sorted(kinds, key=lambda kind: kind.status_hint))
 
@@ -23,12 +23,12 @@ def problems_by_status() -> Mapping[int, tuple[type[ImgsrvError], ...]]:
 
 
 def meaning(kind: type[ImgsrvError]) -> str:
-    """When it is raised: the first line of the class's docstring."""
+    """The meaning of an error: the first line of the docstring of its class."""
     return (kind.__doc__ or "").partition("\n")[0]
 
 
 def facts_schema(kind: type[ImgsrvError]) -> dict[str, Any]:
-    """The JSON schema of the facts that it carries, by name."""
+    """The JSON schemas of the facts of an error, by name."""
     properties: dict[str, Any] = TypeAdapter(kind).json_schema()["properties"]
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "default")}

@@ -1,4 +1,4 @@
-"""Generated sections of a Markdown file: what stands between these two lines is never written by hand.
+"""Generated sections of a Markdown file, which lie between these two lines.
 
 <!-- generated: NAME -->
 <!-- end -->
@@ -17,16 +17,16 @@ SECTION = re.compile(BEGIN.pattern + r"(?P<body>.*?)^<!-- end -->$", re.MULTILIN
 
 
 def render(text: str, sections: Mapping[str, str]) -> str:
-    """The text with every marked section as it should be.
+    """The text with all generated sections up to date.
 
-    Raises BadArgument for a section that has no end or that is not among `sections`.
+    Raises BadArgument for a section without an end, and for one that is not in `sections`.
     """
     _check_marks(text)
     return SECTION.sub(lambda match: _fresh(match["name"], sections), text)
 
 
 def stale_sections(text: str, sections: Mapping[str, str]) -> list[str]:
-    """The names of the marked sections that are not as they should be.  Raises as `render` does."""
+    """The names of the generated sections that are out of date.  Raises the same errors as `render`."""
     _check_marks(text)
     return [match["name"] for match in SECTION.finditer(text) if match[0] != _fresh(match["name"], sections)]
 
@@ -40,7 +40,7 @@ def _fresh(name: str, sections: Mapping[str, str]) -> str:
 
 
 def _check_marks(text: str) -> None:
-    """Every begin has its own end, before the next begin."""
+    """Check that each begin has its own end before the next begin.  Raises BadArgument."""
     begun = [match["name"] for match in BEGIN.finditer(text)]
     ended = {match["name"] for match in SECTION.finditer(text) if not BEGIN.search(match["body"])}
     for name in begun:

@@ -65,7 +65,7 @@ def test_an_output_parameter_has_its_default() -> None:
 
 
 def test_an_error_has_status_code_and_occasion() -> None:
-    assert "| 504 | `job_timeout` | A job that was not finished by its deadline. |" in errors_table()
+    assert "| 504 | `job_timeout` | A job that did not finish by its deadline. |" in errors_table()
 
 
 def test_a_setting_has_flag_variable_default_and_meaning() -> None:

@@ -77,7 +77,7 @@ def test_a_parameter_of_operation_and_output_says_what_it_means_to_both(document
     description = query(document, "/rotate")["background"]["description"]
 
     assert description.startswith("Colour of the corners")
-    assert "For the output: Shines through" in description
+    assert "For the output: Colour behind transparent parts" in description
 
 
 def test_a_pipeline_takes_its_steps_and_the_output_parameters(document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Output: how the result is encoded, and which format that is in the end."""
+"""Output: the parameters that decide how a result is encoded, and their checks."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PL
 if TYPE_CHECKING:
     FormatName = str
 else:
-    # The rows of the formats name the values, which a type checker cannot read.
+    # The values come from the rows of the formats, so a type checker cannot know them.
     FormatName = Literal[NAMES]
 
 OWNER = "output"
-"""What an error calls the one who takes these parameters."""
+"""The name of these parameters in error messages."""
 
 
 FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target", "icc")
-"""Parameters that some formats have no use for."""
+"""Parameters that some formats do not use."""
 
 NEEDS = {"target": "quality"}
-"""What a format must take for another parameter to have a use."""
+"""Parameters that only have an effect if the format takes another parameter: that other one."""
 
 
 def _by_suffix(name: object) -> object:
-    """A format named by the ending of its files, as many other tools do: `jpg`, `tif`."""
+    """The format of a suffix such as `jpg` or `tif`, which many other tools accept; any other value unchanged."""
     return KNOWN_SUFFIXES.get(f".{name}", name) if isinstance(name, str) else name
 
 
@@ -47,30 +47,32 @@ class Output(BaseModel):
         FormatName | None,
         BeforeValidator(_by_suffix),
         Field(
-            description="Format of the result; `auto` follows the Accept header; the last three give a line of text to "
-            "show before the picture.  Default: that of the input, PNG for a drawing."
+            description="Format of the result.  `auto` follows the Accept header; the last three give a line of text "
+            "to show before the picture loads.  Default: the format of the input, PNG for an SVG."
         ),
     ] = None
-    quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format, 100 is best.")] = 80
-    lossless: Annotated[bool, Field(description="Keep every pixel as it is.")] = False
+    quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format; 100 is best.")] = 80
+    lossless: Annotated[bool, Field(description="Keep every pixel unchanged.")] = False
     effort: Annotated[
         int | None,
         Field(
             ge=0,
             le=EFFORT_STEPS,
-            description="Time spent to make the file smaller, 9 is most.  Default: of WebP 3, of AVIF 2.  From 1 on a "
-            "JPEG has optimised tables, which small ones have anyway.",
+            description="Time spent on a smaller file; 9 is most.  Default: 3 for WebP, 2 for AVIF.  With 1 or more, a "
+            "JPEG has optimised tables; small ones always have them.",
         ),
     ] = None
     progressive: Annotated[
-        bool, Field(description="Progressive scans with optimised tables: smaller, slower to make.")
+        bool, Field(description="Progressive scans with optimised tables: a smaller file, slower to make.")
     ] = False
     subsampling: Annotated[
         Literal["4:2:0", "4:4:4"],
-        Field(description="How much colour a JPEG or AVIF keeps: 4:4:4 keeps red text and thin coloured lines sharp."),
+        Field(
+            description="Resolution of colour in a JPEG or AVIF; 4:4:4 keeps red text and thin coloured lines sharp."
+        ),
     ] = "4:2:0"
     colours: Annotated[
-        int | None, Field(ge=2, le=256, description="Reduce a PNG or GIF to so many colours: much smaller.")
+        int | None, Field(ge=2, le=256, description="Reduce a PNG or GIF to this number of colours: much smaller.")
     ] = None
     max_bytes: Annotated[
         int | None,
@@ -78,23 +80,26 @@ class Output(BaseModel):
     ] = None
     target: Annotated[
         TargetParameter | None,
-        Field(description="The lowest quality whose structural similarity reaches this, in place of `quality`."),
+        Field(description="Structural similarity to reach with the lowest possible quality; replaces `quality`."),
     ] = None
-    frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation, counted from 0.")] = None
-    page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF, counted from 1.")] = None
+    frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation; the first is 0.")] = None
+    page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF; the first is 1.")] = None
     icc: Annotated[
         Icc,
         Field(
-            description="Colours of the result: `srgb` without a profile, `p3` (Display P3) or, of an RGB picture, its "
-            "own, with the profile.  Colours in parameters are then meant in it."
+            description="Colour space of the result: `srgb` without a profile, `p3` (Display P3) with one, `keep` that "
+            "of an RGB input with its profile.  Colours in parameters are in the same space."
         ),
     ] = "srgb"
     background: Annotated[
-        ColourParameter, Field(description="Shines through where the result's format has no transparency.")
+        ColourParameter,
+        Field(description="Colour behind transparent parts if the format of the result has no transparency."),
     ] = WHITE
     metadata: Annotated[
         Literal["strip", "copyright", "keep"],
-        Field(description="Which of EXIF and XMP survive; orientation and profile are always applied and dropped."),
+        Field(
+            description="Parts of EXIF and XMP that are kept; orientation and profile are always applied and dropped."
+        ),
     ] = "strip"
 
     if not TYPE_CHECKING:  # a type checker derives the parameters from the fields
@@ -108,15 +113,15 @@ class Output(BaseModel):
 
     @property
     def index(self) -> int | None:
-        """The one frame that is wanted, counted from 0."""
+        """The chosen frame or page, counted from 0; None for all."""
         return self.frame if self.page is None else self.page - 1
 
     def check(self) -> Output:
-        """Itself; raises UnusableParameters where the named format has no use for a parameter that was given."""
+        """The output itself.  Raises UnusableParameters for a given parameter that the named format does not use."""
         if self.frame is not None and self.page is not None:
-            raise UnusableParameters(OWNER, "frame and page both choose one; leave one of them out")
+            raise UnusableParameters(OWNER, "frame and page cannot both be given; leave one of them out")
         if self.target is not None and ("quality" in self.model_fields_set or self.lossless):
-            raise UnusableParameters(OWNER, "target finds the quality; leave quality and lossless out")
+            raise UnusableParameters(OWNER, "target chooses the quality; leave quality and lossless out")
         if self.format in (None, "auto"):
             return self
         if self.format in KNOWN and self.format not in FORMATS:

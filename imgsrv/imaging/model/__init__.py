@@ -1,1 +1,1 @@
-"""The values that the rest of imaging works with."""
+"""The types that the rest of imaging shares."""

@@ -1,4 +1,4 @@
-"""Broken picture files: what Pillow raises on them, and where that becomes an error of ours."""
+"""Broken picture files: the exceptions that Pillow raises, and their translation into our error."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ BROKEN = (
     ArithmeticError,
     RuntimeError,
 )
-"""What Pillow's readers raise on broken files, read from their sources and seen by fuzzing every format.
+"""Exceptions of Pillow's readers on broken files, found in their sources and by fuzzing every format.
 
-RuntimeError is libavif's; ZeroDivisionError and OverflowError come from time scales and offsets that nobody checks.
+libavif raises RuntimeError.  ZeroDivisionError and OverflowError come from unchecked time scales and offsets.
 """
 
 
 @contextmanager
 def broken_is_ours(name: str) -> Iterator[None]:
-    """Inside it, what Pillow raises on a broken picture of the format `name` becomes Undecodable.
+    """A block in which exceptions of Pillow on a broken picture of the format `name` become Undecodable.
 
-    MemoryError passes: within the limits of a picture it says something of the machine.
+    MemoryError passes unchanged: for a picture within the limits, the machine lacks memory.
     """
     try:
         yield

@@ -1,6 +1,6 @@
-"""What a picture may be at most: the only place where sizes and frames are compared with the limits.
+"""Limits on pictures.  Only this module compares sizes and frames with them.
 
-Sizes are checked before anything is decoded or made.
+The callers check sizes before they decode or create pixels.
 """
 
 import math
@@ -15,7 +15,7 @@ Data = bytes | memoryview | mmap
 """The bytes of a picture file."""
 
 NO_PARTS: Mapping[str, Data] = MappingProxyType({})
-"""The further files of a pipeline that works with none."""
+"""The further parts of an upload for a pipeline that uses none."""
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -26,7 +26,11 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one picture.  max_pixels: width × height × frames, of the input and of the result of each step."""
+    """Limits on one picture.
+
+    max_pixels: width × height × frames, for the input and for the result of each step.
+    max_frames: frames of the input.
+    """
 
     max_pixels: int = 100_000_000
     max_frames: int = 256
@@ -38,26 +42,29 @@ class Limits:
             raise TooManyPixels(*size, frames, self.max_pixels)
 
     def check_frames(self, frames: int) -> None:
-        """Raise TooManyFrames for an animation of more frames than are decoded."""
+        """Raise TooManyFrames for an animation with more frames than the limit."""
         if frames > self.max_frames:
             raise TooManyFrames(self.max_frames)
 
     def check_result(self, owner: str, size: Size, frames: int = 1) -> None:
-        """Raise ResultTooLarge for an operation whose result would be too large to make."""
+        """Raise ResultTooLarge if the result of the operation `owner` exceeds the limit."""
         if not self.allows(math.prod(size) * frames):
             raise ResultTooLarge(owner, *size, f"{self.max_pixels / 1e6:g} megapixels (--max-pixels)")
 
     def check_results(self, size: Size, pixels: int) -> None:
-        """Raise ResultTooLarge for a batch of so many pixels in all.  size: of the output that is one too many."""
+        """Raise ResultTooLarge if a batch exceeds the limit.
+
+        pixels: sum over all outputs so far.  size: of the last output, for the message.
+        """
         if not self.allows(pixels):
             limit = f"{self.max_pixels / 1e6:g} megapixels for all outputs together (--max-pixels)"
             raise ResultTooLarge("the batch", *size, limit)
 
     def allows(self, pixels: float) -> bool:
-        """So many pixels are within the limit."""
+        """The number of pixels is within the limit."""
         return pixels <= self.max_pixels
 
     def fitting(self, size: Size, factor: float) -> Size:
-        """The size times the factor, or times the largest one within the limit."""
+        """The size times the factor, or times the largest factor within the limit."""
         factor = min(factor, math.sqrt(self.max_pixels / math.prod(size)))
         return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))

@@ -1,6 +1,6 @@
-"""Parameters that are several numbers in one value: `1;0;0;0;1;0;0;0;1`, and points of a curve: `0:0;0.5:0.6;1:1`.
+"""Parameters with several numbers in one value: `1;0;0;0;1;0;0;0;1`, or points of a curve: `0:0;0.5:0.6;1:1`.
 
-Neither `;` nor `:` has to be encoded in a value of a pipeline.
+A value of a pipeline may contain `;` and `:` without percent-encoding.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ MATRIX_SIZE = 9
 POINTS = range(2, 33)
 CORNERS = 4
 LEAST_TURN = 1e-4
-"""Of a corner: twice the area of the triangle with its neighbours, as a fraction of the picture."""
+"""Least value for each corner: twice the area of the triangle with its neighbours, as a fraction of the picture."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers in the order in which they were given, row by row where they are a matrix."""
+    """Numbers in the order of the text; a matrix has them row by row."""
 
     values: tuple[float, ...]
 
@@ -38,7 +38,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points from left to right."""
+    """Points (x, y) between 0 and 1: those of a curve from left to right, or corners clockwise."""
 
     points: tuple[Point, ...]
 
@@ -47,35 +47,35 @@ class Curve:
 
 
 def parse_matrix(value: Any) -> Numbers:
-    """Nine numbers; raises ValueError for anything else."""
+    """Nine numbers of a 3 by 3 matrix.  Raises ValueError for anything else."""
     matrix = _parse_numbers(value)
     if len(matrix.values) != MATRIX_SIZE:
-        raise ValueError(f"{len(matrix.values)} numbers are no matrix of 3 by 3")
+        raise ValueError(f"{len(matrix.values)} numbers are not a matrix of 3 by 3")
     return matrix
 
 
 def parse_kernel(value: Any) -> Numbers:
-    """As many numbers as a square with an odd side of 3 to 15 has; raises ValueError for anything else."""
+    """Numbers of a square with an odd side of 3 to 15.  Raises ValueError for anything else."""
     kernel = _parse_numbers(value)
     if len(kernel.values) not in {side * side for side in KERNEL_SIDES}:
-        raise ValueError(f"{len(kernel.values)} numbers fill no square with an odd side of 3 to 15")
+        raise ValueError(f"{len(kernel.values)} numbers do not fill a square with an odd side of 3 to 15")
     return kernel
 
 
 def parse_curve(value: Any) -> Curve:
-    """Points between 0 and 1, each further right than the one before; raises ValueError for anything else."""
+    """Points between 0 and 1, each further right than the one before.  Raises ValueError for anything else."""
     if isinstance(value, Curve):
         return value
     points = tuple(_parse_point(text) for text in str(value).split(BETWEEN_NUMBERS))
     if len(points) not in POINTS or not all(0 <= axis <= 1 for point in points for axis in point):
         raise ValueError("a curve has 2 to 32 points between 0 and 1")
     if any(left[0] >= right[0] for left, right in itertools.pairwise(points)):
-        raise ValueError("each point of a curve lies further right than the one before")
+        raise ValueError("each point of a curve must lie further right than the one before")
     return Curve(points)
 
 
 def parse_corners(value: Any) -> Curve:
-    """The four corners of a convex shape, clockwise from the top left; raises ValueError for anything else."""
+    """The corners of a convex quadrilateral, clockwise from the top left.  Raises ValueError for anything else."""
     if isinstance(value, Curve):
         return value
     points = tuple(_parse_point(text) for text in str(value).split(BETWEEN_NUMBERS))
@@ -87,7 +87,7 @@ def parse_corners(value: Any) -> Curve:
 
 
 def _turn(before: Point, at: Point, after: Point) -> float:
-    """Twice the area of the triangle; above 0 where the way turns clockwise, y downwards."""
+    """Twice the area of the triangle; above 0 if the corner turns clockwise (y points downwards)."""
     return (at[0] - before[0]) * (after[1] - at[1]) - (at[1] - before[1]) * (after[0] - at[0])
 
 
@@ -101,7 +101,7 @@ def _parse_numbers(value: Any) -> Numbers:
 
 
 def _parse_point(text: str) -> Point:
-    # Two numbers or unpacking raises ValueError, which is what pydantic wants of a validator.
+    # Unpacking raises ValueError unless there are two numbers; pydantic expects ValueError of a validator.
     across, up = _finite(text.split(BETWEEN_AXES))
     return across, up
 
@@ -118,7 +118,7 @@ def _printed(number: float) -> str:
 
 
 def _parameter(parse: Callable[[Any], Any], form: str, *examples: str) -> tuple[Any, ...]:
-    """What makes a type a parameter: its validation, its printing and its schema."""
+    """Validation, printing and JSON schema of a parameter type, for Annotated."""
     schema = {"type": "string", "format": form, "examples": list(examples)}
     return PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema)
 

@@ -1,4 +1,4 @@
-"""Types of parameters that operations and outputs share: text in, typed and bounded value out."""
+"""Types of parameters that operations and outputs share; each parses a text into a typed, bounded value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import ImageColor
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 MAX_SIDE = 32_768
-"""Longest side of a result, in pixels; the pixel limit is the tighter bound for most shapes."""
+"""Longest side of a result in pixels; for most shapes, the limit on pixels is reached first."""
 
 
 Icc = Literal["srgb", "p3", "keep"]
@@ -29,7 +29,7 @@ class Colour(NamedTuple):
 
     @property
     def is_opaque(self) -> bool:
-        """Nothing shines through."""
+        """The colour has no transparency."""
         return self.alpha == OPAQUE
 
 
@@ -53,13 +53,13 @@ def parse_colour(text: Any) -> Colour:
     except ValueError as error:
         raise ValueError(COLOUR_ALLOWED) from error
     if max(channels) > OPAQUE:
-        # Pillow reads rgb(300,0,0) as it stands.
+        # Pillow accepts rgb(300,0,0).
         raise ValueError(COLOUR_ALLOWED)
     return Colour(*channels)
 
 
 def parse_opaque_colour(text: Any) -> Colour:
-    """A colour without transparency, for operations that have no use for it."""
+    """A colour without transparency, for operations that cannot use transparency."""
     colour = parse_colour(text)
     if not colour.is_opaque:
         raise ValueError(COLOUR_ALLOWED)
@@ -86,7 +86,7 @@ Gravity = Literal["center", "north", "northeast", "east", "southeast", "south", 
 
 
 class Aspect(NamedTuple):
-    """A shape: so much width to so much height."""
+    """An aspect ratio, as width to height."""
 
     width: float
     height: float
@@ -101,7 +101,7 @@ class Aspect(NamedTuple):
 
 
 def parse_aspect(text: Any) -> Aspect:
-    """A shape from `16:9`, `16x9` or `1.78`."""
+    """An aspect ratio from `16:9`, `16x9` or `1.78`."""
     if isinstance(text, Aspect):
         return text
     found = ASPECT.fullmatch(text) if isinstance(text, str) else None
@@ -149,10 +149,10 @@ Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=10)]
 
 Length = Annotated[Side | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
-"""Pixels, or below 1 the fraction of a side of the picture."""
+"""A number of pixels, or below 1 a fraction of the side of the picture."""
 
 Offset = Annotated[Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
-"""Pixels from an edge of the picture, or below 1 the fraction of its side."""
+"""Pixels from an edge of the picture, or below 1 a fraction of its side."""
 
 PartName = Annotated[
     str,
@@ -160,7 +160,7 @@ PartName = Annotated[
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         examples=["watermark"],
         json_schema_extra={"format": "part"},
-        description="Name of the part of the upload to work with.",
+        description="Name of the part of the upload to use.",
     ),
 ]
 
@@ -168,7 +168,7 @@ _ALONG = {"west": 0.0, "north": 0.0, "east": 1.0, "south": 1.0}
 
 
 def gravity_point(gravity: Gravity) -> tuple[float, float]:
-    """Where the gravity pulls to, as fractions of the free width and height: northwest (0, 0), center (½, ½)."""
+    """The position of a gravity as fractions of the free width and height: northwest (0, 0), center (½, ½)."""
     x = next((_ALONG[side] for side in ("west", "east") if gravity.endswith(side)), 0.5)
     y = next((_ALONG[side] for side in ("north", "south") if gravity.startswith(side)), 0.5)
     return x, y

@@ -1,4 +1,4 @@
-"""A decoded picture: what flows from decode through the operations to encode."""
+"""A decoded picture: `decode` returns it, the operations change it, `encode` writes it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from PIL import Image
 from imgsrv.imaging.model.limits import Box, Size
 
 Frame = Image.Image
-"""One frame: a Pillow image of mode L, RGB or RGBA, 8 bits a channel, sRGB or of the picture's profile, upright, alpha
-not premultiplied.  Of mode I;16, or a DeepFrame, where 16 bits stay that; see DecodePlan.is_deep."""
+"""One frame: an upright Pillow image of mode L, RGB or RGBA with 8 bits per channel; alpha is not premultiplied.
+
+Its colours are sRGB or those of the picture's profile.  Where 16 bits are kept it has mode I;16 or is a DeepFrame; see
+DecodePlan.is_deep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a frame shows: a picture of `size`, whose pixels are the part `box` of the frame.
+    """Which picture a frame shows.  size: of that picture.  box: the part of the frame that the picture covers.
 
-    The two differ from the frame only where a JPEG was decoded at a smaller scale: 2725 pixels at half scale
-    come as 1363, of which the picture covers 1362.5.  Resampling that half pixel away as well gives 52.6 dB
-    against Lanczos from full resolution, ignoring it 39.3 dB (street-6mp.jpg to 720×588).
+    Both differ from the frame only if a JPEG was decoded at a smaller scale: 2725 pixels at half scale are decoded
+    into 1363, and the picture covers 1362.5 of them.  Resampling from exactly this box gives 52.6 dB against Lanczos
+    from full resolution, and ignoring the half pixel 39.3 dB (street-6mp.jpg to 720×588).
     """
 
     size: Size
@@ -27,7 +29,7 @@ class Source:
 
     @classmethod
     def of(cls, frame: Frame) -> Source:
-        """A frame that shows exactly its own pixels."""
+        """The source of a frame that shows exactly its own pixels."""
         return cls(frame.size, (0.0, 0.0, float(frame.width), float(frame.height)))
 
     def part(self, box: Box) -> Box:
@@ -38,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a picture says of itself; orientation and colour profile are spent by decoding and not among it."""
+    """EXIF and XMP of a picture.  Decoding applies orientation and colour profile, so they are not included."""
 
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes | None = None
@@ -46,9 +48,11 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Frames of one size, their durations in ms, how often they loop (0: for ever, None: once).
+    """Frames of one size.
 
-    source: set by decoding at a smaller scale, spent by the first step.  profile: of its colours; None is sRGB.
+    durations: of each frame, in ms.  loop: how often an animation is played (0: for ever, None: once).
+    source: set by decoding at a smaller scale; the first step uses and removes it.
+    profile: ICC profile of the colours; None is sRGB.
     """
 
     frames: tuple[Frame, ...]
@@ -61,10 +65,10 @@ class Picture:
 
     @property
     def size(self) -> Size:
-        """(width, height) of the picture; that of every frame unless it was decoded at a smaller scale."""
+        """(width, height) of the picture; it is the size of every frame unless decoding used a smaller scale."""
         return self.source.size if self.source else self.frames[0].size
 
     @property
     def is_animated(self) -> bool:
-        """Has more than one frame."""
+        """The picture has more than one frame."""
         return len(self.frames) > 1

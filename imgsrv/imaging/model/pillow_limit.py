@@ -1,4 +1,4 @@
-"""Pillow's own limit of pixels, lifted while imgsrv works on a picture: Limits refuses what is too large."""
+"""Lifts Pillow's own limit of pixels while imgsrv works on a picture, because `Limits` checks the size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _lock = threading.Lock()
 
 
 class _Lifted:
-    """calls: how many are inside, in all threads.  limit: Pillow's before the first of them."""
+    """calls: number of open blocks in all threads.  limit: Pillow's limit before the first of them."""
 
     calls = 0
     limit: int | None = None
@@ -20,10 +20,10 @@ class _Lifted:
 
 @contextmanager
 def pillow_limit_lifted() -> Iterator[None]:
-    """Inside it, Pillow neither warns of large pictures nor refuses them; behind the last call its limit is back.
+    """A block in which Pillow neither warns of large pictures nor refuses them.
 
-    Pillow has one limit for all threads, so it is lifted for the program's own calls of Pillow as well while one of
-    imgsrv's runs.
+    The end of the last open block restores the limit.  Pillow has one limit for all threads.  So while a call of imgsrv
+    runs, the limit is also lifted for other calls of Pillow in the program.
     """
     with _lock:
         if not _Lifted.calls:

@@ -2,8 +2,8 @@
 
     resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale
 
-`parse_pipeline` and `str` are inverses on canonical text, which names only what differs from the defaults.
-A value that holds one of `/ , : = %` is percent-encoded.
+`parse_pipeline` and `str` are inverses for canonical text, which names only parameters that differ from their defaults.
+A value that contains one of `/ , : = %` is percent-encoded.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ class Step:
 
     @property
     def part(self) -> str | None:
-        """The name of the further part of the upload that it works with."""
+        """The name of the further part of the upload that the step uses; None if it uses none."""
         return self.operation.part_of(self.arguments)
 
     @property
     def may_be_reduced(self) -> bool:
-        """As first step it can work on a JPEG that was decoded at a smaller scale."""
+        """As first step, it accepts a JPEG that was decoded at a smaller scale."""
         return self.operation.is_reduction and not self.operation.needs_every_pixel(self.arguments)
 
     def result_size(self, before: Size) -> Size:
-        """(width, height) after this step, or the most it can be.  Raises OperationDoesNotFit."""
+        """(width, height) after this step, or an upper bound for it.  Raises OperationDoesNotFit."""
         return self.operation.result_size(before, self.arguments)
 
     def read_part(self, parts: Mapping[str, Data], limits: Limits) -> Any:
-        """What the operation makes of its further part, once for all frames; None where it has none."""
+        """The result of reading the further part, which is read once for all frames; None if the step uses none."""
         if self.part is None or self.operation.read_part is None:
             return None
         if self.part not in parts:
@@ -62,13 +62,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Steps in the order in which they run; none is allowed and only re-encodes."""
+    """Steps in the order in which they run.  A pipeline without steps only re-encodes."""
 
     steps: tuple[Step, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Pipeline:
-        """The pipeline that `text` spells.  Raises BadRequest's children and UnknownOperation."""
+        """The pipeline of a text.  Raises UnknownOperation and the children of BadRequest."""
         return parse_pipeline(text)
 
     def __str__(self) -> str:
@@ -76,11 +76,11 @@ class Pipeline:
 
     @property
     def keeps_depth(self) -> bool:
-        """Every step works on 16 bits as on 8."""
+        """Every step keeps 16 bits per channel."""
         return all(step.operation.keeps_depth(step.arguments) for step in self.steps)
 
     def check_parts(self, names: Collection[str]) -> None:
-        """Raise MissingPart where a step needs a further part of the upload, UnusedPart where none needs one."""
+        """Raise MissingPart for a part that a step needs and that is missing, UnusedPart for one that no step uses."""
         wanted = {part: step.operation.name for step in self.steps if (part := step.part) is not None}
         for part, operation in wanted.items():
             if part not in names:
@@ -91,8 +91,8 @@ class Pipeline:
     def run(self, picture: Picture, limits: Limits, parts: Mapping[str, Data]) -> Picture:
         """The picture after every step, frame by frame.
 
-        parts: further parts of the upload.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
-        BadPicture's children for a part that is broken.
+        parts: further parts of the upload, by name.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
+        the children of BadPicture for a broken part.
         """
         for step in self.steps:
             size = step.result_size(picture.size)
@@ -104,17 +104,17 @@ class Pipeline:
 
 
 def parse_pipeline(text: str) -> Pipeline:
-    """The pipeline that `text` spells.  Raises BadRequest's children and UnknownOperation."""
+    """The pipeline of a text.  Raises UnknownOperation and the children of BadRequest."""
     if not text:
         return Pipeline()
     parts = text.split("/")
     if len(parts) > MAX_STEPS:
-        raise BadPipeline(_shortened(text), f"it has {len(parts)} steps and {MAX_STEPS} are allowed")
+        raise BadPipeline(_shortened(text), f"it has {len(parts)} steps; the limit is {MAX_STEPS}")
     return Pipeline(tuple(_parse_step(part, text) for part in parts))
 
 
 def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
-    """The step `name` with parameters as text.  Raises UnknownOperation and BadRequest's children."""
+    """The step `name` with parameters as text.  Raises UnknownOperation and the children of BadRequest."""
     operation = _operation(name)
     given: dict[str, str] = {}
     for key, value in values:
@@ -149,7 +149,7 @@ def _parse_step(part: str, text: str) -> Step:
 
 
 def _beside_the_steps(parameter: str, value: str) -> str:
-    """Where a parameter of the output belongs: in a query, among the outputs of a batch, on the command line."""
+    """Says where a parameter of the output belongs in a query, in a batch and on the command line."""
     given, flag = f"{parameter}={_shortened(value) or '…'}", parameter.replace("_", "-")
     return f'behind the steps as &{given}, among `outputs` beside "ops", or for imgsrv convert as --{flag}'
 
@@ -159,7 +159,7 @@ def _print_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.12g}"
-    # A step is parted from its name at the first colon only; lists of numbers stay readable.
+    # Only the first colon of a step separates its name, so lists of numbers can stay readable.
     return quote(str(value), safe=":;")
 
 

@@ -1,4 +1,4 @@
-"""Text parameters into a model, and pydantic's complaints into ours: the one place where that happens."""
+"""Validates text parameters with a pydantic model.  Only this module translates errors of pydantic into ours."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Model:
-    """The model made from text values.
+    """An instance of the model, made from text values.
 
-    owner: who takes the parameters, for the message.
-    Raises UnknownParameter, MissingParameter, InvalidParameter or UnusableParameters for the first fault found.
+    owner: the name of the operation or route that takes the parameters, for messages.
+    Raises UnknownParameter, MissingParameter, InvalidParameter or UnusableParameters for the first fault.
     """
     try:
         return model.model_validate(dict(values))
@@ -33,7 +33,7 @@ def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Mo
 
 
 def translated(error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
-    """The error of ours for the first fault that pydantic found."""
+    """Our error for the first fault that pydantic found."""
     fault = error.errors(include_url=False)[0]
     properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
     if not fault["loc"]:

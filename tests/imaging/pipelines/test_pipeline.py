@@ -56,7 +56,7 @@ def test_other_spellings_become_canonical(text: str, canonical: str) -> None:
         pytest.param("resize:width", "is not written as parameter=value", id="no-value"),
         pytest.param("resize:=5", "is not written as parameter=value", id="no-parameter"),
         pytest.param("resize:width=5,", "is not written as parameter=value", id="comma-at-the-end"),
-        pytest.param("/".join(["flip"] * (MAX_STEPS + 1)), f"{MAX_STEPS} are allowed", id="too-many-steps"),
+        pytest.param("/".join(["flip"] * (MAX_STEPS + 1)), f"the limit is {MAX_STEPS}", id="too-many-steps"),
     ],
 )
 def test_what_breaks_the_grammar_is_explained(text: str, reason: str) -> None:
