@@ -67,12 +67,17 @@ SYNONYMS = {
 }
 """Names of other image servers, from docs/migrating.md, that are not similar to ours."""
 
+LONGEST_NAME = 64
+"""Characters of a name for which a known one is looked for; the comparison takes quadratic time."""
+
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, else None.
 
     It is a synonym, else the only name that begins with the text, else the most similar name.
     """
+    if len(name) > LONGEST_NAME:
+        return None
     names = list(known)
     if SYNONYMS.get(name.lower()) in names:
         return SYNONYMS[name.lower()]

@@ -64,6 +64,8 @@ def parse_variants(text: bytes, given: Mapping[str, Any]) -> tuple[Variant, ...]
     """
     try:
         items = json.loads(text)
+        # JSON can spell half of a surrogate pair, which is no character and has no UTF-8.
+        json.dumps(items, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadOutputs(f"they are not JSON: {error}"[:200]) from error
     if not isinstance(items, list):

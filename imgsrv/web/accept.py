@@ -10,6 +10,9 @@ from imgsrv.imaging.formats import WRITTEN
 EVERYWHERE = tuple(name for name, form in WRITTEN.items() if form.is_shown_everywhere)
 """Formats that every client can show, so that a bare `*/*` may mean them."""
 
+LONGEST_ACCEPT = 4096
+"""Characters of a header that is read; browsers send 150.  The parser takes quadratic time for quotation marks."""
+
 
 def offers(accept: str, own: str, preferred: tuple[str, ...]) -> Offers:
     """The formats that the answer may have, best first, and the q of each.
@@ -37,6 +40,8 @@ def _named_quality(accept: str, media_type: str) -> float:
 
 
 def _quality(media_type: str, accept: str) -> float:
+    if len(accept) > LONGEST_ACCEPT:
+        return 0.0
     try:
         return float(mediatypes.quality(media_type, accept))
     except ValueError:

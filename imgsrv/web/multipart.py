@@ -16,6 +16,12 @@ FILE_PART = "file"
 MAX_PARTS = 16
 """More parts than any pipeline needs; millions of them would keep the parser busy for many seconds."""
 
+LONGEST_TYPE, LONGEST_BOUNDARY = 1024, 256
+"""Characters of a Content-Type, and of its boundary; RFC 2046 allows a boundary 70."""
+
+PARSER_FAULTS = (FormParserError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What the parser raises, or might raise, for a broken body."""
+
 
 class BodyText(mmap.mmap):
     """A mapping that can be searched like bytes, so that the parser's positions are those in the file."""
@@ -27,15 +33,10 @@ class BodyText(mmap.mmap):
 
 def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
     """(start, size) of every part by its name, the picture's `file` among them.  Raises BadMultipart and EmptyBody."""
-    _kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if not boundary:
-        raise BadMultipart("its Content-Type has no boundary")
-    parts = _Parts()
-    parser = MultipartParser(boundary, cast("Any", parts.callbacks()))
+    boundary, parts = _boundary(content_type), _Parts()
     try:
-        parser.write(cast("bytes", body))
-    except FormParserError as error:
+        MultipartParser(boundary, cast("Any", parts.callbacks())).write(cast("bytes", body))
+    except PARSER_FAULTS as error:
         raise BadMultipart(str(error)) from error
     if not parts.is_complete:
         raise BadMultipart("it ends before its closing boundary")
@@ -49,6 +50,22 @@ def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
     if empty := [name for name, (_start, size) in found.items() if not size]:
         raise EmptyBody if empty == [FILE_PART] else BadMultipart(f"the part {empty[0]!r} is empty")
     return found
+
+
+def _boundary(content_type: str) -> bytes:
+    """The boundary that the Content-Type names.  Raises BadMultipart."""
+    if len(content_type) > LONGEST_TYPE:
+        raise BadMultipart(f"its Content-Type has {len(content_type)} characters and may have {LONGEST_TYPE}")
+    try:
+        _kind, options = parse_options_header(content_type)
+    except PARSER_FAULTS as error:
+        raise BadMultipart(f"its Content-Type is broken: {error}") from error
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise BadMultipart("its Content-Type has no boundary")
+    if len(boundary) > LONGEST_BOUNDARY:
+        raise BadMultipart(f"its boundary has {len(boundary)} characters and may have {LONGEST_BOUNDARY}")
+    return boundary
 
 
 class _Parts:

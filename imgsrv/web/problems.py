@@ -128,7 +128,8 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     state_of(req).code = error.code
     resp.status = "499 Client Closed Request" if isinstance(error, ClientGone) else error.status_hint
     resp.content_type = MEDIA_TYPE
-    resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode()
+    # A value of the client may hold half of a surrogate pair, which UTF-8 does not.
+    resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode(errors="replace")
     if isinstance(error, Unavailable):
         resp.set_header("Retry-After", str(error.retry_after_s))
 

@@ -25,6 +25,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"
 
 PROPAGATED = (b"traceparent", b"tracestate")
 
+LONGEST_PROPAGATED = 512
+"""Bytes of a header that is passed on: as many of a tracestate as the W3C's recommendation asks for (3.3.1.5)."""
+
 NOWHERE = (UnknownRoute.code, UnknownOperation.code)
 """Errors of paths that are not routes; a span may only be named after a route."""
 
@@ -71,7 +74,11 @@ class Tracing:
             attributes,
             str(attributes.get("error.type", status)) if status >= FAULTS else None,
         )
-        headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"] if key in PROPAGATED}
+        headers = {
+            key.decode(): value.decode("latin-1")
+            for key, value in scope["headers"]
+            if key in PROPAGATED and len(value) <= LONGEST_PROPAGATED
+        }
         return self._traces.add(headers, whole, self._stages(state_in(scope), start_ns))
 
     def _stages(self, state: RequestState, at_ns: int) -> Iterator[Span]:

@@ -46,12 +46,16 @@ MOST_ENTITIES = 64
 
 DROPPED = ("script", "foreignObject")
 
-OWN_PICTURE = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE)
+OWN_PICTURE = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,[A-Za-z0-9+/=\s]++", re.IGNORECASE)
 """A picture that the drawing embeds."""
 
-LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+LENGTH = re.compile(r"((?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:e[+-]?[0-9]++)?+)\s*+([a-z]*+)", re.IGNORECASE)
+"""A number and its unit.  No part of the pattern gives back what it took, so the time is linear."""
 
-FONTS = re.compile(r"((?:^|[\s;{])font(?:-family)?\s*:[^;{}]*[^;{}\s])", re.IGNORECASE)
+LONGEST_LENGTH, LONGEST_VIEW_BOX = 64, 256
+"""Characters of a length and of a view box that are read."""
+
+FONTS = re.compile(r"((?:^|[\s;{])font(?:-family)?\s*+:[^;{}]*[^;{}\s])", re.IGNORECASE)
 """A declaration of fonts in a style sheet, without the semicolon at its end."""
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -73,8 +77,8 @@ SIMPLIFY = "make it simpler, or send it as a PNG"
 WRITE_OUT = "replace its entities by their text"
 """Advice for a drawing that other programs open."""
 
-MOST_SIDE = 1e9
-"""Longest length in pixels, so that a message can always show the size as a number."""
+LEAST_SIDE, MOST_SIDE = 1e-6, 1e9
+"""Bounds of a side in pixels, so that a message can always show the size as a number and a scale divide by it."""
 
 
 class SafeDrawing:
@@ -134,7 +138,8 @@ class SafeDrawing:
             raise Undecodable(NAME, f"it has more than {MOST_ELEMENTS:,} elements", SIMPLIFY)
         kept = _kept(attributes)
         if self._count == 1:
-            self.size = _size(kept)
+            width, height = _size(kept)
+            self.size = max(LEAST_SIDE, width), max(LEAST_SIDE, height)
             kept |= {"xmlns": NAMESPACE, "xmlns:xlink": XLINK_HREF.removesuffix(" href")}
             kept |= {"width": f"{self.size[0]:.6f}", "height": f"{self.size[1]:.6f}"}
         self._parts.append(f"<{tag}{''.join(f' {key}={_quoted(value)}' for key, value in kept.items())}>")
@@ -189,12 +194,14 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
 
 def _length(text: str | None) -> float:
     """A length in pixels; 0 for a missing one and for a percentage, which has no meaning outside of a page."""
-    found = LENGTH.fullmatch(text or "")
+    found = LENGTH.fullmatch(text.strip()) if text and len(text) <= LONGEST_LENGTH else None
     unit = UNITS.get(found[2].lower(), 0) if found else 0
-    return min(MOST_SIDE, float(found[1]) * unit) if found else 0.0
+    return min(MOST_SIDE, float(found[1]) * unit) if found and unit else 0.0
 
 
 def _view_box(text: str) -> tuple[float, float] | None:
+    if len(text) > LONGEST_VIEW_BOX:
+        return None
     try:
         _left, _top, width, height = map(float, text.replace(",", " ").split())
     except ValueError:

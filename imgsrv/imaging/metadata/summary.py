@@ -63,6 +63,9 @@ LONGEST_TEXT = 200
 
 MOST_KEYWORDS, LONGEST_KEYWORD = 32, 64
 
+LONGEST_INSIDE = 40 * LONGEST_TEXT
+"""Characters of a text with its entities, of which none has more than 33."""
+
 LONGEST_XMP = 1 << 20
 """Bytes of XMP that are searched."""
 
@@ -158,7 +161,12 @@ def _xmp_value(data: bytes, tag: bytes) -> str:
     else:
         inside = data.partition(b" " + tag + b'="')[2].partition(b'"')[0]
     # The text is cut to its length later, for a cut could divide an entity.
-    return html.unescape(" ".join(_decoded(inside).split()))
+    text = " ".join(_decoded(inside).split())[:LONGEST_INSIDE]
+    try:
+        return html.unescape(text)
+    except ValueError:
+        # Python's int() refuses an entity of thousands of digits.
+        return text
 
 
 def _told(found: dict[str, Any]) -> dict[str, str]:

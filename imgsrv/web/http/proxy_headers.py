@@ -33,6 +33,9 @@ LONGEST_V1 = 107
 LONGEST_V2 = 4096
 """Bytes of the longest header of version 2 that is read; the version allows 64 KB, but no proxy sends so much."""
 
+LONGEST_ADDRESS, MOST_PROXIES = 64, 32
+"""Characters of an address in a header, and how many addresses of X-Forwarded-For are read, from its end."""
+
 LOCAL, PROXIED = 0x20, 0x21
 """Version 2 and its command: the proxy's own connection, such as a health check, or a client's connection."""
 
@@ -77,7 +80,7 @@ class Proxies:
         the client's; addresses before it are only claims of the client.
         """
         named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        for entry in reversed(b",".join(named).decode("latin-1").split(",")):
+        for entry in reversed(b",".join(named).decode("latin-1").rsplit(",", MOST_PROXIES)):
             address = _named_address(_without_port(entry.strip()))
             if address is None:
                 break
@@ -160,7 +163,7 @@ def _without_port(text: str) -> str:
 
 def _named_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address in a header; None if it is not valid or has a zone."""
-    return None if SCOPE in text else _address(text)
+    return None if SCOPE in text or len(text) > LONGEST_ADDRESS else _address(text)
 
 
 @lru_cache(maxsize=1024)
