@@ -151,6 +151,7 @@ class Format:
         bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
         loop: how often an animation is played, where the file does not say it.
+        decode_bytes_per_pixel: peak memory of reading it, in bytes for each pixel of all frames that are read.
 
     How it is written:
         options: the encoder's options; None for a format that is read only.
@@ -164,6 +165,10 @@ class Format:
         lossless_drawings: `format=auto` writes drawings without loss.
         is_shown_everywhere: every client shows it, so that `Accept: */*` means it too.
         is_fallback: it holds every picture, and results of formats that are read only.
+        encode_bytes_per_pixel: peak memory of writing it, in bytes for each pixel of all frames.
+
+    The bytes for each pixel are those of the mode that takes most.  Reading counts the pixels that it returns; writing
+    does not count the pixels that it is given.  `tests/support/format_peaks.py` measures them.
     """
 
     name: str
@@ -203,6 +208,7 @@ class Format:
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
     loop: int | None = None
+    decode_bytes_per_pixel: float = 20
 
     options: Callable[[EncoderSettings], Options] | None = lambda _settings: {}
     animation: Callable[[int | None], Options] = _loop
@@ -215,6 +221,7 @@ class Format:
     lossless_drawings: bool = False
     is_shown_everywhere: bool = False
     is_fallback: bool = False
+    encode_bytes_per_pixel: float = 12
 
     @property
     def is_written(self) -> bool:

@@ -24,4 +24,6 @@ FORMAT = Format(
     has_metadata=False,
     max_side=256,
     save=_save,
+    decode_bytes_per_pixel=12,
+    encode_bytes_per_pixel=12,
 )

@@ -149,4 +149,6 @@ FORMAT = Format(
     attach_metadata=_attach_metadata,
     fitness=Fitness(photograph=0.9, drawing=0.3),
     is_shown_everywhere=True,
+    decode_bytes_per_pixel=14,
+    encode_bytes_per_pixel=10,
 )

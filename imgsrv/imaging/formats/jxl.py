@@ -244,4 +244,6 @@ FORMAT = Format(
     attach_metadata=_attach_metadata,
     fitness=Fitness(photograph=1, drawing=1),
     lossless_drawings=True,
+    decode_bytes_per_pixel=22,
+    encode_bytes_per_pixel=60,
 )

@@ -287,4 +287,5 @@ FORMAT = Format(
     has_metadata=False,
     is_vector=True,
     options=None,
+    decode_bytes_per_pixel=20,
 )

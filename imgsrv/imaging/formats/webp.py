@@ -94,4 +94,6 @@ FORMAT = Format(
     options=_options,
     fitness=Fitness(photograph=1, drawing=1, animation=1),
     lossless_drawings=True,
+    decode_bytes_per_pixel=12,
+    encode_bytes_per_pixel=20,
 )

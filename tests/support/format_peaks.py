@@ -1,0 +1,175 @@
+"""A process that measures the memory of codecs: `format_peaks.py [NAME…]`, as JSON.
+
+It gives the most bytes for each pixel that reading and writing take, by format and kind of file.  The rows in
+`imgsrv/imaging/formats/` have the largest of each format.  Reading counts the pixels that it returns, but not the bytes
+of the file.  Writing counts the bytes of the file, but not the pixels that it is given.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gallery
+import numpy as np
+from peaks import LIBC, M_MMAP_THRESHOLD, OWN_MAPPING, PR_SET_THP_DISABLE, SMALL, apart, coloured, taken
+from PIL import Image
+
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Frame, Picture
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+
+LARGE = (2003, 1501)
+
+FASTEST = {"effort": 0}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Pixels and what an encoder is asked for.  mode: of Pillow, or one of DeepFrame.  saved: options of Pillow.
+
+    asked: parameters of Output.  The file is written by Pillow where `saved` is given, else by imgsrv.
+    """
+
+    mode: str
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    saved: Mapping[str, Any] | None = None
+    frames: int = 1
+
+
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "jpeg": (
+        *(Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGB", {"progressive": True, "subsampling": "4:4:4"})),
+        Kind("CMYK", saved={"progressive": True}),
+    ),
+    "png": (
+        *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"colours": 64}), Kind("RGBA", frames=3), Kind("I;16")),
+        *(Kind("RGB;16"), Kind("RGBA;16")),
+    ),
+    "webp": (
+        *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+        Kind("RGBA", FASTEST, frames=3),
+    ),
+    "avif": (
+        *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+        Kind("RGBA", FASTEST, frames=3),
+    ),
+    "gif": (Kind("RGB"), Kind("RGBA"), Kind("RGBA", frames=3)),
+    "tiff": (
+        *(Kind("RGB"), Kind("RGBA"), Kind("I;16"), Kind("RGBA;16")),
+        *(Kind(mode, saved={}) for mode in ("CMYK", "LAB", "I", "F")),
+        *(Kind(mode, saved={"compression": "tiff_adobe_deflate"}) for mode in ("CMYK", "F")),
+    ),
+    "bmp": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("P", saved={}), Kind("RGBA", saved={})),
+    "jp2": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"lossless": True})),
+    "ico": (Kind("RGBA", saved={}), Kind("RGBA", saved={"dib": True})),
+    "heic": (Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+    "jxl": (
+        *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+        *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"effort": 9})),
+    ),
+    "svg": (Kind("RGBA", saved={}),),
+}
+"""Kinds of files, for which the decoders and encoders take different ways."""
+
+
+def main() -> None:
+    """Write the figures as JSON."""
+    LIBC.mallopt(M_MMAP_THRESHOLD, OWN_MAPPING)
+    LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    with Image.open(gallery.HERE / gallery.PLAIN) as opened:
+        sample = opened.convert("RGB")
+    for name in sys.argv[1:] or KINDS:
+        for kind in KINDS[name]:
+            what = {"format": name, "mode": kind.mode, **kind.asked, **(kind.saved or {}), "frames": kind.frames}
+            for verb, peak in peaks(name, kind, sample):
+                print(json.dumps({**what, verb: peak}), flush=True)  # noqa: T201  the answer
+
+
+def peaks(name: str, kind: Kind, sample: Image.Image) -> Iterator[tuple[str, float]]:
+    """Bytes for each pixel of reading, and of writing where imgsrv writes such a file."""
+    FORMATS[name].register()
+    small, large = (picture(kind, sample.resize(size)) for size in (SMALL, LARGE))
+    output = Output(format=None if name == "svg" else name, **kind.asked)
+    files = tuple(written(name, kind, each, output) for each in (small, large))
+    yield "read", apart(partial(per_pixel, large, *(partial(read, file, name) for file in files)))
+    if kind.saved is None:
+        yield (
+            "written",
+            apart(partial(per_pixel, large, *(partial(save, each, name, output) for each in (small, large)))),
+        )
+
+
+def per_pixel(large: Picture, warm: Any, work: Any) -> float:
+    """The bytes that the work takes for each pixel of the large picture, after the same work on a small one."""
+    warm()
+    return round(taken(work) / (math.prod(large.size) * len(large.frames)), 1)
+
+
+def picture(kind: Kind, sample: Image.Image) -> Picture:
+    """The sample as a picture of that kind.  Its frames differ, so that none of them is left out."""
+    frames = tuple(frame_of(kind.mode, sample.rotate(90 * turn).resize(sample.size)) for turn in range(kind.frames))
+    return Picture(frames, "png", (100,) * kind.frames if kind.frames > 1 else ())
+
+
+def frame_of(mode: str, sample: Image.Image) -> Frame:
+    """The sample in the mode."""
+    if mode.endswith(";16"):
+        levels = np.asarray(coloured(sample, {"I;16": "L"}.get(mode, mode.removesuffix(";16"))), np.uint16) * 257
+        return Image.fromarray(levels) if mode == "I;16" else DeepFrame(levels)
+    if mode == "LAB":
+        return Image.frombytes("LAB", sample.size, sample.tobytes())
+    return coloured(sample, mode)
+
+
+def written(name: str, kind: Kind, picture: Picture, output: Output) -> bytes:
+    """The file."""
+    if name == "svg":
+        width, height = picture.size
+        return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'.encode()
+    if name == "ico":
+        return icon(picture.frames[0], is_dib="dib" in (kind.saved or {}))
+    file = io.BytesIO()
+    if kind.saved is None:
+        encode(picture, name, output, file)
+    else:
+        picture.frames[0].save(file, FORMATS[name].pillow, **kind.saved)
+    return file.getvalue()
+
+
+def icon(frame: Frame, *, is_dib: bool) -> bytes:
+    """An icon that is larger than its directory can say."""
+    file = io.BytesIO()
+    frame.save(file, "DIB" if is_dib else "PNG")
+    data = file.getvalue()
+    if is_dib:
+        data = data[:8] + struct.pack("<i", 2 * frame.height) + data[12:]
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(data), 22) + data
+
+
+def read(data: bytes, name: str) -> Picture:
+    """The picture with all its frames, and 16 bits where they are read."""
+    plan = DecodePlan(all_frames=True, is_deep=FORMATS[name].has_16_bits)
+    return decode(read_header(data, Limits()), plan, Limits())
+
+
+def save(picture: Picture, name: str, output: Output) -> bytes:
+    """The file that imgsrv writes."""
+    file = io.BytesIO()
+    encode(picture, name, output, file)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    main()
