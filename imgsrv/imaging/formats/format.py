@@ -120,6 +120,8 @@ class Format:
 
     What it is called:
         name: the value of `format`.  label: its name for people.  pillow: its name in Pillow.
+        media_type: its Content-Type in answers and its name in the Accept header.
+        suffixes: endings of file names, with the dot.  The first one is written; all are recognised.
         position: its place in tables and messages; a format without one comes last.
         extra: the extra of imgsrv that brings the codec, empty where it is always there.
         wheel: the module that tells whether the extra is installed.
@@ -129,7 +131,10 @@ class Format:
         signatures: first bytes.  begins: a test of the first bytes where no signature is enough.
 
     What it holds:
-        fields: output parameters that it has a use for, beside format, background and metadata.
+        fields: output parameters that it uses, beside format, background and metadata.
+        has_alpha: it is written with transparency; otherwise `background` fills transparent parts.
+        has_animation: animations are read and written with all their frames; otherwise only one frame is.
+        has_metadata: it is written with EXIF and XMP.
         has_16_bits: it is written with 16 bits a channel where the picture has them.
         max_side: most pixels along one side that the encoder writes and this server reads again.
         max_duration_ms: longest duration of one frame.
