@@ -32,6 +32,7 @@ REFERENCE = "library-reference.md"
 NAMES = (
     "imgsrv.library.process",
     "imgsrv.library.describe",
+    "imgsrv.imaging.model.picture_facts.PictureFacts",
     "imgsrv.imaging.pipelines.pipeline.Pipeline",
     "imgsrv.imaging.codecs.output.Output",
     "imgsrv.imaging.model.limits.Limits",

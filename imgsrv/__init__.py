@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from imgsrv import errors
     from imgsrv.imaging.codecs.output import Output
     from imgsrv.imaging.model.limits import Limits
+    from imgsrv.imaging.model.picture_facts import PictureFacts
     from imgsrv.imaging.pipelines.pipeline import Pipeline
     from imgsrv.library import describe, process
 
-__all__ = ["Limits", "Output", "Pipeline", "describe", "errors", "process"]
+__all__ = ["Limits", "Output", "PictureFacts", "Pipeline", "describe", "errors", "process"]
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "Limits": "imgsrv.imaging.model.limits",
     "Output": "imgsrv.imaging.codecs.output",
+    "PictureFacts": "imgsrv.imaging.model.picture_facts",
     "Pipeline": "imgsrv.imaging.pipelines.pipeline",
     "describe": "imgsrv.library",
     "process": "imgsrv.library",

@@ -1,17 +1,17 @@
 """The functions of the library: `from imgsrv import process, describe`; `docs/library.md` explains them.
 
-They call what the server and `imgsrv convert` call.  Both may be called from several threads at a time; neither keeps
-anything of a picture.
+They call the same code as the server and `imgsrv convert`.  Several threads may call them at a time; neither function
+keeps anything of a picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from imgsrv.errors import UnusableParameters
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
+from imgsrv.imaging.model.picture_facts import PictureFacts
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 Picture = Data | bytearray
@@ -45,11 +45,11 @@ def process(
     return run(_readable(data), steps, wanted, limits or Limits(), parts)
 
 
-def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None = None) -> dict[str, Any]:
+def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None = None) -> PictureFacts:
     """Return the facts of a picture, as `POST /info` answers them: format, size, frames, metadata and more.
 
-    Only the header is read.  include: names of measures, such as ("palette", "sharpness"), which are taken from the
-    pixels; "gps" for the place; "all" for every measure.
+    Without `include` only the header is read.  include: names of measures of the pixels, such as ("palette",
+    "sharpness"); "gps" for the place; "all" for every measure.
     Raises errors.InvalidParameter and RepeatedParameter for a name of `include`, and children of errors.BadPicture.
     """
     from imgsrv.imaging.info import describe_picture, parse_include  # noqa: PLC0415  the first picture loads the codecs
@@ -59,5 +59,5 @@ def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None =
 
 
 def _readable(data: Picture) -> Data:
-    """The bytes as the codecs take them, without a copy."""
+    """The bytes in a type that the codecs accept, without a copy."""
     return memoryview(data) if isinstance(data, bytearray) else data

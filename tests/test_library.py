@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 import imgsrv
-from imgsrv import Limits, Output, Pipeline, describe, errors, process
+from imgsrv import Limits, Output, PictureFacts, Pipeline, describe, errors, process
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
-NAMES = ("process", "describe", "Pipeline", "Output", "Limits", "errors")
+NAMES = ("process", "describe", "PictureFacts", "Pipeline", "Output", "Limits", "errors")
 
 
 def photo(size: tuple[int, int] = (640, 480), form: str = "JPEG", colour: str = "orange") -> bytes:
@@ -196,9 +196,23 @@ def test_describe_measures_what_is_named() -> None:
     facts = describe(photo(), include=["sharpness", "average"])
 
     assert facts["sharpness"] > 0
+    assert facts["average"] is not None
     assert facts["average"].startswith("#") or len(facts["average"]) == 6
     with pytest.raises(errors.InvalidParameter):
         describe(photo(), include=["sharpnes"])
+
+
+def test_the_type_of_a_description_has_exactly_its_keys() -> None:
+    assert sorted(PictureFacts.__required_keys__) == sorted(describe(photo()))
+    assert sorted(PictureFacts.__annotations__) == sorted(describe(photo(), include=["all", "gps"]))
+
+
+def test_the_type_of_a_description_loads_no_codec() -> None:
+    loaded = json.loads(
+        python("import sys, json\nfrom imgsrv import PictureFacts\nprint(json.dumps(sorted(sys.modules)))")
+    )
+
+    assert {"numpy", "cv2", "PIL", "pydantic"}.isdisjoint(loaded)
 
 
 WORK = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
@@ -13,6 +12,7 @@ from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.model.picture_facts import PictureFacts
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
 from imgsrv.imaging.pipelines.decode_plan import plan_measures
 from imgsrv.wording import closest
@@ -45,7 +45,7 @@ def parse_include(text: str) -> tuple[str, ...]:
 
 
 @pillow_limit_lifted()
-def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) -> dict[str, Any]:
+def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) -> PictureFacts:
     """The description, JSON-compatible; width and height are those of the upright picture.
 
     frames and durations are null where only decoding could tell them.  include: names of MEASURES, and PLACE.
@@ -55,7 +55,7 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
     image = header.image
     durations = read_durations(header.form, header.frames, data, limits)
     with broken_is_ours(header.format):
-        facts = {
+        facts: PictureFacts = {
             "format": header.format,
             "media_type": header.form.media_type,
             "width": header.size[0],
@@ -73,10 +73,11 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
             "xmp": xmp_summary(image),
         }
         if PLACE in include:
-            facts[PLACE] = read_place(header.form, image)
+            facts["gps"] = read_place(header.form, image)
     if asked := [name for name in MEASURES if name in include]:
         frame = _seen(header, limits, is_full=not AT_FULL_SIZE.isdisjoint(asked))
-        facts |= {name: MEASURES[name](frame) for name in asked}
+        for name in asked:
+            facts[name] = MEASURES[name](frame)  # type: ignore[literal-required]  # the table has the names
     return facts
 
 

@@ -193,7 +193,7 @@ class DescribeJob(Job[Wire]):
 
     def perform(self, data: Data, _parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
         """The description, and no further bytes."""
-        return describe_picture(data, limits, self.include), NO_RESULT
+        return dict(describe_picture(data, limits, self.include)), NO_RESULT
 
     def read(self, wire: Wire) -> Wire:
         """The description."""

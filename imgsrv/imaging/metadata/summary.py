@@ -17,6 +17,7 @@ from imgsrv.imaging.colour.icc import MAX_PROFILE_BYTES
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_exif, read_tag
 from imgsrv.imaging.model.broken import BROKEN
+from imgsrv.imaging.model.picture_facts import Place
 
 EXIF_SUMMARY = {
     "make": ExifTags.Base.Make,
@@ -114,7 +115,7 @@ def xmp_summary(image: Image.Image) -> dict[str, str]:
     return _told({name: _xmp_value(data, tag) for name, tag in XMP_SUMMARY.items()})
 
 
-def read_place(form: Format, image: Image.Image) -> dict[str, float | None] | None:
+def read_place(form: Format, image: Image.Image) -> Place | None:
     """The place where the picture was taken, in degrees and metres; None where the file has none."""
     tags = _directory(read_exif(form, image), ExifTags.IFD.GPSInfo)
     latitude = _degrees(tags.get(ExifTags.GPS.GPSLatitude), tags.get(ExifTags.GPS.GPSLatitudeRef), 90)
