@@ -26,7 +26,7 @@ def plan_facts(plan: bytes, message: bytes = b"") -> dict[str, Any]:
             "output": wire.get("output", {}),
             "input_bytes": wire["input"][1],
         }
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {"plan": plan.decode(errors="replace")}
     times = {f"{stage}_ms": answer[f"{stage}_s"] for stage in STAGES if f"{stage}_s" in answer}
     return {**facts, **{name: round(seconds * 1000, 1) for name, seconds in times.items()}}

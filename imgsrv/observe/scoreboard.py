@@ -4,27 +4,30 @@ Each cell is an unsigned 64-bit number that only one process writes, so no reade
 its worker: the next worker with that row continues its counters, so totals never decrease.  While the worker of a slot
 is replaced, the old and the new worker have a row each.  Times are in microseconds of the monotonic clock, which all
 processes of a machine share.
+
+A row has two parts.  The worker can write its own part, which has pages of its own, and nothing else
+(shared_memory.py).  The master writes the other part, and keeps what it needs to find a row in its own memory.  Any
+number may stand in a worker's part, because a picture may have taken the worker over: nothing here raises for it.
 """
 
 from __future__ import annotations
 
 import errno
-import json
-import mmap
-import os
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import IntEnum
+from typing import Any
 
 from imgsrv.errors import CODES
+from imgsrv.observe.shared_memory import SharedMemory, whole_pages
 
 CELL_BYTES = 8
 
+LARGEST = 2**64 - 1
+"""The largest number in a cell."""
+
 SPARE_ROWS = 4096
 """Rows for later workers; a row takes no memory until it is used."""
-
-HEADER_BYTES = 32 << 10
-"""Size of the header: the names of the fields as JSON, for a later version that has other fields."""
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the latency histogram in seconds; one more bucket has no upper bound."""
@@ -55,11 +58,11 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
 )
 
-REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill")
+REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill", "garbled")
 """Reasons for which the master replaces a worker.
 
 In this order: a job hangs, the limit of memory, the limit of jobs, a signal of another process, an operator ends its
-job.
+job, the state on the board means nothing.
 """
 
 MASTER_FIELDS = (
@@ -89,7 +92,7 @@ GAUGES = frozenset(
 )
 """Fields that hold a current value; all others are counters that only grow."""
 
-_FIELDS = {name: index for index, name in enumerate((*WORKER_FIELDS, *MASTER_FIELDS))}
+FIELDS = (*WORKER_FIELDS, *MASTER_FIELDS)
 
 
 class WorkerState(IntEnum):
@@ -101,24 +104,59 @@ class WorkerState(IntEnum):
     DRAINING = 3
 
 
+class Layout:
+    """The place of each field.  The names are those of the version that made the board."""
+
+    def __init__(self, worker: Sequence[str] = WORKER_FIELDS, master: Sequence[str] = MASTER_FIELDS) -> None:
+        self.worker = {name: index for index, name in enumerate(worker)}
+        self.master = {name: index for index, name in enumerate(master)}
+        self.row_bytes = whole_pages(len(worker) * CELL_BYTES)
+
+    @property
+    def is_foreign(self) -> bool:
+        """True if a version with other fields made the board."""
+        return (*self.worker,) != WORKER_FIELDS or (*self.master,) != MASTER_FIELDS
+
+    def rows_at(self, capacity: int) -> int:
+        """Return where the rows of the workers begin, in bytes.  Before them are a count and what the master writes."""
+        return whole_pages((1 + capacity * len(self.master)) * CELL_BYTES)
+
+
 class Row:
-    """One worker's row: `row["requests"]` reads, `row.add("requests")` counts, `row.set("state", 2)` writes."""
+    """One worker's row: `row["requests"]` reads, `row.add("requests")` counts, `row.set("state", 2)` writes.
 
-    __slots__ = ("_cells",)
+    A field that a board of another version lacks reads as 0 and is not written.
+    """
 
-    def __init__(self, cells: memoryview) -> None:
-        self._cells = cells
+    __slots__ = ("_master", "_mine", "_theirs", "_worker")
+
+    def __init__(self, layout: Layout, theirs: memoryview, mine: memoryview) -> None:
+        self._worker, self._master, self._theirs, self._mine = layout.worker, layout.master, theirs, mine
 
     def __getitem__(self, field: str) -> int:
-        return int(self._cells[_FIELDS[field]])
+        if (index := self._worker.get(field)) is not None:
+            return int(self._theirs[index])
+        if (index := self._master.get(field)) is not None:
+            return int(self._mine[index])
+        if field not in FIELDS:
+            raise KeyError(field)
+        return 0
 
     def set(self, field: str, value: int) -> None:
-        """Set a cell.  Only the one writer of the cell may call this."""
-        self._cells[_FIELDS[field]] = value
+        """Write a cell; only the cell's one writer may."""
+        if (index := self._worker.get(field)) is not None:
+            self._theirs[index] = value if 0 <= value <= LARGEST else max(0, min(value, LARGEST))
+        elif (index := self._master.get(field)) is not None:
+            self._mine[index] = max(0, min(value, LARGEST))
 
     def add(self, field: str, count: int = 1) -> None:
-        """Increase a cell.  Only the one writer of the cell may call this."""
-        self._cells[_FIELDS[field]] += count
+        """Count a cell up; only the cell's one writer may."""
+        self.set(field, self[field] + count)
+
+    @property
+    def state(self) -> WorkerState | None:
+        """What the worker is doing; None if it has written a number that means nothing."""
+        return _STATES.get(self["state"])
 
     def observe_request(self, seconds: float) -> None:
         """Enter the duration of a request into the latency histogram."""
@@ -132,89 +170,95 @@ class Row:
             self.add(f"stage_{name}_us", round(seconds * 1e6))
 
 
-class ForeignRow(Row):
-    """A row of a version with other fields: a field that it lacks reads as 0 and is not written."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, cells: memoryview, fields: Mapping[str, int]) -> None:
-        super().__init__(cells)
-        self._fields = fields
-
-    def __getitem__(self, field: str) -> int:
-        return int(self._cells[self._fields[field]]) if field in self._fields else 0
-
-    def set(self, field: str, value: int) -> None:
-        """Set a cell if the row has it."""
-        if field in self._fields:
-            self._cells[self._fields[field]] = value
-
-    def add(self, field: str, count: int = 1) -> None:
-        """Increase a cell if the row has it."""
-        self.set(field, self[field] + count)
+_STATES = {state.value: state for state in WorkerState}
 
 
 class Board:
     """The rows of all workers, in memory that every process forked afterwards shares.
 
-    rows: number of rows in use from the beginning.  spare: rows that the master may add while others already read.
-    file: descriptor of the memory; the master passes it on to the program that replaces it at a reload.
+    rows: in use from the beginning.  spare: further ones that the master may open while others already read.
     """
 
-    def __init__(self, rows: int, spare: int = 0, file: int | None = None) -> None:
-        if file is None:
-            self._capacity, names = rows + spare, list(_FIELDS)
-            file = os.memfd_create("board")
-            os.ftruncate(file, HEADER_BYTES + (1 + self._capacity * len(_FIELDS)) * CELL_BYTES)
-            os.pwrite(file, json.dumps([self._capacity, names]).encode(), 0)
+    def __init__(self, rows: int, spare: int = 0, passed: Mapping[str, Any] | None = None) -> None:
+        if passed is None:
+            self._layout, self._capacity = Layout(), rows + spare
+            size = self._layout.rows_at(self._capacity) + self._capacity * self._layout.row_bytes
+            self._memory = SharedMemory(size)
+            self._memory.cells[0] = rows
         else:
-            self._capacity, names = json.loads(os.pread(file, HEADER_BYTES, 0).rstrip(b"\0"))
-        self.file = file
-        same = names == list(_FIELDS)
-        self._fields: Mapping[str, int] = _FIELDS if same else {name: index for index, name in enumerate(names)}
-        cells = memoryview(mmap.mmap(file, 0))[HEADER_BYTES:].cast("Q")
-        # Readers stop at the number of rows in use, because the pages of an untouched row take no memory.
-        self._in_use, self._cells = cells[:1], cells[1:]
-        if self._in_use[0] < rows:  # noqa: PLR1730  write only if needed: a live master may increase it meanwhile
-            self._in_use[0] = rows
+            self._layout, self._capacity = Layout(passed["worker_fields"], passed["master_fields"]), passed["capacity"]
+            rows, self._memory = passed["in_use"], SharedMemory(0, passed["file"])
+        # Pages of spare rows that nobody touches take no memory; hence the count of those in use.
+        self._in_use: int | None = rows
+        self._rows: list[Row] = []
 
     @classmethod
-    def opened(cls, file: int) -> Board:
-        """Return the board in a file.  Any version may have made it."""
-        return cls(0, file=file)
+    def opened(cls, passed: Mapping[str, Any]) -> Board:
+        """The board that the image before has described, whichever version made it."""
+        return cls(0, passed=passed)
+
+    def dump(self) -> dict[str, Any]:
+        """Return what the next image of the master needs to open the board, JSON-compatible."""
+        return {
+            "file": self._memory.file,
+            "capacity": self._capacity,
+            "in_use": self._count(),
+            "worker_fields": list(self._layout.worker),
+            "master_fields": list(self._layout.master),
+        }
 
     @property
     def is_foreign(self) -> bool:
-        """Whether a version with other fields made the board."""
-        return self._fields is not _FIELDS
+        """It was made by a version with other fields."""
+        return self._layout.is_foreign
+
+    def restrict(self, row: int | None) -> None:
+        """In a worker: give up the right to write to all but the worker's part of a row.  Raises OSError."""
+        self._in_use = None  # the master may open further rows
+        size = self._layout.row_bytes
+        if row is None:
+            self._memory.restrict()
+        else:
+            self._memory.restrict(self._layout.rows_at(self._capacity) + row * size, size)
 
     def add_counts(self, row: Row, to: int, but: Mapping[str, int]) -> dict[str, int]:
-        """Add the counters of another board's row to the row `to`; return them.  but: the part added before."""
-        counts = {name: row[name] for name in _FIELDS if name not in GAUGES}
+        """Add the counts of another board's row to a row of this one, but those added before; returns all of them."""
+        counts = {name: row[name] for name in FIELDS if name not in GAUGES}
         for name, count in counts.items():
-            self.row(to).add(name, count - but.get(name, 0))
+            self.row(to).add(name, max(0, count - but.get(name, 0)))
         return counts
 
     def row(self, index: int) -> Row:
-        """Return the row with this number."""
-        cells = self._cells[index * len(self._fields) : (index + 1) * len(self._fields)]
-        return ForeignRow(cells, self._fields) if self.is_foreign else Row(cells)
+        """A row by its number."""
+        while len(self._rows) <= index:
+            self._rows.append(self._row(len(self._rows)))
+        return self._rows[index]
 
     def rows(self) -> Iterator[Row]:
-        """Yield all rows that are or were in use."""
-        return map(self.row, range(self._in_use[0]))
+        """All rows that are or were in use."""
+        return map(self.row, range(self._count()))
 
     def free_row(self, taken: Container[int]) -> int:
         """Return the number of the first free row.  Only the master calls this.  Raises OSError if there is none."""
         for index in range(self._capacity):
             if index not in taken:
-                self._in_use[0] = max(self._in_use[0], index + 1)
+                self._in_use = self._memory.cells[0] = max(self._count(), index + 1)
                 return index
         raise OSError(errno.ENOSPC, f"all {self._capacity} rows of the scoreboard are taken")
 
     def total(self, field: str) -> int:
         """Return the sum of a field over all rows."""
         return sum(row[field] for row in self.rows())
+
+    def _count(self) -> int:
+        """The number of rows in use.  The master does not read it where others might have written."""
+        return min(self._memory.cells[0], self._capacity) if self._in_use is None else self._in_use
+
+    def _row(self, index: int) -> Row:
+        layout, cells = self._layout, self._memory.cells
+        theirs = (layout.rows_at(self._capacity) + index * layout.row_bytes) // CELL_BYTES
+        mine = 1 + index * len(layout.master)
+        return Row(layout, cells[theirs : theirs + len(layout.worker)], cells[mine : mine + len(layout.master)])
 
 
 def _bucket(seconds: float) -> int:

@@ -65,6 +65,7 @@ class Child:
     """One worker.
 
     last_job: the worker is replaced when the job count of its row reaches this.  retired_at: when it was told to go.
+    has_spoken: it has said that it is ready, or why it cannot be; it has nothing else to say.
     generation: of the code that it runs.  line: the master's end of the socket between them.
     counted: the counts of its row on another version's board that our board already has.
     requests_before, jobs_before: the counts of an earlier worker on the same row.
@@ -80,6 +81,7 @@ class Child:
     generation: int = 1
     retired_at: float | None = None
     is_hung: bool = False
+    has_spoken: bool = False
     box: CrashBox = field(default_factory=CrashBox)
 
     def __post_init__(self) -> None:
@@ -115,7 +117,9 @@ class Child:
         """Return one of REPLACED_FOR, or None.  memory: its size in bytes, if it was measured just now."""
         if self._late_s(now) > HANG_GRACE_S:
             return "hang"
-        if self.row["state"] == WorkerState.DRAINING:
+        if (state := self.row.state) is None:
+            return "garbled"
+        if state is WorkerState.DRAINING:
             return "signal"
         if memory is not None and memory > limit and now - self.slot.ready_at > PROVEN_S:
             return "memory"
@@ -126,7 +130,7 @@ class Child:
         if self.retired_at is None:
             return False
         told_s = now - self.retired_at
-        is_deaf = self.is_hung and self.row["state"] == WorkerState.READY
+        is_deaf = self.is_hung and self.row.state not in (WorkerState.DRAINING, WorkerState.GONE)
         return told_s > drain_s + KILL_GRACE_S or (is_deaf and told_s > DEAF_S)
 
     def clear_row(self) -> None:

@@ -24,7 +24,7 @@ from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.slot import Slot, State
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.exchange import Exchange
-from imgsrv.pool.worker.worker import READY, Surroundings, Work
+from imgsrv.pool.worker.worker import FAILED, LONGEST_MESSAGE, READY, Surroundings, Work
 
 
 @dataclass
@@ -86,6 +86,11 @@ class Roster:
         self.slots, self.children = given.slots, given.children
         self.events.recent.extend(given.events)
 
+    def boards(self) -> list[Board]:
+        """Return the board, and those of earlier images whose workers still serve."""
+        boards = (self.board, *(child.board for child in self.children.values()))
+        return list({id(board): board for board in boards}.values())
+
     def open(self) -> None:
         """Listen for clients in every slot, and to every worker that there is."""
         for slot in self.slots:
@@ -141,14 +146,15 @@ class Roster:
         row.set("is_leaving", 0)
         theirs = [each for child in self.children.values() for each in (child.line, child.box)]
         given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid(), CrashBox())
-        pid, line = fork_worker(self.work, given, self._let_go, theirs)
+        pid, line = fork_worker(self.work, given, partial(self._let_go, index), theirs)
         jobs = last_job(row, self.limits.jobs)
         return Child(pid, slot, self.board, index, line, jobs, self.clock(), self.generation, box=given.box)
 
-    def _let_go(self) -> None:
-        """In a worker: close what is the master's."""
+    def _let_go(self, row: int) -> None:
+        """In a worker: close what is the master's, and give up the right to write to rows of others."""
         self.selector.close()  # its epoll is shared
-        os.close(self.board.file)  # its memory stays
+        for board in self.boards():
+            board.restrict(row if board is self.board else None)
         self.let_go()
 
     def _listen_to(self, child: Child) -> None:
@@ -159,9 +165,12 @@ class Roster:
             self.selector.unregister(line)
 
     def _hear(self, child: Child) -> None:
-        """Read a worker's message: it is ready, or it says why it cannot be."""
+        """Read a worker's message: it is ready, or it says why it cannot be.
+
+        A worker that says anything else, or says a second thing, works no longer as it should and is killed.
+        """
         try:
-            message = child.line.recv(4096)
+            message = child.line.recv(LONGEST_MESSAGE)
         except BlockingIOError:
             return
         except ConnectionResetError:
@@ -169,13 +178,20 @@ class Roster:
         if not message:
             # SIGCHLD tells when its exit can be reaped; until then nothing more comes.
             self._stop_listening_to(child.line)
+        elif child.has_spoken or not message.startswith((READY, FAILED)):
+            self._stop_listening_to(child.line)
+            facts = {"slot": child.slot.index, "pid": child.pid, "message": repr(message[:100])}
+            self.events.error("worker_talks_nonsense", **facts)
+            os.kill(child.pid, signal.SIGKILL)
         elif message == READY:
+            child.has_spoken = True
             replaced = child.slot.became_ready(child.pid, self.clock())
             self.events.info("worker_ready", slot=child.slot.index, pid=child.pid)
             if replaced is not None:
                 self._replaced(self.children[replaced])
         else:
-            child.slot.boot_failed(message.decode(errors="replace").removeprefix("failed "))
+            child.has_spoken = True
+            child.slot.boot_failed(message.removeprefix(FAILED).decode(errors="replace").strip())
 
     def _replaced(self, child: Child) -> None:
         """Let a worker go whose successor is ready; a rollout keeps it until all successors are ready."""

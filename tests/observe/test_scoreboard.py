@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import faulthandler
+import mmap
 import os
+import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
 from imgsrv.errors import CODES
-from imgsrv.observe.scoreboard import BUCKETS_S, MASTER_FIELDS, WORKER_FIELDS, Board, now_us
+from imgsrv.observe.scoreboard import BUCKETS_S, LARGEST, MASTER_FIELDS, WORKER_FIELDS, Board, now_us
 
 
 def in_child(board: Board, slot: int) -> None:
@@ -45,6 +50,72 @@ def test_a_row_is_its_workers_alone() -> None:
     ) == 2 * len((*WORKER_FIELDS, *MASTER_FIELDS))
 
 
+def test_a_cell_that_is_full_stays_so_and_nobody_fails_who_counts_or_reads() -> None:
+    board = Board(2)
+    row = board.row(0)
+    for field in (*WORKER_FIELDS, *MASTER_FIELDS):
+        row.set(field, LARGEST)
+        row.add(field)
+    assert {row[field] for field in (*WORKER_FIELDS, *MASTER_FIELDS)} == {LARGEST}
+    assert row.state is None
+    assert board.add_counts(row, 1, {"requests": LARGEST})["requests"] == LARGEST
+    assert (board.row(1)["requests"], board.row(1)["deaths"]) == (0, LARGEST)
+
+
+def end_of(deed: Callable[[], object]) -> int:
+    """How a child ends that does it: with 0, or by a signal."""
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.disable()
+        deed()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "end"),
+    [
+        pytest.param(1, "requests", 0, id="its-own-count"),
+        pytest.param(0, "requests", -signal.SIGSEGV, id="the-count-of-a-sibling-before-it"),
+        pytest.param(2, "requests", -signal.SIGSEGV, id="the-count-of-a-sibling-behind-it"),
+        pytest.param(1, "is_stopping", -signal.SIGSEGV, id="what-the-master-says-of-it"),
+    ],
+)
+def test_a_worker_can_write_the_workers_part_of_its_own_row_and_nothing_else(row: int, field: str, end: int) -> None:
+    board = Board(3)
+
+    def write() -> None:
+        board.restrict(1)
+        board.row(row).set(field, 7)
+
+    assert end_of(write) == end
+    assert board.row(row)[field] == (0 if end else 7)
+
+
+def test_a_worker_cannot_take_the_right_to_write_back() -> None:
+    board = Board(2)
+
+    def unprotect() -> None:
+        board.restrict(1)
+        at = ctypes.addressof(ctypes.c_char.from_buffer(board._memory._map))
+        status = ctypes.CDLL(None).mprotect(ctypes.c_void_p(at), mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
+        os._exit(0 if status == -1 else 1)
+
+    assert end_of(unprotect) == 0
+
+
+def test_nobody_can_cut_the_memory_of_the_board_short() -> None:
+    with pytest.raises(PermissionError):
+        os.ftruncate(Board(2).dump()["file"], 0)
+
+
+def test_a_board_that_the_next_image_opens_has_the_rows_and_counts_of_the_one_before() -> None:
+    board = Board(2, spare=5)
+    board.row(board.free_row({0, 1})).add("requests", 7)
+    opened = Board.opened(board.dump())
+    assert (opened.is_foreign, len([*opened.rows()]), opened.total("requests")) == (False, 3, 7)
+
+
 def test_a_total_is_the_sum_over_all_rows() -> None:
     board = Board(3)
     for slot, row in enumerate(board.rows()):
@@ -58,6 +129,7 @@ def test_a_row_that_is_opened_later_is_seen_by_processes_forked_before() -> None
     answer, say = os.pipe()
     pid = os.fork()
     if pid == 0:
+        board.restrict(0)
         os.read(told, 1)
         os.write(say, bytes([sum(1 for _ in board.rows()), board.total("requests")]))
         os._exit(0)

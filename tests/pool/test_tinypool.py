@@ -130,6 +130,27 @@ def test_a_worker_whose_engine_ends_by_a_fault_is_replaced() -> None:
         assert ask(server)[0] in map(str, server.workers())
 
 
+@pytest.mark.parametrize("what", ["scribble", "scribble all"])
+def test_a_worker_that_writes_nonsense_on_the_scoreboard_ends_only_itself(what: str) -> None:
+    with tinypool() as server:
+        with send(server, what):
+            wait_for(server, "worker_exit")
+            wait_for(server, "worker_ready", 3)
+        assert ask(server, "board") == ["READY", "READY"]
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
+def test_a_worker_that_says_what_no_worker_says_is_ended_and_replaced() -> None:
+    with tinypool() as server:
+        with send(server, "babble"):
+            wait_for(server, "worker_talks_nonsense")
+            wait_for(server, "worker_ready", 3)
+        (found,) = server.named("worker_talks_nonsense")
+        assert found["message"] == r"b'\x1b[2J ready?'"
+        assert found["pid"] not in server.workers()
+
+
 def test_a_signal_without_a_name_is_survived() -> None:
     with tinypool() as server:
         os.kill(server.workers()[0], 40)

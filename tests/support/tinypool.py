@@ -4,8 +4,9 @@
 
 A client sends a number, the seconds that its job is to take, and gets `front-pid engine-pid`; or `board` and gets the
 states of all workers; or what a job is to do: `leave`, `sleep` or `hold` for ever without or with the interpreter's
-lock, `eat` memory and keep it.  A scenario is what goes wrong.  Whatever follows it on the command line is ignored,
-so that tests/support/serving.py can start it as it starts the server.
+lock, `eat` memory and keep it, `scribble` over its own row of the scoreboard or, with `all`, over all that it can
+write, and die, `babble` to the master.  A scenario is what goes wrong.  Whatever follows it on the command line is
+ignored, so that tests/support/serving.py can start it as it starts the server.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import imgsrv.pool.child
 import imgsrv.pool.slot
 import imgsrv.pool.supervise.recycle
 from imgsrv.errors import NoWorkerCanBoot, WorkerLost
 from imgsrv.observe.log.logger import configure_logs, get_logger
-from imgsrv.observe.scoreboard import Board, Row, WorkerState
+from imgsrv.observe.scoreboard import FIELDS, WORKER_FIELDS, Board, Row, WorkerState
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.listen.tcp import TcpListener
 from imgsrv.pool.master import Master
@@ -45,12 +47,16 @@ MEAL_BYTES = 100 << 20
 
 _eaten: list[bytes] = []
 
+_boards: list[Board] = []
+"""The board of this process, for jobs that scribble on it."""
+
 
 class LineFront:
     """Answers lines with what the engines do."""
 
     def __init__(self, exchange: Exchange, board: Board) -> None:
         self._exchange, self._board = exchange, board
+        _boards.append(board)
         self._row = own_row(board)
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -118,11 +124,33 @@ def perform(_body: int, plan: bytes) -> Reply:
         sys.exit("a codec called exit()")
     if plan == b"hold":
         ctypes.PyDLL(None).sleep(1000)  # which, other than CDLL, keeps the lock
+    if plan.startswith(b"scribble"):
+        scribble(everywhere=plan.endswith(b"all"))
+    if plan == b"babble":
+        babble()
     if plan == b"eat":
         _eaten.append(b"x" * MEAL_BYTES)
         return b"%d" % os.getpid(), b""
     time.sleep(1000 if plan == b"sleep" else float(plan))
     return b"%d" % os.getpid(), b""
+
+
+def scribble(*, everywhere: bool) -> None:
+    """Write the largest number into each cell, as a worker might that a picture has taken over."""
+    (board,) = _boards
+    own = own_row(board)
+    for row, fields in [(own, WORKER_FIELDS), *((each, FIELDS) for each in board.rows() if everywhere)]:
+        for field in fields:
+            row.set(field, 2**64 - 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def babble() -> None:
+    """Say on the line to the master what no worker says."""
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(link.name))) as found:
+            if found.family == socket.AF_UNIX and found.type & socket.SOCK_SEQPACKET:
+                found.send(b"\x1b[2J ready?")
 
 
 # ---- scenarios --------------------------------------------------------------------------------------------

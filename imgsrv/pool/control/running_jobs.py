@@ -24,7 +24,7 @@ class AtWork:
 def at_work(children: Iterable[Child], facts: Callable[[bytes], dict[str, Any]]) -> list[AtWork]:
     """Return the jobs that run now.  facts: returns what of a plan is for the log."""
     return [
-        AtWork(child, began_us, str(facts(plan).get("request_id", "")) if (plan := child.box.plan()) else "")
+        AtWork(child, began_us, str(child.box.facts(facts).get("request_id", "")))
         for child in children
         if (began_us := child.job_began_us())
     ]

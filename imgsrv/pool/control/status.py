@@ -61,7 +61,7 @@ def _worker(child: Child, now: float) -> dict[str, Any]:
     row = child.row
     began_us, deadline_us = row["job_began_us"], row["job_deadline_us"]
     job = {"age_s": _seconds(now - began_us * 1e-6), "deadline_in_s": _seconds(deadline_us * 1e-6 - now)}
-    state = WorkerState(row["state"]).name.lower()
+    state = (row.state or WorkerState.GONE).name.lower()
     return {
         "slot": child.slot.index,
         "pid": child.pid,
@@ -72,8 +72,9 @@ def _worker(child: Child, now: float) -> dict[str, Any]:
         "cpu_s": round(cpu_s(child.pid), 2),
         "memory_bytes": child.memory(now),
         "connections": row["connections"],
-        "requests": row["requests"] - child.requests_before,
-        "jobs_done": row["jobs_done"] - child.jobs_before,
+        # A worker may have written anything there.
+        "requests": max(0, row["requests"] - child.requests_before),
+        "jobs_done": max(0, row["jobs_done"] - child.jobs_before),
         "job": job if began_us else None,
     }
 

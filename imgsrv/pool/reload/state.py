@@ -30,13 +30,13 @@ CHILD_FIELDS = (
 
 def dump(roster: Roster, control: dict[str, Any] | None) -> tuple[Passed, list[int]]:
     """Return the state for the next image, and the descriptors that it needs.  control: that of the control socket."""
-    boards = list({id(board): board for board in (roster.board, *(c.board for c in roster.children.values()))}.values())
+    boards = roster.boards()
     state: Passed = {
         "generation": roster.generation + 1,
         "size": roster.size,
         "started": roster.started,
         "past": roster.past,
-        "boards": [board.file for board in boards],
+        "boards": [board.dump() for board in boards],
         "slots": [{name: _plain(getattr(slot, name)) for name in SLOT_FIELDS} for slot in roster.slots],
         "children": [
             {
@@ -60,7 +60,9 @@ def load(state: Passed, size: int) -> Inherited:
 
     Raises KeyError and others for a state that this version does not understand.
     """
-    boards = [Board.opened(received(file)) for file in state["boards"]]
+    if not all(isinstance(board, dict) for board in state["boards"]):
+        raise TypeError("version 0.1.0 has another scoreboard, so a reload cannot replace it: use `imgsrv restart`")
+    boards = [Board.opened({**board, "file": received(board["file"])}) for board in state["boards"]]
     slots = [_slot(values) for values in state["slots"]]
     by_index = {slot.index: slot for slot in slots}
     inherited = Inherited(
@@ -96,7 +98,7 @@ def _with_new_board(inherited: Inherited, size: int) -> Inherited:
 def _descriptors(state: Passed) -> list[int]:
     """Every descriptor that a state names."""
     listener, control = state["listener"], state["control"] or {"clients": []}
-    descriptors = [*state["boards"], *listener["sockets"]]
+    descriptors = [*(board["file"] for board in state["boards"]), *listener["sockets"]]
     descriptors += [listener["lock"]] if "lock" in listener else []
     descriptors += [each for child in state["children"] for each in (child["line"], *child["box"])]
     descriptors += [*control["clients"], *(control[name] for name in ("listening", "lock") if name in control)]

@@ -19,7 +19,7 @@ from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.log.sink import STANDARD_ERROR
 from imgsrv.pool.child import Child
 from imgsrv.pool.signals import HANDLED, blocked_signals
-from imgsrv.pool.worker.crashbox import Remains
+from imgsrv.pool.worker.crashbox import Remains, believable_facts
 
 MOST_CLERKS = 2
 """At most so many crash reports run at once; further crashes are only logged."""
@@ -107,13 +107,14 @@ class Coroner:
     def _job(self, remains: Remains) -> dict[str, Any]:
         if remains.body is None:
             return {}
-        facts = self.facts(remains.plan)
+        facts = believable_facts(self.facts, remains.plan)
         try:
             found, start, size = self.place(remains.body, remains.plan)
-        except (ValueError, KeyError, TypeError):
+            source = Input(remains.body, start, min(size, os.fstat(remains.body).st_size))
+            digest = source.digest()
+        # The plan and the file come from a worker and may be anything.
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, OSError):
             return facts
-        source = Input(remains.body, start, size)
-        digest = source.digest()
         facts = {**facts, "input_format": found, "sha256": digest}
         try:
             kept: Path | None = keep_input(self.keeping, source, digest)

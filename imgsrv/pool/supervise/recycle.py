@@ -32,8 +32,8 @@ class Replacing:
             slot = child.slot
             memory = proportional_bytes(child.pid) if slot in measured else None
             reason = child.reason_to_replace(now, memory, roster.limits.memory)
-            if reason in ("hang", "signal"):
-                child.is_hung = reason == "hang"
+            if reason in ("hang", "signal", "garbled"):
+                child.is_hung = reason != "signal"
                 self._note_replacement(child, reason)
                 child.retire(now)
                 slot.abandon(now)
@@ -68,7 +68,6 @@ class Replacing:
         child.row.add(f"replaced_{reason}")
         level, facts = self._roster.events.info, {}
         if child.is_hung:
-            level, plan = self._roster.events.warning, child.box.plan()
             # The log says which request takes so long and what it asks for.
-            facts = self._facts(plan) if plan else {}
+            level, facts = self._roster.events.warning, child.box.facts(self._facts)
         level("worker_replaced", slot=child.slot.index, pid=child.pid, reason=reason, **facts)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import json
 import os
 import socket
+import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from imgsrv.pool.descriptors import received
 
@@ -23,8 +26,11 @@ NOTE = struct.Struct("<QQ")
 
 STACK_BYTES = 65_536
 
-LONGEST_PLAN = 16 << 20
-"""A bound for a broken note; real plans are much shorter."""
+LONGEST_PLAN = 2 << 20
+"""A bound for a broken note; a plan has the length of a request's headers, which is at most 1 MiB."""
+
+LONGEST_FACT = 4096
+"""Characters of a fact for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,27 @@ class Remains:
     body: int | None
     plan: bytes
     stack: str
+
+
+Facts = dict[str, Any]
+
+
+def believable_facts(facts: Callable[[bytes], Facts], plan: bytes) -> Facts:
+    """Return the facts of a plan, cut to a length that fits a log.  The plan comes from a worker and may be anything.
+
+    facts: returns what of a plan is for the log.
+    """
+    try:
+        found = facts(plan)
+    # Whatever a worker has written there, it must not end the master.
+    except Exception as error:  # noqa: BLE001
+        return {"plan": f"unreadable: {type(error).__name__}"}
+    return {name: _cut(value) for name, value in found.items()}
+
+
+def _cut(value: Any) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT]}…"
 
 
 def _plan(note: bytes, body: int) -> bytes:
@@ -95,6 +122,14 @@ class CrashBox:
         with contextlib.suppress(BlockingIOError):
             self._outside.recv(NOTE.size)
 
+    def facts(self, facts: Callable[[bytes], Facts]) -> Facts:
+        """Return the facts of the current job, cut to a bearable length; empty if there is no job.
+
+        facts: returns what of a plan is for the log.
+        """
+        plan = self.plan()
+        return believable_facts(facts, plan) if plan else {}
+
     def plan(self) -> bytes:
         """Return the plan of the current job, which stays in the box; empty if there is none."""
         body, plan = self._received(socket.MSG_PEEK)
@@ -114,7 +149,15 @@ class CrashBox:
             return None, b""
         if not descriptors:
             return None, b""
+        if not self._is_memory(descriptors[0]):
+            os.close(descriptors[0])
+            return None, b""
         return descriptors[0], _plan(note, descriptors[0])
+
+    def _is_memory(self, descriptor: int) -> bool:
+        """Return whether it is a memory file, as each body is.  A read of anything else could wait for ever."""
+        found = os.fstat(descriptor)
+        return stat.S_ISREG(found.st_mode) and found.st_dev == os.fstat(self._stack.fileno()).st_dev
 
     def close(self) -> None:
         """Close it: in the master after the worker's death, in a worker the boxes of other workers."""

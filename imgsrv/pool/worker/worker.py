@@ -34,9 +34,15 @@ from imgsrv.pool.worker.engine import Engine, Perform, Telling
 from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.hooks import Hooks
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+"""linux/prctl.h."""
 
 READY = b"ready"
+
+FAILED = b"failed "
+"""The beginning of the message of a worker that cannot boot; the reason follows."""
+
+LONGEST_MESSAGE = 4096
 
 KILL_JOB = struct.Struct("<Q")
 """The only message of a master on the line: kill the job that began at this time (job_began_us of the board)."""
@@ -116,12 +122,15 @@ class Surroundings:
 
 def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     """Live as a worker; return the exit status.  line: the socket to the master."""
+    # The master's count, which the sink has until now, is in memory that a worker may only read.
+    work.sink.count_lost_with(partial(given.row.add, "log_records_lost"))
     try:
         work.become()
     except BadArgument as error:
         return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
     # This comes after the change of the user, at which the kernel resets it.
     die_with_master(given.master_pid)
+    gain_no_privileges()
     given.box.watch_signals()
     setproctitle.setproctitle(f"imgsrv: worker {given.slot} {work.title}")
     try:
@@ -144,7 +153,6 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     log = get_logger().bind(slot=given.slot, pid=os.getpid())
     row = given.row
     _reset(row)
-    work.sink.count_lost_with(partial(row.add, "log_records_lost"))
     _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
     engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop), work.telling, given.box)
@@ -181,7 +189,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
 def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
     log.error("worker_boot_failed", exc_info=error)
     reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
-    _tell(line, f"failed {reason}"[:4000].encode())
+    _tell(line, (FAILED + reason.encode(errors="replace"))[:LONGEST_MESSAGE])
     return EXIT_BOOT_FAILED
 
 
@@ -306,6 +314,11 @@ def _reset(row: Row) -> None:
     row.set("state", WorkerState.STARTING)
     row.set("connections", 0)
     row.set("job_began_us", 0)
+
+
+def gain_no_privileges() -> None:
+    """Give up for good, for this process and its children, what a setuid program or a file's capabilities would add."""
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def die_with_master(master_pid: int) -> None:

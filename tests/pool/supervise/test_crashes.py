@@ -16,8 +16,9 @@ from descriptors import open_descriptors
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, is_flipped, post
 
+from imgsrv.jobs.facts import plan_facts
 from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
-from imgsrv.pool.worker.crashbox import CrashBox
+from imgsrv.pool.worker.crashbox import LONGEST_FACT, CrashBox, believable_facts
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +76,33 @@ def test_a_note_that_tells_nothing_is_no_end_of_who_reads_it(box: CrashBox, body
     assert remains.body is not None
     assert remains.plan in (b"", b"pictureplan")
     os.close(remains.body)
+
+
+@pytest.mark.parametrize("made", ["a pipe", "a file"])
+def test_a_descriptor_in_the_box_that_is_no_memory_file_is_not_read(box: CrashBox, tmp_path: Path, made: str) -> None:
+    if made == "a pipe":
+        os.mkfifo(tmp_path / "x")
+    else:
+        (tmp_path / "x").write_text("plan")
+    file = os.open(tmp_path / "x", os.O_RDWR)
+    before = open_descriptors()
+    box.put(file, 0, 4)
+    assert (box.plan(), box.open().body, open_descriptors()) == (b"", None, before)
+    os.close(file)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(b"[" * 100_000, id="nested-without-end"),
+        pytest.param(b'{"request_id": 1, "kind": "x", "pipeline": 1, "input": []}', id="too-short-a-list"),
+        pytest.param(b"1", id="a-number"),
+        pytest.param(b"\xff" * 100_000, id="no-text"),
+    ],
+)
+def test_a_plan_that_says_anything_gives_facts_that_fit_a_log(plan: bytes) -> None:
+    facts = believable_facts(plan_facts, plan)
+    assert 0 < len(json.dumps(facts)) <= 7 * LONGEST_FACT
 
 
 def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:

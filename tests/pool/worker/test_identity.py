@@ -35,6 +35,7 @@ def test_workers_become_the_user_and_the_group_and_the_master_can_still_end_them
         assert psutil.Process(worker).gids() == (group.gr_gid,) * 3
         status = Path(f"/proc/{worker}/status").read_text(encoding="ascii")
         assert next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1].strip("0") == ""
+        assert "NoNewPrivs:\t1\n" in status
         assert (tmp_path / "s").stat().st_uid == nobody.pw_uid
         with Wire(server) as wire:
             wire.send(head("/healthz", method="GET"))
