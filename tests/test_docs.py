@@ -25,17 +25,18 @@ GENERATED = ("docs/operating.md", "docs/requests.md")
 
 
 def commands_of(*documents: str) -> list[str]:
-    """Every line of their blocks marked `sh`, each once."""
+    """Every line of their blocks marked `sh`, each once, without comments."""
     texts = [(ROOT / document).read_text(encoding="utf-8") for document in documents]
     blocks = re.findall(r"```sh\n(.*?)```", "".join(texts), flags=re.DOTALL)
-    return list(dict.fromkeys(line for block in blocks for line in block.strip().splitlines()))
+    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.strip().splitlines()]
+    return list(dict.fromkeys(lines))
 
 
-COMMANDS = commands_of("README.md", "docs/first-steps.md", "docs/requests.md")
+COMMANDS = commands_of("README.md", "docs/first-steps.md", "docs/requests.md", "docs/operating.md")
 CURLS = [command for command in COMMANDS if command.startswith("curl ")]
 CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/imgsrv convert ")]
 OPERATING = [
-    command for command in COMMANDS if re.match(r"\.venv/bin/imgsrv (start|status|reload|logs|monit)\b", command)
+    command for command in COMMANDS if re.match(r"(\.venv/bin/)?imgsrv (start|status|reload|logs|monit)\b", command)
 ]
 SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
 
@@ -78,18 +79,65 @@ def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path
     with background(tmp_path) as place:
         for command in OPERATING:
             _program, verb, *arguments = shlex.split(command)
-            # These two end with a key only; tests/cli/test_logs.py and test_monit.py press it.
-            if (verb, arguments) in (("logs", ["-f"]), ("monit", [])):
+            # These end with a key only; tests/cli/test_logs.py and test_monit.py press it.
+            if verb == "monit" or "-f" in arguments:
                 continue
-            done = place.imgsrv(verb, *arguments, *(["--port", "0"] if verb == "start" else []))
+            here = [str(place.log) if argument.startswith("/var/log/") else argument for argument in arguments]
+            done = place.imgsrv(verb, *here, *(["--port", "0"] if verb == "start" else []))
             assert done.returncode == 0, done.stderr
+
+
+STEPS_OF_CI = {
+    "python3 -m venv .venv": "python3 -m venv .venv",
+    ".venv/bin/pip install -e '.[dev]'": ".venv/bin/pip install '.[dev]'",
+    ".venv/bin/pip install '.[dev]'": ".venv/bin/pip install '.[dev]'",
+    ".venv/bin/pytest": "run_twice .venv/bin/pytest",
+    ".venv/bin/python -m imgsrv.cli.documents docs/operating.md docs/requests.md": (
+        ".venv/bin/python -m imgsrv.cli.documents --check docs/operating.md docs/requests.md"
+    ),
+    ".venv/bin/pip install '.[docs]'": ".venv/bin/pip install '.[docs]'",
+    ".venv/bin/mkdocs serve": ".venv/bin/mkdocs build --strict",
+    "rm -rf dist": "",
+    ".venv/bin/python -m build": ".venv/bin/python -m build",
+    "python3 -m venv /tmp/empty": 'python3 -m venv "$environments/wheel"',
+    "/tmp/empty/bin/pip install dist/*.whl": '"$environments/wheel/bin/pip" install --quiet "$environments"/dist/*.whl',  # noqa: S108  text
+    "/tmp/empty/bin/python .ci/check_installed.py": '"$environments/wheel/bin/python" .ci/check_installed.py',  # noqa: S108  text
+}
+"""Each command of CONTRIBUTING.md, and the step of .ci/run that shows that it works; an empty one needs no proof."""
+
+
+def test_every_command_of_contributing_has_a_step_of_ci() -> None:
+    commands = [part for line in commands_of("CONTRIBUTING.md") for part in line.split(" && ")]
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    assert set(commands) == set(STEPS_OF_CI)
+    assert [step for step in STEPS_OF_CI.values() if step not in run] == []
+
+
+def test_no_other_document_has_commands() -> None:
+    tested = {"README.md", "CONTRIBUTING.md", "docs/first-steps.md", "docs/requests.md", "docs/operating.md"}
+
+    assert [document for document in DOCUMENTS if document not in tested and commands_of(document)] == []
+
+
+@pytest.mark.slow
+def test_the_command_of_the_samples_makes_pictures(tmp_path: Path) -> None:
+    (command,) = commands_of("samples/README.md")
+    _python, script, _folder = command.split()
+
+    subprocess.run([sys.executable, script, str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
+
+    assert len(list(tmp_path.iterdir())) >= 10
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_ci_runs_the_test_command_of(document: str) -> None:
     test_command = next(command for command in commands_of(document) if command.endswith("/pytest"))
+    install, _, test = test_command.rpartition(" && ")
+    lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
 
-    assert test_command in map(str.strip, (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
+    assert install in lines
+    assert f"run_twice {test}" in lines
 
 
 def test_the_generated_tables_are_up_to_date() -> None:
