@@ -149,6 +149,14 @@ class Settings(BaseSettings):
     body_rate: Annotated[
         int, Field(ge=0, description="Lowest rate of a body in bytes per second, over any 5 s; 0 for no limit.")
     ] = 1000
+    send_timeout_s: Annotated[
+        PositiveSeconds,
+        Field(description="Longest time for sending an answer; a stop or reload waits so long for clients that read."),
+    ] = 300.0
+    send_rate: Annotated[
+        int,
+        Field(ge=0, description="Lowest rate in bytes a second, over any 10 s, of reading an answer; 0 for no limit."),
+    ] = 1000
     keepalive_s: Annotated[
         PositiveSeconds,
         Field(description="How long an idle connection is kept; longer than the 60 s of many load balancers."),

@@ -126,6 +126,8 @@ WRONG = [
     ("header_timeout_s", "0", "a number above 0 and at most 86400"),
     ("body_timeout_s", "nan", "a number above 0 and at most 86400"),
     ("body_rate", "-1", "a whole number of at least 0"),
+    ("send_timeout_s", "0", "a number above 0 and at most 86400"),
+    ("send_rate", "-1", "a whole number of at least 0"),
     ("keepalive_s", "inf", "a number above 0 and at most 86400"),
     ("job_timeout_s", "86401", "a number above 0 and at most 86400"),
     ("max_queue", "0", "a whole number from 1 to 100000"),

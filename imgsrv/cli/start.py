@@ -104,7 +104,8 @@ def _keep(settings: Settings) -> Kept:
 
 def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: Kept) -> dict[str, Any]:
     """Who serves.  Raises CommandFailed with the reason and the last lines of the log where nobody does."""
-    longest_s = BOOT_S + settings.shutdown_delay_s + settings.drain_s + KILL_GRACE_S
+    stop_s = settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s
+    longest_s = BOOT_S + stop_s + KILL_GRACE_S
     log_size = size_of(kept.log)
     with _ear() as (ear, address), _errors_file(kept) as errors:
         process = subprocess.Popen(  # noqa: S603  ourselves

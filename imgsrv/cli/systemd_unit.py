@@ -133,7 +133,7 @@ def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespa
         who=_who(settings),
         program=program,
         command=" ".join([program, "serve", *arguments]),
-        stop_s=round(settings.shutdown_delay_s + settings.drain_s) + 10,
+        stop_s=round(settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s) + 10,
         memory=parsed.memory_max,
         capabilities="CAP_NET_BIND_SERVICE" if needs_right else "",
     )

@@ -46,6 +46,7 @@ COUNTERS = (
         "imgsrv_jobs_skipped", "Jobs dropped before they began, for a client that left or a time limit.", "jobs_skipped"
     ),
     Count("imgsrv_engine_busy_seconds", "Seconds that engines spent on jobs.", "job_busy_us", 1e-6),
+    Count("imgsrv_answers_cut", "Answers cut off because their client did not read them.", "answers_cut"),
     Count("imgsrv_spans_lost", "Spans of traces that did not reach the collector.", "spans_lost"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),
     Count("imgsrv_worker_deaths", "Workers that ended although nobody asked them to.", "deaths"),
@@ -79,6 +80,8 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
         yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Largest number of jobs that may wait.", self._max_queue)
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))
+        unsent = self._board.total("unsent_bytes")
+        yield GaugeMetricFamily("imgsrv_unsent_bytes", "Bytes of answers that clients have still to read.", unsent)
         build = GaugeMetricFamily("imgsrv_build_info", "The version of the running server.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build

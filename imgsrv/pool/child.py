@@ -125,19 +125,27 @@ class Child:
             return "memory"
         return "jobs" if self.row["jobs_done"] >= self.last_job else None
 
-    def is_overdue(self, now: float, drain_s: float) -> bool:
-        """Return whether it was told to go and has not gone in time."""
+    def is_overdue(self, now: float, drain_s: float, send_s: float) -> bool:
+        """Return whether it was told to go and has not gone in time.
+
+        send_s: how much longer it may take while clients read their answers.
+        """
         if self.retired_at is None:
             return False
         told_s = now - self.retired_at
         is_deaf = self.is_hung and self.row.state not in (WorkerState.DRAINING, WorkerState.GONE)
-        return told_s > drain_s + KILL_GRACE_S or (is_deaf and told_s > DEAF_S)
+        limit_s = drain_s + KILL_GRACE_S + (send_s if self.is_sending() else 0)
+        return told_s > limit_s or (is_deaf and told_s > DEAF_S)
+
+    def is_sending(self) -> bool:
+        """Return whether clients still read answers that are complete."""
+        return self.row["sending"] > 0
 
     def clear_row(self) -> None:
         """Clear the gauges of a dead worker; nobody else writes its row until the next worker is forked."""
         self.row.set("state", WorkerState.GONE)
-        self.row.set("connections", 0)
-        self.row.set("job_began_us", 0)
+        for gauge in ("connections", "sending", "unsent_bytes", "job_began_us"):
+            self.row.set(gauge, 0)
 
     def _late_s(self, now: float) -> float:
         """Return the seconds by which the current job is over its deadline."""

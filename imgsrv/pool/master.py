@@ -128,7 +128,7 @@ class Master:
             self._reloading.step(now)
             self._scaling.step(now)
         for child in roster.children.values():
-            if child.is_overdue(now, roster.work.drain_s) and clock_is_sound:
+            if child.is_overdue(now, roster.work.drain_s, roster.work.send_s) and clock_is_sound:
                 os.kill(child.pid, signal.SIGKILL)
         self._shutdown.step(now, clock_is_sound=clock_is_sound)
         self.keeper.tick(roster.children)

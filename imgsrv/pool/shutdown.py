@@ -11,7 +11,7 @@ from imgsrv.pool.roster import Roster
 
 
 class Shutdown:
-    """How one pool stops.
+    """How one pool stops.  A worker may take longer than the others while clients read their answers from it.
 
     callers: those who asked for it and are told when the last worker has gone.  was_forced: a worker was killed or
     failed before it had finished.  then_restarts: the program is executed again afterwards.
@@ -65,7 +65,10 @@ class Shutdown:
             self._roster.listener.leave()
             self._leave_at = None
         if self._kill_at is not None and now > self._kill_at and clock_is_sound:
-            self._roster.kill_all()
+            is_last = now > self._kill_at + self._roster.work.send_s
+            for pid, child in self._roster.children.items():
+                if is_last or not child.is_sending():
+                    os.kill(pid, signal.SIGKILL)
 
     def buried(self, exit_code: int) -> None:
         """Note how a worker ended."""

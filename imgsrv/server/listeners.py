@@ -41,7 +41,7 @@ def wait_for_address(settings: Settings, owner: Identity, tell: Callable[..., No
     tell: called once, if there is a wait, with the name and facts of an event.
     Raises CannotListen if the address is still taken after that time.
     """
-    longest_s = settings.shutdown_delay_s + settings.drain_s + KILL_GRACE_S
+    longest_s = settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s + KILL_GRACE_S
     end, has_told = time.monotonic() + longest_s, False
     while True:
         try:

@@ -51,6 +51,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> W
         become=identity.take,
         sink=sink,
         telling=Telling(plan_facts, settings.slow_job_s),
+        send_s=settings.send_timeout_s,
     )
 
 

@@ -13,6 +13,7 @@ from imgsrv.settings import Settings
 from imgsrv.web.http.body import Files
 from imgsrv.web.http.connection import Connection
 from imgsrv.web.http.host import App, Drain, Drainable
+from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.proxy_headers import Proxies
 
 
@@ -43,6 +44,8 @@ class Front:
         self.tasks: set[asyncio.Task[None]] = set()
         self._row, self._close_app = row, close_app
         self._connections: set[Drainable] = set()
+        self._unsent: dict[Outflow, int] = {}
+        self._unsent_bytes = 0
         self._server: asyncio.Server | None = None
         self._nobody_left = asyncio.Event()
 
@@ -84,6 +87,19 @@ class Front:
         self._row.set("connections", len(self._connections))
         if not self._connections:
             self._nobody_left.set()
+
+    def unsent(self, outflow: Outflow, size: int) -> None:
+        """Note the bytes that wait for a client that reads slowly; the worker stays as long as there is one."""
+        self._unsent_bytes += size - self._unsent.pop(outflow, 0)
+        if size:
+            self._unsent[outflow] = size
+        self._row.set("sending", len(self._unsent))
+        self._row.set("unsent_bytes", self._unsent_bytes)
+
+    def unread(self, size: int) -> None:
+        """Count and log a client that was cut off, because it did not read its answer."""
+        self._row.add("answers_cut")
+        self.log.info("answer_not_read", unread_bytes=size)
 
     def preface_refused(self, reason: str) -> None:
         """Log a connection that was closed because it does not begin as the PROXY protocol asks."""

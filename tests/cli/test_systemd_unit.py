@@ -43,7 +43,7 @@ def test_the_service_notifies_is_watched_reloads_and_is_hardened(capsys: pytest.
         "MemoryMax": "80%",
         "OOMPolicy": "continue",
         "LimitNOFILE": "65536",
-        "TimeoutStopSec": "40",
+        "TimeoutStopSec": "340",
         "CapabilityBoundingSet": "",
     }
     assert {key: service[key] for key in wanted} == wanted

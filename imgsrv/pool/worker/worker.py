@@ -86,6 +86,7 @@ class Work:
     make_front: called in each worker with the exchange, the board and the worker's own row.
     self_test: raises if a worker could not do its work; the operator gets the reason.
     drain_s, shutdown_delay_s: the settings of these names, in seconds.  title: for `ps`.
+    send_s: the longest time beyond drain_s for clients that still read their answers, in seconds.
     hooks: the operator's functions to call in each worker.
     become: changes to the user that the worker runs as.
     sink: the log.  telling: what the log reports of jobs.
@@ -101,6 +102,7 @@ class Work:
     become: Callable[[], None] = lambda: None
     sink: Sink = field(default_factory=Sink)
     telling: Telling = field(default_factory=Telling)
+    send_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,12 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
             else:
                 await _leave_alone(front, engine, given)
     except TimeoutError:
+        await _until_read(front, engine, row, work.send_s)
         # Without clients of its own it only helped a sibling, which reports its own timeout.
         status = EXIT_DRAIN_TIMEOUT if row["connections"] else status
     row.set("state", WorkerState.GONE)
     row.set("connections", 0)
+    row.set("sending", 0)
     log.debug("worker_done", status=status)
     return status
 
@@ -228,6 +232,15 @@ async def _leave_alone(front: Front, engine: Engine, given: Surroundings) -> Non
     front.begin_drain()
     await front.finished()
     await _stop_engine(engine)
+
+
+async def _until_read(front: Front, engine: Engine, row: Row, longest_s: float) -> None:
+    """Wait for the clients that still read complete answers; all others have had their time."""
+    front.stop_accepting()
+    engine.stop()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(longest_s):
+            await _until(lambda: not row["sending"])
 
 
 async def _stop_engine(engine: Engine) -> None:
@@ -313,6 +326,8 @@ def _reset(row: Row) -> None:
     row.set("pid", os.getpid())
     row.set("state", WorkerState.STARTING)
     row.set("connections", 0)
+    row.set("sending", 0)
+    row.set("unsent_bytes", 0)
     row.set("job_began_us", 0)
 
 

@@ -8,7 +8,6 @@ and closes so that an early answer is not lost.
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -17,6 +16,8 @@ from imgsrv.errors import HeadersTooLarge, ImgsrvError, OutOfResources, RequestT
 from imgsrv.shortages import FOR_BODIES, RETRY_AFTER_S, is_scarce
 from imgsrv.web.http.body import Body
 from imgsrv.web.http.host import Host
+from imgsrv.web.http.outflow import Outflow
+from imgsrv.web.http.peer import Probe, addresses
 from imgsrv.web.http.protocol import Parser
 from imgsrv.web.http.proxy_headers import BadProxyHeader, read_preface
 from imgsrv.web.problems import make_request_id, raw_answer
@@ -30,7 +31,8 @@ IDLE_GRACE_S = 2.0
 
 RATE_WINDOW_S = 5.0
 
-PROBE_S = 0.1
+HIGH_WATER = 65_536
+"""Bytes that may wait for a client before further answers of its connection wait too."""
 
 _scratch = memoryview(bytearray(SCRATCH_BYTES))
 """The buffer of all connections of the process: the loop fills it and passes it on in one step."""
@@ -57,8 +59,11 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for the first request."""
         self._transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
-        self._http = Parser(self, self._host, *_addresses(self._socket))
+        self._http = Parser(self, self._host, *addresses(self._socket))
         self.write = self._transport.write
+        # A client is taken for slow until it has everything; then its idle time begins.
+        self._transport.set_write_buffer_limits(high=HIGH_WATER, low=0)
+        self._outflow = Outflow(self._transport, self._socket.fileno(), self._loop, self._settings, self._host)
         self._host.opened(self)
         if is_scarce(self._socket.fileno(), FOR_BODIES):
             # Treated as a begun head: the client's bytes are then read, and its answer is not lost by a reset.
@@ -93,25 +98,33 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The client sends no more.  True keeps the connection open for an answer that it waits for."""
         if self._lingered >= 0 or not self._http.is_answering or (self._body and not self._body.is_complete):
+            self._outflow.watch()
             return False
-        if self._http.half_closed():
-            self._probe()
+        if self._http.half_closed() and not self._http.has_started_answer:
+            Probe(self._transport, self._socket.fileno(), self._loop, lambda: self._http.is_answering).begin()
         return True
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
         self.blocked = asyncio.Event()
+        self._outflow.watch()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        self._outflow.end()
         if self.blocked is not None:
             self.blocked.set()
             self.blocked = None
+            if self._is_idle() and (self._body is None or self._body.is_complete):
+                self._caught_up()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the reason changes nothing
         """The connection is gone; the job of its client is cancelled."""
         self._disarm()
-        self.resume_writing()
+        self._outflow.end()
+        if self.blocked is not None:
+            self.blocked.set()
+            self.blocked = None
         self._http.closed()
         if self._body is not None:
             self._body.client_gone()
@@ -165,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def begin_drain(self) -> None:
         """Give an idle client a last moment for a request."""
-        if not self._http.is_answering and not self._http.is_in_head and self._lingered < 0:
+        if self._is_idle():
             self._arm(IDLE_GRACE_S, self._idle_over)
 
     def close(self) -> None:
@@ -174,12 +187,13 @@ class Connection(asyncio.BufferedProtocol):
             return
         has_unread = self._http.is_in_head or (self._body is not None and not self._body.is_complete)
         if not has_unread:
-            self._transport.close()
+            self._close_when_sent()
             return
         self._lingered = 0
         self.resume_reading()
         self._transport.write_eof()
-        self._arm(LINGER_S, self._transport.abort)
+        self._outflow.watch()
+        self._arm(LINGER_S, self._linger_over)
 
     def is_closing(self) -> bool:
         """True if no further answer is sent."""
@@ -241,6 +255,13 @@ class Connection(asyncio.BufferedProtocol):
         if http.framing_bytes > most:
             self.refuse(HeadersTooLarge(most))
 
+    def _caught_up(self) -> None:
+        """A slow client has its whole answer: its idle time begins, or its worker goes, if it has waited."""
+        if self._host.drain.has_begun:
+            self._close_when_sent()
+        else:
+            self._await_request()
+
     def _await_request(self) -> None:
         self._arm(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.keepalive_s, self._idle_over)
 
@@ -283,31 +304,25 @@ class Connection(asyncio.BufferedProtocol):
         limit = f"{self._settings.header_timeout_s:g} s"
         self.refuse(RequestTimeout("head of the request", limit, "--header-timeout-s"))
 
+    def _is_idle(self) -> bool:
+        """True if no request is on its way and none is being answered."""
+        return not (self._http.is_answering or self._http.is_in_head or self.is_closing())
+
     def _idle_over(self) -> None:
-        if self._transport.get_write_buffer_size():
-            self._transport.abort()
+        """Close an idle connection.  One that still reads its answer is not idle; see `resume_writing`."""
+        if self.blocked is None:
+            self._close_when_sent()
+
+    def _linger_over(self) -> None:
+        """Give up on what the client sends, unless it still reads its answers."""
+        if self._outflow.waiting:
+            self._arm(LINGER_S, self._linger_over)
         else:
-            self._transport.close()
-
-    def _probe(self) -> None:
-        """Find out if a client that sends no more still listens.
-
-        A closed socket and a half-closed socket look the same until something is sent.  A `100 Continue`, which every
-        HTTP/1.1 client skips, gets a reset from the first and no reaction from the second.
-        """
-        if not self._http.has_started_answer:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._loop.call_later(PROBE_S, self._probed)
-
-    def _probed(self) -> None:
-        if self._transport.is_closing() or not self._http.is_answering:
-            return
-        poll = select.poll()
-        poll.register(self._socket.fileno(), 0)
-        if poll.poll(0):  # with no event asked for, only an error or a hang-up is reported
             self._transport.abort()
-        else:
-            self._loop.call_later(PROBE_S, self._probed)
+
+    def _close_when_sent(self) -> None:
+        self._transport.close()
+        self._outflow.watch()
 
     def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
         self._disarm()
@@ -317,15 +332,3 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _addresses(accepted: socket.socket) -> tuple[tuple[str, int] | None, tuple[str, int | None]]:
-    """The client's address, None on a unix socket, and the server's: host and port, or the path of the socket."""
-    own = accepted.getsockname()
-    server = (str(own), None) if isinstance(own, str) else (str(own[0]), int(own[1]))
-    try:
-        peer = accepted.getpeername()
-    except OSError:
-        # The client has gone already.
-        return None, server
-    return (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None, server

@@ -11,6 +11,7 @@ from imgsrv.errors import ImgsrvError
 from imgsrv.observe.log.logger import Logger
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import Body, BodyReader, Files
+from imgsrv.web.http.outflow import Unsent
 from imgsrv.web.http.proxy_headers import Proxies
 
 Message = dict[str, Any]
@@ -75,7 +76,7 @@ class Drain:
     has_begun: bool = False
 
 
-class Host(Protocol):
+class Host(Unsent, Protocol):
     """What a connection asks of its front."""
 
     app: App
