@@ -18,7 +18,7 @@ from serving import Server, serving
 from single_queue import Replay
 
 from imgsrv.loadtest.closed_loop import always, crowd, mixed
-from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.conversation import Request, posted
 from imgsrv.loadtest.open_loop import Storm, open_loop, percentile, planned, poisson_arrivals
 
 PATH = "/resize?width=720&height=588&fit=fill"
@@ -41,7 +41,7 @@ DRAWS = 20
 
 
 @pytest.fixture
-def photos() -> list[Picture]:
+def photos() -> list[Request]:
     """Requests for all photographs of the corpus but the largest; skips where there are none."""
     found = [file.read_bytes() for file in sorted(PHOTOS.glob("*.*")) if file.stat().st_size < LARGEST_BYTES]
     if not found:
@@ -58,7 +58,7 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: f"{load:.0%}")
-def test_poisson_arrivals(server: Server, photos: list[Picture], report: Report, pace: Pace, load: float) -> None:
+def test_poisson_arrivals(server: Server, photos: list[Request], report: Report, pace: Pace, load: float) -> None:
     overheads_s = _overheads(server.port, photos, pace)
     with crowd(server.port, 8) as eight:
         capacity = eight.load(mixed(photos, SEED), pace.seconds(4), least=1).checked().rate
@@ -70,7 +70,7 @@ def test_poisson_arrivals(server: Server, photos: list[Picture], report: Report,
     _add(report, storm, overheads_s, load)
 
 
-def _overheads(port: int, photos: Sequence[Picture], pace: Pace) -> dict[Picture, float]:
+def _overheads(port: int, photos: Sequence[Request], pace: Pace) -> dict[Request, float]:
     """What a request of each picture takes beside its service on an idle server, in seconds."""
     found = {}
     with crowd(port, 1) as one:
@@ -83,12 +83,12 @@ def _overheads(port: int, photos: Sequence[Picture], pace: Pace) -> dict[Picture
     return found
 
 
-def _add(report: Report, storm: Storm, overheads_s: dict[Picture, float], load: float) -> None:
+def _add(report: Report, storm: Storm, overheads_s: dict[Request, float], load: float) -> None:
     outcomes = storm.outcomes
     replay = Replay(
         [outcome.plan.due_s for outcome in outcomes],
         [outcome.answer.worked_s for outcome in outcomes],
-        [overheads_s[outcome.plan.picture] for outcome in outcomes],
+        [overheads_s[outcome.plan.request] for outcome in outcomes],
         [outcome.connection for outcome in outcomes],
         WORKERS,
     )

@@ -30,7 +30,7 @@ from imgsrv import __version__
 from imgsrv.errors import LoadFailed
 from imgsrv.imaging.codecs.turbojpeg import WHEEL
 from imgsrv.loadtest.closed_loop import Slice, crowd, in_turn
-from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.conversation import Request, posted
 from imgsrv.loadtest.open_loop import percentile
 
 OURS, OURS_PLAIN = "imgsrv", "imgsrv without turbo"
@@ -115,7 +115,7 @@ class _Contest:
     def __init__(self, work: Work, connections: int) -> None:
         self._work = work
         self._connections = connections
-        self._pictures: dict[str, list[Picture]] = {}
+        self._pictures: dict[str, list[Request]] = {}
         self._slices: dict[str, list[Slice]] = {}
         self._limits: list[float] = []
         self._why: dict[str, str] = {}
@@ -227,7 +227,7 @@ class _Contest:
         return statistics.fmean(len(picture.expected) for picture in self._pictures[name])
 
 
-def _our_request(work: Work, file: Path) -> Picture:
+def _our_request(work: Work, file: Path) -> Request:
     query = {"ops": work.pipeline, "format": work.format, **work.quality_facts}
     return posted(f"/pipeline?{urlencode(query)}", file.read_bytes())
 

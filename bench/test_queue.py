@@ -22,7 +22,7 @@ from report import Report
 from serving import Server, serving, wait_until
 
 from imgsrv.loadtest.closed_loop import Crowd, always, crowd
-from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.conversation import Request, posted
 
 PATH = "/resize?width=720&height=588&fit=fill"
 SMALL_PATH = "/resize?width=160&height=130&fit=fill"
@@ -96,7 +96,7 @@ def test_many_connections_against_no_exchange(street: bytes, report: Report, pac
     report.note("the same, pictures a second", rates, "/s")
 
 
-def _share_of_many(server: Server, many: Crowd, few: int, picture: Picture, pace: Pace) -> float:
+def _share_of_many(server: Server, many: Crowd, few: int, picture: Request, pace: Pace) -> float:
     """The throughput of `few` fresh connections, as a share of that of `many` that are open."""
     choose = always(picture)
     rates: tuple[list[float], list[float]] = [], []

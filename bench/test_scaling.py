@@ -18,7 +18,7 @@ from serving import Server, serving
 from usage import cpu_s, pss_mb
 
 from imgsrv.loadtest.closed_loop import Slice, always, crowd
-from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.conversation import Request, posted
 from imgsrv.loadtest.open_loop import percentile
 
 PIPELINE = "resize:width=720,height=588,fit=fill"
@@ -71,7 +71,7 @@ class _Found:
         self.latencies_ms: list[float] = []
         self.pss_mb = 0.0
 
-    def take(self, server: Server, request: Picture, picture: bytes, workers: int, seconds: float) -> None:
+    def take(self, server: Server, request: Request, picture: bytes, workers: int, seconds: float) -> None:
         """One round."""
         self.limits.append(looped_rate([picture], PIPELINE, workers, seconds))
         cpu, began = cpu_s(server.pid), time.monotonic()
@@ -82,7 +82,7 @@ class _Found:
         self.latencies_ms += [1000 * latency_s for latency_s in load.latencies_s]
 
 
-def _loaded(server: Server, request: Picture, workers: int, seconds: float) -> Slice:
+def _loaded(server: Server, request: Request, workers: int, seconds: float) -> Slice:
     with crowd(server.port, max(8, 2 * workers)) as many:
         return many.load(always(request), seconds, least=1).checked()
 

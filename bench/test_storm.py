@@ -20,7 +20,7 @@ from report import Report
 from serving import Server, serving
 
 from imgsrv.loadtest.closed_loop import Slice, always, crowd
-from imgsrv.loadtest.conversation import Picture, posted
+from imgsrv.loadtest.conversation import Request, posted
 from imgsrv.loadtest.open_loop import Storm, open_loop, planned, poisson_arrivals
 
 PATH = "/resize?width=720&height=588&fit=fill"
@@ -70,7 +70,7 @@ def test_three_times_the_capacity(street: bytes, report: Report, pace: Pace, cli
     _add_memory(report, found, (max_queue + QUEUE_SLACK) * len(street) / 1e6)
 
 
-def _weather(server: Server, picture: Picture, seconds: float) -> Found:
+def _weather(server: Server, picture: Request, seconds: float) -> Found:
     choose = always(picture)
     full_before = _full(server, picture, seconds)
     with crowd(server.port, 1) as one:
@@ -83,7 +83,7 @@ def _weather(server: Server, picture: Picture, seconds: float) -> Found:
     return Found((full_before, _full(server, picture, seconds)), before, storm, first, memory, after)
 
 
-def _full(server: Server, picture: Picture, seconds: float) -> Slice:
+def _full(server: Server, picture: Request, seconds: float) -> Slice:
     with crowd(server.port, CONNECTIONS) as many:
         return many.load(always(picture), max(1.0, seconds / 5), least=1).checked()
 

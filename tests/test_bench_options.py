@@ -17,7 +17,7 @@ from serving import Server
 from workloads import Work
 
 from imgsrv.loadtest.closed_loop import crowd, in_turn
-from imgsrv.loadtest.conversation import Picture
+from imgsrv.loadtest.conversation import Request
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ class Folder(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-def answered(peer: Running) -> Picture:
+def answered(peer: Running) -> Request:
     """The request for the photograph, after it was answered."""
     request = peer.request(WORK, PHOTO)
     with crowd(peer.port, 1, peer.host) as one:

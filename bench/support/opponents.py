@@ -23,7 +23,7 @@ import psutil
 import pytest
 from workloads import FALCON, FALCON_DRAFT, SHARP, SHARP_LIKE_OURS, THUMBOR, Work
 
-from imgsrv.loadtest.conversation import Picture, fetched, posted
+from imgsrv.loadtest.conversation import Request, fetched, posted
 
 HERE = Path(__file__).parents[1] / "peers"
 INSTALLED = HERE / "installed"
@@ -66,7 +66,7 @@ class Opponent:
     version: str
     needs: Sequence[Path | str]
     command: Callable[[Place], tuple[Sequence[str], Mapping[str, str]]]
-    request: Callable[[Work, Path], Picture]
+    request: Callable[[Work, Path], Request]
     alone: int = 1
 
     def missing(self) -> str:
@@ -82,7 +82,7 @@ class Running:
     name: str
     version: str
     port: int
-    request: Callable[[Work, Path], Picture]
+    request: Callable[[Work, Path], Request]
     host: str = "127.0.0.1"
     why: str = ""
     others: Sequence[int] = ()
@@ -148,7 +148,7 @@ def other(text: str) -> Running:
         raise pytest.UsageError(f"--peer {text} is not written as NAME=http://HOST:PORT/PATH")
     template = url.split(parts.netloc, 1)[1] or "/"
 
-    def request(work: Work, file: Path) -> Picture:
+    def request(work: Work, file: Path) -> Request:
         path = template.format(
             width=work.width,
             height=work.height or 0,
@@ -202,22 +202,22 @@ def _script(name: str) -> str:
     return str(shutil.copy(HERE / name, INSTALLED / name))
 
 
-def _posted_to_sharp(work: Work, file: Path) -> Picture:
+def _posted_to_sharp(work: Work, file: Path) -> Request:
     return _posted(file, _facts(work), options=json.dumps(work.quality_facts))
 
 
-def _posted_to_sharp_like_ours(work: Work, file: Path) -> Picture:
+def _posted_to_sharp_like_ours(work: Work, file: Path) -> Request:
     facts = _facts(work)
     if work.effect:
         facts["effect"] = "convolve-grayscale"
     return _posted(file, facts, options=json.dumps({**work.quality_facts, **work.like_ours}))
 
 
-def _posted_to_pillow(work: Work, file: Path) -> Picture:
+def _posted_to_pillow(work: Work, file: Path) -> Request:
     return _posted(file, _facts(work), quality=work.quality)
 
 
-def _posted_to_pillow_with_draft(work: Work, file: Path) -> Picture:
+def _posted_to_pillow_with_draft(work: Work, file: Path) -> Request:
     return _posted(file, _facts(work), quality=work.quality, draft=1)
 
 
@@ -230,11 +230,11 @@ def _facts(work: Work) -> dict[str, int | str]:
     return facts
 
 
-def _posted(file: Path, facts: Mapping[str, int | str], **more: int | str) -> Picture:
+def _posted(file: Path, facts: Mapping[str, int | str], **more: int | str) -> Request:
     return posted(f"/?{urlencode({**facts, **more})}", file.read_bytes())
 
 
-def _ipx_url(work: Work, file: Path) -> Picture:
+def _ipx_url(work: Work, file: Path) -> Request:
     size = f"fit_{work.fit},s_{work.width}x{work.height}" if work.height else f"w_{work.width}"
     # A PNG's quality would make it one of 256 colours.
     quality = "" if work.format == "png" else f",q_{work.quality}"
@@ -243,7 +243,7 @@ def _ipx_url(work: Work, file: Path) -> Picture:
     return fetched(f"/rotate_undefined,{size}{effect},f_{work.format}{quality}/{quote(file.name)}")
 
 
-def _thumbor_url(work: Work, file: Path) -> Picture:
+def _thumbor_url(work: Work, file: Path) -> Request:
     fit = "fit-in/" if work.fit == "inside" else ""
     filters = [f"format({work.format})"]
     if work.format != "png":

@@ -1,4 +1,4 @@
-"""Waiting for an instance: until it serves, anew or for the first time, or has ended; and what its log said last."""
+"""Wait until an instance serves after a start or a restart, or has ended; and read the last records of its log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imgsrv.observe.log.reader import Reader
 from imgsrv.observe.log.text import BLOCKS, NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
 
-LOOK_AGAIN_S = 0.05
+POLL_S = 0.05
 
 BOOT_S = 90.0
 """Longest wait for an instance: a boot may take 60 s, and the first may fail."""
@@ -28,7 +28,7 @@ LAST_LINES = 10
 
 @contextmanager
 def watched(pid: int) -> Iterator[int | None]:
-    """A descriptor of the process, readable when it ends, whoever has its number then; None: it has ended."""
+    """Yield a descriptor that is readable when the process ends, even if its number is reused; None if it has ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -41,59 +41,65 @@ def watched(pid: int) -> Iterator[int | None]:
 
 
 def until_it_serves(place: Place, process: int | None) -> dict[str, Any]:
-    """Who serves, once it does.  process: from `watched`.  Raises CommandFailed where it ends, or takes too long."""
+    """Wait until the instance serves; return its answer to `ping`.  process: from `watched`.
+
+    Raises CommandFailed if the process ends or does not serve within BOOT_S.
+    """
     end = time.monotonic() + BOOT_S
     while time.monotonic() < end:
-        # Looked at first, so that one that ends after it had answered is not taken for one that never did.
-        has_ended = process is None or bool(select.select([process], [], [], LOOK_AGAIN_S)[0])
+        # Check the process first: an instance that answers and ends right afterwards has served.
+        has_ended = process is None or bool(select.select([process], [], [], POLL_S)[0])
         try:
-            found: dict[str, Any] = ask(place, "ping", patience_s=max(LOOK_AGAIN_S, end - time.monotonic()))
+            found: dict[str, Any] = ask(place, "ping", patience_s=max(POLL_S, end - time.monotonic()))
         except (NoSuchInstance, CommandFailed):
             found = {}
         if found.get("state") == "serving":
             return found
         if has_ended:
-            raise CommandFailed(f"{place.name} ended before it served")
-    raise CommandFailed(f"{place.name} does not serve after {BOOT_S:g} s; `imgsrv status` tells what it does")
+            raise CommandFailed(f"{place.name} ended before it served requests")
+    raise CommandFailed(f"{place.name} does not serve after {BOOT_S:g} s; `imgsrv status` shows its state")
 
 
-def restarted(place: Place, tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-    """Who serves after a restart: the same process, which has begun anew.  Raises CommandFailed with its last words."""
+def restarted(place: Place, on_progress: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Restart an instance; return its answer to `ping` afterwards.  The process keeps its number.
+
+    on_progress: called with the progress.  Raises CommandFailed with the last lines of the log.
+    """
     before = ask(place, "status")
     log_file = Path(before["log_file"]) if before["log_file"] else None
     log_size = size_of(log_file) if log_file else 0
     with watched(before["pid"]) as process:
-        tell({"step": ask(place, "restart", on_progress=tell, patience_s=None)["state"]})
+        on_progress({"step": ask(place, "restart", on_progress=on_progress, patience_s=None)["state"]})
         try:
             found = until_it_serves(place, process)
-            _refuse_the_old(place, before["events"])
+            _refuse_old_code(place, before["events"])
         except CommandFailed as error:
             lines = last_lines(log_file, log_size) if log_file else []
             raise CommandFailed("\n  ".join([str(error), *lines])) from error
     return found
 
 
-def _refuse_the_old(place: Place, events: Sequence[Mapping[str, Any]]) -> None:
-    """Raises CommandFailed where what serves is the code from before.  events: those that were known then."""
+def _refuse_old_code(place: Place, events: Sequence[Mapping[str, Any]]) -> None:
+    """Raise CommandFailed if the old code still serves.  events: those of the time before the restart."""
     for event in ask(place, "status")["events"]:
         if event["event"] == "restart_failed" and event not in events:
-            raise CommandFailed(f"{event['reason']}; it serves on with the code from before")
+            raise CommandFailed(f"{event['reason']}; the old code serves on")
 
 
 def last_lines(log_file: Path, since: int = 0) -> list[str]:
-    """The last records of a log, for a person.  since: the size of the file before those that are meant."""
+    """Return the last records of a log as text.  since: size of the file at which to begin, in bytes."""
     if not log_file.exists():
         return []
     reader = Reader(log_file, since)
     try:
         seen: set[str] = set()
-        return [for_a_person(_unrepeated(line, seen)) for line in deque(reader.lines(), LAST_LINES)]
+        return [as_text(_without_repeats(line, seen)) for line in deque(reader.lines(), LAST_LINES)]
     finally:
         reader.close()
 
 
-def _unrepeated(line: bytes, seen: set[str]) -> bytes:
-    """The record without a traceback that is among `seen`: every worker that starts may fail in the same way."""
+def _without_repeats(line: bytes, seen: set[str]) -> bytes:
+    """Return the record without a traceback that is in `seen`: all workers may fail to start in the same way."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -106,14 +112,14 @@ def _unrepeated(line: bytes, seen: set[str]) -> bytes:
 
 
 def size_of(log_file: Path) -> int:
-    """Its size now; 0 where it is not there."""
+    """Return the size of a log file in bytes; 0 if there is none."""
     return log_file.stat().st_size if log_file.exists() else 0
 
 
-def for_a_person(line: bytes) -> str:
-    """A line of a log."""
+def as_text(line: bytes) -> str:
+    """Return a line of a log as text for a person."""
     try:
         return HumanRenderer(NO_WRAPPING, has_colours=False).render(json.loads(line))
     except (ValueError, AttributeError):
-        # What is no record is shown as it is.
+        # A line that is not a record is shown unchanged.
         return line.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What `imgsrv bench` shows: one table that fills while the load runs, and stays when it is over."""
+"""The table of `imgsrv bench`: it fills while the load runs and stays on the screen afterwards."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BAR_WIDTH = 40
 
 
 class View:
-    """A table on a terminal; elsewhere it is printed once, at the end."""
+    """A table that is live on a terminal; elsewhere it is printed once, at the end."""
 
     def __init__(self, console: Console, url: str, answers: Sequence[str]) -> None:
         self._console = console
         self._url = url
         self._answers = list(dict.fromkeys(answers))
         self._phases: dict[str, Phase] = {}
-        # Its own refreshing would be a thread that takes time from the load.
+        # Automatic refreshing would need a thread, which takes processor time from the load.
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -44,7 +44,7 @@ class View:
             self._console.print(self._table())
 
     def show(self, phase: Phase) -> None:
-        """Take over what is known of a phase."""
+        """Update the row of a phase."""
         self._phases[phase.name] = phase
         if self._console.is_terminal:
             share = min(1.0, phase.elapsed_s / phase.seconds)

@@ -1,4 +1,4 @@
-"""A running instance as the command line reaches it: over its control socket, by its name."""
+"""Client of the control socket: the command line finds a running instance by its name and sends it commands."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from imgsrv.settings import Settings, flag_name, runtime_folder
 CONNECT_S = 5.0
 
 LISTENS_BUT_IS_SILENT_S = 15.0
-"""A master answers within milliseconds, but for the second or two in which it loads new code."""
+"""Longest wait for an answer.  A master answers within milliseconds; while it loads new code, within two seconds."""
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the flags that say where the control sockets are."""
+    """Add the flags for the folder of the control sockets to the parser."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with the settings of the instance")
     _add(parser, "runtime_dir", "DIR")
 
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the flags that say which instance is meant; its bare name, as pm2 takes it, means the same."""
+    """Add the flags that choose an instance to the parser.  Its name alone, as pm2 takes it, does the same."""
     _add(parser, "name", "NAME")
     add_folder(parser)
     parser.set_defaults(takes_bare_name=True)
 
 
 def take_bare_name(parsed: argparse.Namespace, words: list[str]) -> bool:
-    """Whether the words that no argument has taken are the name of an instance, which is then taken as `--name`."""
+    """Use the remaining words as `--name` if they are the name of an instance; return whether they are."""
     is_name = len(words) == 1 and not words[0].startswith("-") and "name" not in parsed
     if is_name and "takes_bare_name" in parsed:
         parsed.name = words[0]
@@ -50,7 +50,7 @@ def _add(parser: argparse.ArgumentParser, setting: str, metavar: str) -> None:
 
 
 def place_of(parsed: argparse.Namespace) -> Place:
-    """Where the instance that the flags name has its socket.  Raises BadSetting."""
+    """Return the place of the socket of the instance that the flags name.  Raises BadSetting."""
     settings = read_settings(parsed).settings
     return Place(runtime_folder(settings.runtime_dir), settings.name)
 
@@ -63,9 +63,10 @@ def ask(
     on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None,
     patience_s: float | None = LISTENS_BUT_IS_SILENT_S,
 ) -> Any:
-    """The result of a command.  patience_s: longest silence; None for a command that takes its time.
+    """Send a command to an instance; return the result.
 
-    Raises NoSuchInstance, CommandFailed where the instance refuses or does not answer, and BadRuntimeFolder.
+    on_progress: called with each report of progress.  patience_s: longest silence; None for no limit.
+    Raises NoSuchInstance, CommandFailed if the instance refuses or does not answer, and BadRuntimeFolder.
     """
     with _connected(place) as connection:
         connection.settimeout(patience_s)
@@ -79,14 +80,14 @@ def ask(
                 else:
                     raise CommandFailed(message["error"])
         except TimeoutError as error:
-            raise CommandFailed(f"{place.name} listens and does not answer within {patience_s:g} s") from error
+            raise CommandFailed(f"{place.name} does not answer within {patience_s:g} s") from error
         except OSError as error:
             raise CommandFailed(f"the connection to {place.name} was lost: {error.strerror}") from error
     raise CommandFailed(f"{place.name} ended before it answered")
 
 
 def running(folder: Path) -> dict[str, dict[str, Any]]:
-    """The status of every instance in the folder, by its name; of one that does not answer, only its name."""
+    """Return the status of every instance in the folder by its name; only name and state if it does not answer."""
     found: dict[str, dict[str, Any]] = {}
     for name in names(folder):
         try:
@@ -103,7 +104,7 @@ def _connected(place: Place) -> Iterator[socket.socket]:
     if not place.folder.exists():
         raise NoSuchInstance(place.name, str(place.folder), [])
     if os.geteuid() != 0:
-        # To root it is nothing that another user runs an instance.
+        # Root may control the instances of other users.
         check(place.folder)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_S)

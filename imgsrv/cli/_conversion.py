@@ -1,7 +1,7 @@
-"""Pictures converted file by file, on as many processes as asked for.
+"""Convert pictures file by file, in several processes.
 
-A picture is written beside its target and moved there when it is whole.  A process that dies takes one
-picture with it: that one is named, the process is replaced, and the others go on.
+A picture is written to a temporary file beside its target and renamed when it is whole.  A process that dies loses one
+picture: the error names it, a new process replaces the dead one, and the others continue.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from imgsrv.imaging.process import process_into
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Where one picture comes from and goes to; None is standard input or output."""
+    """Source and target of one picture; None for standard input or output."""
 
     source: Path | None
     target: Path | None
@@ -37,7 +37,7 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done with every picture.  parts: what a request would send beside it, such as a watermark."""
+    """What to do with every picture.  parts: further files by name, such as a watermark."""
 
     pipeline: Pipeline
     output: Output
@@ -47,7 +47,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one conversion: the result's size in pixels and in bytes, or the error in words."""
+    """Result of one conversion: its size in pixels and its length in bytes, or the message of the error."""
 
     conversion: Conversion
     size: Size = (0, 0)
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
-    """Convert one picture in this process; a picture or a file that cannot be used becomes an error in words."""
+    """Convert one picture in this process.  The outcome holds the message if the picture or a file cannot be used."""
     try:
         data = sys.stdin.buffer.read() if conversion.source is None else conversion.source.read_bytes()
         with _written_whole(conversion.target) as file:
@@ -71,7 +71,7 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
 
 
 def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
-    """Convert files on so many processes; outcomes come in the order in which they are done."""
+    """Convert files in this number of processes; yield the outcomes as they are done."""
     waiting = deque(conversions)
     lanes: list[_Lane] = []
     try:
@@ -87,7 +87,7 @@ def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: in
                     lanes.remove(lane)
                     lane.stop()
     finally:
-        # Only an interrupted run has lanes left.
+        # Only an interrupted run still has lanes here.
         for lane in lanes:
             lane.abort()
 
@@ -95,8 +95,8 @@ def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: in
 class _Lane:
     """A forked process that converts one picture after another.
 
-    multiprocessing.Process rather than ProcessPoolExecutor: when a process dies, that one fails every picture
-    it holds and does not say which was to blame.
+    It is a multiprocessing.Process, because a ProcessPoolExecutor whose process dies fails every picture that it holds
+    and does not say which one was the cause.
     """
 
     def __init__(self, recipe: Recipe, siblings: Sequence[_Lane]) -> None:
@@ -105,7 +105,7 @@ class _Lane:
         not_theirs = [self.connection, *(lane.connection for lane in siblings)]
         self._process = fork.Process(target=_serve, args=(theirs, not_theirs, recipe), daemon=True)
         with warnings.catch_warnings():
-            # The only other threads are OpenBLAS's own, which it stops and restarts around a fork.
+            # The only other threads are those of OpenBLAS, which stops and restarts them around a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process.start()
         theirs.close()
@@ -114,12 +114,12 @@ class _Lane:
 
     def begin(self, conversion: Conversion) -> None:
         self._conversion = conversion
-        # A process that died while idle is met by `finish`, as end-of-file.
+        # If the process died while idle, `finish` reads end-of-file.
         with contextlib.suppress(BrokenPipeError):
             self.connection.send(conversion)
 
     def finish(self) -> Outcome:
-        """The outcome of what was begun; blocks until there is one."""
+        """Wait for the outcome of the conversion that was begun and return it."""
         try:
             outcome: Outcome = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -130,12 +130,12 @@ class _Lane:
         return outcome
 
     def stop(self) -> None:
-        """End the process when it has nothing to do."""
+        """End the process; it must be idle."""
         self.connection.close()
         self._process.join()
 
     def abort(self) -> None:
-        """End the process in the middle of its work; what it was writing is removed."""
+        """End the process during its work and delete its temporary file."""
         self._process.terminate()
         self.stop()
         self._clear()
@@ -150,19 +150,19 @@ class _Lane:
 
 
 def _done(lanes: Sequence[_Lane]) -> list[_Lane]:
-    """The lanes that have an outcome; blocks until there is one."""
+    """Wait until a lane has an outcome; return all lanes that have one."""
     ready = wait([lane.connection for lane in lanes])
     return [lane for lane in lanes if lane.connection in ready]
 
 
 def _serve(connection: Connection, not_ours: Iterable[Connection], recipe: Recipe) -> None:
-    """The life of a lane's process: convert what comes until the other end is closed."""
-    # Ctrl-C reaches the whole process group; the parent alone decides what follows.
+    """Main function of the process of a lane: convert what arrives until the other end is closed."""
+    # Ctrl-C reaches the whole process group, but only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # `abort` ends a picture half way by an exception, which removes its part file.
+    # `abort` raises an exception here in the middle of a picture, so that its temporary file is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for other in not_ours:
-        # Held open here, it would keep a lane alive after its parent is gone.
+        # An open copy would keep another lane alive after the parent has ended.
         other.close()
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
@@ -171,9 +171,9 @@ def _serve(connection: Connection, not_ours: Iterable[Connection], recipe: Recip
 
 @contextlib.contextmanager
 def _written_whole(target: Path | None) -> Iterator[BinaryIO]:
-    """A file whose content reaches the target when the block ends well, and nowhere when it does not."""
+    """Yield a file.  Its content becomes the target if the block succeeds, and is deleted if not."""
     if target is None:
-        # A pipe cannot be taken back, so nothing is written before the picture is whole.
+        # Output to a pipe cannot be undone, so nothing is written before the picture is whole.
         file = io.BytesIO()
         yield file
         sys.stdout.buffer.write(file.getbuffer())
@@ -185,12 +185,12 @@ def _written_whole(target: Path | None) -> Iterator[BinaryIO]:
             yield opened
         part.replace(target)
     except BaseException:
-        # There is none where it could not even be opened.
+        # The file does not exist if opening it has failed.
         with contextlib.suppress(OSError):
             part.unlink()
         raise
 
 
 def _part(target: Path, pid: int | None) -> Path:
-    """Where the process `pid` writes the picture until it is whole."""
+    """Return the temporary file of the process `pid` for a target."""
     return target.with_name(f".{target.name}.{pid}.part")

@@ -1,4 +1,4 @@
-"""Which file goes where: the positional arguments of `imgsrv convert`, checked before a picture is touched."""
+"""The positional arguments of `imgsrv convert`: which file becomes which.  They are checked before any work."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
 
 STANDARD = "-"
-"""Standard input or output, where a file could stand."""
+"""The argument for standard input or output in place of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positionals:
-    """The arguments without a flag, told apart."""
+    """The arguments without a flag: inputs, target and pipeline."""
 
     inputs: tuple[str, ...]
     out: str
@@ -28,7 +28,7 @@ class Positionals:
 
 
 def split_positionals(paths: Sequence[str]) -> Positionals:
-    """IN…, OUT and the pipeline.  Raises BadArgument where there is no IN."""
+    """Split the arguments into IN…, OUT and the pipeline.  Raises BadArgument if there is no IN."""
     has_pipeline = not _is_target(paths[-1])
     inputs = tuple(paths[: -2 if has_pipeline else -1])
     if not inputs:
@@ -44,25 +44,25 @@ def _is_target(text: str) -> bool:
 
 
 def is_folder(text: str) -> bool:
-    """Is a folder, or is written like one that is yet to be made."""
+    """Whether the text names a folder, or ends with / like a new one."""
     return text.endswith("/") or Path(text).is_dir()
 
 
 def suffixes() -> str:
-    """The suffixes of all formats, for a message."""
+    """Return the suffixes of all formats, for a message."""
     return joined(list(SUFFIXES))
 
 
 def plan(inputs: Iterable[str], out: str, output: Output) -> tuple[Conversion, ...]:
-    """What becomes of each picture; a folder among the inputs stands for the pictures in it.
+    """Return the conversion of each picture.  A folder among the inputs stands for the pictures in it.
 
-    Raises BadArgument for an input that is not there, and where a picture would overwrite an input or another.
+    Raises BadArgument if an input does not exist, or if a result would overwrite an input or another result.
     """
     inputs = tuple(inputs)
     if is_folder(out):
         conversions = tuple(_into_folder(source, Path(out), output) for text in inputs for source in _pictures(text))
     elif len(inputs) > 1 or is_folder(inputs[0]):
-        raise BadArgument(f"several pictures need a folder as OUT, and {out} is none; write out/ to have one made")
+        raise BadArgument(f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one")
     else:
         source = None if inputs[0] == STANDARD else _pictures(inputs[0])[0]
         conversions = (Conversion(source, _file_target(out)),)
@@ -93,7 +93,7 @@ def _file_target(out: str) -> Path | None:
 
 
 def _into_folder(source: Path, folder: Path, output: Output) -> Conversion:
-    """The same name with the suffix of the result's format; a suffix that is right stays as it is written."""
+    """Return a conversion into the folder: the same name with the suffix of the result.  A correct suffix is kept."""
     own = _format_of(source) if output.format is None else None
     name = output.format or (own and written_as(own))
     known = SUFFIXES.get(source.suffix.lower())
@@ -107,7 +107,7 @@ def _format_of(source: Path) -> str | None:
         with source.open("rb") as file:
             return sniff(file.read(SNIFF_BYTES))
     except (OSError, UnsupportedFormat):
-        # The conversion will meet the same and report it against the file.
+        # The conversion meets the same error and reports it with the name of the file.
         return None
 
 

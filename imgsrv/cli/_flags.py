@@ -1,4 +1,4 @@
-"""Settings as flags: derived from the fields of `Settings`, never written a second time."""
+"""Flags for settings, derived from the fields of `Settings`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ METAVARS = {
     "on_worker_stop": "MODULE:FUNCTION",
     "quarantine": "DIR",
 }
-"""Where neither the type nor the name says what to write."""
+"""Placeholders of values in the help, where neither the type nor the name gives a good one."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Give the parser a flag for each setting, and `--config`."""
+    """Add `--config` and a flag for each setting to the parser."""
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"TOML file with settings as top-level keys [{DEFAULT_FILE} in the current folder, where there is one]",
+        help=f"TOML file with settings as top-level keys [{DEFAULT_FILE} in the current folder, if it exists]",
     )
     group = parser.add_argument_group(
-        "settings", "Each can also come from the environment (IMGSRV_…) or from the file; a flag wins."
+        "settings", "A setting can also come from the environment (IMGSRV_…) or from the file.  A flag wins."
     )
     for name, field in Settings.model_fields.items():
         default = field.get_default()
@@ -56,7 +56,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _metavar(name: str, field: FieldInfo) -> str:
-    """What the value is called in the help: its choices, its unit, or the last word of its name."""
+    """Return the placeholder of a value in the help: its choices, its unit, or the last word of its name."""
     if get_origin(field.annotation) is Literal:
         return "|".join(get_args(field.annotation))
     unit = "N" if field.annotation is int else "SIZE" if field.annotation is ByteSize else ""
@@ -64,10 +64,10 @@ def _metavar(name: str, field: FieldInfo) -> str:
 
 
 def read_settings(parsed: argparse.Namespace) -> Configuration:
-    """The configuration with the flags that were given on top.  Raises BadSetting."""
+    """Return the configuration; given flags take precedence.  Raises BadSetting."""
     return load_configuration(given_flags(parsed), parsed.config or default_file())
 
 
 def given_flags(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The settings among the flags, those that were given."""
+    """Return the settings that were given as flags."""
     return {name: value for name, value in vars(parsed).items() if name in Settings.model_fields}

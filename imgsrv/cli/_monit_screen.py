@@ -1,4 +1,4 @@
-"""What `imgsrv monit` draws: two looks at an instance, and between them the rates.  Fits 80 columns and 24 lines."""
+"""The screen of `imgsrv monit`: the status of an instance, and rates between two samples.  80 columns, 24 lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgsrv.observe.log.text import size_text
 COLUMNS = ("slot", "pid", "state", "gen", "cpu", "memory", "open", "jobs/s", "jobs", "up", "job")
 
 FIXED_LINES = 9
-"""Beside workers and events: three of the head, two rules, the table's heads, what was said, the keys, one free."""
+"""Lines other than workers and events: three of the head, two rules, column heads, message, keys, one empty."""
 
 LEAST_EVENTS = 4
 
@@ -28,7 +28,7 @@ BAR, BAR_WIDTH = "█", 20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A status and when it was asked for, in seconds of the monotonic clock."""
+    """A status, and the time of the request for it in seconds of the monotonic clock."""
 
     at: float
     status: Mapping[str, Any]
@@ -36,24 +36,24 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown.  said: what became of the last key.  keys: those there are.
+    """The content of the screen.  message: result of the last key.  keys: the list of keys.
 
-    log: what the log file is called and its last lines, in place of the events.
+    log: the name of the log file and its last lines, shown in place of the events.
     """
 
     now: Sample
     before: Sample | None
-    said: str
+    message: str
     keys: str
     log: tuple[str, Sequence[str]] | None = None
 
 
 def draw(view: View, screen: ConsoleDimensions) -> RenderableType:
-    """The whole screen."""
+    """Return the whole screen."""
     status = view.now.status
     workers = status["workers"]
-    room = max(1, screen.height - FIXED_LINES - LEAST_EVENTS)
-    shown = workers[:room]
+    most_workers = max(1, screen.height - FIXED_LINES - LEAST_EVENTS)
+    shown = workers[:most_workers]
     left = max(1, screen.height - FIXED_LINES - len(shown))
     if view.log is None:
         title, lines = "latest events", [event_line(event) for event in reversed(status["events"][-left:])]
@@ -66,7 +66,7 @@ def draw(view: View, screen: ConsoleDimensions) -> RenderableType:
         _workers(view, shown),
         Rule(f"{title}{hidden}", style="dim", align="left"),
         *map(_line, lines),
-        _line(view.said, "bold"),
+        _line(view.message, "bold"),
         _line(view.keys, "dim"),
     )
 
@@ -120,7 +120,7 @@ def _workers(view: View, workers: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _rate(view: View, total: str) -> float:
-    """Of a total, each second since the last look; since the start at the first."""
+    """Return the growth of a total per second since the last sample; for the first sample, since the start."""
     now = view.now.status
     if view.before is None or view.now.at <= view.before.at:
         return float(now["totals"][total] / max(1.0, now["uptime_s"]))
@@ -128,5 +128,5 @@ def _rate(view: View, total: str) -> float:
 
 
 def _line(text: str, style: str = "") -> Text:
-    """One line of the screen, cut where it is too long."""
+    """Return one line of the screen, cut if it is too long."""
     return Text(text, style, no_wrap=True, overflow="ellipsis")

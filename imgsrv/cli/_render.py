@@ -1,4 +1,4 @@
-"""What a running instance says, for a person at a terminal."""
+"""Print the answers of a running instance for a person."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from imgsrv.observe.log.text import size_text
 
 Result = Mapping[str, Any]
 
-UNBROKEN = 10_000
-"""Columns where nothing says how many there are: for a pipe or a file a row is a line."""
+UNLIMITED_COLUMNS = 10_000
+"""Width for a pipe or a file, so that each row is one line."""
 
-LATEST = 5
+LATEST_EVENTS = 5
 """Events that `imgsrv status` shows."""
 
 
 def status(found: Result) -> None:
-    """Workers, queue, totals and latest events."""
+    """Print workers, queue, totals and latest events."""
     screen, totals = console(), found["totals"]
     latency = found["latency_s"]
     say(screen, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
@@ -39,12 +39,12 @@ def status(found: Result) -> None:
     show(screen, table(WORKER_COLUMNS, map(_worker, found["workers"])))
     if found["events"]:
         screen.print()
-        for event in found["events"][-LATEST:]:
+        for event in found["events"][-LATEST_EVENTS:]:
             say(screen, event_line(event))
 
 
 def instances(found: Sequence[Result]) -> None:
-    """A line for each instance."""
+    """Print a line for each instance."""
     if not found:
         print("no instance runs")
         return
@@ -64,7 +64,7 @@ def instances(found: Sequence[Result]) -> None:
 
 
 def description(found: Result) -> None:
-    """How it was started, and every setting."""
+    """Print how the instance was started, and every setting."""
     screen = console()
     say(screen, _headline(found))
     for name, value in found.items():
@@ -76,12 +76,12 @@ def description(found: Result) -> None:
 
 
 def identity(found: Result) -> None:
-    """One line."""
+    """Print one line: name, state, URL, version and pid."""
     print(_headline(found))
 
 
 def outcome(found: Result | str) -> None:
-    """What became of a command that changes something."""
+    """Print the result of a command that changes something."""
     if isinstance(found, str):
         print(found)
         return
@@ -89,13 +89,13 @@ def outcome(found: Result | str) -> None:
 
 
 def event_line(event: Result) -> str:
-    """One event of the master."""
+    """Return one event of the master as a line."""
     facts = " ".join(f"{name}={value}" for name, value in event.items() if name not in ("time", "event"))
     return f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']}  {facts}"
 
 
 def duration(seconds: float) -> str:
-    """`5 s`, `3 min`, `2 h 5 min`, `4 d 3 h`."""
+    """Return a duration as `5 s`, `3 min`, `2 h 5 min` or `4 d 3 h`."""
     whole = int(seconds)
     if whole < 60:  # noqa: PLR2004  of a minute
         return f"{whole} s"
@@ -135,34 +135,34 @@ def _headline(found: Result) -> str:
 
 def _latency(found: Result) -> str:
     if found["p50"] is None:
-        return "unknown yet"
+        return "not known yet"
     return " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in found.items())
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal or as COLUMNS says."""
-    width = shutil.get_terminal_size((UNBROKEN, 0)).columns
+    """Return a console on standard output, as wide as the terminal or as COLUMNS says."""
+    width = shutil.get_terminal_size((UNLIMITED_COLUMNS, 0)).columns
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def say(screen: Console, text: str) -> None:
-    """Print a line that is not broken, so that a command in it can be copied."""
+    """Print a line without wrapping it, so that a command in it can be copied."""
     screen.print(Text(text), soft_wrap=True)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
-    """Columns without lines between them."""
+    """Return a table without lines between its columns."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in heads:
         made.add_column(head, overflow="fold")
     for row in rows:
-        # Text, because a string in brackets would be read as markup.
+        # As Text, because rich reads a string in brackets as markup.
         made.add_row(*map(Text, row))
     return made
 
 
 def show(screen: Console, made: Table) -> None:
-    """Print it without the spaces that fill up the last column."""
+    """Print a table without the spaces at the ends of its lines."""
     with screen.capture() as captured:
         screen.print(made)
     for line in captured.get().splitlines():

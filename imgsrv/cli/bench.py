@@ -1,4 +1,4 @@
-"""`imgsrv bench`: how many pictures a second a server makes, and how long a request takes under load."""
+"""`imgsrv bench`: measure how many pictures per second a server makes, and the latency of requests under load."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from imgsrv.errors import BadArgument, ImgsrvError
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.testcard import noise_card
-from imgsrv.loadtest.conversation import Picture, fetched, posted
+from imgsrv.loadtest.conversation import Request, fetched, posted
 from imgsrv.loadtest.phases import Phase, closed_phase, first_answer, open_phase
 from imgsrv.loadtest.target import Target, parse_target
 
 EXIT_FAULTS = 1
 
 PATH = "/resize?width=720"
-"""Asked for where nothing else is said; a path of this server."""
+"""Default path: a route of this server."""
 
 SELF_READY_S = 60.0
 
 MOST_CONNECTIONS, MOST_SECONDS, MOST_RATE = 1000, 600.0, 20_000.0
 
 EPILOG = """\
-First a closed loop: each connection asks again as soon as it is answered, which gives the most pictures a second.
-Then an open loop for each --load: random arrivals at that percentage of it, which gives the latency that users see.
-Every answer is compared with the first one for its picture.
+First comes a closed loop: each connection sends its next request when it has the answer.  This gives the highest
+rate.  Then comes an open loop for each --load: requests arrive at random, at that percentage of the highest rate.
+This gives the latency that users see.  Every answer is compared with the first answer for the same picture.
 
   imgsrv bench --self
   imgsrv bench http://127.0.0.1:8000 --picture photo.jpg --path '/resize?width=800&format=webp'
@@ -51,74 +51,80 @@ def add_parser(commands: Any) -> None:
     """Add `bench` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "bench",
-        help="load a server and say what it does",
-        description="Load any HTTP server with pictures, for a bounded time, and show what it does while it does it.",
+        help="measure a server under load",
+        description="Send pictures to any HTTP server for a limited time, and show its rate and latency meanwhile.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("url", nargs="?", metavar="URL", help="the server, as http://HOST:PORT or with a path")
-    where.add_argument("--self", action="store_true", dest="is_self", help="a server started for it on a free port")
-    parser.add_argument("--workers", default="max", metavar="N", help="workers of --self (default: max)")
-    parser.add_argument("--path", metavar="PATH", help=f"what is asked for, with its query (default: {PATH})")
+    where.add_argument("url", nargs="?", metavar="URL", help="the server: http://HOST:PORT, or with a path")
+    where.add_argument(
+        "--self", action="store_true", dest="is_self", help="start a server on a free port and measure it"
+    )
+    parser.add_argument("--workers", default="max", metavar="N", help="number of workers of --self (default: max)")
+    parser.add_argument("--path", metavar="PATH", help=f"path and query of the requests (default: {PATH})")
     parser.add_argument(
         "--picture", type=Path, action="append", default=[], metavar="FILE",
-        help="what is posted, one after another if given several times (default: 4 megapixels of noise)",
+        help="picture to post; if given several times, they take turns (default: 4 megapixels of noise)",
     )  # fmt: skip
-    parser.add_argument("--get", action="store_true", help="GET the path and post nothing")
+    parser.add_argument("--get", action="store_true", help="send GET requests without a picture")
     parser.add_argument(
         "--connections",
         type=_number(1, MOST_CONNECTIONS),
         default=8,
         metavar="N",
-        help="of the closed loop (default: 8)",
+        help="connections of the closed loop (default: 8)",
     )
     parser.add_argument(
-        "--seconds", type=_number(0.2, MOST_SECONDS), default=5.0, metavar="S", help="of each phase (default: 5)"
+        "--seconds",
+        type=_number(0.2, MOST_SECONDS),
+        default=5.0,
+        metavar="S",
+        help="duration of each phase (default: 5)",
     )
     parser.add_argument(
         "--load", type=_percentages, default=(50.0, 80.0), metavar="P,P…",
-        help="open loops at these percentages of what the closed one reached; none for no open loop (default: 50,80)",
+        help="open loops at these percentages of the highest rate, or none (default: 50,80)",
     )  # fmt: skip
     parser.add_argument(
         "--rate",
         type=_number(0.1, MOST_RATE),
         metavar="R",
-        help="instead of all that, an open loop of R requests a second",
+        help="run only one open loop, with R requests per second",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load the server and print what came of it; the exit code.  Raises BadArgument."""
+    """Load the server and print the results; return the exit status.  Raises BadArgument."""
     if args.get and args.picture:
-        raise BadArgument("--get posts nothing; leave out --picture")
+        raise BadArgument("--get sends no picture; leave out --picture")
     bodies = [] if args.get else _bodies(args.picture)
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(_own_server(args.workers)) if args.is_self else args.url
         target = parse_target(url, args.path or PATH)
         if args.path and target.path != args.path:
-            raise BadArgument(f"{url} has a path of its own; leave out --path {args.path}")
-        pictures = _requests(target, bodies)
-        first_answer(target, pictures)
-        about = [_about(picture.expected) for picture in pictures]
+            raise BadArgument(f"{url} already has a path; leave out --path {args.path}")
+        requests = _requests(target, bodies)
+        first_answer(target, requests)
+        about = [_about(request.expected) for request in requests]
         view = View(Console(stderr=args.json), target.url, about)
-        phases = _load(target, pictures, args, stack.enter_context(view))
+        phases = _load(target, requests, args, stack.enter_context(view))
     if args.json:
         print(json.dumps(_result(target, about, phases), indent=2))
     return EXIT_FAULTS if any(phase.faults for phase in phases) else 0
 
 
-def _load(target: Target, pictures: Sequence[Picture], args: argparse.Namespace, view: View) -> list[Phase]:
+def _load(target: Target, requests: Sequence[Request], args: argparse.Namespace, view: View) -> list[Phase]:
     if args.rate:
-        return [open_phase(target, pictures, args.rate, args.seconds, f"open, {args.rate:g}/s", view.show)]
-    closed = closed_phase(target, pictures, args.connections, args.seconds, view.show)
+        return [open_phase(target, requests, args.rate, args.seconds, f"open, {args.rate:g}/s", view.show)]
+    closed = closed_phase(target, requests, args.connections, args.seconds, view.show)
     phases = [closed]
     for percentage in args.load if closed.rate else ():
         rate = closed.rate * percentage / 100
         name = f"open, {percentage:g} % of that"
-        phases.append(open_phase(target, pictures, rate, args.seconds, name, view.show))
+        phases.append(open_phase(target, requests, rate, args.seconds, name, view.show))
     return phases
 
 
@@ -129,19 +135,19 @@ def _bodies(files: Sequence[Path]) -> list[bytes]:
         raise BadArgument(f"--picture {error.filename} cannot be read: {error.strerror}") from error
 
 
-def _requests(target: Target, bodies: Sequence[bytes]) -> list[Picture]:
+def _requests(target: Target, bodies: Sequence[bytes]) -> list[Request]:
     if not bodies:
         return [fetched(target.path, host=target.authority)]
     return [posted(target.path, body, host=target.authority) for body in bodies]
 
 
 def _about(answer: bytes) -> str:
-    """What an answer is, in words."""
+    """Describe an answer in words."""
     size = f"{len(answer):,} bytes"
     try:
         facts = describe_picture(answer, Limits())
     except ImgsrvError:
-        return f"{size}, no picture that this program reads"
+        return f"{size}, not a known picture format"
     return f"{facts['width']}×{facts['height']} {facts['format']}, {size}"
 
 
@@ -156,10 +162,10 @@ def _result(target: Target, about: Sequence[str], phases: Sequence[Phase]) -> di
 
 @contextlib.contextmanager
 def _own_server(workers: str) -> Iterator[str]:
-    """The URL of a server for the length of the block.  Raises BadArgument with its log if it does not start."""
+    """Run a server during the block; yield its URL.  Raises BadArgument with its log if it does not start."""
     command = [sys.executable, "-m", "imgsrv", "serve", "--port", "0", "--workers", workers]
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
-        # A folder of its own, so that another server may have the same name.
+        # Its own runtime folder, because another server may have the same name.
         quiet = ["--no-access-log", "--log-format", "json", "--runtime-dir", folder]
         process = subprocess.Popen([*command, *quiet], stdout=subprocess.DEVNULL, stderr=log)  # noqa: S603  ourselves
         try:
@@ -174,7 +180,7 @@ def _own_server(workers: str) -> Iterator[str]:
 
 
 def _url_in(log: Any, process: subprocess.Popen[bytes]) -> str:
-    """What the log of a server says about where it serves, as soon as it does."""
+    """Wait until the log of a server says that it serves; return its URL."""
     end = time.monotonic() + SELF_READY_S
     while time.monotonic() < end:
         is_over = process.poll() is not None
@@ -190,7 +196,7 @@ def _url_in(log: Any, process: subprocess.Popen[bytes]) -> str:
 
 
 def _number(least: float, most: float) -> Any:
-    """A parser of numbers from `least` to `most`, whole if `least` is."""
+    """Return a parser of numbers from `least` to `most`.  It takes whole numbers only if `least` is an int."""
     kind = int if isinstance(least, int) else float
 
     def parse(text: str) -> float:

@@ -1,4 +1,4 @@
-"""`imgsrv config`: every setting, its value, and where the value came from."""
+"""`imgsrv config`: print every setting, its value, and the source of the value."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "config",
         help="print every setting, its value and its source",
-        description="Print every setting with its value and where that came from; takes the same flags as serve.",
+        description="Print every setting, its value and the source of the value.  It takes the same flags as serve.",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--check", action="store_true", help="print only what is wrong, all of it, and exit with 2; else `ok` and 0"
+        "--check", action="store_true", help="print all faults and exit with status 2; without a fault, print `ok`"
     )
     add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print the configuration.  Raises BadSetting where it is wrong."""
+    """Print the configuration; return the exit status.  Raises BadSetting."""
     if parsed.check:
         return _check(parsed)
     configuration = read_settings(parsed)
@@ -46,14 +46,14 @@ def run(parsed: argparse.Namespace) -> int:
     flag_width, value_width = (max(len(line[column]) for line in lines) for column in (0, 1))
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for flag, value, source in lines:
-        # Not a rich table: that would break a long path in two where the output is no terminal.
+        # Not a rich table, which would break a long path in two if the output is not a terminal.
         style = {"default": "dim", "source": "bold"}.get(source)
         console.print(f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", style=style)
     return 0
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    """Everything that `serve` would refuse before it binds, and hooks that cannot be loaded."""
+    """Print every fault that `serve` would find before it listens, and hooks that cannot be loaded."""
     file = parsed.config or default_file()
     configuration, faults = read_configuration(given_flags(parsed), file)
     found: list[ImgsrvError] = [*faults]

@@ -1,6 +1,6 @@
-"""`imgsrv convert`: the path of a picture through the server, without HTTP, for many files at a time.
+"""`imgsrv convert`: process picture files as the server does, without HTTP, many files at a time.
 
-Everything that can be wrong with the arguments is found before the first picture is touched.
+All arguments are checked before the first picture is read.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from imgsrv.server.cpus import usable_cpus
 EXIT_SOME_FAILED = 1
 
 EPILOG = """\
-The last argument is OUT if it ends with /, is a folder, is - or has the suffix of a picture format; otherwise it
-is the pipeline.  OUT's suffix says its format.  Several pictures, or a folder, need a folder as OUT.
+The last argument is OUT if it is a folder, ends with /, is - or has the suffix of a picture format.  Otherwise it
+is the pipeline.  The suffix of OUT gives the format.  Several pictures, or a folder of pictures, need a folder as OUT.
 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
@@ -58,14 +58,14 @@ def add_parser(subparsers: Any) -> None:
         _add_option(parser, parameter)
     parser.add_argument(
         "--part", action="append", default=[], metavar="NAME=FILE",
-        help="a file that an operation works with, as watermark=logo.png; may be given several times",
+        help="a file that an operation uses, such as watermark=logo.png; may be given several times",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=_positive, metavar="N", help="processes at work (default: all usable cores)")
-    parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with further fonts for `text`")
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="number of processes (default: usable cores)")
+    parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with more fonts for `text`")
     limits = Limits()
     for name, meaning in (
-        ("max_pixels", "most pixels of a picture, width × height × frames"),
-        ("max_frames", "most frames of an animation"),
+        ("max_pixels", "largest number of pixels of a picture: width × height × frames"),
+        ("max_frames", "largest number of frames of an animation"),
     ):
         default = getattr(limits, name)
         parser.add_argument(
@@ -76,7 +76,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert the pictures; the exit code.  Raises BadRequest's children, UnknownOperation and BadArgument."""
+    """Convert the pictures; return the exit status.  Raises subclasses of BadRequest, UnknownOperation, BadArgument."""
     prepare_process()
     if args.font_dir is not None:
         use_fonts(args.font_dir)
@@ -104,11 +104,11 @@ def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
 def _meaning(parameter: Parameter) -> str:
     if parameter.name == "format":
         names = joined([*WRITTEN, *PLACEHOLDERS])
-        return f"One of {names} (default: by the suffix of OUT; in a folder, that of each picture)"
+        return f"One of {names} (default: by the suffix of OUT; in a folder, the format of each picture)"
     if parameter.is_switch:
         return parameter.description
     default = default_text(parameter)
-    return f"{parameter.description}  {parameter.words.capitalize()}" + (f" (default: {default})" if default else "")
+    return f"{parameter.description}  Values: {parameter.words}" + (f" (default: {default})" if default else "")
 
 
 def _positive(text: str) -> int:
@@ -120,7 +120,7 @@ def _positive(text: str) -> int:
 def _part(text: str) -> tuple[str, bytes]:
     name, equals, file = text.partition("=")
     if not equals or not name:
-        raise BadArgument(f"--part {text} is not written as NAME=FILE, such as watermark=logo.png")
+        raise BadArgument(f"--part {text} must be NAME=FILE, such as watermark=logo.png")
     try:
         return name, Path(file).read_bytes()
     except OSError as error:
@@ -133,15 +133,15 @@ def _output(args: argparse.Namespace, out: str) -> Output:
         raise BadArgument("--format auto follows the Accept header of a request; name a format or leave it out")
     if out != STANDARD and not is_folder(out) and "format" not in given:
         if Path(out).suffix.lower() not in KNOWN_SUFFIXES:
-            raise BadArgument(f"{out} says no format; give --format, end it with / or with one of {suffixes()}")
+            raise BadArgument(f"{out} gives no format; use --format, or let OUT end with / or with one of {suffixes()}")
         given["format"] = KNOWN_SUFFIXES[Path(out).suffix.lower()]
     return validate(Output, given, owner=OWNER).check()
 
 
 def _make_ready(out: str, *, is_text: bool) -> None:
-    """Make the folder OUT if it is not there; refuse to fill a terminal with bytes.  is_text: with none of those."""
+    """Make the folder OUT if it does not exist; refuse binary data on a terminal.  is_text: the result is text."""
     if out == STANDARD and sys.stdout.isatty() and not is_text:
-        raise BadArgument("standard output is a terminal; send it to a file or to another command")
+        raise BadArgument("standard output is a terminal; redirect it to a file or to another command")
     if out.endswith("/"):
         try:
             Path(out).mkdir(parents=True, exist_ok=True)
@@ -160,17 +160,17 @@ def _convert(conversions: Sequence[Conversion], recipe: Recipe, processes: int) 
 
 def _outcomes(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
     if any(None in (one.source, one.target) for one in conversions):
-        # A forked process has no standard input of its own.
+        # Several forked processes cannot share standard input or output.
         return (convert(one, recipe) for one in conversions)
     return convert_all(conversions, recipe, processes)
 
 
 def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
-    """The outcomes, each error said as soon as it is known, with a progress bar for many on a terminal."""
+    """Yield the outcomes and print each error at once.  On a terminal, show a progress bar if there are several."""
     console = Console(stderr=True, highlight=False, markup=False)
     columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     is_shown = console.is_terminal and total > 1
-    # Its own refreshing would be a thread beside the forks.
+    # Automatic refreshing would need a thread, and this process forks.
     with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not is_shown) as progress:
         task = progress.add_task("", total=total)
         for outcome in outcomes:

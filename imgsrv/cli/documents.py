@@ -23,14 +23,14 @@ from imgsrv.reference.readme import render, stale_sections
 from imgsrv.settings import Settings
 
 STALE, UNUSABLE = 1, 2
-"""Exit codes: a section is not as it should be; the arguments or the files cannot be used."""
+"""Exit codes: a section is out of date; the arguments or the files cannot be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check the sections of the files; the exit code."""
+    """Write or check the sections of the files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m imgsrv.cli.documents", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
-    parser.add_argument("--check", action="store_true", help="change nothing and name the stale sections")
+    parser.add_argument("--check", action="store_true", help="change nothing; name the sections that are out of date")
     args = parser.parse_args(arguments)
     try:
         return _check(args.files, sections()) if args.check else _write(args.files, sections())
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sections() -> dict[str, str]:
-    """Every section that a file may ask for, by name."""
+    """Return every section that a file may contain, by name."""
     return {
         "routes": routes_table(),
         "operations": operations_list(),
@@ -62,12 +62,12 @@ def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
 def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
     stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), known)]
     for file, name in stale:
-        sys.stderr.write(f"{file}: the section {name!r} is stale; run python -m imgsrv.cli.documents {file}\n")
+        sys.stderr.write(f"{file}: the section {name!r} is out of date; run python -m imgsrv.cli.documents {file}\n")
     return STALE if stale else 0
 
 
 def commands_table() -> str:
-    """Every command for a running instance, with the signals that ask for the same."""
+    """Return a table of the commands for a running instance, with the signals that do the same."""
     return table(
         ("command", "what it does", "signal"), [(_usage(row), row.summary, _signals(row)) for row in COMMANDS.values()]
     )

@@ -1,4 +1,4 @@
-"""`imgsrv logs`: the last records of a log and those to come, for people or as they are."""
+"""`imgsrv logs`: print the last records of a log and those to come, as text or unchanged."""
 
 from __future__ import annotations
 
@@ -28,47 +28,52 @@ def add_parser(commands: Any) -> None:
     """Add `logs` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "logs",
-        help="show what a log file says",
-        description="Show the last records of an instance's log file, rotated and compressed ones included.",
+        help="show a log file",
+        description="Show the last records of the log file of an instance, including rotated and compressed files.",
     )
-    parser.add_argument("--file", metavar="FILE", help="the log file instead, also of a server that does not run")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with those to come, across rotation")
+    parser.add_argument("--file", metavar="FILE", help="read this log file; the server need not run")
+    parser.add_argument("-f", "--follow", action="store_true", help="also show new records as they come")
     parser.add_argument(
-        "-n", "--lines", type=_count, default=DEFAULT_LINES, metavar="N", help=f"how many (default {DEFAULT_LINES})"
+        "-n",
+        "--lines",
+        type=_count,
+        default=DEFAULT_LINES,
+        metavar="N",
+        help=f"number of records (default: {DEFAULT_LINES})",
     )
-    parser.add_argument("--level", choices=tuple(LEVELS), default="debug", help="only those of this level and above")
-    parser.add_argument("--request", metavar="ID", help="only those of the request with this X-Request-Id")
-    parser.add_argument("--json", action="store_true", help="as they are, also on a terminal")
+    parser.add_argument("--level", choices=tuple(LEVELS), default="debug", help="only records of this level and above")
+    parser.add_argument("--request", metavar="ID", help="only records of the request with this X-Request-Id")
+    parser.add_argument("--json", action="store_true", help="print the records unchanged, also on a terminal")
     add_instance(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print; with --follow until Ctrl-C.  Raises BadArgument, BadSetting, NoSuchInstance and CommandFailed."""
+    """Print the records; with --follow until Ctrl-C.  Raises BadArgument, BadSetting, NoSuchInstance, CommandFailed."""
     path = Path(parsed.file) if parsed.file else _log_file(parsed)
     with LogReader(path) as reader:
         if not reader.is_there and not parsed.follow:
-            raise BadArgument(f"there is no log file {path}; give what --log-file of the server says")
+            raise BadArgument(f"there is no log file {path}; give the --log-file of the server")
         try:
             _show(reader, parsed)
         except BrokenPipeError:
-            # Whoever read it has seen enough; nothing may be written at the end either.
+            # The reader has ended.  The interpreter must not write at its exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _log_file(parsed: argparse.Namespace) -> Path:
-    """What the running instance says; of one that does not run, where `imgsrv start` lets it log."""
+    """Return the log file that a running instance names; if it does not run, the file that `imgsrv start` uses."""
     place = place_of(parsed)
     try:
         found = ask(place, "status")["log_file"]
     except NoSuchInstance:
-        # Why it does not run is what its log may tell.
+        # The log may say why the instance does not run.
         if (kept := default_log_file(place.name)).exists():
             return kept
         raise
     if found is None:
-        raise BadArgument(f"{place.name} logs to its standard error; start it with --log-file, or read that")
+        raise BadArgument(f"{place.name} logs to standard error; read that, or start it with --log-file")
     return Path(found)
 
 
@@ -96,7 +101,7 @@ def _filter(level: str, request_id: str | None) -> Callable[[bytes], bool]:
     def is_wanted(line: bytes) -> bool:
         record = _record(line)
         if record is None:
-            # Of a line that is no record only its being there is known.
+            # A line that is not a record has no level and no request.
             return level == "debug" and request_id is None
         is_asked_for = request_id is None or record.get("request_id") == request_id
         return is_asked_for and LEVELS.get(str(record.get("level")), least) >= least

@@ -20,12 +20,12 @@ EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141
 
 MODULES = ("serve", "start", "operate", "monit", "logs", "convert", "operations", "bench", "config", "systemd_unit")
-"""Modules of the commands, in the order of the help.  Each has one command of its name; `operate` has several."""
+"""Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
 
 FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder)
-"""Nothing is wrong with how it was asked: at another time the same would have worked."""
+"""Errors of a correct command line: the same command can work at another time."""
 
-OF_PM2 = {
+PM2_COMMANDS = {
     "delete": "stop",
     "info": "describe",
     "jlist": "list",
@@ -36,7 +36,7 @@ OF_PM2 = {
     "show": "describe",
     "startup": "systemd-unit",
 }
-"""What pm2 calls them."""
+"""Commands of pm2 and the commands here that do the same."""
 
 EPILOG = """examples:
   imgsrv serve --workers max
@@ -50,27 +50,27 @@ EPILOG = """examples:
 
 
 class Parser(argparse.ArgumentParser):
-    """One that does not hide what is wrong behind a page of all that it takes."""
+    """Parser that prints one line for an error, without the usage of the command."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with the message and where to read more."""
+        """Exit with the message and a reference to the help."""
         self.exit(EXIT_BAD_ARGUMENTS, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
 
 def main() -> None:
-    """Run the command and exit with its status: 0 done, 1 failed, 2 wrong arguments, 141 nobody reads the output."""
+    """Run the command and exit: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 141 nobody reads the output."""
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has ended.  The interpreter would flush once more at its exit, and complain.
+        # The reader, such as `head`, has ended.  The interpreter would flush again at its exit and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_NO_READER
     sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
-    """The exit status of a command line."""
+    """Run a command line; return its exit status."""
     if arguments == ["--version"]:
         print(f"imgsrv {__version__}")
         return 0
@@ -81,7 +81,7 @@ def run(arguments: list[str]) -> int:
     if not arguments[0].startswith("-") and arguments[0] not in commands:
         parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv: {_no_command(arguments[0], commands)}\n")
     parsed, unknown = parser.parse_known_args(arguments)
-    from imgsrv.cli._control_client import take_bare_name  # noqa: PLC0415  `imgsrv --version` has no use for it
+    from imgsrv.cli._control_client import take_bare_name  # noqa: PLC0415  `imgsrv --version` does not need it
 
     if unknown and not take_bare_name(parsed, unknown):
         name = next(argument for argument in arguments if argument in commands)
@@ -96,9 +96,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """The parser of the command that is asked for, or of every command where none has that name.
+    """Return the parser of the command with this name, or of every command if there is none.
 
-    So only the module of that command is imported: `imgsrv list` has no use for OpenCV.
+    So only the module of that command is imported: `imgsrv list` does not need OpenCV.
     """
     module = asked.replace("-", "_")
     parser, commands = _parser((module if module in MODULES else "operate",))
@@ -106,7 +106,7 @@ def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]
 
 
 def _parser(modules: Iterable[str]) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """A parser with the commands of the modules, and the parser of each command by its name."""
+    """Return a parser with the commands of the modules, and the parser of each command by its name."""
     parser = Parser(
         prog="imgsrv",
         description="POST a picture, get it back processed, on every core of one machine.",
@@ -122,12 +122,12 @@ def _parser(modules: Iterable[str]) -> tuple[Parser, dict[str, argparse.Argument
 
 
 def _no_command(name: str, commands: Iterable[str]) -> str:
-    near = OF_PM2.get(name) or closest(name, commands)
+    near = PM2_COMMANDS.get(name) or closest(name, commands)
     return f"there is no command {name!r}; " + (f"did you mean {near}?" if near else "see `imgsrv --help`")
 
 
 def _unknown(arguments: list[str], name: str, command: argparse.ArgumentParser) -> str:
-    """What is wrong with arguments that a command does not take, without the page of all that it takes."""
+    """Return a message about arguments that a command does not take, without the usage of the command."""
     first = arguments[0].partition("=")[0]
     if not first.startswith("-"):
         return f"{first!r} is one argument too many; see `imgsrv {name} --help`"

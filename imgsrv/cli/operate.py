@@ -1,4 +1,4 @@
-"""The commands for a running instance: each row of pool/control/commands.py is one of the command line, and `list`."""
+"""The commands for a running instance: one for each row of pool/control/commands.py, and `list`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIEWS: dict[str, Callable[[Any], None]] = {
     "describe": _render.description,
     "ping": _render.identity,
 }
-"""How a result is shown to a person; of the others the sentence in `_sentence` tells."""
+"""Functions that print the results of commands; `_render.outcome` prints all others."""
 
 
 def add_parser(commands: Any) -> None:
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         add_instance(parser)
         parser.set_defaults(run=run, command=command.name, argument=None)
     listing: argparse.ArgumentParser = commands.add_parser(
-        "list", help="list the running instances", description="List every instance in the runtime folder."
+        "list", help="list the running instances", description="List every running instance in the runtime folder."
     )
     listing.add_argument("--json", action="store_true", help="print the status of each as JSON")
     add_folder(listing)
@@ -46,10 +46,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Ask the instance and show what it says.  Raises BadSetting, NoSuchInstance, CommandFailed, BadRuntimeFolder."""
+    """Send the command and print the answer.  Raises BadSetting, NoSuchInstance, CommandFailed, BadRuntimeFolder."""
     expected = COMMANDS[parsed.command].argument
     if expected and expected.allowed and parsed.argument not in (None, *expected.allowed):
-        # `stop shop`: the first word is taken for what only `now` can be.
+        # In `stop shop` the parser takes `shop` as the argument, which can only be `now`; it is the name.
         parsed.argument = None if take_bare_name(parsed, [parsed.argument]) else parsed.argument
     place = place_of(parsed)
     if parsed.command == "restart":
@@ -79,7 +79,7 @@ def _help(command: Command) -> str:
 
 
 def _patience(parsed: argparse.Namespace) -> float | None:
-    """Nobody knows how long others take; what only tells something does so at once."""
+    """Return the longest silence in seconds: commands that only report answer at once; others have no limit."""
     return 15.0 if parsed.command in VIEWS else None
 
 

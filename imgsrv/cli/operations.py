@@ -1,4 +1,4 @@
-"""`imgsrv operations`: what can be done with a picture, as a table, as one page, as JSON or as Markdown."""
+"""`imgsrv operations`: list the operations and formats as a table, as JSON or as Markdown, or explain one operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.wording import closest
 
 SERVER = "http://127.0.0.1:8000"
-"""Where a server with the default settings listens, for the examples."""
+"""URL of a server with the default settings, for the examples."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,17 +32,17 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "operations",
         help="list the operations and formats",
-        description="List every operation, format and output parameter, or say everything about one operation.",
+        description="List every operation, format and output parameter, or explain one operation.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one operation")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="operation to explain")
     view = parser.add_mutually_exclusive_group()
-    view.add_argument("--json", action="store_true", help="as JSON, the same as GET /operations")
-    view.add_argument("--markdown", action="store_true", help="as Markdown tables")
+    view.add_argument("--json", action="store_true", help="print the same JSON as GET /operations")
+    view.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was asked for.  Raises UnknownOperation, and BadArgument for one operation as Markdown."""
+    """Print the list or one operation.  Raises UnknownOperation, and BadArgument for one operation as Markdown."""
     if args.name is not None and args.name not in OPERATIONS:
         raise UnknownOperation(args.name, closest(args.name, OPERATIONS))
     if args.json:
@@ -63,7 +63,7 @@ def _json(name: str | None) -> Any:
 
 def _print_markdown(name: str | None) -> None:
     if name is not None:
-        raise BadArgument(f"--markdown is for all operations at once; leave out {name}")
+        raise BadArgument(f"--markdown prints all operations; leave out {name}")
     print(f"{operations_table()}\n\n{formats_table()}\n\n{output_table()}")
 
 
@@ -78,7 +78,7 @@ def _print_overview(screen: Console) -> None:
     show(screen, table(("format", "media type", "suffixes", "output parameters", "here"), formats, "Formats"))
     screen.print()
     show(screen, _parameters("Output parameters", parameters_of(Output)))
-    say(screen, "\nimgsrv operations NAME says everything about one of them.")
+    say(screen, "\nimgsrv operations NAME explains one of them.")
 
 
 def _standing(form: Format) -> str:
@@ -102,7 +102,7 @@ def _print_page(screen: Console, operation: Operation) -> None:
 
 
 def _signature(operation: Operation) -> str:
-    """The names of the parameters, those that may be left out in brackets."""
+    """Return the names of the parameters, optional ones in brackets."""
     return " ".join(one.name if one.is_required else f"[{one.name}]" for one in parameters_of(operation.parameters))
 
 

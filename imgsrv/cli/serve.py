@@ -16,15 +16,15 @@ def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
         help="run the server",
-        description="Serve until SIGTERM or Ctrl-C; a second one stops at once.",
+        description="Serve until SIGTERM or Ctrl-C.  A second signal stops the server at once.",
     )
     add_settings(parser)
-    # A running server starts itself with these, for a reload.
+    # A running server passes these flags to itself at a reload.
     parser.add_argument(TRIAL_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(STATE_FLAG, type=int, dest="state_file", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Serve; return the exit status when everything in flight is done.  Raises BadSetting and CannotListen."""
+    """Serve; return the exit status when all open requests are done.  Raises BadSetting and CannotListen."""
     return boot(read_settings(parsed), parsed.state_file, is_trial=parsed.trial)

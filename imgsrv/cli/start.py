@@ -1,4 +1,4 @@
-"""`imgsrv start`: a server in the background, and back when it serves or with the reason why it does not."""
+"""`imgsrv start`: start a server in the background and return when it serves, or with the reason why it does not."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from imgsrv.settings import (
     flag_name,
 )
 
-LOOK_AGAIN_S = 0.1
-"""How soon it is seen that the server has ended."""
+POLL_S = 0.1
+"""Time between two checks whether the server has ended."""
 
 ERRORS_SUFFIX = ".stderr"
 
 LAST_ERRORS = 15
-"""Lines of its standard error that are shown where it failed; a traceback has its reason at the end."""
+"""Lines of standard error that are shown if the server fails; the end of a traceback has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What stays of it.  errors: its standard error, for what is no record of the log; new with each start."""
+    """Files of the server.  errors: its standard error, for output other than log records; emptied at each start."""
 
     log: Path
     crashes: Path
@@ -53,21 +53,21 @@ def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "start",
         help="run the server in the background",
-        description="Start a server in the background and return when it serves; takes the same flags as serve.  It "
-        "logs to a file of its own in XDG_STATE_HOME/imgsrv, else in ~/.local/state/imgsrv or, as root, in "
-        "/var/log/imgsrv, unless --log-file names another; its crash reports are kept beside that.",
+        description="Start a server in the background and return when it serves.  It takes the same flags as serve.  "
+        "The log file is in XDG_STATE_HOME/imgsrv if that is set, else in ~/.local/state/imgsrv, or in "
+        "/var/log/imgsrv for root; --log-file chooses another file.  Crash reports are kept beside the log.",
     )
     add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Start it and tell where it is.  Raises BadSetting, BadArgument, CommandFailed and BadRuntimeFolder."""
+    """Start the server and print its URL.  Raises BadSetting, BadArgument, CommandFailed and BadRuntimeFolder."""
     settings, place = read_settings(parsed).settings, place_of(parsed)
     _refuse_a_second(place)
     kept = _keep(settings)
     found = _start(parsed, settings, place, kept)
-    _tell(parsed, found, kept)
+    _print_summary(parsed, found, kept)
     return 0
 
 
@@ -81,15 +81,15 @@ def _refuse_a_second(place: Place) -> None:
     named = "" if place.name == Settings.model_fields["name"].default else f" --name {place.name}"
     raise CommandFailed(
         f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload{named}` "
-        f"gives it new code and configuration, `imgsrv stop{named}` ends it, and another --name starts one beside it"
+        f"gives it new code and configuration, `imgsrv stop{named}` ends it, and another --name starts a second one"
     )
 
 
 def _keep(settings: Settings) -> Kept:
-    """Where it is to write, with the folders made.  Raises BadArgument where they cannot be."""
+    """Return the files of the server; make their folders.  Raises BadArgument if that fails."""
     log = Path(settings.log_file or default_log_file(settings.name)).absolute()
     crashes = Path(settings.crash_dir or default_crash_folder(settings.name)).absolute()
-    # Whoever the workers become has to reach the log; of anybody else's business it is nothing.
+    # The user of the workers must reach the log; nobody else may.
     mode = 0o711 if settings.user else 0o700
     try:
         if not settings.log_file:
@@ -98,16 +98,21 @@ def _keep(settings: Settings) -> Kept:
             crashes.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         reason = f"{error.filename} cannot be made ({error.strerror})"
-        raise BadArgument(f"{reason}; name other places with --log-file and --crash-dir") from error
+        raise BadArgument(f"{reason}; choose other places with --log-file and --crash-dir") from error
     return Kept(log, crashes, log.with_suffix(ERRORS_SUFFIX))
 
 
 def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: Kept) -> dict[str, Any]:
+<<<<<<< HEAD
     """Who serves.  Raises CommandFailed with the reason and the last lines of the log where nobody does."""
     stop_s = settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s
     longest_s = BOOT_S + stop_s + KILL_GRACE_S
+=======
+    """Start the server; return its answer to `ping`.  Raises CommandFailed with the reason and the last log lines."""
+    longest_s = BOOT_S + settings.shutdown_delay_s + settings.drain_s + KILL_GRACE_S
+>>>>>>> 439fd57 (Say in plain English what the commands and the load test do, in their help and their messages)
     log_size = size_of(kept.log)
-    with _ear() as (ear, address), _errors_file(kept) as errors:
+    with _ready_socket() as (ready, address), _errors_file(kept) as errors:
         process = subprocess.Popen(  # noqa: S603  ourselves
             [*_program(), "serve", *_flags(parsed, kept)],
             stdin=subprocess.DEVNULL,
@@ -117,7 +122,7 @@ def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: K
             start_new_session=True,
         )
         try:
-            _hear_that_it_serves(ear, process, longest_s)
+            _wait_until_ready(ready, process, longest_s)
             return dict(ask(place, "ping"))
         except BaseException as error:
             _end(process)
@@ -127,13 +132,13 @@ def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: K
 
 
 def _program() -> list[str]:
-    """This program, called as it was called itself."""
+    """Return the command that runs this program, as it was called."""
     before_arguments = len(sys.orig_argv) - (len(sys.argv) - 1)
     return [sys.executable, *sys.orig_argv[1:before_arguments]]
 
 
 def _flags(parsed: argparse.Namespace, kept: Kept) -> Iterator[str]:
-    """Those that were given, and where to write."""
+    """Yield the flags that were given, and those for the files of the server."""
     if parsed.config is not None:
         yield f"--config={parsed.config}"
     places = {"log_file": str(kept.log), "crash_dir": str(kept.crashes)}
@@ -145,13 +150,16 @@ def _flags(parsed: argparse.Namespace, kept: Kept) -> Iterator[str]:
 
 
 @contextmanager
-def _ear() -> Iterator[tuple[socket.socket, str]]:
-    """A socket on which the server says that it is ready, as it would to systemd, and its address."""
-    with TemporaryDirectory(prefix="imgsrv-start-") as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+def _ready_socket() -> Iterator[tuple[socket.socket, str]]:
+    """Yield a socket on which the server reports that it is ready, as it does to systemd, and its address."""
+    with (
+        TemporaryDirectory(prefix="imgsrv-start-") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+    ):
         address = f"{folder}/notify"
-        ear.bind(address)
-        ear.settimeout(LOOK_AGAIN_S)
-        yield ear, address
+        ready.bind(address)
+        ready.settimeout(POLL_S)
+        yield ready, address
 
 
 @contextmanager
@@ -166,14 +174,14 @@ def _errors_file(kept: Kept) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _hear_that_it_serves(ear: socket.socket, process: subprocess.Popen[bytes], longest_s: float) -> None:
-    """Return when it says so, and show what else it says.  Raises CommandFailed."""
+def _wait_until_ready(ready: socket.socket, process: subprocess.Popen[bytes], longest_s: float) -> None:
+    """Wait until the server reports that it is ready; print its other reports.  Raises CommandFailed."""
     end = time.monotonic() + longest_s
     while process.poll() is None:
         if time.monotonic() > end:
             raise CommandFailed(f"it was not ready within {longest_s:g} s")
         try:
-            words = ear.recv(4096).decode(errors="replace").splitlines()
+            words = ready.recv(4096).decode(errors="replace").splitlines()
         except TimeoutError:
             continue
         if "READY=1" in words:
@@ -184,7 +192,7 @@ def _hear_that_it_serves(ear: socket.socket, process: subprocess.Popen[bytes], l
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing behind of a start that failed; an orphaned worker ends by itself."""
+    """End the server after a failed start; an orphaned worker ends by itself."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -201,8 +209,8 @@ def _failure(name: str, kept: Kept, log_size: int, reason: str) -> str:
     return "\n  ".join([*lines, *([f"the last lines of {kept.log}:", *logged] if logged else [])])
 
 
-def _tell(parsed: argparse.Namespace, found: dict[str, Any], kept: Kept) -> None:
-    """Where it is, and what one may want to do next."""
+def _print_summary(parsed: argparse.Namespace, found: dict[str, Any], kept: Kept) -> None:
+    """Print the URL and the log of the server, and the commands that are useful next."""
     given = {name: value for name, value in vars(parsed).items() if name in ("name", "runtime_dir", "config") and value}
     named = "".join(f" {flag_name(name)} {value}" for name, value in given.items())
     print(

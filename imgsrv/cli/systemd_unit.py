@@ -1,4 +1,4 @@
-"""`imgsrv systemd-unit`: a hardened service for systemd, with the settings that were given as its flags."""
+"""`imgsrv systemd-unit`: print a hardened service for systemd, with the settings that are given as flags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgsrv.settings import Settings, flag_name
 PRIVILEGED_PORTS = 1024
 
 UNIT_SETTINGS = ("user", "group")
-"""Settings that the unit has a line of its own for: systemd starts the server as them."""
+"""Settings that have their own line in the unit: systemd starts the server as this user and group."""
 
 SERVICE = """\
 [Unit]
@@ -90,9 +90,9 @@ def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "systemd-unit",
         help="print a unit for systemd",
-        description="Print a hardened service for systemd that runs serve with the settings given here.",
+        description="Print a hardened service for systemd that runs serve with the given settings.",
     )
-    parser.add_argument("--socket", action="store_true", help="print the .socket unit, for activation by systemd")
+    parser.add_argument("--socket", action="store_true", help="print the .socket unit, for socket activation")
     parser.add_argument(
         "--with-socket", action="store_true", help="print a service that gets its socket from the .socket unit"
     )
@@ -100,7 +100,7 @@ def add_parser(commands: Any) -> None:
         "--memory-max",
         default="80%",
         metavar="SIZE",
-        help="most memory of the service, as systemd takes it [80%%]",
+        help="memory limit of the service, as systemd takes it [80%%]",
     )
     add_settings(parser)
     parser.set_defaults(run=run)
@@ -112,13 +112,13 @@ def run(parsed: argparse.Namespace) -> int:
     flags = given_flags(parsed)
     for value in (*map(str, flags.values()), parsed.memory_max):
         if any(not character.isprintable() for character in value):
-            raise BadArgument(f"a unit cannot hold {value!r}: it has characters that are not printable")
+            raise BadArgument(f"a unit cannot contain {value!r}: it has characters that are not printable")
     print(_socket(settings) if parsed.socket else _service(settings, flags, parsed), end="")
     return 0
 
 
 def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespace) -> str:
-    # A virtual environment's program, which needs no activation.
+    # The program of a virtual environment needs no activation.
     program = _quoted(str(Path(sys.argv[0]).absolute() if sys.argv[0].endswith("imgsrv") else _program()))
     arguments = [_flag(name, value) for name, value in flags.items() if name not in UNIT_SETTINGS]
     if parsed.config:
@@ -127,7 +127,7 @@ def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespa
     needs_right = settings.port < PRIVILEGED_PORTS and not parsed.with_socket and not _is_unix(settings)
     return SERVICE.format(
         name=name,
-        # The first is where root's commands look unless they are told; two users cannot share a folder.
+        # Commands of root look in `imgsrv` by default.  Two services may have different users, so each has its folder.
         folder="imgsrv" if name == Settings.model_fields["name"].default else f"imgsrv-{name}",
         requires=f"\nRequires=imgsrv-{name}.socket" if parsed.with_socket else "",
         who=_who(settings),
@@ -159,7 +159,7 @@ def _is_unix(settings: Settings) -> bool:
 
 
 def _program() -> Path:
-    """The `imgsrv` beside the interpreter that runs this."""
+    """Return the path of `imgsrv` beside this interpreter."""
     return Path(sys.executable).parent / "imgsrv"
 
 
@@ -170,6 +170,6 @@ def _flag(name: str, value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As systemd reads a word of a command: `%` and `$` stand for something there, and a space ends it."""
+    """Quote a word of a command for systemd: there `%` and `$` have a meaning, and a space ends a word."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"' if any(character.isspace() or character in "\\\"';" for character in text) else text

@@ -1,9 +1,8 @@
-"""A closed loop that costs little: every connection asks again in the moment in which it is answered.
+"""A closed loop with low overhead: every connection sends its next request as soon as it has the answer.
 
-One thread serves all connections, so that with two of them on two engines the gap between an answer and the next
-request is as short as a client can make it.  Only a window of each slice counts: neither its start nor its end, where
-some engines have nothing to do, is part of its rate.  A request that lies in the window in part counts for that part,
-or a slice of 30 pictures would be right to one picture, which is 3 %.
+One thread serves all connections, so the gap between an answer and the next request is as short as a client can make
+it.  Only a window of each slice counts: at the start and the end of a slice some engines are idle.  A request that lies
+partly in the window counts for that part.  Whole requests would make the rate of a slice of 30 pictures wrong by 3 %.
 """
 
 from __future__ import annotations
@@ -17,26 +16,28 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from imgsrv.errors import LoadFailed
-from imgsrv.loadtest.conversation import EDGES, Answer, Conversation, Picture
+from imgsrv.loadtest.conversation import EDGES, Answer, Conversation, Request
 
-Choose = Callable[[], tuple[Picture, bytes]]
-"""Gives each next request, and its `whole`."""
+Choose = Callable[[], tuple[Request, bytes]]
+"""Returns the next request, and its `whole`."""
 
 WARM_UP_S = 0.1
 
 LOST_AFTER_S = 30.0
+"""The rest of the answers are lost if nothing comes for this time."""
 
 WATCH_S = 0.25
+"""Time between two calls of `watch`."""
 
 SHORTEST_S = 1e-9
 
 MOST_FAULTS = 100
-"""A slice with more is given up: the server is gone, or refuses the request as it is."""
+"""A slice with this many faults ends: the server is gone, or refuses every request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request and its answer.  began_s, done_s: by the clock `time.monotonic`."""
+    """A request that was answered.  began_s, done_s: times of `time.monotonic`."""
 
     began_s: float
     done_s: float
@@ -44,23 +45,23 @@ class Asked:
 
     @property
     def latency_s(self) -> float:
-        """From the request to the end of the answer."""
+        """Seconds from the request to the end of the answer."""
         return self.done_s - self.began_s
 
     def within(self, from_s: float, until_s: float) -> float:
-        """What part of it lies between two moments."""
+        """Return the share of the request, 0 to 1, that lies between two times."""
         return max(0.0, min(self.done_s, until_s) - max(self.began_s, from_s)) / max(self.latency_s, SHORTEST_S)
 
 
 Watch = Callable[[Sequence[Asked]], None]
-"""Is shown all that has been answered so far, every WATCH_S."""
+"""Called every WATCH_S with all requests answered so far."""
 
 
 @dataclass
 class Slice:
-    """What a slice of load found.  rate: pictures per second.  cpu_share: of one core, spent by the load itself.
+    """Results of a slice of load.  rate: pictures per second.  cpu_share: share of one core that the load itself used.
 
-    answers, latencies_s: of the pictures.  refused: answers of 503.  faults: what was neither, of the whole slice.
+    answers, latencies_s: of the pictures.  refused: answers with 503.  faults: all other answers of the whole slice.
     """
 
     rate: float
@@ -71,16 +72,16 @@ class Slice:
     faults: list[str] = field(default_factory=list)
 
     def checked(self) -> Slice:
-        """The same.  Raises LoadFailed if anything but pictures came."""
+        """Return this slice.  Raises LoadFailed if it has other answers than pictures, or none."""
         if self.faults or self.refused or not self.answers:
             raise LoadFailed(len(self.faults), self.refused, self.faults[0] if self.faults else "")
         return self
 
 
 class Crowd:
-    """Keep-alive connections that stay open from slice to slice; one that the server closes is opened again.
+    """Keep-alive connections that stay open between slices; a connection that the server closes is opened again.
 
-    others: further ports of the same server; connections are dealt to all of them in turn.
+    others: more ports of the same server; the connections are shared among all ports in turn.
     """
 
     def __init__(self, port: int, connections: int, host: str = "127.0.0.1", others: Sequence[int] = ()) -> None:
@@ -91,7 +92,7 @@ class Crowd:
             self._open()
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._poll.close()
         for member in self._members.values():
             member.close()
@@ -99,10 +100,10 @@ class Crowd:
     def load(
         self, choose: Choose, seconds: float, watch: Watch | None = None, least: int = 0, *, turn: int = 1
     ) -> Slice:
-        """Ask without a pause for `seconds` after a moment of warming up, and until `least` answers have come.
+        """Send requests for `seconds` after WARM_UP_S, and until `least` answers have come.
 
-        turn: how many requests belong together; the answers of a slice are whole turns, so that of pictures of
-        unequal sizes each comes as often.
+        turn: number of requests that belong together.  A slice ends after a whole turn, so that each of several
+        pictures of different sizes comes equally often.
         """
         self._renew()
         found: list[Asked] = []
@@ -134,7 +135,7 @@ class Crowd:
     def _keep_asking(
         self, choose: Choose, goes_on: Callable[[float], bool], found: list[Asked], watch: Watch | None
     ) -> int:
-        """Ask as long as it goes on, and wait for the answers; the number of those that never came."""
+        """Send requests while `goes_on` is true, then wait for the answers; return the number of lost ones."""
         asked_at = dict.fromkeys(self._members, time.monotonic())
         for member in self._members.values():
             member.ask(*choose())
@@ -149,7 +150,7 @@ class Crowd:
                 break
             for number, _event in events:
                 answer = self._members[number].advance()
-                # An idle one that has ended, or an answer that is not complete yet.
+                # An idle connection was closed, or the answer is not complete yet.
                 if answer is None or number not in asked_at:
                     continue
                 now = time.monotonic()
@@ -165,7 +166,7 @@ class Crowd:
         return len(asked_at)
 
     def _again(self, number: int) -> Conversation | None:
-        """The connection, or another in its place if it is over; None if there is nobody to connect to."""
+        """Return the connection, or a new one if it was closed; None if the server cannot be reached."""
         if not self._members[number].is_over:
             return self._members[number]
         del self._members[number]
@@ -174,7 +175,7 @@ class Crowd:
         return None
 
     def _renew(self) -> None:
-        """Open those again that have ended since the last slice."""
+        """Open the connections again that were closed since the last slice."""
         for number, member in list(self._members.items()):
             if not member.is_over:
                 member.advance()
@@ -191,7 +192,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowd(port: int, connections: int, host: str = "127.0.0.1", others: Sequence[int] = ()) -> Iterator[Crowd]:
-    """Connections for the length of the block."""
+    """Yield a crowd; close its connections after the block."""
     members = Crowd(port, connections, host, others)
     try:
         yield members
@@ -199,25 +200,25 @@ def crowd(port: int, connections: int, host: str = "127.0.0.1", others: Sequence
         members.close()
 
 
-def always(picture: Picture) -> Choose:
-    """The same request every time."""
-    chosen = picture, picture.whole
+def always(request: Request) -> Choose:
+    """Choose the same request every time."""
+    chosen = request, request.whole
     return lambda: chosen
 
 
-def mixed(pictures: Sequence[Picture], seed: int) -> Choose:
-    """One of the requests at random, each as likely."""
-    chosen = [(picture, picture.whole) for picture in pictures]
-    generator = random.Random(seed)  # noqa: S311  no secret
+def mixed(requests: Sequence[Request], seed: int) -> Choose:
+    """Choose one of the requests at random, all with the same probability."""
+    chosen = [(request, request.whole) for request in requests]
+    generator = random.Random(seed)  # noqa: S311  not a secret
     return lambda: generator.choice(chosen)
 
 
-def in_turn(pictures: Sequence[Picture]) -> Choose:
-    """One request after another, and from the beginning again."""
-    chosen = [(picture, picture.whole) for picture in pictures]
+def in_turn(requests: Sequence[Request]) -> Choose:
+    """Choose one request after another, then begin again."""
+    chosen = [(request, request.whole) for request in requests]
     number = -1
 
-    def choose() -> tuple[Picture, bytes]:
+    def choose() -> tuple[Request, bytes]:
         nonlocal number
         number = (number + 1) % len(chosen)
         return chosen[number]

@@ -1,8 +1,7 @@
-"""One keep-alive connection of a load, without a thread: what is still to be sent, what has come of the answer.
+"""One keep-alive connection of a load, without a thread: the bytes still to send, and the answer received so far.
 
-It costs the load as little as it can, because the load often takes its time from the same cores as the server:
-requests are prepared as bytes, nothing is copied, and an edge-triggered poll wakes it only when there is something to
-do.
+It must cost little, because the load often runs on the same cores as the server.  So requests are prepared as bytes,
+nothing is copied, and an edge-triggered poll wakes a connection only if there is something to do.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from http import HTTPStatus
 EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 
 ANSWER_BYTES = 262_144
-"""Room for an answer at first; one that is longer gets more."""
+"""Size of the buffer for an answer; it grows for a longer answer."""
 
 CONNECT_S = 10.0
 
@@ -33,10 +32,10 @@ NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 @dataclass(eq=False)
-class Picture:
-    """A request as it goes over the wire.  expected: the answer's body, once the first one has come.
+class Request:
+    """A request as bytes.  expected: body of the first answer, which all others must equal.
 
-    asks_first: the body waits for `100 Continue`, as curl does with one of more than a megabyte.
+    asks_first: send the body only after `100 Continue`, as curl does if it is larger than a megabyte.
     """
 
     head: bytes
@@ -46,25 +45,25 @@ class Picture:
 
     @property
     def whole(self) -> bytes:
-        """Head and body."""
+        """Head and body of the request."""
         return self.head + self.body
 
 
-def posted(path: str, body: bytes, *, asks_first: bool = False, host: str = "bench") -> Picture:
-    """The request that posts a body to a path."""
+def posted(path: str, body: bytes, *, asks_first: bool = False, host: str = "bench") -> Request:
+    """Return a request that posts a body to a path."""
     expect = "Expect: 100-continue\r\n" if asks_first else ""
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n{expect}\r\n"
-    return Picture(head.encode(), body, asks_first)
+    return Request(head.encode(), body, asks_first)
 
 
-def fetched(path: str, *, host: str = "bench") -> Picture:
-    """The request that gets a path, for servers that have or find the picture themselves."""
-    return Picture(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), b"")
+def fetched(path: str, *, host: str = "bench") -> Request:
+    """Return a GET request, for servers that have or fetch the picture themselves."""
+    return Request(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), b"")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.  worked_s: the engine's own time by Server-Timing.  fault: why it is none that may come."""
+    """An answer.  worked_s: processing time by Server-Timing.  fault: why the answer is wrong, or ""."""
 
     status: int = 0
     worked_s: float = 0.0
@@ -73,17 +72,17 @@ class Answer:
 
     @property
     def is_picture(self) -> bool:
-        """Answered 200, and with what the first answer had."""
+        """Whether the status is 200 and the body is that of the first answer."""
         return self.status == HTTPStatus.OK and not self.fault
 
     @property
     def is_refusal(self) -> bool:
-        """Answered 503."""
+        """Whether the status is 503."""
         return self.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Conversation:
-    """A connection to the port that is open at once; `ask` begins a request, `advance` carries it on."""
+    """An open connection to a port; `ask` begins a request, `advance` continues it."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._socket = socket.create_connection((host, port), CONNECT_S)
@@ -97,48 +96,48 @@ class Conversation:
         self._chunk_at = 0
         self._chunks: bytearray | None = None
         self._head = b""
-        self._picture: Picture | None = None
+        self._request: Request | None = None
         self.is_over = False
 
     def fileno(self) -> int:
-        """For a poll."""
+        """Return the descriptor, for a poll."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self.is_over = True
         self._socket.close()
 
-    def ask(self, picture: Picture, whole: bytes) -> None:
-        """Send a request.  whole: `picture.whole`, made beforehand."""
-        self._picture = picture
+    def ask(self, request: Request, whole: bytes) -> None:
+        """Begin to send a request.  whole: `request.whole`, prepared beforehand."""
+        self._request = request
         self._received, self._head = 0, b""
-        self._unsent = memoryview(picture.head if picture.asks_first else whole)
-        self._held_back = picture.body if picture.asks_first else b""
+        self._unsent = memoryview(request.head if request.asks_first else whole)
+        self._held_back = request.body if request.asks_first else b""
         self._send()
 
     def advance(self) -> Answer | None:
-        """The answer, if that is now complete."""
-        if self._picture is None:
+        """Send and receive what is possible now; return the answer if it is complete."""
+        if self._request is None:
             self._look_for_end()
             return None
         if self._unsent:
             self._send()
         answer = self._receive()
         if answer is not None:
-            self._picture = None
+            self._request = None
             if answer.fault or self._unsent or CLOSES.search(self._head):
                 self.close()
         return answer
 
     def _look_for_end(self) -> None:
-        """The server may close a connection that nothing is asked on."""
+        """Close an idle connection if the server has closed it."""
         with contextlib.suppress(BlockingIOError):
             if not self._socket.recv(1):
                 self.close()
 
     def _send(self) -> None:
-        # A server that refuses may close before it has read everything: its answer is what counts.
+        # A server that refuses may close before it has read everything; its answer can still be read.
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             while self._unsent:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -160,7 +159,7 @@ class Conversation:
                 return self._answer()
 
     def _ended(self) -> Answer:
-        """What an end of the connection means: the end of an answer that says no other, or a broken one."""
+        """Return the answer after the server has closed: complete if its head gives no length, else broken."""
         if not self._head or self._body_size is not None or self._chunks is not None:
             return Answer(fault=f"closed after {self._received} bytes of an answer")
         self._body_size = self._received - self._body_start
@@ -169,7 +168,7 @@ class Conversation:
         return answer
 
     def _take_head(self) -> bool:
-        """Whether the answer's head is here; an interim `100 Continue` before it lets the body go."""
+        """Read the head of the answer if it is here; return whether it is.  `100 Continue` before it sends the body."""
         end = self._buffer.find(HEAD_END, 0, self._received)
         if end >= 0 and self._buffer.startswith(b"HTTP/1.1 100"):
             rest = end + len(HEAD_END)
@@ -196,14 +195,14 @@ class Conversation:
         return self._body_size is not None and self._received >= self._body_start + self._body_size
 
     def _take_chunks(self, taken: bytearray) -> bool:
-        """Take what chunks are complete; whether the last one is."""
+        """Take the complete chunks; return whether the last one is among them."""
         while True:
             line_end = self._buffer.find(LINE_END, self._chunk_at, self._received)
             if line_end < 0:
                 return False
             size = int(self._buffer[self._chunk_at : line_end].split(b";")[0], 16)
             if size == 0:
-                # Fields may follow; an empty line ends them.
+                # Trailer fields may follow; an empty line ends them.
                 return self._buffer.find(HEAD_END, line_end, self._received) >= 0
             begin, end = line_end + len(LINE_END), line_end + len(LINE_END) + size
             if end + len(LINE_END) > self._received:
@@ -222,13 +221,13 @@ class Conversation:
         return self._body_size == len(expected) and self._buffer.startswith(expected, self._body_start)
 
     def _answer(self) -> Answer:
-        status, picture = int(self._head[9:12]), self._picture
+        status, request = int(self._head[9:12]), self._request
         size = self._body_size or len(self._chunks or b"")
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             return Answer(status, fault="" if RETRY_AFTER.search(self._head) else "503 without Retry-After", size=size)
-        if status != HTTPStatus.OK or picture is None:
+        if status != HTTPStatus.OK or request is None:
             return Answer(status, fault=f"status {status}: {self._body()[:300]!r}", size=size)
-        if not picture.expected:
-            picture.expected = self._body()
+        if not request.expected:
+            request.expected = self._body()
         worked_s = sum(map(float, WORKED_MS.findall(self._head))) / 1000
-        return Answer(status, worked_s, "" if self._is(picture.expected) else f"another answer of {size} bytes", size)
+        return Answer(status, worked_s, "" if self._is(request.expected) else f"another answer of {size} bytes", size)

@@ -1,7 +1,7 @@
-"""An open loop: requests come when they come, whatever became of those before.
+"""An open loop: requests are sent at planned times, independent of the answers to earlier ones.
 
-No request waits for a connection: it takes an idle one or opens another.  Latency counts from the moment for which
-the request was planned, so that a load that comes late does not flatter the server.
+No request waits for a connection: it takes an idle one or opens a new one.  Latency counts from the planned time of a
+request, so that a load that is late does not make the server look faster.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from imgsrv.loadtest.conversation import EDGES, Answer, Conversation, Picture
+from imgsrv.loadtest.conversation import EDGES, Answer, Conversation, Request
 
 LOST_AFTER_S = 40.0
-"""Longer than the server's own deadline for a job, which it answers."""
+"""Longest wait for answers at the end: longer than the time limit of the server for a job."""
 
 WATCH_S = 0.25
+"""Time between two calls of `watch`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request to come.  due_s: from the start of the load.  whole: `picture.whole`, made beforehand."""
+    """A planned request.  due_s: time from the start of the load.  whole: `request.whole`, prepared beforehand."""
 
     due_s: float
-    picture: Picture
+    request: Request
     whole: bytes
 
 
 @dataclass
 class Outcome:
-    """What became of a request.  sent_s, done_s: from the start of the load.  connection: its number."""
+    """A request with its answer.  sent_s, done_s: times from the start of the load.  connection: its number."""
 
     plan: Plan
     connection: int
@@ -42,17 +43,17 @@ class Outcome:
 
     @property
     def latency_s(self) -> float:
-        """From the planned moment to the end of the answer."""
+        """Seconds from the planned time to the end of the answer."""
         return self.done_s - self.plan.due_s
 
 
 Watch = Callable[[Sequence[Outcome]], None]
-"""Is shown all that has been answered so far, every WATCH_S."""
+"""Called every WATCH_S with all requests answered so far."""
 
 
 @dataclass
 class Storm:
-    """What an open loop found, in the order of the plan.  cpu_share: of one core, spent by the load itself."""
+    """Results of an open loop, in the order of the plan.  cpu_share: share of one core that the load itself used."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     connections: int = 0
@@ -61,23 +62,23 @@ class Storm:
 
     @property
     def pictures(self) -> list[Outcome]:
-        """Answered as they should be."""
+        """Outcomes with the right picture."""
         return [outcome for outcome in self.outcomes if outcome.answer.is_picture]
 
     @property
     def refusals(self) -> list[Outcome]:
-        """Answered 503."""
+        """Outcomes with status 503."""
         return [outcome for outcome in self.outcomes if outcome.answer.is_refusal]
 
     @property
     def faults(self) -> list[str]:
-        """What was neither a right picture nor an orderly refusal."""
+        """Faults of all other answers, in words."""
         return [outcome.answer.fault for outcome in self.outcomes if outcome.answer.fault]
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """When requests of a Poisson process of `rate` per second come, in seconds from its start."""
-    generator = random.Random(seed)  # noqa: S311  no secret
+    """Return the times of a Poisson process of `rate` per second, in seconds from its start."""
+    generator = random.Random(seed)  # noqa: S311  not a secret
     arrivals: list[float] = []
     at = generator.expovariate(rate)
     while at < seconds:
@@ -87,18 +88,18 @@ def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of the values do not exceed (nearest rank)."""
+    """Return the percentile of some values by the nearest-rank method."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
 
-def planned(arrivals: Sequence[float], choose: Callable[[], tuple[Picture, bytes]]) -> list[Plan]:
-    """Requests for the times of `arrivals`, in seconds from the start.  choose: gives each next one."""
+def planned(arrivals: Sequence[float], choose: Callable[[], tuple[Request, bytes]]) -> list[Plan]:
+    """Return a plan for each time of `arrivals`, in seconds from the start.  choose: returns the next request."""
     return [Plan(due_s, *choose()) for due_s in arrivals]
 
 
 def open_loop(port: int, plans: Sequence[Plan], host: str = "127.0.0.1", watch: Watch | None = None) -> Storm:
-    """Send every request at its time and wait for all answers."""
+    """Send every request at its time and wait for all answers; return the results."""
     generator = _Generator(port, host, watch)
     try:
         return generator.run(plans)
@@ -141,11 +142,11 @@ class _Generator:
         return time.monotonic() - self._zero
 
     def _serve_until(self, wait_s: float) -> None:
-        """Carry on what has news, for at most so long."""
+        """Wait for at most this time; continue the connections that are ready."""
         if self._watch is not None and self._now() - self._watched_s > WATCH_S:
             self._watched_s = self._now()
             self._watch(self._found)
-        # The poll itself would round the wait up to a millisecond.
+        # epoll would round the wait up to a whole millisecond.
         if not select.select([self._poll], [], [], wait_s)[0]:
             return
         for descriptor, _event in self._poll.poll(0):
@@ -171,10 +172,10 @@ class _Generator:
             del self._idle[descriptor]
 
     def _begin(self, plan: Plan) -> None:
-        # The last one that became idle comes first: as few connections as possible stay in use.
+        # Take the connection that became idle last, so that as few connections as possible are in use.
         member, number = self._idle.popitem()[1] if self._idle else self._open()
         self._busy[member.fileno()] = member, number, plan, self._now()
-        member.ask(plan.picture, plan.whole)
+        member.ask(plan.request, plan.whole)
 
     def _open(self) -> tuple[Conversation, int]:
         member = Conversation(*self._address)

@@ -1,6 +1,6 @@
-"""A load test in phases: first as many pictures as come, then random arrivals at parts of that.
+"""A load test in phases: first a closed loop for the highest rate, then open loops at percentages of that rate.
 
-Each phase is bounded in time.  What it found is a value; showing it is somebody else's work.
+Each phase has a limited time.  It gives its results as a value, and the caller shows them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from imgsrv.errors import BadArgument
 from imgsrv.loadtest.closed_loop import WARM_UP_S, Asked, crowd, in_turn
-from imgsrv.loadtest.conversation import Answer, Picture
+from imgsrv.loadtest.conversation import Answer, Request
 from imgsrv.loadtest.open_loop import Outcome, open_loop, percentile, planned, poisson_arrivals
 from imgsrv.loadtest.target import Target
 
@@ -19,9 +19,9 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Phase:
-    """What a phase found so far.  asked_rate: of an open loop, requests a second; None where each follows an answer.
+    """Results of a phase so far.  asked_rate: planned requests per second of an open loop; None for a closed loop.
 
-    cpu_share: of one core, spent by the load itself.  fault: the first answer that should not have come.
+    rate: pictures per second.  cpu_share: share of one core that the load itself used.  fault: the first wrong answer.
     """
 
     name: str
@@ -41,27 +41,27 @@ class Phase:
 
 
 Show = Callable[[Phase], None]
-"""Is given a phase again and again while it runs."""
+"""Called repeatedly with the phase while it runs."""
 
 
-def first_answer(target: Target, pictures: Sequence[Picture]) -> list[Answer]:
-    """Ask for each picture once, so that it is known what answers have to be.  Raises BadArgument if that fails."""
+def first_answer(target: Target, requests: Sequence[Request]) -> list[Answer]:
+    """Send each request once; its answer is what later answers must equal.  Raises BadArgument if that fails."""
     answers = []
     try:
         with crowd(target.port, 1, target.host) as one:
-            for picture in pictures:
-                found = one.load(in_turn([picture]), 0.0, least=1)
+            for request in requests:
+                found = one.load(in_turn([request]), 0.0, least=1)
                 if found.faults or not found.answers:
-                    fault = found.faults[0] if found.faults else "503, it takes no work now"
+                    fault = found.faults[0] if found.faults else "503: it accepts no work now"
                     raise BadArgument(f"{target.url} answers {fault}")
                 answers.append(found.answers[0])
     except OSError as error:
-        raise BadArgument(f"{target.url}: {error.strerror or error}; is the server started?") from error
+        raise BadArgument(f"{target.url}: {error.strerror or error}; is the server running?") from error
     return answers
 
 
-def closed_phase(target: Target, pictures: Sequence[Picture], connections: int, seconds: float, show: Show) -> Phase:
-    """As many pictures as come over so many connections, each asking again when it is answered."""
+def closed_phase(target: Target, requests: Sequence[Request], connections: int, seconds: float, show: Show) -> Phase:
+    """Run a closed loop on this number of connections; return its results."""
     phase = Phase(f"closed, {connections} connection{'s' * (connections > 1)}", seconds)
 
     def watch(found: Sequence[Asked]) -> None:
@@ -69,7 +69,7 @@ def closed_phase(target: Target, pictures: Sequence[Picture], connections: int, 
         show(_seen(phase, found, elapsed_s))
 
     with crowd(target.port, connections, target.host) as many:
-        found = many.load(in_turn(pictures), max(0.1, seconds - WARM_UP_S), watch)
+        found = many.load(in_turn(requests), max(0.1, seconds - WARM_UP_S), watch)
     faults = replace(phase, refused=found.refused, faults=len(found.faults), fault="".join(found.faults[:1]))
     ended = _timed(faults, found.latencies_s, seconds)
     ended = replace(ended, rate=found.rate, cpu_share=found.cpu_share)
@@ -78,11 +78,11 @@ def closed_phase(target: Target, pictures: Sequence[Picture], connections: int, 
 
 
 def open_phase(
-    target: Target, pictures: Sequence[Picture], rate: float, seconds: float, name: str, show: Show
+    target: Target, requests: Sequence[Request], rate: float, seconds: float, name: str, show: Show
 ) -> Phase:
-    """Random arrivals, so many a second, whatever became of those before; latency counts from the planned moment."""
+    """Run an open loop with random arrivals, `rate` per second; return its results.  Raises BadArgument."""
     phase = Phase(name, seconds, rate)
-    plans = planned(poisson_arrivals(rate, seconds, SEED), in_turn(pictures))
+    plans = planned(poisson_arrivals(rate, seconds, SEED), in_turn(requests))
 
     def watch(found: Sequence[Outcome]) -> None:
         show(_seen(phase, found, max((outcome.done_s for outcome in found), default=0.0)))
@@ -90,7 +90,7 @@ def open_phase(
     try:
         storm = open_loop(target.port, plans, target.host, watch)
     except OSError as error:
-        raise BadArgument(f"{target.url} went away: {error.strerror or error}") from error
+        raise BadArgument(f"{target.url} can no longer be reached: {error.strerror or error}") from error
     in_time = [outcome for outcome in storm.pictures if outcome.done_s <= seconds]
     seen = _seen(phase, storm.outcomes, seconds)
     ended = replace(seen, rate=len(in_time) / seconds, cpu_share=storm.cpu_share)
@@ -99,7 +99,7 @@ def open_phase(
 
 
 def _seen(phase: Phase, found: Sequence[Asked] | Sequence[Outcome], elapsed_s: float) -> Phase:
-    """The phase with what has come of it."""
+    """Return the phase with the results so far."""
     faults = [each.answer.fault for each in found if each.answer.fault]
     counted = replace(
         phase,

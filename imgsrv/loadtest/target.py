@@ -1,4 +1,4 @@
-"""A server to load, by its URL: where it listens, and what it is asked for."""
+"""The server under load, from its URL: its address, and the path of the requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HTTP_PORT = 80
 
 @dataclass(frozen=True)
 class Target:
-    """An address, what the Host header says, and a path with its query."""
+    """An address, the value of the Host header, and a path with its query."""
 
     host: str
     port: int
@@ -21,23 +21,23 @@ class Target:
 
     @property
     def url(self) -> str:
-        """As a person writes it."""
+        """The URL of the requests."""
         return f"http://{self.authority}{self.path}"
 
 
 def parse_target(url: str, path: str) -> Target:
-    """The target behind a URL.  path: what is asked for where the URL itself says nothing.
+    """Return the target of a URL.  path: used if the URL has none.
 
-    Raises BadArgument for what is no address that this load can speak to.
+    Raises BadArgument for a URL that is broken, or that is not http.
     """
     try:
         parts = urlsplit(url)
         port = parts.port or HTTP_PORT
     except ValueError as error:
-        raise BadArgument(f"{url} is no URL: {error}") from error
+        raise BadArgument(f"{url} is not a URL: {error}") from error
     if parts.scheme == "https":
-        raise BadArgument(f"{url}: this load speaks no TLS; give the http address behind what ends it")
+        raise BadArgument(f"{url}: TLS is not supported; give the http address behind the TLS proxy")
     if parts.scheme != "http" or not parts.hostname:
-        raise BadArgument(f"{url} is not written as http://HOST:PORT or http://HOST:PORT/PATH")
+        raise BadArgument(f"{url} must be http://HOST:PORT or http://HOST:PORT/PATH")
     own = parts.path.rstrip("/") and f"{parts.path}{f'?{parts.query}' if parts.query else ''}"
     return Target(parts.hostname, port, parts.netloc, own or path)

@@ -268,7 +268,7 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_converted(
         pytest.param(["out.jpg", "--format", "auto"], BadArgument, "Accept header", id="format-auto"),
         pytest.param(["out.png", "--quality", "80"], UnusableParameters, "has no use for quality", id="useless"),
         pytest.param(["none.png", "out/"], BadArgument, "there is no file none.png", id="input-not-there"),
-        pytest.param(["out", "flip"], BadArgument, "out says no format", id="no-format"),
+        pytest.param(["out", "flip"], BadArgument, "out gives no format", id="no-format"),
         pytest.param(["square.png", "out.jpg"], BadArgument, "need a folder", id="several-into-a-file"),
         pytest.param([".", "out.jpg"], BadArgument, "need a folder", id="folder-into-a-file"),
         pytest.param(["square.png"], BadArgument, "one of the inputs", id="onto-itself"),
@@ -397,5 +397,5 @@ def test_placeholders_of_several_pictures_get_the_suffix_of_texts(imgsrv: Conver
 
 
 def test_a_text_needs_to_be_told_which(imgsrv: Convert) -> None:
-    with pytest.raises(BadArgument, match="says no format"):
+    with pytest.raises(BadArgument, match="gives no format"):
         imgsrv("square.png", "hash.txt")

@@ -114,4 +114,4 @@ def test_a_running_instance_says_where_its_log_is(tmp_path: Path, capsys: pytest
 
 def test_an_instance_without_a_log_file_says_so(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", "--runtime-dir", str(server.folder)]) == 2
-    assert "logs to its standard error" in capsys.readouterr().err
+    assert "logs to standard error" in capsys.readouterr().err

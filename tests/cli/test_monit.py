@@ -181,7 +181,7 @@ def test_without_a_log_file_a_key_says_so() -> None:
             wait_until(lambda: terminal.shows("q quit"), "it is drawn", KEY_DEADLINE_S)
             terminal.press("l")
             wait_until(
-                lambda: terminal.shows("default logs to its standard error and not to a file"),
+                lambda: terminal.shows("default logs to standard error, not to a file"),
                 "it says so",
                 KEY_DEADLINE_S,
             )
@@ -200,4 +200,4 @@ def test_it_ends_with_the_reason_when_the_server_goes(watched: tuple[Server, Ter
 
 def test_without_a_terminal_it_says_what_to_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["monit"]) == 2
-    assert "monit needs a terminal; `imgsrv status --json` is for programs" in capsys.readouterr().err
+    assert "monit needs a terminal; programs can use `imgsrv status --json`" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_made_is_told(place: Background) -> None:
     (place.folder / "state").write_text("a file")
     failed = place.imgsrv("start", "--port", "0")
     assert failed.returncode == 2
-    assert "name other places with --log-file and --crash-dir" in failed.stderr
+    assert "choose other places with --log-file and --crash-dir" in failed.stderr
 
 
 def test_after_sigkill_of_the_master_under_load_nothing_is_left_and_it_starts_again(place: Background) -> None:
@@ -174,6 +174,6 @@ def test_a_restart_after_which_nothing_serves_tells_why(place: Background) -> No
     hook.write_text("def start(slot):\n    raise RuntimeError('no database')\n")
     failed = place.imgsrv("restart")
     assert failed.returncode == 1
-    assert "default ended before it served" in failed.stderr
+    assert "default ended before it served requests" in failed.stderr
     assert "warning: worker_exit  slot=0" in failed.stderr
     assert not any(map(lives, place.processes))

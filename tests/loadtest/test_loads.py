@@ -12,7 +12,7 @@ import pytest
 
 from imgsrv.errors import LoadFailed
 from imgsrv.loadtest.closed_loop import Asked, Slice, always, crowd, in_turn
-from imgsrv.loadtest.conversation import Answer, Picture, fetched, posted
+from imgsrv.loadtest.conversation import Answer, Request, fetched, posted
 from imgsrv.loadtest.open_loop import open_loop, percentile, planned, poisson_arrivals
 
 FULL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -73,7 +73,7 @@ def answering(answer: bytes, *, closes: bool = False, step: int = 1000) -> Itera
         thread.join(10)
 
 
-def loaded(scripted: Scripted, picture: Picture | None = None) -> Slice:
+def loaded(scripted: Scripted, picture: Request | None = None) -> Slice:
     with crowd(scripted.port, 2) as both:
         return both.load(always(picture or posted("/", b"a BODY")), SLICE_S)
 

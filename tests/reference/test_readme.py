@@ -82,7 +82,7 @@ def test_the_check_names_the_stale_section_and_changes_nothing(
 
     assert main([str(readme), "--check"]) == 1
 
-    assert "the section 'errors' is stale" in capsys.readouterr().err
+    assert "the section 'errors' is out of date" in capsys.readouterr().err
     assert readme.read_text(encoding="utf-8") == edited
 
 

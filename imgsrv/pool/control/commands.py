@@ -32,7 +32,7 @@ class Operable(Protocol):
         ...
 
     def stop(self, caller: Caller, *, at_once: bool) -> None:
-        """Finish what is under way, or end at once."""
+        """Finish all open requests and end, or end at once."""
         ...
 
     def reopen_logs(self, caller: Caller) -> None:
@@ -40,15 +40,15 @@ class Operable(Protocol):
         ...
 
     def reload(self, caller: Caller) -> None:
-        """Take new code and configuration."""
+        """Load new code and configuration."""
         ...
 
     def restart(self, caller: Caller) -> None:
-        """End and begin anew."""
+        """End and start again."""
         ...
 
     def scale(self, caller: Caller, wish: str) -> None:
-        """Have more or fewer workers."""
+        """Change the number of workers."""
         ...
 
     def kill_job(self, caller: Caller, which: str) -> None:
@@ -98,7 +98,7 @@ COMMANDS = {
         ),
         Command(
             "ping",
-            "Ask whether the instance lives, and in which state.",
+            "Ask whether the instance lives, and for its state.",
             lambda pool, caller, _: caller.done(pool.identity()),
         ),
         Command(
@@ -109,33 +109,33 @@ COMMANDS = {
         ),
         Command(
             "reload",
-            "Take new code and configuration without losing a request; nothing changes if they do not work.",
+            "Load new code and configuration without losing a request; nothing changes if they do not work.",
             lambda pool, caller, _: pool.reload(caller),
             signals=((signal.SIGHUP, ""),),
         ),
         Command(
             "restart",
-            "Finish every request that was begun, end, and begin anew; reload does it without a pause.",
+            "Finish all open requests, end, and start again; reload does this without a pause.",
             lambda pool, caller, _: pool.restart(caller),
         ),
         Command(
             "scale",
-            "Have so many workers, or so many more or fewer, without losing a connection.",
+            "Change the number of workers without losing a connection.",
             lambda pool, caller, argument: pool.scale(caller, argument),
-            Argument("N", "a number of workers, or +N or -N for more or fewer"),
+            Argument("N", "number of workers, or +N or -N for more or fewer"),
             signals=((signal.SIGTTIN, "+1"), (signal.SIGTTOU, "-1")),
         ),
         Command(
             "kill-job",
-            "End a job; its client gets 500 `job_killed`, and its worker is replaced as one that hangs.",
+            "End a job; its client gets 500 `job_killed`, and its worker is replaced.",
             lambda pool, caller, argument: pool.kill_job(caller, argument),
-            Argument("JOB", "the number of the slot that works on it, or the id of its request"),
+            Argument("JOB", "number of the slot that works on it, or id of its request"),
         ),
         Command(
             "stop",
-            "Finish every request that was begun, and end; with `now`, end all workers at once.",
+            "Finish all open requests and end; with `now`, end all workers at once.",
             lambda pool, caller, argument: pool.stop(caller, at_once=argument == AT_ONCE),
-            Argument("now", "end at once, whatever is under way", allowed=(AT_ONCE,), is_optional=True),
+            Argument("now", "end at once, without finishing open requests", allowed=(AT_ONCE,), is_optional=True),
             signals=((signal.SIGTERM, ""), (signal.SIGINT, "")),
         ),
     )

@@ -324,7 +324,7 @@ def test_a_restart_that_cannot_be_executed_serves_on_with_the_code_from_before(b
     server, link = by_a_link
     restart = threading.Thread(target=unlink_when_it_stops, args=(server, link))
     restart.start()
-    with pytest.raises(CommandFailed, match=f"{link} cannot be executed: No such file.*; it serves on with the code"):
+    with pytest.raises(CommandFailed, match=f"{link} cannot be executed: No such file.*; the old code serves on"):
         restarted(place(server), lambda _: None)
     restart.join()
     settled(server, 1)
