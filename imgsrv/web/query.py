@@ -17,6 +17,7 @@ from imgsrv.errors import (
     MissingParameter,
     RepeatedParameter,
     UnknownParameter,
+    UnusableParameters,
     joined,
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
@@ -36,6 +37,9 @@ BATCH = "batch"
 """The name of the route in the messages of errors."""
 
 BATCH_PARAMETERS = ("widths", "archive", *OUTPUT_PARAMETERS)
+
+MOST_PAIRS = 128
+"""Parameters of one query; every operation and output together have fewer names that can stand in one."""
 
 KEPT_QUERIES = 256
 """Size of each cache of parsed queries."""
@@ -113,6 +117,8 @@ def parse_info(query: str) -> tuple[str, ...]:
 
 
 def _pairs(query: str) -> Pairs:
+    if (count := query.count("&") + 1) > MOST_PAIRS:
+        raise UnusableParameters("the query", f"it has {count} parameters and may have {MOST_PAIRS}")
     return parse_qsl(query, keep_blank_values=True)
 
 

@@ -161,6 +161,15 @@ def test_xmp_is_told(form: str) -> None:
     assert found == {"title": "Kölner Dom", "tool": "Dark & Room", "rating": "4"}
 
 
+def test_an_entity_of_thousands_of_digits_in_xmp_is_told_as_it_stands() -> None:
+    xmp = f"<dc:title>a&#{'1' * 5000};b</dc:title><dc:rights>&copy; me</dc:rights>"
+
+    found = describe_picture(_file("RGB", "JPEG", xmp=xmp.encode()), Limits())["xmp"]
+
+    assert found["title"].startswith("a&#111")
+    assert found["rights"] == "© me"
+
+
 def _iptc(*entries: tuple[int, bytes]) -> bytes:
     """A JPEG with IPTC entries of record 2."""
     blob = b"".join(b"\x1c\x02" + bytes([number]) + len(text).to_bytes(2, "big") + text for number, text in entries)

@@ -90,6 +90,10 @@ def test_the_part_named_file_is_the_picture(body: bytes) -> None:
     [
         pytest.param(part(b"x") + END, "multipart/form-data", "no boundary", id="no-boundary-named"),
         pytest.param(part(b"x") + END, "multipart/form-data; boundary=", "no boundary", id="an-empty-boundary"),
+        pytest.param(
+            part(b"x") + END, f"{TYPE}{'X' * 255}", "257 characters and may have 256", id="a-boundary-that-is-too-long"
+        ),
+        pytest.param(part(b"x") + END, f"{TYPE}; {'a' * 1024}", "may have 1024", id="a-content-type-that-is-too-long"),
         pytest.param(part(b"x"), TYPE, "before its closing boundary", id="no-last-boundary"),
         pytest.param(part(b"x") + b"--XX", TYPE, "before its closing boundary", id="half-a-last-boundary"),
         pytest.param(b"--XX--\r\n", TYPE, "no parts", id="no-part"),

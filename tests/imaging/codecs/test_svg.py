@@ -64,6 +64,11 @@ def test_what_is_not_drawn_on_is_transparent() -> None:
         ('height="5" viewBox="0,0,40,10"', (20, 5)),
         ("", (300, 150)),
         ('viewBox="0 0 nan 3" width="12"', (12, 150)),
+        ('width=" .5E1 MM" height="1e1px"', (19, 10)),
+        (f'width="{"1" * 9000}" height="7"', (300, 7)),
+        (f'width="{" " * 9000}9" height="1e999q"', (300, 150)),
+        (f'viewBox="0 0 4 {" " * 9000}4"', (300, 150)),
+        ('width="1e-320" viewBox="0 0 1e8 1e8"', (1, 1)),
         ('width="-5" height="0"', (300, 150)),
     ],
 )

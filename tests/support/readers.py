@@ -1,0 +1,864 @@
+"""Every reader of a client's bytes that the package has written itself, as one function from bytes each.
+
+`tests/test_worst_cases.py` gives each of them 100 KB of its worst, `tests/fuzz` anything at all.  A new function of the
+package that reads belongs into `covers` of a row, or into NOT_FROM_CLIENTS with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import mmap
+import os
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any, cast
+
+from attacks import ATTACK_BYTES, PACKAGE
+from pictures import animation, encoded, picture
+from PIL import Image, PngImagePlugin
+
+from imgsrv.errors import ImgsrvError, RequestError
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.codecs.header_check import check_header
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats.jxl import read_jxl_header
+from imgsrv.imaging.formats.svg import SafeDrawing
+from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.metadata.exif import written_metadata
+from imgsrv.imaging.metadata.summary import xmp_summary
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.number_lists import parse_corners, parse_curve, parse_kernel, parse_matrix
+from imgsrv.imaging.model.parameter_types import parse_aspect, parse_colour, parse_opaque_colour, parse_target
+from imgsrv.imaging.model.picture import Metadata
+from imgsrv.imaging.operations.colour.lut import _parse as parse_cube
+from imgsrv.imaging.operations.overlay.covers import _parse_boxes as parse_boxes
+from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
+from imgsrv.jobs.facts import input_place, plan_facts
+from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, read_answer, read_job
+from imgsrv.jobs.variants import parse_variants
+from imgsrv.pool.control.control_socket import Client, _request
+from imgsrv.web.accept import offers, prefers
+from imgsrv.web.http.protocol import Parser
+from imgsrv.web.http.proxy_headers import BadProxyHeader, Proxies, read_preface
+from imgsrv.web.multipart import BodyText, find_parts
+from imgsrv.web.problems import problem, request_id_of
+from imgsrv.web.query import parse_batch, parse_info, parse_operation, parse_operations
+from imgsrv.web.state import KEY, RequestState
+from imgsrv.web.tracing import Tracing
+
+LIMITS = Limits(max_pixels=1_000_000, max_frames=64)
+
+MOST_TURNS = 100
+"""Requests on the control socket that are answered of one input."""
+
+JSON_FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What a reader of JSON raises that expects certain fields."""
+
+Attack = tuple[bytes, bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader.  covers: its functions, without `imgsrv.`.  errors: the ones that it documents.
+
+    seeds: small good inputs.  attacks: what stands in front, is repeated and stands behind, besides those that
+    `attacks_on` makes of the seeds.
+    """
+
+    name: str
+    read: Callable[[bytes], object]
+    errors: tuple[type[Exception], ...]
+    seeds: tuple[bytes, ...]
+    covers: tuple[str, ...] = ()
+    attacks: tuple[Attack, ...] = ()
+    words: tuple[bytes, ...] = ()
+
+
+def outcome(reader: Reader, data: bytes) -> str:
+    """What becomes of the data: the result's type, or the documented error.  Any other exception passes."""
+    try:
+        return type(reader.read(data)).__name__
+    except reader.errors as error:
+        # A client can be told of it, whatever it holds.
+        if isinstance(error, ImgsrvError):
+            json.dumps(problem(error, "id"), ensure_ascii=False).encode(errors="replace")
+        return f"{type(error).__name__}: {error}"
+
+
+def attacks_on(reader: Reader, most: int = 60) -> Iterator[Attack]:
+    """The attacks of the row, and parts of its seeds many times over, evenly chosen."""
+    yield from reader.attacks
+    made = [
+        (seed[:at], seed[at : at + size], seed[at + size :])
+        for seed in reader.seeds
+        for at in range(len(seed))
+        for size in (1, 2, 5, 12, len(seed))
+    ]
+    yield from islice(made, 0, None, max(1, len(made) // most))
+
+
+def filled(attack: Attack, size: int = ATTACK_BYTES) -> bytes:
+    """The bytes of an attack."""
+    before, pump, behind = attack
+    return before + pump * max(1, (size - len(before) - len(behind)) // len(pump)) + behind
+
+
+# ---- pictures ------------------------------------------------------------------------------------------
+
+
+def _in_memory(data: bytes, read: Callable[[int], object]) -> object:
+    file = os.memfd_create("reader")
+    try:
+        os.pwrite(file, data, 0)
+        return read(file)
+    finally:
+        os.close(file)
+
+
+def _check_header(data: bytes) -> object:
+    return _in_memory(data, lambda file: check_header(file, 0, len(data), LIMITS))
+
+
+def _durations(name: str) -> Callable[[bytes], object]:
+    return lambda data: read_durations(KNOWN[name], 1, data, LIMITS)
+
+
+def _describe(data: bytes) -> object:
+    return describe_picture(data, LIMITS, ("gps",))
+
+
+def _decode(data: bytes) -> object:
+    return decode(read_header(data, LIMITS), DecodePlan(), LIMITS)
+
+
+def _xmp(data: bytes) -> object:
+    told = xmp_summary(cast("Image.Image", SimpleNamespace(info={"xmp": data})))
+    written_metadata(FORMATS["png"], Metadata(Image.Exif(), data), "keep")
+    return told
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png_with_texts() -> bytes:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    texts.add_text("Comment", "a text")
+    return encoded(picture("RG/BY"), "PNG", pnginfo=texts)
+
+
+def _tagged_jpeg() -> bytes:
+    exif = Image.Exif()
+    exif.update({0x010E: "a text", 0x0112: 6, 0x8298: "somebody"})
+    return encoded(picture("RG/BY"), "JPEG", exif=exif.tobytes())
+
+
+def _made(name: str, image: Image.Image) -> tuple[bytes, ...]:
+    """A file of the format, where it can be written here."""
+    return (encoded(image, KNOWN[name].pillow),) if name in FORMATS else ()
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6" xmp:Rating="3">'
+    b'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A &amp; B &#233;</rdf:li></rdf:Alt></dc:title>'
+    b"<tiff:Orientation>6</tiff:Orientation></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="1.5e1mm" height="20" viewBox="0 0 30,20">'
+    b'<style>text { font-family: "A"; fill: red }</style><g style="font: 3px B"><rect width="9" height="9"/></g>'
+    b'<image href="data:image/png;base64,iVBORw0KGgo="/><text font-family="C">x</text></svg>'
+)
+
+SVG_ENTITIES = b'<!DOCTYPE svg [<!ENTITY a "red">]><svg xmlns="http://www.w3.org/2000/svg" fill="&a;"><g/></svg>'
+
+STILL, MOVING = picture("RG/BY"), [picture("RG/BY"), picture("YB/GR")]
+
+JXL_BARE = b"\xff\x0a\x00\x10\x08\x08\x06\x00" + bytes(24)
+JXL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl \0\0\0\x0cExif\0\0\0\0\0\0\0\x28jxlc" + JXL_BARE
+
+PICTURES = tuple(
+    file for name in ("jpeg", "png", "gif", "webp", "bmp", "tiff", "ico", "jp2", "avif") for file in _made(name, STILL)
+)
+
+
+# ---- requests ------------------------------------------------------------------------------------------
+
+
+def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
+    """A reader of text, which comes as Latin-1 from a header."""
+    return lambda data: read(data.decode("latin-1"))
+
+
+def _query(data: bytes) -> object:
+    """All four parsers; each raises for what is not its own.  Past their caches, which are bounded."""
+    text, taken = data.decode("latin-1"), []
+    for parse in (partial(parse_operation.__wrapped__, "resize"), parse_batch.__wrapped__, parse_info.__wrapped__):
+        with suppress(RequestError):
+            taken.append(parse(text))
+    return taken[0] if taken else parse_operations.__wrapped__(text)
+
+
+def _values(text: str) -> object:
+    taken = 0
+    for parse in (
+        *(parse_colour, parse_opaque_colour, parse_aspect, parse_target, parse_matrix, parse_kernel, parse_curve),
+        *(parse_corners, parse_boxes),
+    ):
+        with suppress(ValueError):
+            parse(text)
+            taken += 1
+    return taken
+
+
+def _parts(data: bytes) -> object:
+    if not data:
+        return None
+
+    def read(file: int) -> object:
+        with BodyText(file, len(data), prot=mmap.PROT_READ) as text:
+            return find_parts(text, "multipart/form-data; boundary=XX")
+
+    return _in_memory(data, read)
+
+
+def _content_type(data: bytes) -> object:
+    def read(file: int) -> object:
+        with BodyText(file, len(FORM), prot=mmap.PROT_READ) as text:
+            return find_parts(text, data.decode("latin-1"))
+
+    return _in_memory(FORM, read)
+
+
+def _accept(text: str) -> object:
+    return offers(text, "heic", ("avif", "webp", "jpeg")), prefers(text, "application/zip", "multipart/mixed")
+
+
+def _forwarded(data: bytes) -> object:
+    scope: dict[str, Any] = {"headers": [(b"x-forwarded-for", data)], "client": ("10.0.0.1", 1)}
+    Proxies("10.0.0.0/8,::1").forwarded(scope)
+    return scope["client"]
+
+
+class _Wire:
+    """The connection of a parser that nobody listens to."""
+
+    blocked = None
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def refuse(self, error: ImgsrvError, _request_id: str = "") -> None:
+        self.refused.append(error.code)
+
+    def is_closing(self) -> bool:
+        return True
+
+    def nothing(self, *_arguments: object) -> None:
+        """Every other method."""
+
+    write = close = pause_reading = resume_reading = head_complete = answered = body_wanted = body_ended = nothing
+
+
+class _Loop:
+    """Begins no task."""
+
+    def create_task(self, work: Any) -> Any:
+        work.close()
+        return SimpleNamespace(add_done_callback=lambda _call: None)
+
+
+def _http(data: bytes) -> object:
+    wire, settings = _Wire(), SimpleNamespace(max_header=32_768)
+    host = SimpleNamespace(settings=settings, files=None, loop=_Loop(), tasks=set(), app=None, log=None)
+    host.refusal = lambda: None
+    parser = Parser(cast("Any", wire), cast("Any", host), ("10.0.0.1", 1), ("10.0.0.2", 80))
+    # In two pieces, as from a network.
+    for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
+        if not wire.refused:
+            parser.feed(piece)
+    parser.closed()
+    return wire.refused
+
+
+def _trace(data: bytes) -> object:
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415  optional
+
+    parent, _, state = data.partition(b"\n")
+    body = cast("Any", SimpleNamespace(expected=0))
+    scope = {
+        "headers": [(b"traceparent", parent), (b"tracestate", state)],
+        "method": "POST",
+        "path": "/resize",
+        "query_string": data,
+        "scheme": "http",
+        "client": None,
+        "http_version": "1.1",
+        KEY: RequestState("id", body, 0.0),
+    }
+    traces = SimpleNamespace(
+        add=lambda headers, *_spans: str(TraceContextTextMapPropagator().extract(headers)), close=None
+    )
+    return Tracing(cast("Any", traces), cast("Any", lambda *about: about)).add(scope, 200, (0, 0), 0.0)
+
+
+FORM = b'--XX\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\npicture\r\n--XX--\r\n'
+
+HEAD = (
+    b"POST /resize?width=3 HTTP/1.1\r\nHost: x\r\nX-Request-Id: a.1\r\nAccept: image/webp, */*;q=0.1\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+)
+
+
+# ---- between processes ---------------------------------------------------------------------------------
+
+
+def _control(data: bytes) -> object:
+    """The bytes on the control socket, each request answered."""
+    ours, theirs = socket.socketpair()
+    answered = 0
+    try:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        client = Client(theirs, lambda _client, _events: None, time.monotonic)
+        for at in range(0, len(data), 50_000):
+            with suppress(BlockingIOError):
+                ours.send(data[at : at + 50_000])
+            client.serve()
+            # Of a client the loop answers one request in a turn.
+            while answered < MOST_TURNS and (line := client.request()) is not None:
+                answered += 1
+                try:
+                    _request(line)
+                except JSON_FAULTS as error:
+                    client.failed(f"{error}"[:500])
+                else:
+                    client.done()
+                with suppress(BlockingIOError):
+                    ours.recv(1 << 20)
+        return answered
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def _job(data: bytes) -> object:
+    facts = plan_facts(data, data)
+    assert isinstance(facts, dict)
+    with suppress(*JSON_FAULTS):
+        _in_memory(data, lambda file: input_place(file, data))
+    return read_job(data)
+
+
+ANY_JOB = ProcessJob(
+    Input(0, 1, {"mark": (1, 2)}), Pipeline.parse("resize:width=3/sharpen"), Output(format="png"), "id"
+)
+
+JOBS = (ANY_JOB.to_bytes(), DescribeJob(Input(0, 5), ("palette",), "id").to_bytes())
+
+
+# ---- the table -----------------------------------------------------------------------------------------
+
+READERS = (
+    Reader(
+        "header check",
+        _check_header,
+        (RequestError,),
+        (*PICTURES, SVG, JXL_BARE, JXL_BOXES),
+        (
+            *("imaging.formats.gif._size", "imaging.formats.png._size", "imaging.formats.png._skipped"),
+            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._pixels", "imaging.formats.iso_media.has_brand"),
+        ),
+        (
+            (b"\xff\xd8\xff", b"\xff", b""),
+            (b"\xff\xd8", b"\xff\xe1\0\2", b"\xff\xc0"),
+            (b"\xff\xd8", b"\xff\xe1\0\3\0", b"\xff\xc0\0\x11"),
+            (
+                b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+                _chunk(b"teXt", b""),
+                b"",
+            ),
+            (b"GIF89a\1\0\1\0\0\0\0", b"!\xfe\0", b","),
+            (b"\0\0\xff\xffftyp", b"abcd", b""),
+            (b"<!--", b"<svg", b""),
+            (b"", b" ", b"<svg"),
+        ),
+    ),
+    Reader(
+        "picture, its facts and metadata",
+        _describe,
+        (RequestError,),
+        (_tagged_jpeg(), _png_with_texts(), *PICTURES),
+        (*("imaging.metadata.summary._number", "imaging.formats.avif._bit_depth", "imaging.formats.jp2._bit_depth"),),
+        (
+            (b"II*\0\x08\0\0\0\xff\xff", b"\x0f\1\2\0\1\0\0\0\0\0\0\0", b""),
+            (b"MM\0*\0\0\0\x08\xff\xff", b"\1\0\0\4\0\0\0\1\0\0\0\1", b""),
+            (b"\xff\xd8", b"\xff\xed\0\x12Photoshop 3.0\0" + bytes(2), b""),
+            (b"\0\0\1\0\xff\xff", b"\1\1\0\0\1\0\x20\0\x28\0\0\0\x16\0\0\0", b""),
+        ),
+    ),
+    Reader(
+        "PNG pixels",
+        _decode,
+        (RequestError,),
+        (encoded(STILL, "PNG"), _png_with_texts()),
+        ("imaging.formats.png._pixel_data",),
+        (
+            (
+                b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 999, 999, 8, 2, 0, 0, 0)),
+                _chunk(b"IDAT", b""),
+                b"",
+            ),
+        ),
+    ),
+    Reader(
+        "durations of a GIF",
+        _durations("gif"),
+        (RequestError,),
+        (animation(MOVING, "GIF"),),
+        ("imaging.formats.gif._durations",),
+        ((b"GIF89a\1\0\1\0\0\0\0", b"!\xf9\4\0\0\0\0\0", b""), (b"GIF89a\1\0\1\0\0\0\0!\xfe", b"\1\0", b"")),
+    ),
+    Reader(
+        "durations of a PNG",
+        _durations("png"),
+        (RequestError,),
+        (animation(MOVING, "PNG"),),
+        ("imaging.formats.png._durations",),
+        ((b"\x89PNG\r\n\x1a\n", b"\0\0\0\0teXt\0\0\0\0", b""), (b"\x89PNG\r\n\x1a\n", b"\0\0\0\0fcTL\0\0\0\0", b"")),
+    ),
+    Reader(
+        "durations of a WebP",
+        _durations("webp"),
+        (RequestError,),
+        (animation(MOVING, "WEBP"),),
+        ("imaging.formats.webp._durations",),
+        ((b"RIFF\0\0\0\0WEBP", b"ANMF\0\0\0\0", b""),),
+    ),
+    Reader(
+        "JPEG XL header",
+        read_jxl_header,
+        (SyntaxError,),
+        (JXL_BARE,),
+        ("imaging.formats.jxl._Bits.__init__",),
+        ((b"\xff\x0a", b"\xff", b""),),
+    ),
+    Reader(
+        "SVG",
+        SafeDrawing,
+        (RequestError,),
+        (SVG, SVG_ENTITIES),
+        (
+            *("imaging.formats.svg.SafeDrawing.__init__", "imaging.formats.svg.SafeDrawing._start"),
+            *("imaging.formats.svg._length", "imaging.formats.svg._view_box"),
+        ),
+        (
+            (b'<svg width="', b"1", b'!"/>'),
+            (b'<svg width="', b" ", b'!"/>'),
+            (b'<svg width="1e', b"1", b'!"/>'),
+            (b'<svg viewBox="0 0 ', b"1", b' 1"/>'),
+            (b'<svg viewBox="', b"1,", b'"/>'),
+            (b"<svg>", b"<g>", b""),
+            (b"<svg><style>", b" font:", b"</style></svg>"),
+            (b"<svg><style> font:", b" ", b"</style></svg>"),
+            (b"<svg><style>", b" font ", b"</style></svg>"),
+            (b'<svg style="font', b" ", b'"/>'),
+            (b'<svg><image href="data:image/png;base64,', b"A", b'!"/></svg>'),
+            (b"<svg ", b'a="" ', b"/>"),
+            (b'<!DOCTYPE svg [<!ENTITY a "', b"a", b'">]><svg fill="&a;&a;"/>'),
+            (b'<!DOCTYPE svg [<!ENTITY a "b">]><svg fill="', b"&a;", b'"/>'),
+            (b"<!DOCTYPE svg [", b'<!ENTITY a "b">', b"]><svg/>"),
+            (b"<svg>", b"<!-- -->", b"</svg>"),
+            (b"<svg>", b"<![CDATA[x]]>", b"</svg>"),
+            (b"<!--", b" ", b"--><svg/>"),
+        ),
+        words=(b"width=", b"1e999", b"1e-320", b"viewBox=", b"&a;", b"<!ENTITY", b"%", b"em", b"xlink:href", b"font:"),
+    ),
+    Reader(
+        "XMP",
+        _xmp,
+        (RequestError,),
+        (XMP,),
+        ("imaging.metadata.summary._xmp_value",),
+        (
+            (b"", b" ", b""),
+            (b"", b" ", b"tiff:Orientation="),
+            (b" tiff:Orientation", b" ", b"!"),
+            (b"", b" tiff:Orientation =", b""),
+            (b"<dc:title>", b"<", b"</dc:title>"),
+            (b"<dc:title>", b"&", b"</dc:title>"),
+            (b"<dc:title>", b"&abcdefghijklmnopqrstuvwxyzabcdef", b"</dc:title>"),
+            (b"<dc:title>&#", b"1", b";</dc:title>"),
+            (b"<dc:title>", b"<dc:description>", b"</dc:title>"),
+        ),
+        words=(b"tiff:Orientation", b"<dc:title>", b"</dc:title>", b"&#x", b"xmp:Rating", b"&#99999999999"),
+    ),
+    Reader(
+        ".cube",
+        parse_cube,
+        (RequestError,),
+        (b"# a table\nLUT_3D_SIZE 2\nDOMAIN_MIN 0 0 0\n" + b"0.5 .25 1e-1\n" * 8,),
+        tuple(f"imaging.operations.colour.lut.{name}" for name in ("_parse", "_split", "_numbers", "_colour", "_side")),
+        (
+            (b"", b"\n", b""),
+            (b"", b"\r", b""),
+            (b"LUT_3D_SIZE 2\n", b"0 0 0\n", b"1_0 0 0\n"),
+            (b"LUT_3D_SIZE 20\n", b"0 0 0\n", b""),
+            (b"LUT_3D_SIZE ", b"9", b"\n"),
+            (b"", b"A 1\n", b""),
+            (b"LUT_3D_SIZE 2\n" + b"0 0 0\n" * 7 + b"0 0 ", b"1", b"\n"),
+            (b"LUT_3D_SIZE 2\n", b"1" * 900 + b" 1 1\n", b""),
+        ),
+        words=(b"LUT_3D_SIZE", b"LUT_1D_SIZE", b"DOMAIN_MAX", b"nan", b"1e999", b"1_0", b"\xd9\xa1", b"\x85", b"#"),
+    ),
+    Reader(
+        "pipeline",
+        _text(parse_pipeline),
+        (RequestError,),
+        (
+            b"resize:width=800,height=600,fit=cover/sharpen:amount=0.8/grayscale",
+            b"redact:boxes=1;2;3;4/curves:points=0:0;1:1/text:text=a%2Fb,colour=rgb(1%2C2%2C3)",
+        ),
+        ("imaging.pipelines.pipeline.parse_pipeline", "imaging.pipelines.pipeline._parse_step"),
+        (
+            (b"", b"/", b""),
+            (b"resize:", b"a=1,", b""),
+            (b"resize:width=", b"1", b""),
+            (b"resize:width=", b"%31", b""),
+            (b"redact:boxes=", b"1;", b""),
+            (b"curves:points=", b"0:0;", b""),
+            (b"convolve:kernel=", b"1;", b""),
+            (b"", b"resiz", b""),
+            (b"text:text=", b"a", b""),
+            (b"background:background=", b"f", b""),
+        ),
+        words=(b"resize", b"crop", b"=", b",", b"/", b":", b"%2F", b"1e999", b"nan", b"%ED%A0%80", b"-1", b"0x1"),
+    ),
+    Reader(
+        "query",
+        _query,
+        (RequestError,),
+        (b"width=3&fit=cover&format=webp&quality=80", b"ops=resize:width%3D3/sharpen&format=auto&effort=1"),
+        ("web.query._pairs", "imaging.info.parse_include", "jobs.variants.variants_of_widths"),
+        (
+            (b"", b"a&", b""),
+            (b"", b"&", b""),
+            (b"", b"width=1&", b""),
+            (b"include=", b"palette,", b""),
+            (b"widths=", b"1,", b""),
+            (b"ops=", b"/", b""),
+            (b"", b"%", b"=1"),
+            (b"", b"+", b""),
+            (b"width", b"h", b"=1"),
+            (b"quality=", b"1", b""),
+        ),
+        words=(b"include=", b"widths=", b"ops=", b"format=auto", b"%00", b"+", b"&", b"target=ssim:0.9"),
+    ),
+    Reader(
+        "values of parameters",
+        _text(_values),
+        (ValueError,),
+        (
+            b"rgb(255,136,0)",
+            b"16:9",
+            b"ssim:0.98",
+            b"1;0;0;0;1;0;0;0;1",
+            b"0:0;0.5:0.6;1:1",
+            b"10;20;100;50",
+            b"ff8800",
+        ),
+        (
+            *(f"imaging.model.number_lists.{name}" for name in ("parse_curve", "parse_corners", "_parse_numbers")),
+            *("imaging.model.number_lists._parse_point", "imaging.model.parameter_types.parse_colour"),
+            *("imaging.model.parameter_types.parse_aspect", "imaging.model.parameter_types.parse_target"),
+            "imaging.operations.overlay.covers._parse_boxes",
+        ),
+        (
+            (b"", b"1;", b""),
+            (b"", b"0:0;", b"1:1"),
+            (b"", b"1", b""),
+            (b"rgb(", b" ", b"1)"),
+            (b"hsl(", b"1", b",1%,1%)"),
+            (b"", b"f", b""),
+            (b"0.", b"0", b"1"),
+        ),
+        words=(b"hsl(", b"%", b"1e999", b"nan", b"inf", b"-0", b"1_0", b"transparent"),
+    ),
+    Reader(
+        "names of outputs",
+        lambda data: parse_variants(data, {}),
+        (RequestError,),
+        (b'[{"name": "small", "ops": "resize:width=320", "format": "webp", "quality": 80, "lossless": false}]',),
+        ("jobs.variants.parse_variants",),
+        (
+            (b"", b"[", b""),
+            (b"", b'{"a":', b""),
+            (b"[", b"1,", b"1]"),
+            (b'[{"name":"a"', b',"a":1', b"}]"),
+            (b'[{"name":"a","quality":', b"1", b"}]"),
+            (b'[{"name":"', b"a", b'"}]'),
+            (b'[{"name":"a","ops":"', b"/", b'"}]'),
+            (b'[{"name":"a","quality":"', b"\\u0031", b'"}]'),
+        ),
+        words=(b"\\ud800", b"1e999", b"NaN", b"Infinity", b"null", b"true", b'"name"', b'"ops"', b"\xff\xfe"),
+    ),
+    Reader(
+        "multipart body",
+        _parts,
+        (RequestError,),
+        (FORM, FORM[:-6] + b'\r\nContent-Disposition: form-data; name="mark"\r\n\r\nlogo\r\n--XX--\r\n'),
+        ("web.multipart._Parts._header_end",),
+        (
+            (b"--XX\r\n\r\n", b"\r\n--X", b""),
+            (b"--XX\r\n\r\n", b"\r", b""),
+            (b"--XX\r\n\r\n", b"-", b""),
+            (b"--XX\r\n\r\n", b"\r\n--XX\r\n\r\n", b""),
+            (b"--XX\r\n", b"A: b\r\n", b""),
+            (b"--XX\r\nA:", b" ", b""),
+            (b"--XX\r\n", b"A", b""),
+            (b'--XX\r\nContent-Disposition: form-data; name="', b'\\"', b'"\r\n\r\n'),
+            (b"--XX\r\nContent-Disposition: form-data", b";", b"\r\n\r\n"),
+            (b"", b"\r\n", b""),
+            (b"--XX--", b"--XX--", b""),
+        ),
+        words=(
+            b"--XX",
+            b"--XX--",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"Content-Disposition: ",
+            b'name="file"',
+            b"filename*=utf-8''",
+        ),
+    ),
+    Reader(
+        "Content-Type",
+        _content_type,
+        (RequestError,),
+        (b"multipart/form-data; boundary=XX", b'multipart/form-data; charset="a;b"; boundary="XX"'),
+        ("web.multipart._boundary",),
+        (
+            (b"multipart/form-data; boundary=", b"X", b""),
+            (b"multipart/form-data; boundary=", b'"', b""),
+            (b"multipart/form-data", b'";', b""),
+            (b"multipart/form-data", b";", b""),
+            (b"multipart/form-data", b' ; a="\\"', b""),
+        ),
+        words=(b"boundary=", b'"', b";", b"\\", b"*0=", b"*=utf-8''"),
+    ),
+    Reader(
+        "Accept",
+        _text(_accept),
+        (),
+        (b"image/avif,image/webp,image/apng,*/*;q=0.8", b'application/zip;q="1";a=b, multipart/mixed;q=0.5'),
+        ("web.accept._quality",),
+        (
+            (b"image/webp,", b'a/b;"', b""),
+            (b"image/webp,", b'";', b""),
+            (b"image/webp;", b'\\";', b""),
+            (b"image/webp", b",", b""),
+            (b"image/webp", b";q=1", b""),
+            (b"image/webp;q=", b"1", b""),
+        ),
+        words=(b"q=", b"nan", b"1e999", b"-1", b'"', b"\\", b"*/*", b"image/*", b"*"),
+    ),
+    Reader(
+        "request line and headers",
+        _http,
+        (),
+        (HEAD, b"GET http://x/%2e?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+        ("web.http.protocol.Parser._scope", "web.http.protocol._body_length"),
+        (
+            (b"GET /", b"%", b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+            (b"GET /", b"%41", b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a:b\r\n", b"\r\n"),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b" ", b"\r\n\r\n"),
+            (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ", b"0", b"1\r\n\r\n"),
+            (HEAD[:-17], b"1;a\r\na\r\n", b"0\r\n\r\n"),
+            (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+            (b"", b"\r\n", b""),
+        ),
+        words=(
+            b"\r\n",
+            b"Content-Length: ",
+            b"Transfer-Encoding: chunked",
+            b"Upgrade: h2c\r\nConnection: Upgrade",
+            b"HTTP/2.0",
+        ),
+    ),
+    Reader(
+        "X-Request-Id",
+        lambda data: request_id_of([(b"x-request-id", data)]),
+        (),
+        (b"a-request.1",),
+        ("web.problems.request_id_of",),
+        ((b"", b"a", b"!"),),
+    ),
+    Reader(
+        "X-Forwarded-For",
+        _forwarded,
+        (),
+        (b"1.2.3.4, 10.0.0.2:80, [::1]:5, ::ffff:10.1.1.1", b"unknown, fe80::1%eth0"),
+        tuple(f"web.http.proxy_headers.{name}" for name in ("Proxies.forwarded", "_without_port", "_address")),
+        ((b"", b"10.0.0.1,", b""), (b"", b",", b""), (b"", b":", b""), (b"", b"1", b""), (b"", b" ", b"10.0.0.1")),
+    ),
+    Reader(
+        "PROXY protocol",
+        read_preface,
+        (BadProxyHeader,),
+        (
+            b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET",
+            b"PROXY TCP6 ::1 ::2 65535 0\r\n",
+            b"PROXY UNKNOWN\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\1\2\3\4\5\6\7\x08\0\1\0\2",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(36),
+        ),
+        tuple(f"web.http.proxy_headers.{name}" for name in ("_read_v1", "_is", "_is_port", "_read_v2")),
+        ((b"PROXY ", b" ", b""), (b"PROXY TCP4 ", b"1", b"\r\n"), (b"\r\n\r\n\0\r\nQUIT\n\x21\x21\xff\xff", b"a", b"")),
+    ),
+    Reader(
+        "control socket",
+        _control,
+        (),
+        (b'{"command": "scale", "argument": "+1"}\n{"command": "status"}\n',),
+        ("pool.control.control_socket.Client.request", "pool.control.control_socket._request"),
+        (
+            (b"", b"\n", b""),
+            (b"", b"[", b"\n"),
+            (b"", b"1", b"\n"),
+            (b"", b'{"command":"a"}\n', b""),
+            (b"", b"a", b""),
+            (b'{"command":', b'{"a":', b"\n"),
+        ),
+        words=(b"\n", b"null", b"\xff", b"\\ud800", b"1e999", b'{"command": 1}'),
+    ),
+    Reader(
+        "job",
+        _job,
+        (*JSON_FAULTS, ImgsrvError),
+        JOBS,
+        ("jobs.job.read_job", "jobs.facts.plan_facts", "jobs.facts.input_place"),
+        ((b"", b"[", b""), (b'{"input":', b"[", b""), (b"", b'{"kind":', b""), (b'{"kind":"', b"a", b'"}')),
+        words=(b"null", b"[]", b"{}", b'"error"', b'"answer"', b"-1", b"1e999", b"NaN", b'"kind"', b'"batch"'),
+    ),
+    Reader(
+        "answer of an engine",
+        lambda data: read_answer(DescribeJob(Input(0, 1), (), "id"), data),
+        (*JSON_FAULTS, ImgsrvError),
+        (b'{"answer": {"format": "png", "width": 1}}',),
+        ("jobs.job.read_answer",),
+        ((b"", b"[", b""), (b'{"answer":"', b"a", b'"}')),
+        words=(b'{"error": {"code": "empty_body", "facts": {}, "output": null}}', b"null", b"[]"),
+    ),
+    *(
+        Reader(
+            "JPEG XL boxes",
+            lambda data: read_header(data, LIMITS),
+            (RequestError,),
+            (JXL_BOXES,),
+            ("imaging.formats.jxl._boxes",),
+            ((JXL_BOXES[:32], b"\0\0\0\x08free", b""), (JXL_BOXES[:32], b"\0\0\0\1free\0\0\0\0\0\0\0\x10", b"")),
+        )
+        for _ in range("jxl" in FORMATS)
+    ),
+    *(
+        Reader(
+            "traceparent and tracestate",
+            _trace,
+            (),
+            (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ncongo=t61rcWkgMzE,rojo=00f067aa0ba902b7",),
+            ("web.tracing.Tracing.add", "web.tracing._attributes"),
+            (
+                (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\na", b" ", b"b"),
+                (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n", b"a=b,", b""),
+                (b"", b" ", b"00"),
+            ),
+        )
+        for _ in range(find_spec("opentelemetry") is not None)
+    ),
+)
+
+
+# ---- functions that read -------------------------------------------------------------------------------
+
+CLIENT_SIDE = ("web.", "jobs.", "imaging.", "pool.control.")
+"""Where the bytes of clients go.  The rest of the package reads what an operator, the kernel or its own code wrote."""
+
+READING = frozenset(
+    (
+        *("unpack", "unpack_from", "from_bytes", "loads", "split", "rsplit", "splitlines", "partition", "rpartition"),
+        *("find", "fromhex", "unescape", "unquote", "parse_qsl", "ip_address", "Parse", "getrgb", "quality", "loadtxt"),
+        *("parse_options_header", "parse_url", "iter_unpack", "literal_eval", "fromstring", "b64decode"),
+    )
+)
+"""Calls by which a function is taken for one that reads."""
+
+TEXT_SIDE = ("web.", "jobs.", "imaging.model.", "imaging.formats.", "imaging.metadata.", "imaging.pipelines.")
+"""Where `int` and `float` read text; elsewhere they round pixels."""
+
+ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this package wrote", "reads a setting"
+
+NOT_FROM_CLIENTS: Mapping[str, str] = {
+    "imaging.codecs.svg_process.main": OURS,
+    "imaging.formats.heic._options": OURS,
+    "imaging.formats.png.write": OURS,
+    "imaging.formats.svg._drawn": OURS,
+    "imaging.model.picture.Source.of": ARRAYS,
+    "imaging.operations.detail.denoise._denoised": ARRAYS,
+    "imaging.operations.overlay.text._wrapped": "wraps a text of at most 1,000 characters",
+    "imaging.operations.registry.operation.register": OURS,
+    "imaging.operations.registry._category_of": OURS,
+    "imaging.pixels.visible_colours._over_neighbours": ARRAYS,
+    "pool.control.control_socket._user_of": "reads what the kernel says of a peer",
+    "web.http.connection.Connection._parse": SETTINGS,
+    "web.http.connection.Connection._check_framing": SETTINGS,
+    "web.http.connection._addresses": "reads what the kernel says of a socket",
+    "web.http.protocol.Parser.__init__": SETTINGS,
+    "web.http.proxy_headers.Proxies.__init__": SETTINGS,
+    "web.middleware.Gate._headers": "reads the clock",
+    "web.problems._answer_falcon": OURS,
+    "web.services.Services.max_body": SETTINGS,
+    "web.services.Services.offers": SETTINGS,
+    "web.upload.detecting_lost_line_ends": "looks for one byte",
+}
+
+
+def reading_functions() -> set[str]:
+    """Every function of CLIENT_SIDE that makes one of the calls of READING."""
+    found = set()
+    for file in PACKAGE.rglob("*.py"):
+        module = str(file.relative_to(PACKAGE).with_suffix("")).replace("/", ".")
+        if module.startswith(CLIENT_SIDE):
+            found |= {f"{module}.{name}" for name in _reading(ast.parse(file.read_text(encoding="utf-8")), "", module)}
+    return found
+
+
+def _reading(node: ast.AST, inside: str, module: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        name = inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{inside}.{child.name}" if inside else child.name
+        elif isinstance(child, ast.Call) and _reads(child.func, module) and inside:
+            yield inside
+        yield from _reading(child, name, module)
+
+
+def _reads(called: ast.expr, module: str) -> bool:
+    if isinstance(called, ast.Attribute):
+        return called.attr in READING
+    return isinstance(called, ast.Name) and (
+        called.id in READING or (called.id in ("int", "float") and module.startswith(TEXT_SIDE))
+    )
