@@ -103,14 +103,9 @@ def _keep(settings: Settings) -> Kept:
 
 
 def _start(parsed: argparse.Namespace, settings: Settings, place: Place, kept: Kept) -> dict[str, Any]:
-<<<<<<< HEAD
-    """Who serves.  Raises CommandFailed with the reason and the last lines of the log where nobody does."""
+    """Start the server; return its answer to `ping`.  Raises CommandFailed with the reason and the last log lines."""
     stop_s = settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s
     longest_s = BOOT_S + stop_s + KILL_GRACE_S
-=======
-    """Start the server; return its answer to `ping`.  Raises CommandFailed with the reason and the last log lines."""
-    longest_s = BOOT_S + settings.shutdown_delay_s + settings.drain_s + KILL_GRACE_S
->>>>>>> 439fd57 (Say in plain English what the commands and the load test do, in their help and their messages)
     log_size = size_of(kept.log)
     with _ready_socket() as (ready, address), _errors_file(kept) as errors:
         process = subprocess.Popen(  # noqa: S603  ourselves
