@@ -198,7 +198,7 @@ def _sample_of(kind: Any, value: Any) -> str:
     if kind is _named.IN:
         return str(_letters(value)[0])
     if kind in (_named.MAX_REPEAT, _named.MIN_REPEAT, _named.POSSESSIVE_REPEAT):
-        return _sample(list(value[2])) * max(1, value[0])
+        return _sample(list(value[2])) * max(1, int(value[0]))
     inside = _inside(kind, value)
     return _sample(inside[0]) if inside else ""
 
