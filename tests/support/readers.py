@@ -825,7 +825,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "pool.control.control_socket._user_of": "reads what the kernel says of a peer",
     "web.http.connection.Connection._parse": SETTINGS,
     "web.http.connection.Connection._check_framing": SETTINGS,
-    "web.http.connection._addresses": "reads what the kernel says of a socket",
+    "web.http.peer.addresses": "reads what the kernel says of a socket",
     "web.http.protocol.Parser.__init__": SETTINGS,
     "web.http.proxy_headers.Proxies.__init__": SETTINGS,
     "web.middleware.Gate._headers": "reads the clock",
