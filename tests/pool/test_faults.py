@@ -1,6 +1,6 @@
-"""What the system refuses a running server: each fault costs its one client a clear 5xx and the log an event.
+"""The system refuses resources to a running server: one client gets a clear 5xx, and the log has an event.
 
-No worker is ended by any of them, and each serves on as soon as the fault is gone.
+No such fault ends a worker.  Each worker serves on as soon as the fault is gone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ENDLESS = "/pipeline?ops=resize:width=5000,enlarge=true" + "/blur:sigma=3.9" * 3
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of one worker, which is the same one at the end and serves."""
+    """A server of one worker; at the end, the same worker must still serve."""
     with serving("--workers=1", "--job-timeout-s=20") as running:
         pids = running.workers()
         assert is_flipped(ask(running, post("/flip", PNG)))
@@ -60,7 +60,7 @@ def the_worker(server: Server) -> int:
 
 @contextlib.contextmanager
 def limited(server: Server, which: int, value: int) -> Iterator[None]:
-    """The worker under another limit of the kernel's."""
+    """Give the worker another limit of the kernel during the block."""
     pid = the_worker(server)
     before = resource.prlimit(pid, which)
     resource.prlimit(pid, which, (value, before[1]))
@@ -71,7 +71,7 @@ def limited(server: Server, which: int, value: int) -> Iterator[None]:
 
 
 def checked(server: Server, answer: Answer, status: int, code: str, reason: str = "") -> None:
-    """The answer is that problem, and the log has an event of it."""
+    """Check that the answer is this problem and that the log has an event for it."""
     assert (answer.status, answer.code) == (status, code), answer.body
     assert reason in answer.problem["detail"]
     if status == 503:
@@ -124,7 +124,9 @@ def queue_of(server: Server) -> Iterator[socket.socket]:
         pytest.param(MESSAGE.pack(0, 2, 1e9), b"{}", "job_failed", id="a-plan-without-a-picture"),
     ],
 )
-def test_a_front_that_sends_an_unreadable_job_is_told(server: Server, head: bytes, plan: bytes, event: str) -> None:
+def test_a_front_that_sends_an_unreadable_job_gets_an_error(
+    server: Server, head: bytes, plan: bytes, event: str
+) -> None:
     with queue_of(server) as queue, message(queue, head, plan) as reply:
         answer = reply()
     assert answer is not None
@@ -132,7 +134,7 @@ def test_a_front_that_sends_an_unreadable_job_is_told(server: Server, head: byte
     wait_until(lambda: len(server.named(event)) == 1, "the log has it")
 
 
-def test_messages_without_descriptors_are_passed_over(server: Server) -> None:
+def test_messages_without_descriptors_are_ignored(server: Server) -> None:
     with queue_of(server) as queue:
         for _ in range(3):
             queue.send(MESSAGE.pack(0, 1, 1e9))
@@ -140,7 +142,7 @@ def test_messages_without_descriptors_are_passed_over(server: Server) -> None:
     wait_until(lambda: len(server.named("job_unreadable")) == 3, "the log has them")
 
 
-def test_a_job_for_which_the_queue_has_no_room_is_answered_503(server: Server) -> None:
+def test_a_job_that_does_not_fit_into_the_queue_is_answered_503(server: Server) -> None:
     with queue_of(server) as queue, contextlib.ExitStack() as stack:
         size = queue.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         queue.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -155,7 +157,7 @@ def test_a_job_for_which_the_queue_has_no_room_is_answered_503(server: Server) -
         queue.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size // 2)
 
 
-def test_an_engine_that_does_not_reply_costs_its_client_no_more_than_the_time_of_a_job() -> None:
+def test_a_client_waits_for_a_silent_engine_no_longer_than_the_job_timeout() -> None:
     with serving("--workers=1", "--job-timeout-s=0.3") as server:
         began = time.monotonic()
         checked(server, ask(server, post(ENDLESS, PNG)), 504, "job_timeout", "--job-timeout-s")
@@ -166,13 +168,13 @@ def test_an_engine_that_does_not_reply_costs_its_client_no_more_than_the_time_of
 
 
 def next_descriptor(server: Server) -> int:
-    """The one above all that are taken."""
+    """The number above all open descriptors."""
     return max(int(entry.name) for entry in Path(f"/proc/{the_worker(server)}/fd").iterdir()) + 1
 
 
 @contextlib.contextmanager
 def descriptors_left(server: Server, count: int, clients: int = 0) -> Iterator[Wire]:
-    """A connection to a worker that can open only so many more descriptors, and has so many idle clients besides."""
+    """A connection to a worker that has this many idle clients and can open only this many more descriptors."""
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(1 + clients)]
         for wire in wires:
@@ -182,7 +184,7 @@ def descriptors_left(server: Server, count: int, clients: int = 0) -> Iterator[W
             yield wires[0]
 
 
-def test_a_picture_for_which_there_is_no_descriptor_is_answered_503_on_a_connection_that_goes_on(
+def test_without_a_descriptor_for_a_picture_the_answer_is_503_and_the_connection_stays(
     server: Server,
 ) -> None:
     with Wire(server) as other, descriptors_left(server, 0) as wire:
@@ -198,14 +200,14 @@ def test_a_picture_for_which_there_is_no_descriptor_is_answered_503_on_a_connect
         assert is_flipped(wire.answer())
 
 
-def test_a_form_for_which_there_is_no_descriptor_is_answered_503(server: Server) -> None:
+def test_without_a_descriptor_for_a_form_the_answer_is_503(server: Server) -> None:
     body = b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + PNG + b"\r\n--XX--\r\n"
     with descriptors_left(server, 0) as wire:
         wire.send(post("/flip", body, FORM))
         checked(server, wire.answer(), 503, "out_of_resources", "Too many open files")
 
 
-def test_a_client_for_whom_there_is_no_descriptor_is_answered_503_and_the_others_are_served(server: Server) -> None:
+def test_without_a_descriptor_for_a_client_the_answer_is_503_and_other_clients_are_served(server: Server) -> None:
     with descriptors_left(server, FOR_REPLIES + 4, clients=4 * FOR_BODIES) as wire:
         answer = ask(server, post("/flip", PNG))
         checked(server, answer, 503, "out_of_resources", "no room for another connection")
@@ -214,7 +216,7 @@ def test_a_client_for_whom_there_is_no_descriptor_is_answered_503_and_the_others
         assert is_flipped(wire.answer())
 
 
-def test_a_worker_that_can_accept_nobody_is_not_kept_busy_by_it(server: Server) -> None:
+def test_a_worker_that_cannot_accept_does_not_spin(server: Server) -> None:
     with descriptors_left(server, 0) as wire:
         worker = psutil.Process(the_worker(server))
         before = sum(worker.cpu_times()[:2])
@@ -241,7 +243,7 @@ def test_a_worker_that_can_accept_nobody_is_not_kept_busy_by_it(server: Server) 
     ],
 )
 @pytest.mark.parametrize("size", [1, 100_000, 299_990], ids=["at-once", "in-the-middle", "at-the-end"])
-def test_a_body_for_which_there_is_no_memory_is_answered_503(server: Server, request_of: object, size: int) -> None:
+def test_without_memory_for_a_body_the_answer_is_503(server: Server, request_of: object, size: int) -> None:
     assert callable(request_of)
     with limited(server, resource.RLIMIT_FSIZE, size), Wire(server) as wire:
         wire.send(request_of(b"x" * 300_000))
@@ -255,7 +257,7 @@ def test_a_body_for_which_there_is_no_memory_is_answered_503(server: Server, req
             assert wire.answer().status == 200
 
 
-def test_a_plan_for_which_there_is_no_memory_is_answered_503_on_a_connection_that_goes_on(server: Server) -> None:
+def test_without_memory_for_a_plan_the_answer_is_503_and_the_connection_stays(server: Server) -> None:
     body = noise(100)
     with Wire(server) as wire:
         with limited(server, resource.RLIMIT_FSIZE, len(body) + 10):
@@ -267,14 +269,14 @@ def test_a_plan_for_which_there_is_no_memory_is_answered_503_on_a_connection_tha
         assert is_flipped(wire.answer())
 
 
-def test_a_result_for_which_there_is_no_memory_is_answered_503(server: Server) -> None:
+def test_without_memory_for_a_result_the_answer_is_503(server: Server) -> None:
     with limited(server, resource.RLIMIT_FSIZE, 50_000):
         answer = ask(server, post("/resize?width=1000&enlarge=true&format=bmp", PNG))
         checked(server, answer, 503, "out_of_resources", "no room for the result (File too large)")
     wait_until(lambda: len(server.named("reply_not_sent")) == 1, "the log says where")
 
 
-def test_a_picture_for_which_there_is_no_memory_is_answered_503(server: Server) -> None:
+def test_without_memory_for_a_picture_the_answer_is_503(server: Server) -> None:
     large = encoded(picture("R").resize((9000, 9000)))
     memory_now = psutil.Process(the_worker(server)).memory_info().vms
     with limited(server, resource.RLIMIT_AS, memory_now + 100_000_000):

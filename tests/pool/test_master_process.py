@@ -1,4 +1,4 @@
-"""What the master is as a process: it has one thread, and as process 1 of a container children that it never forked."""
+"""The master as a process: it has one thread, and as process 1 of a container it gets children of others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WITH_A_STRANGER = ["sh", "-c", 'sleep 120 <&- >&- 2>&- & exec "$@"', "sh"]
 """What follows begins with a child; the kernel gives process 1 such children when their parents end."""
 
 
-def test_the_master_has_one_thread_and_so_has_the_image_after_a_reload() -> None:
+def test_the_master_has_one_thread_before_and_after_a_reload() -> None:
     with serving("--workers", "1") as server:
         master = psutil.Process(server.pid)
         assert master.num_threads() == 1
@@ -22,7 +22,7 @@ def test_the_master_has_one_thread_and_so_has_the_image_after_a_reload() -> None
         assert master.num_threads() == 1
 
 
-def test_a_strange_child_is_reaped_and_taken_for_no_worker() -> None:
+def test_a_child_that_is_no_worker_is_reaped() -> None:
     with serving("--workers", "1", program=[*WITH_A_STRANGER, sys.executable, "-m", "imgsrv"]) as server:
         children = psutil.Process(server.pid).children()
         (stranger,) = [child for child in children if child.name() == "sleep"]

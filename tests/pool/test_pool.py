@@ -1,4 +1,4 @@
-"""The server as an operator knows it: killed, stopped and started for real, with real pictures under way."""
+"""The whole server is killed, stopped and started while it processes real pictures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_for(server: Server, event: str, count: int = 1) -> None:
 
 
 def wait_replaced(server: Server, deaths: int = 0) -> None:
-    """Return when at least as many workers have died, and two are ready."""
+    """Return when at least this many workers have died and two are ready."""
 
     def is_complete() -> bool:
         ready = {event["pid"] for event in server.named("worker_ready")}
@@ -51,7 +51,7 @@ def wait_replaced(server: Server, deaths: int = 0) -> None:
 
 
 def ports_of(pid: int) -> set[int]:
-    """The other ends of a worker's connections."""
+    """The clients' ports of the connections of a worker."""
     connections = psutil.Process(pid).net_connections("tcp")
     return {each.raddr.port for each in connections if each.status == psutil.CONN_ESTABLISHED}
 
@@ -79,7 +79,7 @@ def busy_worker(server: Server) -> int:
 # ---- a worker dies ----------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_replaced_within_a_second_and_the_other_never_notices() -> None:
+def test_a_killed_worker_is_replaced_within_a_second_and_the_other_serves_on() -> None:
     with serving("--workers", "2") as server:
         dying, other = server.workers()
         os.kill(dying, signal.SIGKILL)
@@ -185,7 +185,7 @@ def test_a_stop_under_load_answers_every_request_that_was_sent() -> None:
         assert all(answer is not None and answer.closes for answer in last)
 
 
-def test_connections_that_nobody_has_accepted_yet_are_served_before_the_end() -> None:
+def test_connections_in_the_accept_queue_are_served_before_the_end() -> None:
     with serving("--workers", "2") as server, contextlib.ExitStack() as wires:
         for pid in server.workers():
             os.kill(pid, signal.SIGSTOP)
@@ -214,7 +214,7 @@ def test_a_signal_to_the_whole_process_group_drains(signum: signal.Signals) -> N
 
 @pytest.fixture
 def unfinished() -> Iterator[tuple[Server, Wire]]:
-    """A server that has heard a first SIGTERM, and a client that keeps it from ending."""
+    """A server that has received a first SIGTERM, and a client that keeps it from ending."""
     with serving("--workers", "2") as server, Wire(server) as wire:
         wire.send(UNFINISHED)
         wait_until(lambda: wire.local_port in set().union(*map(ports_of, server.workers())), "it is accepted")
@@ -232,7 +232,7 @@ def test_a_second_signal_stops_at_once(unfinished: tuple[Server, Wire], second: 
     assert not any(map(psutil.pid_exists, workers))
 
 
-def test_a_client_that_never_finishes_holds_the_end_up_no_longer_than_the_drain_limit() -> None:
+def test_a_client_that_never_finishes_delays_the_end_only_to_the_drain_limit() -> None:
     with serving("--workers", "2", "--drain-s", "0.5") as server, Wire(server) as wire:
         wire.send(UNFINISHED)
         wait_until(lambda: wire.local_port in set().union(*map(ports_of, server.workers())), "it is accepted")
@@ -241,7 +241,7 @@ def test_a_client_that_never_finishes_holds_the_end_up_no_longer_than_the_drain_
         assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0", "exit status 4"}
 
 
-def test_a_worker_that_cannot_even_be_told_is_killed_after_the_drain_limit() -> None:
+def test_a_worker_that_does_not_react_is_killed_after_the_drain_limit() -> None:
     with serving("--workers", "2", "--drain-s", "0.2") as server:
         os.kill(server.workers()[0], signal.SIGSTOP)
         server.signal(signal.SIGTERM)
@@ -249,7 +249,7 @@ def test_a_worker_that_cannot_even_be_told_is_killed_after_the_drain_limit() -> 
         assert {exit_["reason"] for exit_ in server.named("worker_exit")} == {"exit status 0", "killed by SIGKILL"}
 
 
-def test_a_stop_announced_to_the_load_balancer_has_the_whole_drain_limit_after_it() -> None:
+def test_the_drain_limit_begins_after_the_shutdown_delay() -> None:
     with serving("--workers", "2", "--shutdown-delay-s", "2", "--drain-s", "1") as server, Wire(server) as idle:
         idle.send(HEALTH)
         assert idle.answer().status == 200
@@ -291,7 +291,7 @@ def test_a_stop_at_any_moment_between_fork_and_ready_leaves_no_orphan() -> None:
 # ---- the master dies --------------------------------------------------------------------------------------
 
 
-def test_workers_finish_and_go_when_the_master_is_killed() -> None:
+def test_workers_finish_their_requests_and_end_when_the_master_is_killed() -> None:
     with serving("--workers", "2") as server, Wire(server) as wire:
         workers, port = server.workers(), server.port
         wire.send(SLOW)
@@ -329,7 +329,7 @@ def test_port_0_serves_on_a_free_port() -> None:
         assert ask(server, HEALTH).status == 200
 
 
-def test_process_titles_say_what_each_process_is() -> None:
+def test_process_titles_name_the_role_of_each_process() -> None:
     with serving("--workers", "2") as server:
         where = f"127.0.0.1:{server.port}"
         titles = [psutil.Process(pid).cmdline()[0] for pid in (server.pid, *server.workers())]
@@ -366,7 +366,7 @@ def test_a_worker_whose_job_outlasts_its_deadline_is_replaced_and_others_are_ser
         wait_until(lambda: hung not in server.workers(), "it goes")
 
 
-def test_a_drain_does_not_wait_for_a_job_that_nobody_waits_for() -> None:
+def test_a_drain_does_not_wait_for_a_job_without_a_client() -> None:
     endless = "/pipeline?ops=resize:width=9000,enlarge=true&format=avif&effort=9"
     with serving("--workers", "1", "--job-timeout-s", "0.5", "--drain-s", "60") as server:
         httpx.post(server.url + endless, content=PICTURE, timeout=30)

@@ -1,4 +1,4 @@
-"""The life of a slot as a table: every event in every state, and the delays between deaths."""
+"""The states of a slot as a table: every event in every state, and the delays between deaths."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Event = Callable[[Slot], Action | None]
 
 
 class _NoDice(random.Random):
-    """Never cuts a delay."""
+    """A random generator that never shortens a delay."""
 
     def uniform(self, _a: float, b: float) -> float:
         return b
 
 
 def slot_in(state: State) -> Slot:
-    """A slot that came to a state by events alone."""
+    """A slot that events have brought into this state."""
     slot = Slot(0, dice=_NoDice())
     if state is State.BACKOFF:
         return slot
@@ -137,7 +137,7 @@ def test_the_end_of_the_replaced_worker_does_not_touch_the_slot() -> None:
     assert (slot.pid, slot.state, slot.deaths) == (8, State.READY, 0)
 
 
-def test_a_successor_that_cannot_boot_leaves_all_as_it_was_and_delays_the_next() -> None:
+def test_a_successor_that_cannot_boot_changes_nothing_and_delays_the_next() -> None:
     slot = replaced()
     slot.exited(8, NOW, "exit status 3")
     assert (slot.pid, slot.booting, slot.state) == (7, None, State.READY)
@@ -145,7 +145,7 @@ def test_a_successor_that_cannot_boot_leaves_all_as_it_was_and_delays_the_next()
     assert slot.may_be_replaced(NOW + FIRST_DELAY_S)
 
 
-def test_however_many_successors_fail_the_death_of_the_worker_is_a_first_one() -> None:
+def test_failed_successors_do_not_count_as_deaths_of_the_worker() -> None:
     slot = slot_in(State.READY)
     for _ in range(2 * MAX_BOOT_FAILURES):
         slot.forked(8, NOW)
@@ -154,18 +154,18 @@ def test_however_many_successors_fail_the_death_of_the_worker_is_a_first_one() -
     assert slot.tick(NOW) is Action.FORK
 
 
-def test_a_successor_that_hangs_at_boot_is_killed_and_not_the_worker() -> None:
+def test_only_the_successor_is_killed_if_it_hangs_at_boot() -> None:
     slot = replaced()
     assert tick_late(slot) is Action.KILL
     assert slot.booting == 8
 
 
-def test_a_second_successor_is_not_due_while_the_first_boots() -> None:
+def test_no_second_successor_is_forked_while_the_first_boots() -> None:
     assert slot_in(State.READY).may_be_replaced(NOW)
     assert not replaced().may_be_replaced(NOW + BOOT_LIMIT_S)
 
 
-def test_a_successor_whose_predecessor_dies_boots_on_as_the_slots_worker() -> None:
+def test_if_the_old_worker_dies_its_booting_successor_becomes_the_worker() -> None:
     slot = replaced()
     slot.exited(7, NOW, "killed by SIGSEGV")
     assert (slot.pid, slot.booting, slot.state) == (8, 8, State.STARTING)
@@ -180,7 +180,7 @@ def test_an_abandoned_worker_is_followed_by_another_at_once() -> None:
     assert slot.tick(NOW) is Action.FORK
 
 
-def test_an_abandoned_worker_is_followed_by_the_successor_that_boots_already() -> None:
+def test_an_abandoned_worker_is_followed_by_its_booting_successor() -> None:
     slot = replaced()
     slot.abandon(NOW)
     assert (slot.pid, slot.state) == (8, State.STARTING)
@@ -197,7 +197,7 @@ def test_a_stop_during_a_replacement_waits_for_both() -> None:
     assert states == [State.DRAINING, State.GONE]
 
 
-def test_a_machine_that_cannot_fork_a_successor_leaves_the_worker_in_its_slot() -> None:
+def test_if_a_successor_cannot_be_forked_the_worker_keeps_its_slot() -> None:
     slot = slot_in(State.READY)
     slot.fork_failed(NOW, "cannot fork")
     assert (slot.pid, slot.state) == (7, State.READY)
@@ -208,7 +208,7 @@ def test_a_machine_that_cannot_fork_a_successor_leaves_the_worker_in_its_slot() 
 
 
 @pytest.mark.parametrize("state", [State.STARTING, State.READY, State.DRAINING], ids=lambda state: state.value)
-def test_an_exit_leaves_no_pid(state: State) -> None:
+def test_after_an_exit_a_slot_has_no_pid(state: State) -> None:
     slot = slot_in(state)
     exit_(slot)
     assert slot.pid is None
@@ -220,7 +220,7 @@ def test_a_first_death_is_followed_by_a_fork_at_once() -> None:
     assert slot.tick(NOW) is Action.FORK
 
 
-def test_nothing_is_forked_before_the_delay_is_over() -> None:
+def test_nothing_is_forked_before_the_delay_ends() -> None:
     slot = slot_in(State.STARTING)
     exit_(slot)
     assert slot.tick(NOW + FIRST_DELAY_S - 0.01) is Action.NONE
@@ -246,7 +246,7 @@ def test_failed_boots_double_the_delay_from_the_first() -> None:
     assert delays == pytest.approx([FIRST_DELAY_S * 2**doublings for doublings in range(MAX_BOOT_FAILURES - 1)])
 
 
-def test_the_delay_never_passes_the_longest_however_often_a_worker_dies() -> None:
+def test_the_delay_never_exceeds_its_maximum() -> None:
     slot = slot_in(State.BACKOFF)
     for _ in range(2000):
         slot.forked(7, NOW)
@@ -255,7 +255,7 @@ def test_the_delay_never_passes_the_longest_however_often_a_worker_dies() -> Non
     assert slot.due - NOW == LONGEST_DELAY_S
 
 
-def test_the_delay_is_cut_by_up_to_half_at_random() -> None:
+def test_the_delay_is_shortened_at_random_by_up_to_half() -> None:
     delays = []
     for seed in range(200):
         slot = Slot(0, dice=random.Random(seed))  # noqa: S311  no secret
@@ -266,7 +266,7 @@ def test_the_delay_is_cut_by_up_to_half_at_random() -> None:
     assert 0.9 * FIRST_DELAY_S < max(delays) <= FIRST_DELAY_S
 
 
-def test_a_worker_that_served_long_enough_has_its_earlier_deaths_forgotten() -> None:
+def test_serving_long_enough_resets_the_count_of_deaths() -> None:
     slot, later = slot_in(State.BACKOFF), NOW + STABLE_S + 1
     for _ in range(5):
         slot.forked(7, NOW)
@@ -278,7 +278,7 @@ def test_a_worker_that_served_long_enough_has_its_earlier_deaths_forgotten() -> 
     assert slot.tick(later) is Action.FORK
 
 
-def test_a_good_boot_forgets_the_failed_ones() -> None:
+def test_a_successful_boot_resets_the_count_of_failed_boots() -> None:
     slot = slot_in(State.BACKOFF)
     for _ in range(3):
         for _ in range(MAX_BOOT_FAILURES - 1):
@@ -290,7 +290,7 @@ def test_a_good_boot_forgets_the_failed_ones() -> None:
     assert slot.state is State.BACKOFF
 
 
-def test_what_the_worker_said_is_the_reason_of_a_failed_boot() -> None:
+def test_a_failed_boot_has_the_reason_that_the_worker_gave() -> None:
     slot = slot_in(State.STARTING)
     slot.boot_failed("no codec")
     slot.exited(7, NOW, "exit status 3")
@@ -298,7 +298,7 @@ def test_what_the_worker_said_is_the_reason_of_a_failed_boot() -> None:
 
 
 @pytest.mark.parametrize("is_ready", [True, False], ids=["after-a-good-boot", "after-a-boot-that-said-nothing"])
-def test_an_old_reason_is_not_given_for_a_new_death(*, is_ready: bool) -> None:
+def test_a_new_death_does_not_have_an_old_reason(*, is_ready: bool) -> None:
     slot = slot_in(State.STARTING)
     slot.boot_failed("no codec")
     slot.exited(7, NOW, "exit status 3")
@@ -309,14 +309,14 @@ def test_an_old_reason_is_not_given_for_a_new_death(*, is_ready: bool) -> None:
     assert slot.reason == "killed by SIGKILL"
 
 
-def test_a_boot_that_hangs_says_so_as_its_reason() -> None:
+def test_the_reason_of_a_boot_that_hangs_is_that_it_hangs() -> None:
     slot = slot_in(State.STARTING)
     slot.tick(NOW + BOOT_LIMIT_S + 1)
     slot.exited(7, NOW, "killed by SIGKILL")
     assert slot.reason == f"not ready within {BOOT_LIMIT_S:g} s"
 
 
-def test_a_machine_that_cannot_fork_never_makes_a_slot_fail() -> None:
+def test_failed_forks_never_make_a_slot_fail() -> None:
     slot = slot_in(State.BACKOFF)
     for _ in range(50):
         slot.fork_failed(NOW, "cannot fork: Cannot allocate memory")

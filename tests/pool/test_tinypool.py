@@ -1,4 +1,4 @@
-"""The master with workers that misbehave: real processes and signals, with a front that speaks lines."""
+"""The master with workers that misbehave, as real processes with real signals and a front for lines of text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def wait_for_failure(server: Server) -> None:
 # ---- booting ----------------------------------------------------------------------------------------------
 
 
-def test_a_slot_that_cannot_boot_is_given_up_while_its_sibling_serves() -> None:
+def test_a_slot_that_cannot_boot_is_given_up_while_the_other_serves() -> None:
     with tinypool("slot_1_fails") as server:
         wait_for_failure(server)
         exits = server.named("worker_exit")
@@ -73,24 +73,24 @@ def test_a_slot_that_cannot_boot_is_given_up_while_its_sibling_serves() -> None:
         assert server.wait_exit() == 0
 
 
-def test_a_slot_that_was_given_up_counts_as_gone() -> None:
+def test_a_slot_that_was_given_up_counts_as_missing() -> None:
     with tinypool("slot_1_fails") as server:
         wait_for_failure(server)
         assert ask(server, "board") == ["READY", "GONE"]
 
 
-def test_the_pool_says_that_it_serves_though_the_last_slot_to_boot_fails() -> None:
+def test_the_pool_announces_that_it_serves_even_if_the_last_slot_fails() -> None:
     with tinypool("slot_1_fails_last") as server:
         assert len(server.named("serving")) == 1
 
 
-def test_a_boot_that_hangs_is_ended_and_does_not_keep_the_sibling_from_serving() -> None:
+def test_a_boot_that_hangs_is_ended_and_the_other_slot_serves() -> None:
     with tinypool("slot_1_hangs") as server:
         assert server.named("worker_exit")[0]["reason"] == "killed by SIGKILL"
         assert len(set(ask(server))) == 1
 
 
-def test_a_pool_in_which_none_can_boot_says_why_and_ends() -> None:
+def test_a_pool_without_a_worker_that_boots_logs_the_reason_and_ends() -> None:
     server = Server(program=command("all_fail"))
     try:
         assert server.wait_exit() == 1
@@ -99,7 +99,7 @@ def test_a_pool_in_which_none_can_boot_says_why_and_ends() -> None:
         server.stop()
 
 
-def test_a_machine_that_refuses_to_fork_is_asked_again() -> None:
+def test_a_failed_fork_is_tried_again() -> None:
     with tinypool("forks_are_refused") as server:
         assert len(server.named("fork_failed")) == 3
         wait_for(server, "worker_ready", 2)
@@ -108,7 +108,7 @@ def test_a_machine_that_refuses_to_fork_is_asked_again() -> None:
 # ---- dying ------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_a_dead_engine_had_is_answered_by_its_front() -> None:
+def test_the_front_answers_the_job_of_a_dead_engine() -> None:
     with tinypool() as server, contextlib.ExitStack() as clients:
         front = engine = 0
         while front == engine:
@@ -120,7 +120,7 @@ def test_a_job_that_a_dead_engine_had_is_answered_by_its_front() -> None:
         assert answer(client) == [str(front), "worker_lost"]
 
 
-def test_a_worker_whose_engine_ends_by_a_fault_is_replaced() -> None:
+def test_a_worker_whose_engine_fails_is_replaced() -> None:
     with tinypool() as server:
         assert ask(server, "leave")[1] == "worker_lost"
         wait_for(server, "worker_exit")
@@ -151,7 +151,7 @@ def test_a_worker_that_says_what_no_worker_says_is_ended_and_replaced() -> None:
         assert found["pid"] not in server.workers()
 
 
-def test_a_signal_without_a_name_is_survived() -> None:
+def test_a_signal_without_a_name_does_not_end_the_master() -> None:
     with tinypool() as server:
         os.kill(server.workers()[0], 40)
         wait_for(server, "worker_ready", 3)
@@ -180,7 +180,7 @@ def test_a_worker_has_as_many_descriptors_as_the_one_that_it_replaces() -> None:
         assert max(descriptors()) <= max(before)
 
 
-def test_workers_see_by_the_closed_line_alone_that_the_master_is_dead() -> None:
+def test_workers_notice_a_dead_master_by_the_closed_line_alone() -> None:
     with tinypool("without_death_signal") as server:
         workers = server.workers()
         client = send(server, "0.3")
@@ -206,7 +206,7 @@ def crowd(server: Server, first: int, count: int) -> list[socket.socket]:
 
 
 def order(server: Server, *events: str) -> list[tuple[str, int]]:
-    """The named events with their workers, in the order in which they came."""
+    """The named events with their workers, in the order of the log."""
     return [(event["event"], event["pid"]) for event in list(server.events) if event["event"] in events]
 
 
@@ -236,7 +236,7 @@ def test_a_worker_whose_engine_hangs_is_replaced_and_the_clients_of_other_fronts
         assert {ask(server)[0] for _ in range(40)} == set(map(str, server.workers()))
 
 
-def test_a_master_that_was_suspended_ends_nobody_who_was_suspended_with_it() -> None:
+def test_a_master_that_was_suspended_does_not_kill_workers_that_were_suspended_too() -> None:
     with tinypool("hangs") as server, contextlib.ExitStack() as clients:
         client = clients.enter_context(send(server, "3"))
         wait_for(server, "job")
@@ -256,7 +256,7 @@ def test_a_master_that_was_suspended_ends_nobody_who_was_suspended_with_it() -> 
         assert server.named("worker_replaced") == server.named("worker_exit") == []
 
 
-def test_the_clients_of_a_front_whose_engine_hangs_are_served_by_other_engines_before_it_goes() -> None:
+def test_other_engines_serve_the_clients_of_a_front_whose_engine_hangs() -> None:
     with tinypool("hangs") as server, contextlib.ExitStack() as clients:
         clients.enter_context(send(server, "sleep"))
         wait_for(server, "job")
@@ -272,7 +272,7 @@ def test_the_clients_of_a_front_whose_engine_hangs_are_served_by_other_engines_b
         assert str(other) in engines
 
 
-def test_workers_that_did_their_share_are_replaced_one_at_a_time_by_successors_that_are_ready_first() -> None:
+def test_workers_at_their_job_limit_are_replaced_one_at_a_time_after_the_successor_is_ready() -> None:
     with tinypool("few_jobs") as server:
         first = server.workers()
         while len(server.named("worker_exit")) < 4:
@@ -287,7 +287,7 @@ def test_workers_that_did_their_share_are_replaced_one_at_a_time_by_successors_t
         assert not set(first) & set(server.workers())
 
 
-def test_a_worker_that_keeps_too_much_memory_is_replaced() -> None:
+def test_a_worker_above_the_memory_limit_is_replaced() -> None:
     with tinypool("meals") as server:
         _front, eater = map(int, ask(server, "eat"))
         wait_for(server, "worker_exit")
@@ -297,7 +297,7 @@ def test_a_worker_that_keeps_too_much_memory_is_replaced() -> None:
         ]
 
 
-def test_a_successor_that_cannot_boot_leaves_the_worker_in_its_place() -> None:
+def test_if_a_successor_cannot_boot_the_worker_serves_on() -> None:
     with tinypool("successors_fail") as server:
         first = server.workers()
         while len(server.named("worker_exit")) < 3:
@@ -306,7 +306,7 @@ def test_a_successor_that_cannot_boot_leaves_the_worker_in_its_place() -> None:
         assert not set(first) & {each["pid"] for each in server.named("worker_exit")}
 
 
-def test_a_stop_while_a_successor_boots_ends_all() -> None:
+def test_a_stop_while_a_successor_boots_ends_all_workers() -> None:
     with tinypool("few_jobs") as server:
         while not server.named("worker_replaced"):
             ask(server)
@@ -314,7 +314,7 @@ def test_a_stop_while_a_successor_boots_ends_all() -> None:
         assert server.wait_exit() == 0
 
 
-def test_memory_shared_with_others_counts_in_part() -> None:
+def test_shared_memory_counts_in_part() -> None:
     shared = b"x" * MEAL_BYTES
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -367,7 +367,7 @@ def is_refused(server: Server) -> bool:
     return False
 
 
-def test_a_drain_that_fails_is_told_by_the_exit_status() -> None:
+def test_a_failed_drain_gives_another_exit_status() -> None:
     with tinypool("drain_fails") as server:
         server.signal(signal.SIGTERM)
         assert server.wait_exit() == 1
@@ -376,13 +376,13 @@ def test_a_drain_that_fails_is_told_by_the_exit_status() -> None:
         ] * 2
 
 
-def test_a_stop_while_slots_wait_for_their_next_worker_ends_at_once() -> None:
+def test_a_stop_while_slots_wait_to_fork_ends_at_once() -> None:
     with tinypool("slot_1_fails") as server:
         server.signal(signal.SIGTERM)
         assert server.wait_exit(5) == 0
 
 
-def test_a_stop_while_a_slot_hangs_at_boot_ends_with_the_kill() -> None:
+def test_a_stop_kills_a_worker_that_hangs_at_boot() -> None:
     server = Server(program=command("slot_1_hangs"))
     try:
         wait_for(server, "worker_ready")
@@ -395,7 +395,7 @@ def test_a_stop_while_a_slot_hangs_at_boot_ends_with_the_kill() -> None:
 
 
 @pytest.mark.parametrize("target", ["one", "each"])
-def test_a_worker_that_is_told_to_go_is_replaced_and_its_slot_takes_new_clients(target: str) -> None:
+def test_a_worker_that_gets_sigterm_is_replaced_and_its_slot_accepts_new_clients(target: str) -> None:
     with tinypool("hasty") as server:
         told = server.workers()[: 1 if target == "one" else None]
         for pid in told:

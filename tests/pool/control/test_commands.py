@@ -1,4 +1,4 @@
-"""The table of commands: what a request may ask for, and what is said of one that may not."""
+"""The table of commands: the requests that it allows, and the reasons that it gives for refusing others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgsrv.pool.control.commands import COMMANDS, SIGNALS, obey
 
 
 class Pool:
-    """Notes what it is asked for."""
+    """A pool that records the commands that it gets."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -25,7 +25,7 @@ class Pool:
 
 
 class Asker:
-    """Notes what it is told."""
+    """A caller that records the reports that it gets."""
 
     name = "test"
 
@@ -56,7 +56,7 @@ class Asker:
         pytest.param("stop", "soon", "stop takes now, and got 'soon'", id="a-wrong-argument"),
     ],
 )
-def test_a_request_that_cannot_be_done_is_told_why(name: str, argument: str | None, told: str) -> None:
+def test_a_request_that_cannot_be_done_gets_the_reason(name: str, argument: str | None, told: str) -> None:
     pool, asker = Pool(), Asker()
     obey(pool, name, argument, asker)
     assert asker.told == [told]
@@ -74,7 +74,7 @@ def test_a_signal_stands_for_a_command() -> None:
     assert SIGNALS[signal.SIGTERM][0] is COMMANDS["stop"]
 
 
-def test_a_fault_of_a_command_is_told_to_who_asked_and_ends_nothing() -> None:
+def test_a_fault_of_a_command_is_reported_to_its_caller_and_ends_nothing() -> None:
     class Faulty(Pool):
         def status(self) -> dict[str, Any]:
             raise ValueError("7 is not a valid WorkerState")

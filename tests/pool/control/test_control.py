@@ -1,4 +1,4 @@
-"""The control socket: clients of every kind, served by a loop that waits for none of them."""
+"""The control socket: one loop serves clients of every kind and waits for none of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imgsrv.pool.control.instances import Place, claim
 
 
 class Loop:
-    """The loop around a control socket, turned by hand, on a clock that is set by hand."""
+    """The loop around a control socket.  The test turns it and sets its clock."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.now = place, 0.0
@@ -99,7 +99,7 @@ def test_a_request_is_answered_with_its_result(loop: Loop) -> None:
     assert answers(loop.sent(request("scale", "+1"))) == [{"ok": True, "result": ["scale", "+1"]}]
 
 
-def test_a_refusal_is_told_with_its_reason(loop: Loop) -> None:
+def test_a_refusal_has_its_reason(loop: Loop) -> None:
     assert answers(loop.sent(request("refuse"))) == [{"ok": False, "error": "no"}]
 
 
@@ -109,7 +109,7 @@ def test_several_requests_on_one_connection_are_answered_in_their_order(loop: Lo
     assert [answer["result"][0] for answer in answers(client)] == ["one", "two", "three"]
 
 
-def test_in_a_turn_one_request_of_a_client_is_answered(loop: Loop) -> None:
+def test_one_request_of_a_client_is_answered_in_each_turn(loop: Loop) -> None:
     client = loop.connect()
     client.sendall(request("one") * 100)
     loop.turn(3)
@@ -162,7 +162,7 @@ def test_a_client_that_leaves_before_its_answer_is_dropped(loop: Loop) -> None:
         pytest.param(b'{"command": "ping", "argument": {}}\n', id="an-argument-that-is-no-text"),
     ],
 )
-def test_garbage_is_told_what_a_request_is(loop: Loop, garbage: bytes) -> None:
+def test_garbage_is_answered_with_an_example_of_a_request(loop: Loop, garbage: bytes) -> None:
     (answer,) = answers(loop.sent(garbage))
     assert answer["ok"] is False
     assert answer["error"].startswith('a request is a line such as {"command": "status"}; this is none: ')
@@ -198,7 +198,7 @@ def test_a_client_may_wait_long_for_its_answer(loop: Loop) -> None:
     assert answers(client) == [{"ok": True, "result": "at last"}]
 
 
-def test_a_client_that_reads_nothing_is_dropped_past_a_bound(loop: Loop) -> None:
+def test_a_client_that_reads_nothing_is_dropped_when_its_answers_exceed_a_limit(loop: Loop) -> None:
     client = loop.sent(request("large", str(2 * MOST_UNREAD)))
     assert is_closed(client)
 
@@ -219,7 +219,7 @@ def test_a_client_that_stops_reading_is_dropped_after_a_while(loop: Loop) -> Non
     assert is_closed(client)
 
 
-def test_too_many_clients_drop_the_longest_idle_and_none_that_waits(loop: Loop) -> None:
+def test_with_too_many_clients_the_longest_idle_is_dropped_and_none_that_waits(loop: Loop) -> None:
     waiting = loop.sent(request("wait"))
     crowd = []
     for number in range(MOST_CLIENTS + 5):

@@ -1,4 +1,4 @@
-"""Names: who has one, where its socket is, and which folders are not trusted with it."""
+"""Names of instances: who owns a name, where its socket is, and which folders are refused as unsafe."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_the_folder_and_the_socket_are_for_their_user_alone(place: Place) -> Non
         assert names(place.folder) == ["default"]
 
 
-def test_a_name_is_given_back_with_everything_that_was_made_for_it(place: Place) -> None:
+def test_releasing_a_name_removes_all_its_files(place: Place) -> None:
     with claim(place):
         pass
     assert list(place.folder.iterdir()) == []
 
 
-def test_a_name_is_had_by_one_instance_only(place: Place) -> None:
+def test_only_one_instance_can_have_a_name(place: Place) -> None:
     with claim(place), pytest.raises(NameTaken, match="'default' runs already"):
         claim(place)
 
 
-def test_two_names_share_a_folder(place: Place) -> None:
+def test_two_names_can_share_a_folder(place: Place) -> None:
     with claim(place), claim(Place(place.folder, "other")):
         assert names(place.folder) == ["default", "other"]
 
@@ -53,7 +53,7 @@ def test_the_files_of_a_killed_instance_are_replaced(place: Place) -> None:
             client.connect(str(place.socket))
 
 
-def test_the_number_in_a_lock_file_is_nothing(place: Place) -> None:
+def test_the_process_number_in_a_lock_file_has_no_effect(place: Place) -> None:
     place.folder.mkdir(mode=0o700)
     place.lock.write_text(f"{os.getpid()}\n")
     with claim(place) as taken:
@@ -82,7 +82,7 @@ def test_a_link_to_a_folder_is_refused(place: Place, tmp_path: Path) -> None:
         claim(place)
 
 
-def test_a_lock_that_cannot_be_made_is_refused_with_the_reason(place: Place, tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_created_is_refused_with_the_reason(place: Place, tmp_path: Path) -> None:
     place.folder.mkdir(mode=0o700)
     place.lock.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BadRuntimeFolder, match=r"no lock can be made in it \(Too many levels of symbolic links\)"):

@@ -1,4 +1,4 @@
-"""`kill-job`: one client is told, one worker is replaced, nobody else notices."""
+"""`kill-job`: one client gets an error, one worker is replaced, and no other client notices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def jobs(server: Server) -> dict[int, int]:
 
 @contextlib.contextmanager
 def at_work(server: Server, name: str) -> Iterator[Wire]:
-    """A client whose job, of that request id, an engine works on and will for long."""
+    """A client with a long job of that request id, on which an engine works."""
     with Wire(server) as wire:
         wire.send(post(ENDLESS, PNG, f"X-Request-Id: {name}"))
         wait_until(lambda: jobs(server) != {}, "an engine works on it")
@@ -42,7 +42,7 @@ def at_work(server: Server, name: str) -> Iterator[Wire]:
 
 
 @pytest.mark.parametrize("by", ["slot", "request"])
-def test_the_client_of_a_killed_job_is_told_and_its_worker_is_replaced(by: str) -> None:
+def test_the_client_of_a_killed_job_gets_an_error_and_the_worker_is_replaced(by: str) -> None:
     with serving("--workers", "2") as server, at_work(server, "a1b2") as wire:
         ((slot, pid),) = jobs(server).items()
         began = time.monotonic()
@@ -71,7 +71,7 @@ def test_no_other_client_notices_that_a_job_is_killed() -> None:
         assert load.failures == []
 
 
-def test_a_job_is_killed_though_the_server_stops(tmp_path: Path) -> None:
+def test_a_job_can_be_killed_while_the_server_stops(tmp_path: Path) -> None:
     with serving("--workers", "1", f"--crash-dir={tmp_path}") as server, at_work(server, "a1b2") as wire:
         server.process.terminate()
         wait_until(lambda: server.named("stopping") != [], "it stops")
@@ -81,7 +81,7 @@ def test_a_job_is_killed_though_the_server_stops(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_killing_a_job_that_is_not_there_lists_the_jobs_that_are() -> None:
+def test_killing_a_job_that_does_not_exist_lists_those_that_do() -> None:
     with serving("--workers", "1") as server:
         for which, fault in (("0", "slot 0 has no job"), ("7", "no slot works on a request '7'")):
             with pytest.raises(CommandFailed, match=f"{fault}; at work now: none"):

@@ -54,7 +54,7 @@ def address_of(family: socket.AddressFamily, folder: Path) -> Any:
 
 
 @FAMILIES
-def test_a_new_server_on_a_socket_from_systemd_answers_clients_that_came_in_between(
+def test_a_new_server_on_a_socket_from_systemd_answers_clients_that_connected_before_it(
     tmp_path: Path, family: socket.AddressFamily
 ) -> None:
     with bound(family, address_of(family, tmp_path)) as made, contextlib.ExitStack() as clients:
@@ -89,7 +89,7 @@ def test_a_reload_on_a_socket_from_systemd_loses_no_request(tmp_path: Path, fami
 
 
 @FAMILIES
-def test_a_restart_on_a_socket_from_systemd_keeps_it_and_answers_clients_that_wait(
+def test_a_restart_keeps_the_socket_from_systemd_and_answers_waiting_clients(
     tmp_path: Path, family: socket.AddressFamily
 ) -> None:
     with bound(family, address_of(family, tmp_path)) as made:

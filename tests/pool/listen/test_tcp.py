@@ -1,4 +1,4 @@
-"""Listening sockets: one port for all slots and for nobody else, and queues that lose no connection."""
+"""Listening sockets: all slots share one port with nobody else, and their queues lose no connection."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_second_listener_on_the_port_is_refused(host: str) -> None:
         listening(host, first.port)
 
 
-def test_one_of_several_that_take_the_port_at_the_same_time_gets_it() -> None:
+def test_of_several_processes_that_bind_the_port_at_once_one_gets_it() -> None:
     with listening() as found:
         port = found.port
     said, saying = os.pipe()
@@ -76,7 +76,7 @@ def test_one_of_several_that_take_the_port_at_the_same_time_gets_it() -> None:
 
 
 def fork_listener(port: int, waiting: int, going: int, saying: int) -> int:
-    """A process that takes the port when all are told to: it says `l` where it listens and `r` where it is refused."""
+    """A process that binds the port when all get the signal; it writes `l` if it listens and `r` if it is refused."""
     if (pid := os.fork()) == 0:
         try:
             os.close(going)
@@ -93,7 +93,7 @@ def fork_listener(port: int, waiting: int, going: int, saying: int) -> int:
     return pid
 
 
-def test_the_first_slot_is_alone_on_the_port_once_it_is_taken() -> None:
+def test_no_other_process_can_share_a_bound_port() -> None:
     with listening() as found:
         port = found.port
     with listening(port=port) as listener, contextlib.ExitStack() as clients:
@@ -114,17 +114,17 @@ def test_a_port_shared_by_another_program_with_reuseport_is_refused() -> None:
         listening(port=foreign.getsockname()[1])
 
 
-def test_the_same_port_of_another_address_is_another_server() -> None:
+def test_two_servers_can_have_the_same_port_on_different_addresses() -> None:
     with listening("127.0.0.1") as first, listening("127.0.0.2", first.port) as second:
         assert second.port == first.port
 
 
-def test_an_address_that_no_interface_has_is_refused_with_the_setting_to_change() -> None:
+def test_an_address_of_no_interface_is_refused_and_the_setting_is_named() -> None:
     with pytest.raises(CannotListen, match="no interface of this machine has that address; choose another --host"):
         listening("192.0.2.1", 8000)
 
 
-def test_a_name_that_is_no_address_is_refused_with_the_setting_to_change() -> None:
+def test_a_name_that_is_no_address_is_refused_and_the_setting_is_named() -> None:
     with pytest.raises(CannotListen, match=r"host\.invalid is no address of this machine .* --host"):
         listening("host.invalid", 8000)
 
@@ -140,7 +140,7 @@ def lowest_free_port() -> int:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a privilege to lose")
 @pytest.mark.skipif(lowest_free_port() <= 80, reason="no port is privileged here")
-def test_a_privileged_port_is_refused_with_what_to_do() -> None:
+def test_a_privileged_port_is_refused_with_advice() -> None:
     read_end, write_end = os.pipe()
     # In a child: a user once changed is changed for good.
     pid = os.fork()
@@ -208,7 +208,7 @@ def test_a_slot_keeps_its_socket() -> None:
         pytest.param("::1", "[::1]", id="ipv6"),
     ],
 )
-def test_the_url_is_one_that_works_on_this_machine(host: str, shown: str) -> None:
+def test_the_url_works_on_this_machine(host: str, shown: str) -> None:
     with listening(host) as listener:
         assert listener.url == f"http://{shown}:{listener.port}"
 
@@ -224,7 +224,7 @@ def test_a_worker_keeps_only_the_socket_of_its_slot() -> None:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_new_connections_go_to_the_chosen_slots_alone(host: str) -> None:
+def test_new_connections_go_only_to_the_chosen_slots(host: str) -> None:
     with listening(host) as listener, contextlib.ExitStack() as clients:
         listener.for_slot(3)
         listener.choose([1, 3])
@@ -254,7 +254,7 @@ def test_a_slot_that_serves_again_gets_connections_again() -> None:
         pytest.param([5], id="the-last"),
     ],
 )
-def test_each_chosen_slot_gets_its_share_and_no_other_gets_any(chosen: list[int]) -> None:
+def test_the_chosen_slots_share_all_connections_evenly(chosen: list[int]) -> None:
     with listening() as listener, contextlib.ExitStack() as clients:
         listener.for_slot(5)
         listener.choose(chosen)
@@ -266,7 +266,7 @@ def test_each_chosen_slot_gets_its_share_and_no_other_gets_any(chosen: list[int]
         assert min(found[slot] for slot in chosen) > 10
 
 
-def test_a_thousand_slots_can_be_steered_past_some_that_do_not_serve() -> None:
+def test_with_a_thousand_slots_connections_avoid_those_that_do_not_serve() -> None:
     program = list(choose_one_of([slot for slot in range(1024) if slot not in (3, 500)]))
     # The kernel takes 4096 steps, and on many machines memory for fewer.
     assert len(program) < 20
@@ -290,7 +290,7 @@ def test_a_process_without_privileges_can_refuse_new_connections(host: str) -> N
             assert not is_connected(trial)
 
 
-def test_the_port_is_free_when_a_worker_has_let_go_of_it_though_it_has_clients() -> None:
+def test_the_port_is_free_after_a_worker_closes_its_socket_even_if_clients_remain() -> None:
     with listening() as listener:
         listener.keep_only(0)
         listener.for_slot(0).close()
@@ -299,7 +299,7 @@ def test_the_port_is_free_when_a_worker_has_let_go_of_it_though_it_has_clients()
             assert second.port == listener.port
 
 
-def test_clients_in_the_queue_of_a_slot_that_was_given_up_are_turned_away() -> None:
+def test_clients_in_the_queue_of_an_abandoned_slot_are_refused() -> None:
     with listening() as listener, connected(listener) as client:
         listener.turn_away(0)
         assert client.recv(1) == b""
@@ -327,7 +327,7 @@ def test_connections_in_the_queue_can_be_accepted_and_used_after_new_ones_are_re
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_no_new_connection_enters_a_queue_that_refuses(host: str) -> None:
+def test_a_queue_that_refuses_gets_no_new_connection(host: str) -> None:
     with listening(host) as listener:
         listener.refuse_new(0)
         with trying(listener, host) as trial:

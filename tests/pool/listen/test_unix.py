@@ -1,4 +1,4 @@
-"""A Unix socket: its file is made, replaced and removed with care, and no request is lost."""
+"""A Unix socket: its file is created, replaced and removed only if it is ours, and no request is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def listening(path: Path, **owner: Any) -> UnixListener:
 # ---- the file ---------------------------------------------------------------------------------------------
 
 
-def test_the_socket_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+def test_the_socket_has_the_mode_of_the_setting(tmp_path: Path) -> None:
     with listening(tmp_path / "s", mode=0o620) as listener:
         assert (tmp_path / "s").stat().st_mode & 0o777 == 0o620
         assert listener.url == f"unix:{tmp_path}/s"
@@ -36,7 +36,7 @@ def test_the_socket_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
-def test_the_socket_gets_the_group_that_was_asked_for(tmp_path: Path) -> None:
+def test_the_socket_has_the_group_of_the_setting(tmp_path: Path) -> None:
     with listening(tmp_path / "s", group=65_534):
         assert (tmp_path / "s").stat().st_gid == 65_534
 
@@ -64,7 +64,7 @@ def test_a_second_server_on_the_socket_is_refused_even_when_its_file_is_gone(tmp
             listening(tmp_path / "s")
 
 
-def test_two_servers_whose_long_paths_begin_the_same_are_two(tmp_path: Path) -> None:
+def test_two_servers_can_have_long_paths_with_the_same_beginning(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * (104 - len(os.fsencode(tmp_path))))
     folder.mkdir()
     with listening(folder / "1"), listening(folder / "2"):
@@ -85,7 +85,7 @@ def test_an_abstract_socket_of_another_user_does_not_prevent_listening(tmp_path:
             assert listener.url == f"unix:{tmp_path}/s"
 
 
-def test_a_socket_that_cannot_be_given_away_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_whose_owner_cannot_be_changed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_socket_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_text(encoding="utf-8") == "letters"
 
 
-def test_a_socket_that_another_server_has_made_since_is_not_removed(tmp_path: Path) -> None:
+def test_the_later_socket_of_another_server_is_not_removed(tmp_path: Path) -> None:
     with listening(tmp_path / "s"):
         (tmp_path / "s").unlink()
         (tmp_path / "s").touch()
@@ -157,7 +157,7 @@ def test_a_reload_on_a_unix_socket_loses_no_request_and_keeps_its_file(tmp_path:
         assert not (tmp_path / "s").exists()
 
 
-def test_clients_still_come_over_a_unix_socket_during_the_shutdown_delay(tmp_path: Path) -> None:
+def test_a_unix_socket_accepts_clients_during_the_shutdown_delay(tmp_path: Path) -> None:
     with unix_serving(tmp_path / "s", "--workers", "1", "--shutdown-delay-s", "1") as server:
         server.signal(signal.SIGTERM)
         wait_until(lambda: server.named("stopping") != [], "it stops")

@@ -1,4 +1,4 @@
-"""Reload and scale: new code and configuration, more and fewer workers, under load and with code that is broken."""
+"""Reload and scale: new code and configuration, more and fewer workers, under load and with broken code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def status(server: Server) -> Any:
 
 
 def settled(server: Server, size: int) -> None:
-    """Return when there are so many workers, all ready and no other."""
+    """Return when there are exactly this many workers and all are ready."""
 
     def is_settled() -> bool:
         found = status(server)
@@ -47,7 +47,7 @@ def settled(server: Server, size: int) -> None:
 
 
 def counts(server: Server) -> tuple[int, int, int]:
-    """Of the master: descriptors, threads, children."""
+    """Numbers of descriptors, threads and children of the master."""
     master = psutil.Process(server.process.pid)
     return master.num_fds(), master.num_threads(), len(master.children(recursive=True))
 
@@ -78,7 +78,7 @@ def test_a_reload_under_load_replaces_every_worker_and_loses_no_request() -> Non
         assert {event["reason"] for event in server.named("worker_exit")} == {"exit status 0"}
 
 
-def test_a_hangup_reloads_and_the_process_stays_the_same() -> None:
+def test_sighup_reloads_and_the_master_keeps_its_process_number() -> None:
     with serving("--workers", "1") as server:
         (before,) = server.workers()
         server.signal(signal.SIGHUP)
@@ -90,7 +90,7 @@ def test_a_hangup_reloads_and_the_process_stays_the_same() -> None:
         assert server.wait_exit() == 0
 
 
-def test_counts_go_on_over_a_reload() -> None:
+def test_counts_continue_after_a_reload() -> None:
     with serving("--workers", "1") as server:
         assert is_flipped(ask(server, post("/flip", PNG)))
         started = status(server)["started_unix"]
@@ -119,7 +119,7 @@ def test_a_reload_takes_a_new_configuration(tmp_path: Path) -> None:
         pytest.param('host = "0.0.0.0"\n', "host is '127.0.0.1' and would be '0.0.0.0': that takes", id="another-host"),
     ],
 )
-def test_a_configuration_that_cannot_be_taken_changes_nothing(tmp_path: Path, text: str, told: str) -> None:
+def test_a_reload_with_an_unusable_configuration_changes_nothing(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "imgsrv.toml"
     file.write_text("drain_s = 20\n")
     with serving("--workers", "1", "--config", str(file)) as server:
@@ -170,7 +170,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_code_that_does_not_work_changes_nothing(copied: tuple[Server, Path], name: str) -> None:
+def test_a_reload_with_broken_code_changes_nothing(copied: tuple[Server, Path], name: str) -> None:
     server, package = copied
     file, text, told = BROKEN[name]
     pids = server.workers()
@@ -185,7 +185,7 @@ def test_code_that_does_not_work_changes_nothing(copied: tuple[Server, Path], na
     assert server.named("reload_failed")[0]["reason"] in str(failed.value)
 
 
-def test_if_a_later_slot_cannot_boot_the_earlier_ones_go_back_to_their_old_workers(
+def test_if_one_slot_cannot_boot_all_slots_keep_their_old_workers(
     copied: tuple[Server, Path],
 ) -> None:
     server, package = copied
@@ -199,7 +199,7 @@ def test_if_a_later_slot_cannot_boot_the_earlier_ones_go_back_to_their_old_worke
     assert is_flipped(ask(server, post("/flip", PNG)))
 
 
-def test_new_code_is_what_serves_after_a_reload_even_with_other_fields_on_the_board(
+def test_after_a_reload_new_code_serves_even_with_other_fields_on_the_scoreboard(
     copied: tuple[Server, Path],
 ) -> None:
     server, package = copied
@@ -256,14 +256,14 @@ def test_scaling_up_and_down_under_load_loses_no_request() -> None:
         pytest.param("+1024", "there would be 1025 workers", id="too-many"),
     ],
 )
-def test_a_wish_that_cannot_be_is_refused(wish: str, told: str) -> None:
+def test_an_impossible_number_of_workers_is_refused(wish: str, told: str) -> None:
     with serving("--workers", "1") as server:
         with pytest.raises(CommandFailed, match=told):
             command(place(server), "scale", wish)
         assert status(server)["size"] == 1
 
 
-def test_more_workers_than_there_are_descriptors_for_are_refused_and_the_master_lives() -> None:
+def test_workers_without_enough_descriptors_are_refused_and_the_master_lives() -> None:
     with serving("--workers", "1") as server:
         master = psutil.Process(server.process.pid)
         before = master.num_fds()
@@ -282,7 +282,7 @@ def test_signals_scale_by_one() -> None:
         settled(server, 1)
 
 
-def test_a_connection_in_the_queue_of_a_slot_that_goes_is_served() -> None:
+def test_a_connection_in_the_queue_of_a_removed_slot_is_served() -> None:
     with serving("--workers", "2") as server:
         last = next(worker["pid"] for worker in status(server)["workers"] if worker["slot"] == 1)
         os.kill(last, signal.SIGSTOP)
@@ -298,7 +298,7 @@ def test_a_connection_in_the_queue_of_a_slot_that_goes_is_served() -> None:
         settled(server, 1)
 
 
-def test_restart_begins_anew_in_the_same_process() -> None:
+def test_a_restart_keeps_the_process_number() -> None:
     with serving("--workers", "1") as server:
         before = status(server)
         assert command(place(server), "restart", patience_s=60)["state"] == "restarting"
@@ -311,7 +311,7 @@ def test_restart_begins_anew_in_the_same_process() -> None:
 
 @pytest.fixture
 def by_a_link(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
-    """A server whose interpreter is a link, and the link: without it, it cannot be executed again."""
+    """A server whose interpreter is a symbolic link, and the link; without the link it cannot be executed again."""
     link = tmp_path / "python"
     link.symlink_to(os.path.realpath(sys.executable))
     environment = {"PYTHONPATH": os.pathsep.join([str(Path(imgsrv.__file__).parents[1]), *sys.path[1:]])}
@@ -320,7 +320,7 @@ def by_a_link(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
         yield server, link
 
 
-def test_a_restart_that_cannot_be_executed_serves_on_with_the_code_from_before(by_a_link: tuple[Server, Path]) -> None:
+def test_if_a_restart_cannot_execute_the_program_the_old_code_serves_on(by_a_link: tuple[Server, Path]) -> None:
     server, link = by_a_link
     restart = threading.Thread(target=unlink_when_it_stops, args=(server, link))
     restart.start()
@@ -363,12 +363,12 @@ def executed(after: str, *, before: str = "", taken: bytes = b"") -> str:
     return done.stdout.strip()
 
 
-def test_a_state_for_which_there_is_no_room_is_not_passed_on_in_part() -> None:
+def test_a_state_that_does_not_fit_into_memory_is_not_passed_on_in_part() -> None:
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
     assert executed("print('executed')", before=limit) == "File too large set()"
 
 
-def test_a_signal_that_the_loop_has_not_taken_is_the_next_images_to_obey() -> None:
+def test_a_signal_that_the_loop_has_not_handled_is_handled_by_the_next_image() -> None:
     tell = "import signal; print(sorted(map(int, signal.sigpending())))"
     taken = bytes([signal.SIGTERM, signal.SIGCHLD])
     assert executed(tell, taken=taken) == str(sorted(taken))

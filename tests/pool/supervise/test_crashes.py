@@ -1,4 +1,4 @@
-"""What is known of a crash: the job at hand, its input, the stacks, in the log, in a report and in quarantine."""
+"""Crash reports: the job, its input and the stacks, in the log, in a report and in quarantine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def body() -> Iterator[int]:
 # ---- the box ------------------------------------------------------------------------------------------
 
 
-def test_the_box_has_the_job_of_a_dead_process(box: CrashBox) -> None:
+def test_the_crash_box_has_the_job_of_a_dead_process(box: CrashBox) -> None:
     pid = os.fork()
     if pid == 0:
         file = os.memfd_create("body")
@@ -58,7 +58,7 @@ def test_the_box_has_the_job_of_a_dead_process(box: CrashBox) -> None:
     os.close(remains.body)
 
 
-def test_the_box_does_not_have_a_job_that_is_done(box: CrashBox, body: int) -> None:
+def test_the_crash_box_does_not_have_a_finished_job(box: CrashBox, body: int) -> None:
     before = open_descriptors()
     for _ in range(1000):
         box.put(body, 7, 4)
@@ -70,7 +70,7 @@ def test_the_box_does_not_have_a_job_that_is_done(box: CrashBox, body: int) -> N
 @pytest.mark.parametrize(
     "note", [b"x", struct.pack("<QQ", 2**64 - 1, 4), struct.pack("<QQ", 0, 2**63)], ids=["short", "far", "huge"]
 )
-def test_a_note_that_tells_nothing_is_no_end_of_who_reads_it(box: CrashBox, body: int, note: bytes) -> None:
+def test_an_unreadable_note_does_not_end_its_reader(box: CrashBox, body: int, note: bytes) -> None:
     socket.send_fds(box._inside, [note], [body])
     remains = box.open()
     assert remains.body is not None
@@ -79,7 +79,7 @@ def test_a_note_that_tells_nothing_is_no_end_of_who_reads_it(box: CrashBox, body
 
 
 @pytest.mark.parametrize("made", ["a pipe", "a file"])
-def test_a_descriptor_in_the_box_that_is_no_memory_file_is_not_read(box: CrashBox, tmp_path: Path, made: str) -> None:
+def test_only_memory_files_in_the_crash_box_are_read(box: CrashBox, tmp_path: Path, made: str) -> None:
     if made == "a pipe":
         os.mkfifo(tmp_path / "x")
     else:
@@ -100,12 +100,12 @@ def test_a_descriptor_in_the_box_that_is_no_memory_file_is_not_read(box: CrashBo
         pytest.param(b"\xff" * 100_000, id="no-text"),
     ],
 )
-def test_a_plan_that_says_anything_gives_facts_that_fit_a_log(plan: bytes) -> None:
+def test_any_plan_gives_facts_that_fit_into_a_log_record(plan: bytes) -> None:
     facts = believable_facts(plan_facts, plan)
     assert 0 < len(json.dumps(facts)) <= 7 * LONGEST_FACT
 
 
-def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:
+def test_the_report_of_a_deadly_signal_has_the_stack(box: CrashBox) -> None:
     pid = os.fork()
     if pid == 0:
         box.watch_signals()
@@ -117,12 +117,12 @@ def test_the_stack_of_a_deadly_signal_is_there(box: CrashBox) -> None:
 # ---- what is kept -------------------------------------------------------------------------------------
 
 
-def test_a_report_that_has_gone_while_others_are_counted_is_no_fault(tmp_path: Path) -> None:
+def test_a_report_that_vanishes_while_reports_are_counted_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "crash-1.json").symlink_to(tmp_path / "gone")
     assert keep_report(Keeping(reports=tmp_path), {"slot": 1}) is not None
 
 
-def test_an_input_is_kept_once_under_its_name_for_its_owner_alone(tmp_path: Path, body: int) -> None:
+def test_an_input_is_kept_once_under_its_hash_and_only_its_owner_can_read_it(tmp_path: Path, body: int) -> None:
     keeping, found = Keeping(inputs=tmp_path, max_bytes=100), Input(body, 0, 7)
     for _ in range(2):
         path = keep_input(keeping, found, found.digest())
@@ -131,7 +131,7 @@ def test_an_input_is_kept_once_under_its_name_for_its_owner_alone(tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_oldest_inputs_go_where_there_is_no_room_for_all(tmp_path: Path, body: int) -> None:
+def test_the_oldest_inputs_are_removed_when_the_limit_is_reached(tmp_path: Path, body: int) -> None:
     keeping = Keeping(inputs=tmp_path, max_bytes=25)
     for number in range(6):
         path = keep_input(keeping, Input(body, 0, 7), f"{number}")
@@ -173,7 +173,7 @@ def has_closed(wire: Wire) -> bool:
     ("signum", "has_stack"),
     [pytest.param(signal.SIGSEGV, True, id="a-crash"), pytest.param(signal.SIGKILL, False, id="a-kill")],
 )
-def test_a_death_is_told_of_though_front_and_engine_died_together(
+def test_a_crash_is_reported_even_if_front_and_engine_died_together(
     tmp_path: Path, signum: signal.Signals, *, has_stack: bool
 ) -> None:
     reports, inputs = tmp_path / "reports", tmp_path / "inputs"

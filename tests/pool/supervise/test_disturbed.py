@@ -1,4 +1,4 @@
-"""A server that is disturbed without end: it ends as it began, and no client notices more than killed workers."""
+"""A server under constant disturbance returns to its first state, and clients notice only killed workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.timeout(300)
-def test_random_signals_commands_garbage_and_kills_leave_it_as_it_was() -> None:
+def test_random_signals_commands_garbage_and_kills_leave_the_server_as_it_was() -> None:
     with serving("--workers", "2") as server:
         settled(server, 2)
         before = holdings_at_rest(server)

@@ -1,4 +1,4 @@
-"""The log file of a running server: moved, rotated, compressed and refused, while requests are served and counted."""
+"""The log file of a running server is moved, rotated, compressed or refused while the server serves requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CLIENTS, MOVES = 4, 3
 
 
 def records(*files: Path) -> list[dict[str, Any]]:
-    """The records of these files, each of which has to be whole."""
+    """The records of these files; each must be complete."""
     texts = [gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes() for file in files]
     return [json.loads(line) for line in b"".join(texts).splitlines()]
 
@@ -58,7 +58,7 @@ def lost(server: Server) -> float:
 
 
 class Numbered(threading.Thread):
-    """A client whose requests are numbered, until it is told to end."""
+    """A client that sends numbered requests until it is stopped."""
 
     def __init__(self, server: Server, client: int) -> None:
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class Numbered(threading.Thread):
                 self._use(wire)
 
     def _use(self, wire: Wire) -> None:
-        """Ask until the connection ends, as it does when its worker is replaced."""
+        """Send requests until the connection ends because the worker is replaced."""
         closes = False
         while not (closes or self.is_over.is_set()):
             name = f"{self._client}-{len(self.names)}"
@@ -83,7 +83,7 @@ class Numbered(threading.Thread):
 
 @contextlib.contextmanager
 def numbered(server: Server) -> Iterator[list[Numbered]]:
-    """Clients that ask all the while, and whose last requests are answered at its end."""
+    """Clients that send requests during the block; at its end they wait for their last answers."""
     clients = [Numbered(server, number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
@@ -97,7 +97,7 @@ def numbered(server: Server) -> Iterator[list[Numbered]]:
 
 
 def move(path: Path, target: Path) -> None:
-    """Move a log file that its server moves too: between its rename and its new file there is none."""
+    """Move a log file that the server may be rotating; between its rename and its new file, the file does not exist."""
 
     def has_moved() -> bool:
         with contextlib.suppress(FileNotFoundError):
@@ -107,7 +107,7 @@ def move(path: Path, target: Path) -> None:
     wait_until(has_moved, "the log file is moved")
 
 
-def test_rotation_and_a_reload_under_load_lose_tear_and_double_no_record(tmp_path: Path) -> None:
+def test_under_load_rotation_and_reload_lose_tear_and_duplicate_no_record(tmp_path: Path) -> None:
     path = tmp_path / "imgsrv.log"
     with serving("--workers=2", "--log-max-size=5000", "--log-keep=0", log_file=path) as server:
         moved = [tmp_path / f"moved-{number}" for number in range(MOVES)]
@@ -126,7 +126,7 @@ def test_rotation_and_a_reload_under_load_lose_tear_and_double_no_record(tmp_pat
     assert sorted(found) == sorted(name for client in clients for name in client.names)
 
 
-def test_a_file_moved_without_a_word_is_noticed(tmp_path: Path) -> None:
+def test_a_log_file_that_was_moved_without_notice_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "imgsrv.log"
     with serving("--workers=2", log_file=path) as server:
         path.rename(tmp_path / "moved")
@@ -162,7 +162,7 @@ def told(server: Server, path: Path) -> int:
     return sum(record["count"] for record in records(path) if record["event"] == "log_records_lost")
 
 
-def test_a_log_that_may_not_grow_stops_nothing(tmp_path: Path) -> None:
+def test_a_log_that_cannot_grow_stops_nothing(tmp_path: Path) -> None:
     path = tmp_path / "imgsrv.log"
     with serving("--workers=1", log_file=path) as server:
         (worker,) = server.workers()
@@ -181,7 +181,7 @@ def test_a_log_that_may_not_grow_stops_nothing(tmp_path: Path) -> None:
         assert server.workers() == [worker]
 
 
-def test_a_machine_without_room_for_a_compression_does_not_end_the_master(
+def test_a_lack_of_memory_for_a_compression_does_not_end_the_master(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotated = tmp_path / "imgsrv.log.20261125-101500-000000"
@@ -192,7 +192,7 @@ def test_a_machine_without_room_for_a_compression_does_not_end_the_master(
     assert rotated.read_text() == "1\n"
 
 
-def test_workers_are_told_once_of_a_file_that_cannot_be_opened_and_once_when_it_can(
+def test_workers_report_once_that_a_file_cannot_be_opened_and_once_that_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsrv.pool.supervise.log_keeper.LOOK_S", 0)
@@ -231,14 +231,14 @@ def not_reopened(path: Path) -> set[int | None]:
     return {record.get("pid") for record in records(path) if record["event"] == "log_not_reopened"}
 
 
-def test_a_log_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_opened_is_reported_at_the_start(tmp_path: Path) -> None:
     server = Server(f"--log-file={tmp_path / 'no' / 'imgsrv.log'}")
     assert server.wait_exit() == 2
     assert "cannot write the log file" in server.other_lines[0]
     server.stop()
 
 
-def test_a_slow_job_is_told_with_its_request_its_pipeline_and_its_stages() -> None:
+def test_a_slow_job_is_logged_with_its_request_pipeline_and_stages() -> None:
     with serving("--workers=1", "--slow-job-s=0.000001") as server:
         with Wire(server) as wire:
             wire.send(post("/flip", PNG, "X-Request-Id: a1b2"))

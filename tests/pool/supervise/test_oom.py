@@ -1,4 +1,4 @@
-"""Where memory is short, the kernel ends a worker and not the master."""
+"""If memory is short, the kernel kills a worker and not the master."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inherited() -> int:
         pytest.param(1000, 1000, id="never-above-the-highest"),
     ],
 )
-def test_a_worker_is_ended_before_its_master(begins_with: int, worker_has: int) -> None:
+def test_the_kernel_kills_a_worker_before_the_master(begins_with: int, worker_has: int) -> None:
     with serving("--workers", "2", program=[*RAISING, str(begins_with), *PROGRAM]) as server:
         wait_until(lambda: len(server.named("worker_ready")) == 2, "both workers are ready")
 

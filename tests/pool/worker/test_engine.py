@@ -1,4 +1,4 @@
-"""The engine: one job at a time, none that nobody waits for, and no job that ends it."""
+"""The engine does one job at a time and none without a client, and no job ends it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imgsrv.pool.worker.exchange import MESSAGE, Exchange, Reply
 
 @dataclass
 class Bench:
-    """An exchange with one engine, whose every plan is noted before `perform` sees it."""
+    """An exchange with one engine; it records each plan before `perform` gets it."""
 
     perform: Callable[[int, bytes], Reply]
     exchange: Exchange = field(default_factory=Exchange)
@@ -79,7 +79,7 @@ def test_a_job_is_performed_and_answered() -> None:
         assert asyncio.run(scenario(made)) == (b"plan", b"pictureplan")
 
 
-def test_a_job_past_its_deadline_is_answered_503_and_never_begun() -> None:
+def test_a_job_past_its_deadline_is_answered_503_without_being_begun() -> None:
     async def scenario(made: Bench) -> None:
         reply = submit(made.exchange, b"late", within_s=-0.001)
         made.engine.start()
@@ -122,7 +122,7 @@ def raising(error: BaseException) -> Callable[[int, bytes], Reply]:
         pytest.param(Undecodable("png", "cut short"), "undecodable", id="an-error-with-a-code-of-its-own"),
     ],
 )
-def test_what_a_job_raises_is_answered_and_the_engine_goes_on(error: Exception, code: str) -> None:
+def test_an_exception_of_a_job_is_answered_and_the_engine_goes_on(error: Exception, code: str) -> None:
     async def scenario(made: Bench) -> None:
         made.engine.start()
         assert (await error_of(submit(made.exchange, b"bad"))).code == code
@@ -133,7 +133,7 @@ def test_what_a_job_raises_is_answered_and_the_engine_goes_on(error: Exception, 
         assert made.row["jobs_done"] == 2
 
 
-def test_a_long_reply_arrives_whole() -> None:
+def test_a_long_reply_arrives_complete() -> None:
     async def scenario(made: Bench) -> Reply:
         made.engine.start()
         return await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
@@ -142,7 +142,7 @@ def test_a_long_reply_arrives_whole() -> None:
         assert asyncio.run(scenario(made)) == (b"plan" * 100_000, b"plan" * 200_000)
 
 
-def test_a_reply_for_which_there_is_no_room_is_an_error_and_the_engine_goes_on() -> None:
+def test_without_memory_for_a_reply_the_client_gets_an_error_and_the_engine_goes_on() -> None:
     async def scenario(made: Bench) -> None:
         made.engine.start()
         for _ in range(2):
@@ -155,7 +155,7 @@ def test_a_reply_for_which_there_is_no_room_is_an_error_and_the_engine_goes_on()
 
 @contextlib.contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Inside it, no file of this process can grow beyond it."""
+    """A block in which no file of this process can grow beyond the limit."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -172,7 +172,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         pytest.param(MESSAGE.pack(5, 4, 0.0), id="a-plan-beyond-its-file"),
     ],
 )
-def test_whoever_sends_what_is_no_job_is_told_and_the_engine_goes_on(head: bytes) -> None:
+def test_the_sender_of_an_invalid_job_gets_an_error_and_the_engine_goes_on(head: bytes) -> None:
     async def goes_on(made: Bench) -> None:
         assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", b"")
 
@@ -184,7 +184,7 @@ def test_whoever_sends_what_is_no_job_is_told_and_the_engine_goes_on(head: bytes
         asyncio.run(goes_on(made))
 
 
-def test_many_messages_that_are_no_jobs_neither_end_the_engine_nor_keep_it_busy() -> None:
+def test_many_invalid_messages_neither_end_the_engine_nor_keep_it_busy() -> None:
     async def goes_on(made: Bench) -> None:
         assert await asyncio.wait_for(submit(made.exchange, b"good"), SOON_S) == (b"good", b"")
 
@@ -211,7 +211,7 @@ class Gate:
         return plan, b""
 
 
-def test_stopping_finishes_the_job_at_hand_and_takes_no_other() -> None:
+def test_a_stopped_engine_finishes_its_job_and_takes_no_other() -> None:
     gate = Gate()
 
     async def scenario(made: Bench) -> None:
@@ -237,7 +237,7 @@ def test_an_idle_engine_stops_at_once() -> None:
         assert not made.has_crashed.is_set()
 
 
-def test_the_job_at_hand_is_on_the_board_with_its_deadline_until_it_is_done() -> None:
+def test_the_scoreboard_has_the_current_job_and_its_deadline_until_it_is_done() -> None:
     gate = Gate()
 
     async def scenario(made: Bench) -> None:
@@ -253,7 +253,7 @@ def test_the_job_at_hand_is_on_the_board_with_its_deadline_until_it_is_done() ->
         asyncio.run(scenario(made))
 
 
-def test_an_engine_that_ends_by_a_fault_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_ends_by_a_fault_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_stop: int) -> None:
         raise OSError(errno.EMFILE, "no descriptor for a poll")
 

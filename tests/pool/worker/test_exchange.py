@@ -1,4 +1,4 @@
-"""The exchange: first in, first out; a life line in both directions; and not one descriptor lost."""
+"""The exchange keeps the order of jobs, notices the end of either side, and loses no descriptor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def kill(pid: int) -> None:
 
 
 def fill(exchange: Exchange, replies: list[asyncio.Future[Reply]]) -> None:
-    """Submit until that is refused."""
+    """Submit jobs until the queue refuses one."""
     while True:
         replies.append(submit(exchange, b"plan"))
 
@@ -87,7 +87,7 @@ def test_jobs_that_no_engine_has_taken_are_counted(exchange: Exchange) -> None:
     assert asyncio.run(scenario()) == [0, 3, 2]
 
 
-def test_the_front_gets_what_the_engine_says_and_the_result(exchange: Exchange) -> None:
+def test_the_front_gets_the_message_and_the_result_of_the_engine(exchange: Exchange) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         reply = submit(exchange, b"plan")
         received(exchange).answer(b"report", b"small picture")
@@ -108,7 +108,7 @@ def test_a_job_whose_client_waits_is_not_abandoned(exchange: Exchange) -> None:
     assert not asyncio.run(scenario())
 
 
-def test_a_cancelled_job_is_seen_as_abandoned_by_the_engine(exchange: Exchange) -> None:
+def test_the_engine_sees_that_a_cancelled_job_is_abandoned(exchange: Exchange) -> None:
     async def scenario() -> bool:
         submit(exchange, b"plan").cancel()
         await asyncio.sleep(0)  # one turn of the loop, in which the reply is closed
@@ -120,7 +120,7 @@ def test_a_cancelled_job_is_seen_as_abandoned_by_the_engine(exchange: Exchange) 
     assert asyncio.run(scenario())
 
 
-def test_answering_a_client_that_has_gone_is_no_fault(exchange: Exchange) -> None:
+def test_an_answer_to_a_client_that_left_is_no_fault(exchange: Exchange) -> None:
     async def scenario() -> None:
         reply = submit(exchange, b"plan")
         parcel = received(exchange)
@@ -131,7 +131,7 @@ def test_answering_a_client_that_has_gone_is_no_fault(exchange: Exchange) -> Non
     asyncio.run(scenario())
 
 
-def test_an_engine_that_lets_go_without_a_word_is_a_lost_worker(exchange: Exchange) -> None:
+def test_an_engine_that_closes_without_an_answer_is_a_lost_worker(exchange: Exchange) -> None:
     async def scenario() -> None:
         reply = submit(exchange, b"plan")
         received(exchange).close()
@@ -226,7 +226,7 @@ def _send(message: bytes, descriptors: int) -> Callable[[Exchange], None]:
         pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 2), id="a-reply-that-is-no-pipe"),
     ],
 )
-def test_a_message_that_is_no_job_is_refused_and_its_descriptors_closed(
+def test_an_invalid_message_is_refused_and_its_descriptors_are_closed(
     exchange: Exchange, send: Callable[[Exchange], None]
 ) -> None:
     before = in_use()
@@ -238,7 +238,7 @@ def test_a_message_that_is_no_job_is_refused_and_its_descriptors_closed(
 
 @contextlib.contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
-    """Inside it, only so many more can be opened, and the limit is high enough for all FOR_ENGINE to be kept."""
+    """A block in which only this many more descriptors can be opened; the limit leaves room for FOR_ENGINE."""
     highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
     filling = [os.dup(0)]
     while filling[-1] < max(highest, 4 * FOR_ENGINE):
@@ -254,9 +254,7 @@ def descriptors_left(count: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_job_for_which_an_engine_has_too_few_descriptors_is_refused_with_its_reply_if_that_has_one(
-    exchange: Exchange, left: int
-) -> None:
+def test_a_job_is_refused_if_the_engine_lacks_descriptors_for_it(exchange: Exchange, left: int) -> None:
     async def scenario() -> None:
         reply = submit(exchange, b"plan")
         with descriptors_left(left), pytest.raises(UnreadableJob, match="no more descriptors were free"):
@@ -269,7 +267,7 @@ def test_a_job_for_which_an_engine_has_too_few_descriptors_is_refused_with_its_r
     assert in_use() == before
 
 
-def test_the_last_descriptors_are_the_engines(exchange: Exchange) -> None:
+def test_the_last_descriptors_are_reserved_for_the_engine(exchange: Exchange) -> None:
     async def scenario() -> None:
         with descriptors_left(FOR_ENGINE), pytest.raises(OutOfResources, match="no room for the reply"):
             submit(exchange, b"plan")

@@ -1,4 +1,4 @@
-"""Hooks: the operator's functions are called in each worker, and a bad one stops a boot with its reason, no more."""
+"""Hooks: each worker calls the functions of the operator; a failing one only stops a boot, with its reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def with_hooks(tmp_path: Path) -> dict[str, Any]:
     return {"environment": {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}}
 
 
-def test_each_worker_calls_both_once_in_its_own_process(tmp_path: Path, with_hooks: dict[str, Any]) -> None:
+def test_each_worker_calls_both_hooks_once_in_its_own_process(tmp_path: Path, with_hooks: dict[str, Any]) -> None:
     flags = ("--workers", "2", "--on-worker-start", "hooks:start", "--on-worker-stop", "hooks:stop")
     with serving(*flags, **with_hooks) as server:
         workers = server.workers()
@@ -86,7 +86,7 @@ def test_each_worker_calls_both_once_in_its_own_process(tmp_path: Path, with_hoo
         pytest.param("hooks:absent", "AttributeError: module 'hooks' has no attribute 'absent'", id="it-is-not-there"),
     ],
 )
-def test_a_start_hook_that_fails_keeps_the_server_from_starting_with_its_reason(
+def test_a_failing_start_hook_prevents_the_start_and_gives_the_reason(
     with_hooks: dict[str, Any], hook: str, reason: str
 ) -> None:
     server = Server("--workers", "1", "--hook-timeout-s", "0.2", "--on-worker-start", hook, **with_hooks)
@@ -98,7 +98,7 @@ def test_a_start_hook_that_fails_keeps_the_server_from_starting_with_its_reason(
 
 
 @pytest.mark.parametrize("hook", ["stay", "stay_with_the_lock"])
-def test_a_hook_that_will_not_end_ends_its_worker_and_where_it_was_is_told(
+def test_a_hook_that_never_returns_ends_its_worker_and_its_stack_is_logged(
     with_hooks: dict[str, Any], hook: str
 ) -> None:
     server = Server("--workers", "1", "--hook-timeout-s", "0.1", "--on-worker-start", f"hooks:{hook}", **with_hooks)
@@ -110,7 +110,7 @@ def test_a_hook_that_will_not_end_ends_its_worker_and_where_it_was_is_told(
 
 
 @pytest.mark.parametrize("hook", ["stay", "stay_with_the_lock"])
-def test_a_stop_hook_that_will_not_end_does_not_outlive_its_master(with_hooks: dict[str, Any], hook: str) -> None:
+def test_a_stop_hook_that_never_returns_does_not_outlive_the_master(with_hooks: dict[str, Any], hook: str) -> None:
     with serving(
         "--workers", "1", "--hook-timeout-s", "0.1", "--on-worker-stop", f"hooks:{hook}", **with_hooks
     ) as server:

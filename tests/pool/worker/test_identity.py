@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_workers_become_the_user_and_the_group_and_the_master_can_still_end_them(tmp_path: Path) -> None:
+def test_workers_switch_user_and_group_and_the_master_can_still_end_them(tmp_path: Path) -> None:
     nobody, group = pwd.getpwnam("nobody"), grp.getgrgid(pwd.getpwnam("nobody").pw_gid)
     tmp_path.chmod(0o755)
     with unix_serving(tmp_path / "s", "--workers", "1", "--user", "nobody", "--group", group.gr_name) as server:
@@ -46,7 +46,7 @@ def test_workers_become_the_user_and_the_group_and_the_master_can_still_end_them
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_a_stop_under_load_of_workers_without_a_privilege_answers_every_request() -> None:
+def test_a_stop_under_load_of_unprivileged_workers_answers_every_request() -> None:
     with serving("--workers", "2", "--user", "nobody") as server, loading(server, keep_alive=2, fresh=4) as load:
         load.wait_more(2)
         server.signal(signal.SIGTERM)
@@ -97,7 +97,7 @@ def test_no_user_and_no_group_give_no_identity() -> None:
     assert identity("", "") == Identity()
 
 
-def test_a_process_that_is_the_user_already_need_not_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_already_runs_as_the_user_need_not_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     monkeypatch.setattr(os, "geteuid", lambda: nobody.pw_uid)
     monkeypatch.setattr(os, "getegid", lambda: nobody.pw_gid)
