@@ -1,4 +1,4 @@
-"""What the log of an instance said last, as `imgsrv start` shows it when a start fails."""
+"""The last lines of the log, which `imgsrv start` shows if a start fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_traceback_that_several_workers_log_is_shown_once(tmp_path: Path) -> N
     assert shown.count("Traceback") == 1
 
 
-def test_a_line_that_is_no_record_is_shown_as_it_is(tmp_path: Path) -> None:
+def test_a_line_that_is_no_record_is_shown_unchanged(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("Segmentation fault\n[]\n", encoding="utf-8")
 

@@ -46,7 +46,7 @@ def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
-def test_a_closed_loop_is_followed_by_open_ones_at_parts_of_it(
+def test_a_closed_loop_is_followed_by_open_loops_at_fractions_of_its_rate(
     imgsrv: Bench, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(SAMPLES / "coffee.jpg")
@@ -65,7 +65,7 @@ def test_a_closed_loop_is_followed_by_open_ones_at_parts_of_it(
     assert closed["faults"] == opened["faults"] == 0
 
 
-def test_a_rate_of_its_own_replaces_the_closed_loop(
+def test_a_given_rate_replaces_the_closed_loop(
     imgsrv: Bench, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(SAMPLES / "coffee.jpg")
@@ -84,7 +84,7 @@ def test_any_page_can_be_fetched(imgsrv: Bench, server: Server, capsys: pytest.C
     assert "closed, 2 connections" in shown
 
 
-def test_a_server_of_its_own_is_started_and_ended() -> None:
+def test_the_option_self_starts_and_ends_a_server() -> None:
     command = [sys.executable, "-m", "imgsrv", "bench", "--self", "--workers", "1", "--load", "none", "--json", *SHORT]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,7 +96,7 @@ def test_a_server_of_its_own_is_started_and_ended() -> None:
         socket.create_connection(("127.0.0.1", parse_target(found["url"], "").port), 5)
 
 
-def test_a_server_of_its_own_that_does_not_start_says_why(imgsrv: Bench) -> None:
+def test_if_the_server_of_the_option_self_does_not_start_the_reason_is_shown(imgsrv: Bench) -> None:
     with pytest.raises(BadArgument, match="workers"):
         imgsrv("--self", "--workers", "no")
 
@@ -113,12 +113,12 @@ def test_a_server_of_its_own_that_does_not_start_says_why(imgsrv: Bench) -> None
         pytest.param(["http://127.0.0.1", "--picture", "/nowhere/x.jpg"], "cannot be read", id="no-such-picture"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused(imgsrv: Bench, arguments: list[str], words: str) -> None:
+def test_a_server_that_cannot_be_loaded_is_refused(imgsrv: Bench, arguments: list[str], words: str) -> None:
     with pytest.raises(BadArgument, match=words):
         imgsrv(*arguments)
 
 
-def test_a_request_that_the_server_refuses_is_told_at_once(imgsrv: Bench, server: Server) -> None:
+def test_a_request_that_the_server_refuses_is_reported_at_once(imgsrv: Bench, server: Server) -> None:
     with pytest.raises(BadArgument, match="answers status 404"):
         imgsrv(server.url, "--path", "/nonsense", *SHORT)
 
@@ -132,7 +132,7 @@ def test_a_number_out_of_bounds_is_refused(imgsrv: Bench, flag: list[str], capsy
 
 
 def shown(*, is_terminal: bool) -> str:
-    """What a view of a phase that is watched twice writes on a narrow console."""
+    """The output of a view of a phase that is updated twice, on a narrow console."""
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80, color_system=None)
     phase = Phase("closed, 8 connections", 1.0, pictures=1, rate=1234.5, p50_ms=1234.5, p99_ms=1234.5, most_ms=1234.5)
     with View(console, "http://example", ["an answer"]) as view:
@@ -142,11 +142,11 @@ def shown(*, is_terminal: bool) -> str:
     return console.file.getvalue()
 
 
-def test_a_terminal_sees_the_table_while_it_fills() -> None:
+def test_a_terminal_shows_the_table_while_it_fills() -> None:
     assert shown(is_terminal=True).count("closed, 8 connections") > 2
 
 
-def test_elsewhere_the_table_is_printed_once_and_fits_a_narrow_page() -> None:
+def test_without_a_terminal_the_table_is_printed_once_and_fits_a_narrow_page() -> None:
     text = shown(is_terminal=False)
 
     assert text.count("closed, 8 connections") == 1

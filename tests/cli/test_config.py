@@ -23,7 +23,7 @@ def test_every_setting_is_printed_on_a_line_with_its_flag(capsys: pytest.Capture
     assert [line.split()[0] for line in lines] == [flag_name(name) for name in Settings.model_fields]
 
 
-def test_a_line_has_the_value_and_where_it_comes_from(
+def test_a_line_has_the_value_and_its_source(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "imgsrv.toml"
@@ -37,7 +37,7 @@ def test_a_line_has_the_value_and_where_it_comes_from(
     assert lines["--host"] == ["127.0.0.1", "default"]
 
 
-def test_as_json_it_is_one_object_with_value_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_with_value_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "--json", "--no-access-log"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert list(rows) == list(Settings.model_fields)
@@ -45,7 +45,7 @@ def test_as_json_it_is_one_object_with_value_and_source(capsys: pytest.CaptureFi
     assert rows["max_body"] == {"value": 64_000_000, "source": "default"}
 
 
-def test_what_it_prints_as_json_is_the_same_configuration_as_a_file(
+def test_the_values_of_the_json_give_the_same_configuration_as_a_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     run(["config", "--json", "--port", "9000", "--workers", "7"])
@@ -57,7 +57,7 @@ def test_what_it_prints_as_json_is_the_same_configuration_as_a_file(
     assert {name: row["value"] for name, row in again.items()} == {name: row["value"] for name, row in rows.items()}
 
 
-def test_a_wrong_value_is_told_on_standard_error_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_value_is_reported_on_standard_error_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "--port", "65536"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -78,14 +78,14 @@ def test_a_file_in_the_current_folder_is_read_and_named_as_the_source(
 # ---- --check ----------------------------------------------------------------------------------------------
 
 
-def test_a_check_of_a_good_configuration_says_ok(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_check_of_a_valid_configuration_prints_ok(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "some.toml"
     file.write_text('workers = "max"', encoding="utf-8")
     assert run(["config", "--check", "--config", str(file)]) == 0
     assert capsys.readouterr().out == f"ok: {file}\n"
 
 
-def test_a_check_tells_every_fault_with_a_suggestion_and_status_2(
+def test_a_check_reports_every_fault_with_a_suggestion_and_status_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "some.toml"
@@ -108,7 +108,9 @@ def test_a_check_tells_every_fault_with_a_suggestion_and_status_2(
         pytest.param("string:digits", "TypeError: digits is no function but str", id="no-function-but-a-text"),
     ],
 )
-def test_a_check_tells_a_hook_that_cannot_be_loaded(capsys: pytest.CaptureFixture[str], hook: str, reason: str) -> None:
+def test_a_check_reports_a_hook_that_cannot_be_loaded(
+    capsys: pytest.CaptureFixture[str], hook: str, reason: str
+) -> None:
     assert run(["config", "--check", "--on-worker-stop", hook]) == 2
     assert capsys.readouterr().err == f"imgsrv: on_worker_stop {hook}: {reason}\n"
 

@@ -62,13 +62,13 @@ def files(folder: str = ".") -> list[str]:
         pytest.param(["-", "-", "flip"], Positionals(("-",), "-", "flip"), id="standard-streams-with-pipeline"),
     ],
 )
-def test_the_last_argument_is_the_pipeline_unless_it_looks_like_a_target(
+def test_the_last_argument_is_the_pipeline_unless_it_has_the_form_of_a_target(
     paths: list[str], expected: Positionals
 ) -> None:
     assert split_positionals(paths) == expected
 
 
-def test_an_existing_folder_as_last_argument_is_the_target(tmp_path: Path) -> None:
+def test_an_existing_folder_is_the_target_if_it_is_the_last_argument(tmp_path: Path) -> None:
     assert split_positionals(["a.png", str(tmp_path)]) == Positionals(("a.png",), str(tmp_path))
 
 
@@ -109,7 +109,7 @@ def test_without_pipeline_a_picture_is_only_encoded_again(imgsrv: Convert) -> No
         pytest.param("a.avif", "AVIF", id="avif"),
     ],
 )
-def test_the_suffix_of_the_target_says_its_format(imgsrv: Convert, name: str, form: str) -> None:
+def test_the_suffix_of_the_target_gives_its_format(imgsrv: Convert, name: str, form: str) -> None:
     imgsrv("square.png", name)
 
     assert opened(Path(name).read_bytes()).format == form
@@ -127,7 +127,7 @@ def test_output_options_reach_the_encoder(imgsrv: Convert) -> None:
     assert seen("out.webp") == "RG/BY"
 
 
-def test_what_became_of_a_picture_is_summed_up(imgsrv: Convert, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_sums_up_each_conversion(imgsrv: Convert, capsys: pytest.CaptureFixture[str]) -> None:
     imgsrv("square.png", "out.png", "resize:width=1")
 
     size = Path("out.png").stat().st_size
@@ -152,7 +152,7 @@ def test_a_new_file_has_the_permissions_of_any_new_file(imgsrv: Convert) -> None
 # ---- many pictures -----------------------------------------------------------------------------------
 
 
-def test_a_folder_stands_for_the_pictures_in_it_but_not_below(imgsrv: Convert) -> None:
+def test_a_folder_stands_for_its_pictures_without_those_of_subfolders(imgsrv: Convert) -> None:
     Path("in/below").mkdir(parents=True)
     for name in ("a.png", "B.PNG", "notes.txt", "below/c.png"):
         Path("in", name).write_bytes(encoded(SQUARE))
@@ -162,7 +162,7 @@ def test_a_folder_stands_for_the_pictures_in_it_but_not_below(imgsrv: Convert) -
     assert files("out") == ["B.PNG", "a.png"]
 
 
-def test_pictures_in_a_folder_are_named_after_the_format_that_was_asked_for(imgsrv: Convert) -> None:
+def test_pictures_of_a_folder_get_the_suffix_of_the_given_format(imgsrv: Convert) -> None:
     Path("photo.v2").write_bytes(encoded(SQUARE))
 
     imgsrv("square.png", "photo.v2", "made/here/", "--format", "jpeg")
@@ -170,7 +170,7 @@ def test_pictures_in_a_folder_are_named_after_the_format_that_was_asked_for(imgs
     assert files("made/here") == ["photo.v2.jpg", "square.jpg"]
 
 
-def test_pictures_in_a_folder_keep_their_format_and_get_its_suffix(imgsrv: Convert) -> None:
+def test_pictures_of_a_folder_keep_their_format_and_get_its_suffix(imgsrv: Convert) -> None:
     Path("really-gif.png").write_bytes(encoded(SQUARE, "GIF"))
     Path("photo.jpeg").write_bytes(encoded(SQUARE, "JPEG"))
 
@@ -322,7 +322,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "imgsrv", "convert", *arguments]
 
 
-def test_standard_input_is_converted_to_standard_output_in_silence() -> None:
+def test_standard_input_is_converted_to_standard_output_without_messages() -> None:
     done = subprocess.run(
         command("-", "-", "flop", "--format", "bmp"), input=encoded(SQUARE), capture_output=True, check=True
     )
@@ -396,6 +396,6 @@ def test_placeholders_of_several_pictures_get_the_suffix_of_texts(imgsrv: Conver
     assert files("out") == ["square.txt"]
 
 
-def test_a_text_needs_to_be_told_which(imgsrv: Convert) -> None:
+def test_a_target_for_text_needs_a_placeholder_format(imgsrv: Convert) -> None:
     with pytest.raises(BadArgument, match="gives no format"):
         imgsrv("square.png", "hash.txt")

@@ -1,4 +1,4 @@
-"""`imgsrv logs`: which records it shows, and how."""
+"""`imgsrv logs`: the records that it shows, and their form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A log of 40 records, a request's and a level's turn each, and a line that is none."""
+    """A log of 40 records with alternating requests and levels, and of one line that is no record."""
     path = tmp_path / "imgsrv.log"
     lines = [
         json.dumps({"event": f"event_{number}", "level": LEVELS[number % 4], "request_id": f"r{number % 10}"})
@@ -38,9 +38,7 @@ def events(lines: list[str]) -> list[str]:
     return [str(json.loads(line)["event"]) for line in lines]
 
 
-def test_the_last_lines_are_shown_as_they_are_where_nobody_reads_them(
-    log: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_terminal_the_last_lines_are_shown_unchanged(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, "--file", log) == log.read_text().splitlines()[-20:]
     assert shown(capsys, "--file", log, "--lines", 3) == log.read_text().splitlines()[-3:]
     assert shown(capsys, "--file", log, "-n", 0) == []
@@ -51,12 +49,12 @@ def test_a_level_leaves_out_what_is_below_it(log: Path, capsys: pytest.CaptureFi
     assert events(lines) == ["event_34", "event_35", "event_38", "event_39"]
 
 
-def test_one_request_can_be_asked_for(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_records_of_one_request_can_be_shown(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, "--file", log, "--request", "r7")
     assert events(lines) == ["event_7", "event_17", "event_27", "event_37"]
 
 
-def test_on_a_terminal_records_are_for_reading(log: Path) -> None:
+def test_on_a_terminal_records_are_shown_as_text(log: Path) -> None:
     master, terminal = os.openpty()
     subprocess.run([sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "2"], stdout=terminal, check=True)
     text = os.read(master, 4096).decode()
@@ -67,7 +65,7 @@ def test_on_a_terminal_records_are_for_reading(log: Path) -> None:
     assert text.splitlines()[-1] == "no record"
 
 
-def test_following_shows_what_comes_until_it_is_interrupted(log: Path) -> None:
+def test_following_shows_new_records_until_it_is_interrupted(log: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "1", "-f"],
         stdout=subprocess.PIPE,
@@ -85,7 +83,7 @@ def test_following_shows_what_comes_until_it_is_interrupted(log: Path) -> None:
         assert process.wait(20) == 130
 
 
-def test_whoever_has_seen_enough_may_leave(log: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(log: Path) -> None:
     log.write_text('{"event": "x"}\n' * 50_000)
     process = subprocess.Popen(
         [sys.executable, "-m", "imgsrv", "logs", "--file", log, "-n", "50000"],
@@ -101,17 +99,17 @@ def test_whoever_has_seen_enough_may_leave(log: Path) -> None:
     process.stderr.close()
 
 
-def test_a_log_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_log_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", "--file", str(tmp_path / "no.log")]) == 2
     assert "there is no log file" in capsys.readouterr().err
 
 
-def test_a_running_instance_says_where_its_log_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_instance_reports_the_path_of_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving("--workers=1", "--name=thumbs", log_file=tmp_path / "x.log") as server:
         folder = server.folder
         assert "serving" in events(shown(capsys, "--name", "thumbs", "--runtime-dir", folder))
 
 
-def test_an_instance_without_a_log_file_says_so(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_instance_without_a_log_file_gives_an_error(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", "--runtime-dir", str(server.folder)]) == 2
     assert "logs to standard error" in capsys.readouterr().err

@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 80, 24
 
 
 def status(workers: int) -> dict[str, Any]:
-    """As a busy server says it, with everything as long as it gets."""
+    """The status of a busy server, with each value as long as possible."""
     worker = {
         "pid": 4_194_303, "state": "draining", "generation": 12, "uptime_s": 987_654, "starts": 3, "cpu_s": 5000.0,
         "memory_bytes": 98_700_000, "connections": 1234, "requests": 10**6, "jobs_done": 1_234_567,
@@ -62,7 +62,7 @@ def test_everything_fits_a_small_terminal(workers: int) -> None:
     assert ("more workers" in captured.get()) == (workers == 64)
 
 
-def test_rates_are_those_between_two_looks() -> None:
+def test_rates_are_those_between_two_updates() -> None:
     console = Console(width=WIDTH, height=HEIGHT)
     before, now = status(1), status(1)
     now["totals"] = {**now["totals"], "jobs_done": 10**8 + 90}
@@ -91,7 +91,7 @@ class Terminal:
         self._text = ""
 
     def shows(self, text: str) -> bool:
-        """Whether it has shown the text since it began."""
+        """True if it has shown the text since its start."""
         try:
             self._text += os.read(self._ours, 1 << 20).decode(errors="replace")
         except (BlockingIOError, OSError):
@@ -99,7 +99,7 @@ class Terminal:
         return text in self._text
 
     def forget(self) -> None:
-        """Of what it has shown so far nothing counts."""
+        """Forget what it has shown so far."""
         self.shows("")
         self._text = ""
 
@@ -161,7 +161,7 @@ def test_keys_scale_reload_and_restart(watched: tuple[Server, Terminal]) -> None
     assert terminal.process.wait(DEADLINE_S) == 0
 
 
-def test_a_key_shows_the_log_and_the_events_again(watched: tuple[Server, Terminal]) -> None:
+def test_a_key_switches_between_log_and_events(watched: tuple[Server, Terminal]) -> None:
     server, terminal = watched
     wait_until(lambda: terminal.shows("latest events"), "the events are shown", KEY_DEADLINE_S)
     terminal.press("l")
@@ -174,7 +174,7 @@ def test_a_key_shows_the_log_and_the_events_again(watched: tuple[Server, Termina
     wait_until(lambda: terminal.shows("latest events"), "the events are shown again", KEY_DEADLINE_S)
 
 
-def test_without_a_log_file_a_key_says_so() -> None:
+def test_without_a_log_file_the_key_shows_a_message() -> None:
     with serving("--workers", "1") as server:
         terminal = Terminal(server)
         try:
@@ -198,6 +198,6 @@ def test_it_ends_with_the_reason_when_the_server_goes(watched: tuple[Server, Ter
     assert terminal.process.wait(DEADLINE_S) == 1
 
 
-def test_without_a_terminal_it_says_what_to_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_it_names_another_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["monit"]) == 2
     assert "monit needs a terminal; programs can use `imgsrv status --json`" in capsys.readouterr().err

@@ -21,18 +21,18 @@ Captured = pytest.CaptureFixture[str]
 
 
 def told(capsys: Captured, server: Server, *arguments: str) -> Any:
-    """What a command prints as JSON."""
+    """The JSON that a command prints."""
     assert run([*arguments, "--json", "--runtime-dir", str(server.folder)]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def refused(capsys: Captured, *arguments: str) -> str:
-    """What a command says that fails."""
+    """The message of a command that fails."""
     assert run([*arguments]) == 1
     return capsys.readouterr().err
 
 
-def test_status_tells_of_the_instance_and_each_worker(capsys: Captured, server: Server) -> None:
+def test_status_describes_the_instance_and_each_worker(capsys: Captured, server: Server) -> None:
     assert ask(server, post("/flip", PNG)).status == 200
     found = told(capsys, server, "status")
     assert {name: found[name] for name in ("name", "version", "pid", "url", "state", "size", "generation")} == {
@@ -52,7 +52,7 @@ def test_status_tells_of_the_instance_and_each_worker(capsys: Captured, server: 
     assert [event["event"] for event in found["events"]][:2] == ["worker_ready", "worker_ready"]
 
 
-def test_status_is_a_table_for_a_person(capsys: Captured, server: Server) -> None:
+def test_status_on_a_terminal_is_a_table(capsys: Captured, server: Server) -> None:
     assert run(["status", "--runtime-dir", str(server.folder)]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     assert first.startswith(f"default is serving on {server.url} (imgsrv {__version__}, pid {server.pid})")
@@ -67,12 +67,12 @@ def test_list_shows_every_instance_that_runs(capsys: Captured, server: Server) -
         assert [one["name"] for one in told(capsys, server, "list")] == ["default"]
 
 
-def test_list_of_an_empty_folder_says_so(capsys: Captured, tmp_path: Path) -> None:
+def test_list_of_an_empty_folder_reports_that_nothing_runs(capsys: Captured, tmp_path: Path) -> None:
     assert run(["list", "--runtime-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "no instance runs\n"
 
 
-def test_describe_tells_every_setting_and_its_source(capsys: Captured, server: Server) -> None:
+def test_describe_shows_every_setting_and_its_source(capsys: Captured, server: Server) -> None:
     found = told(capsys, server, "describe")
     assert found["settings"]["workers"] == {"value": 2, "source": "flag --workers"}
     assert found["command"][-6:] == ["--port", "0", "--log-format", "json", "--workers", "2"]
@@ -80,11 +80,11 @@ def test_describe_tells_every_setting_and_its_source(capsys: Captured, server: S
     assert found["extras"]["svg"] == version("resvg")
 
 
-def test_ping_names_the_process(capsys: Captured, server: Server) -> None:
+def test_ping_shows_the_process_number(capsys: Captured, server: Server) -> None:
     assert told(capsys, server, "ping")["pid"] == server.pid
 
 
-def test_a_name_that_does_not_run_is_told_with_those_that_do(capsys: Captured, server: Server) -> None:
+def test_an_unknown_name_is_refused_and_the_running_instances_are_listed(capsys: Captured, server: Server) -> None:
     folder = str(server.folder)
     assert refused(capsys, "status", "--name", "web", "--runtime-dir", folder) == (
         f"imgsrv: no instance named 'web' runs in {folder}; choose with --name: default\n"
@@ -94,15 +94,15 @@ def test_a_name_that_does_not_run_is_told_with_those_that_do(capsys: Captured, s
 @pytest.mark.parametrize(
     "command", [["ping"], ["scale", "2"], ["stop"]], ids=["bare", "behind-another", "in-place-of-now"]
 )
-def test_the_bare_name_of_an_instance_is_its_name(capsys: Captured, server: Server, command: list[str]) -> None:
+def test_the_name_of_an_instance_needs_no_flag(capsys: Captured, server: Server, command: list[str]) -> None:
     assert "no instance named 'web' runs" in refused(capsys, *command, "web", "--runtime-dir", str(server.folder))
 
 
-def test_a_folder_in_which_nothing_ever_ran_is_told_of(capsys: Captured, tmp_path: Path) -> None:
+def test_a_runtime_folder_that_does_not_exist_is_reported(capsys: Captured, tmp_path: Path) -> None:
     assert "start one with `imgsrv start`" in refused(capsys, "status", "--runtime-dir", str(tmp_path / "nowhere"))
 
 
-def test_a_second_instance_of_a_name_is_refused_and_says_what_to_do(capsys: Captured, server: Server) -> None:
+def test_a_second_instance_of_a_name_is_refused_with_advice(capsys: Captured, server: Server) -> None:
     assert run(["serve", "--port", "0", "--runtime-dir", str(server.folder)]) == 2
     assert "stop it with `imgsrv stop --name default`, or choose another --name" in capsys.readouterr().err
     assert ask(server, HEALTH).status == 200
@@ -123,7 +123,7 @@ def test_stop_now_does_not_wait_for_clients(capsys: Captured) -> None:
         assert server.wait_exit() == 1
 
 
-def test_a_worker_holds_nothing_of_the_control_socket(server: Server) -> None:
+def test_a_worker_has_no_descriptor_of_the_control_socket(server: Server) -> None:
     for pid in server.workers():
         files = [file.path for file in psutil.Process(pid).open_files()]
         assert [file for file in files if str(server.folder) in file] == []

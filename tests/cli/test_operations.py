@@ -19,7 +19,7 @@ Operations = Callable[..., str]
 
 @pytest.fixture(name="imgsrv")
 def _imgsrv(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operations:
-    """What `imgsrv operations` with the given arguments prints on a wide terminal."""
+    """The output of `imgsrv operations` with the given arguments on a wide terminal."""
     monkeypatch.setenv("COLUMNS", "200")
     parser = argparse.ArgumentParser()
     operations.add_parser(parser.add_subparsers())
@@ -40,16 +40,14 @@ def test_the_overview_names_every_operation_format_and_output_parameter(imgsrv: 
     assert {*OPERATIONS, *FORMATS, *Output.model_fields} <= set(first_words(imgsrv()))
 
 
-def test_a_row_is_a_line_where_nothing_says_how_wide_it_may_be(
-    imgsrv: Operations, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_known_width_each_row_is_one_line(imgsrv: Operations, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     lines = imgsrv().splitlines()
     found = [line for line in lines if line.startswith("resize ")]
     assert [line.endswith(OPERATIONS["resize"].summary) for line in found] == [True]
 
 
-def test_the_overview_shows_what_may_be_left_out_in_brackets(imgsrv: Operations) -> None:
+def test_the_overview_shows_optional_parameters_in_brackets(imgsrv: Operations) -> None:
     assert "width height [enlarge]" in imgsrv()
 
 

@@ -45,7 +45,7 @@ def test_every_command_of_the_table_works_in_its_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "command"), sorted(set(NAMES)))
-def test_a_command_of_pm2_is_one_here_or_is_answered_with_what_is(
+def test_a_command_of_pm2_works_here_or_its_error_names_the_one_that_does(
     name: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""`imgsrv serve`: what it says to a person at its start, and what to a machine."""
+"""`imgsrv serve`: its output at the start, on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imgsrv.pool.control.instances import Place
 
 @pytest.fixture(scope="module")
 def bannered() -> Iterator[tuple[Server, list[str]]]:
-    """A server that speaks to a person, and the lines of its banner."""
+    """A server on a terminal, and the lines of its banner."""
     server = Server("--workers", "2", "--log-format", "text", "--max-body", "5MB", "--max-pixels", "20000000")
     try:
         assert server.process.stdout is not None
@@ -61,14 +61,14 @@ def test_each_of_the_three_commands_of_the_banner_works(
     assert made == [[b"\xff\xd8\xff\xe0"], [b"RIFF"], []][number]
 
 
-def test_the_log_for_a_person_is_text(bannered: tuple[Server, list[str]]) -> None:
+def test_the_log_on_a_terminal_is_text(bannered: tuple[Server, list[str]]) -> None:
     server, _lines = bannered
     wait_until(lambda: any("serving" in line for line in server.other_lines), "it is logged")
     assert server.events == []
     assert any("worker_ready" in line and "slot=0" in line for line in server.other_lines)
 
 
-def test_for_a_machine_there_is_no_banner() -> None:
+def test_without_a_terminal_there_is_no_banner() -> None:
     server = Server("--workers", "1")
     try:
         server.wait_ready()
@@ -92,7 +92,7 @@ def test_a_missing_extra_for_the_jpeg_fast_path_is_logged_once_and_shown_by_desc
         assert ask(Place(server.folder, "default"), "describe")["extras"]["turbo"] is None
 
 
-def test_the_descriptor_limit_is_raised_as_far_as_it_may_be(bannered: tuple[Server, list[str]]) -> None:
+def test_the_descriptor_limit_is_raised_to_the_hard_limit(bannered: tuple[Server, list[str]]) -> None:
     server, _lines = bannered
     soft, hard = psutil.Process(server.pid).rlimit(psutil.RLIMIT_NOFILE)
     assert soft == hard
@@ -120,7 +120,7 @@ def test_a_wrong_command_line_ends_with_status_2(
     assert told in capsys.readouterr().err
 
 
-def test_without_anything_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     assert "examples:\n  imgsrv serve" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""`imgsrv start`: in the background, back when it serves or with the reason, and again at once after SIGKILL."""
+"""`imgsrv start` returns when the server serves in the background, or with the reason; also after SIGKILL."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def place(tmp_path: Path) -> Iterator[Background]:
 
 
 def served(place: Background) -> Server:
-    """For helpers that only connect."""
+    """A server for helpers that only connect."""
     return cast("Server", place)
 
 
-def test_start_returns_when_it_serves_and_tells_where(place: Background) -> None:
+def test_start_returns_when_the_server_serves_and_prints_its_url(place: Background) -> None:
     (place.folder / "some.toml").touch()
     said = place.start("--workers", "1", "--config", "some.toml")
     assert ask(served(place), HEALTH).status == 200
@@ -43,14 +43,14 @@ def test_start_returns_when_it_serves_and_tells_where(place: Background) -> None
     assert "imgsrv reload --config some.toml   imgsrv stop --config some.toml" in said
 
 
-def test_it_is_of_a_session_of_its_own_and_reads_nothing(place: Background) -> None:
+def test_the_server_has_its_own_session_and_no_input(place: Background) -> None:
     place.start("--workers", "1")
     pid = place.master.pid
     assert os.getsid(pid) == pid != os.getsid(0)
     assert Path(f"/proc/{pid}/fd/0").readlink() == Path(os.devnull)
 
 
-def test_its_log_is_found_by_its_name_also_when_it_has_ended(place: Background) -> None:
+def test_the_log_of_an_instance_is_found_by_name_even_after_its_end(place: Background) -> None:
     place.name = "thumbs"
     place.start("--workers", "1", "--name", "thumbs", "--no-access-log")
     assert '"serving"' in place.imgsrv("logs", "--name", "thumbs").stdout
@@ -60,7 +60,7 @@ def test_its_log_is_found_by_its_name_also_when_it_has_ended(place: Background) 
     assert (place.log.parent / "crashes" / "thumbs").is_dir()
 
 
-def test_a_name_that_runs_is_refused_with_what_to_do(place: Background) -> None:
+def test_a_running_name_is_refused_with_advice(place: Background) -> None:
     place.start("--workers", "1")
     second = place.imgsrv("start", "--port", "0")
     assert second.returncode == 1
@@ -69,7 +69,7 @@ def test_a_name_that_runs_is_refused_with_what_to_do(place: Background) -> None:
     assert place.told("ping")["pid"] == place.master.pid
 
 
-def test_what_it_advises_for_another_name_has_the_name(place: Background) -> None:
+def test_the_advice_for_another_name_contains_the_name(place: Background) -> None:
     place.name = "thumbs"
     place.start("--workers", "1", "--name", "thumbs")
     second = place.imgsrv("start", "--port", "0", "--name", "thumbs")
@@ -78,7 +78,7 @@ def test_what_it_advises_for_another_name_has_the_name(place: Background) -> Non
     assert "`imgsrv stop --name thumbs` ends it" in second.stderr
 
 
-def test_a_port_that_is_taken_is_told(place: Background) -> None:
+def test_a_taken_port_is_reported(place: Background) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -98,7 +98,7 @@ def test_a_start_that_fails_shows_the_last_lines_of_its_log(place: Background) -
     assert place.imgsrv("list").stdout == "no instance runs\n"
 
 
-def test_a_folder_that_cannot_be_made_is_told(place: Background) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(place: Background) -> None:
     (place.folder / "state").write_text("a file")
     failed = place.imgsrv("start", "--port", "0")
     assert failed.returncode == 2
@@ -124,7 +124,7 @@ def test_after_sigkill_of_the_master_under_load_nothing_is_left_and_it_starts_ag
     assert ask(served(place), HEALTH).status == 200
 
 
-def test_start_waits_for_the_address_that_the_workers_of_a_killed_master_hold(place: Background) -> None:
+def test_start_waits_until_the_workers_of_a_killed_master_release_the_address(place: Background) -> None:
     place.start("--workers", "1")
     port, master = place.port, place.master
     (worker,) = master.children()
@@ -141,7 +141,7 @@ def test_start_waits_for_the_address_that_the_workers_of_a_killed_master_hold(pl
     assert ask(served(place), HEALTH).status == 200
 
 
-def test_it_waits_no_longer_than_they_may_take(place: Background) -> None:
+def test_start_waits_no_longer_than_these_workers_may_take(place: Background) -> None:
     place.start("--workers", "1")
     place.master.kill()
     with socket.socket() as other:
@@ -156,7 +156,7 @@ def started_at(place: Background) -> Any:
     return place.told("status")["started_unix"]
 
 
-def test_restart_waits_for_the_new_beginning_and_tells_of_it(place: Background) -> None:
+def test_restart_returns_when_the_new_server_serves(place: Background) -> None:
     place.start("--workers", "1")
     before, pid = started_at(place), place.master.pid
     again = place.imgsrv("restart")
@@ -166,7 +166,7 @@ def test_restart_waits_for_the_new_beginning_and_tells_of_it(place: Background) 
     assert started_at(place) > before
 
 
-def test_a_restart_after_which_nothing_serves_tells_why(place: Background) -> None:
+def test_a_restart_after_which_nothing_serves_gives_the_reason(place: Background) -> None:
     hook = place.folder / "hook.py"
     hook.write_text("def start(slot):\n    pass\n")
     place.start("--workers", "1", "--on-worker-start", "hook:start")

@@ -1,4 +1,4 @@
-"""`imgsrv systemd-unit`: what it prints is what systemd takes."""
+"""`imgsrv systemd-unit` prints units that systemd accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def printed(capsys: pytest.CaptureFixture[str], *flags: str) -> configparser.Con
     return unit
 
 
-def test_the_service_notifies_is_watched_reloads_and_is_hardened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_service_has_notify_watchdog_reload_and_hardening(capsys: pytest.CaptureFixture[str]) -> None:
     service = printed(capsys, "--name", "shop", "--workers", "max", "--max-body", "20MB", "--no-access-log")["Service"]
     _program, *arguments = shlex.split(service["ExecStart"])
     assert arguments == ["serve", "--name=shop", "--workers=max", "--max-body=20MB", "--no-access-log"]
@@ -55,7 +55,7 @@ def test_a_user_and_a_group_become_those_of_the_service(capsys: pytest.CaptureFi
     assert "--user" not in service["ExecStart"]
 
 
-def test_only_a_port_below_1024_gets_a_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_a_port_below_1024_gets_a_capability(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "--port", "80")["Service"]["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE"
     assert printed(capsys, "--port", "80", "--with-socket")["Service"]["AmbientCapabilities"] == ""
 
@@ -75,7 +75,9 @@ def test_the_socket_unit_has_the_address(capsys: pytest.CaptureFixture[str], fla
     assert unit["Socket"].get("SocketMode") == ("0660" if address.startswith("/") else None)
 
 
-def test_a_value_that_means_something_to_systemd_is_escaped(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_value_with_special_characters_of_systemd_is_escaped(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "a b%c$d"
     folder.mkdir()
     command = printed(capsys, "--font-dir", str(folder))["Service"]["ExecStart"]
@@ -89,7 +91,7 @@ def test_a_value_with_a_line_break_is_refused(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("suffix", ["service", "socket"])
-def test_the_examples_in_deploy_are_what_it_prints(
+def test_the_examples_in_deploy_are_its_output(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     monkeypatch.setattr("sys.argv", ["/opt/imgsrv/bin/imgsrv"])

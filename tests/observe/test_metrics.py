@@ -1,4 +1,4 @@
-"""Metrics: Prometheus text that its own parser reads, with the whole pool in it."""
+"""Metrics: text for Prometheus that its own parser reads, with the figures of the whole pool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imgsrv.observe.scoreboard import BUCKETS_S, STAGES, Board, WorkerState
 
 @dataclass
 class Queue:
-    """A queue with so many jobs in it."""
+    """A queue with this many jobs."""
 
     jobs: int = 0
 
@@ -42,7 +42,7 @@ def value(metric: Metric) -> float:
     return float(sample.value)
 
 
-def test_every_metric_says_what_it_is() -> None:
+def test_every_metric_has_a_help_text() -> None:
     assert [name for name, metric in rendered(Board(1)).items() if not metric.documentation.endswith(".")] == []
 
 
@@ -121,7 +121,7 @@ def test_the_stages_of_pictures_are_summed_and_their_waits_counted() -> None:
     assert (waits["0.01"], waits["0.02"], waits["imgsrv_queue_wait_seconds_count"]) == (0, 2, 2)
 
 
-def test_the_memory_of_each_worker_that_lives_is_told() -> None:
+def test_the_memory_of_each_living_worker_is_a_metric() -> None:
     board = Board(2)
     board.row(0).set("pid", os.getpid())
     board.row(0).set("state", WorkerState.READY)
@@ -136,7 +136,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.mark.parametrize("file", ["grafana-dashboard.json", "prometheus-alerts.yml"])
-def test_every_metric_that_is_deployed_exists(file: str) -> None:
+def test_every_metric_in_deploy_exists(file: str) -> None:
     known = {sample.name for metric in rendered(Board(1)).values() for sample in metric.samples}
     known.add("imgsrv_worker_memory_bytes")  # without a worker it has no sample
     used = set(re.findall(r"\bimgsrv_[a-z_]+", (DEPLOY / file).read_text(encoding="utf-8")))
@@ -144,7 +144,7 @@ def test_every_metric_that_is_deployed_exists(file: str) -> None:
     assert len(used) > 5
 
 
-def test_every_alert_has_an_expression_a_severity_and_words_for_who_is_woken() -> None:
+def test_every_alert_has_an_expression_a_severity_and_a_text() -> None:
     groups = yaml.safe_load((DEPLOY / "prometheus-alerts.yml").read_text(encoding="utf-8"))["groups"]
     alerts = [rule for group in groups for rule in group["rules"]]
     assert len({rule["alert"] for rule in alerts}) == len(alerts) > 5

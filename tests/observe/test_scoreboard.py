@@ -1,4 +1,4 @@
-"""The scoreboard: one row for each worker, shared over the fork."""
+"""The scoreboard: one row for each worker, in memory that survives the fork."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgsrv.observe.scoreboard import BUCKETS_S, LARGEST, MASTER_FIELDS, WORKER_
 
 
 def in_child(board: Board, slot: int) -> None:
-    """Count in a process of its own, and wait for its end."""
+    """Count in a child process, and wait for its end."""
     pid = os.fork()
     if pid == 0:
         row = board.row(slot)
@@ -27,21 +27,21 @@ def in_child(board: Board, slot: int) -> None:
     os.waitpid(pid, 0)
 
 
-def test_what_a_child_counts_is_seen_by_its_parent() -> None:
+def test_the_parent_sees_what_a_child_counts() -> None:
     board = Board(2)
     in_child(board, 1)
     assert board.row(1)["requests"] == 3
     assert board.row(1)["pid"] != os.getpid()
 
 
-def test_a_successor_goes_on_counting_where_the_dead_worker_stopped() -> None:
+def test_a_successor_continues_the_counts_of_the_dead_worker() -> None:
     board = Board(1)
     in_child(board, 0)
     in_child(board, 0)
     assert board.row(0)["requests"] == 6
 
 
-def test_a_row_is_its_workers_alone() -> None:
+def test_a_write_to_one_row_changes_no_other() -> None:
     board = Board(3)
     for field in (*WORKER_FIELDS, *MASTER_FIELDS):
         board.row(1).set(field, 2**64 - 1)
@@ -50,7 +50,7 @@ def test_a_row_is_its_workers_alone() -> None:
     ) == 2 * len((*WORKER_FIELDS, *MASTER_FIELDS))
 
 
-def test_a_cell_that_is_full_stays_so_and_nobody_fails_who_counts_or_reads() -> None:
+def test_a_full_cell_stays_full_and_counting_and_reading_go_on() -> None:
     board = Board(2)
     row = board.row(0)
     for field in (*WORKER_FIELDS, *MASTER_FIELDS):
@@ -109,7 +109,7 @@ def test_nobody_can_cut_the_memory_of_the_board_short() -> None:
         os.ftruncate(Board(2).dump()["file"], 0)
 
 
-def test_a_board_that_the_next_image_opens_has_the_rows_and_counts_of_the_one_before() -> None:
+def test_the_next_image_opens_the_board_with_its_rows_and_counts() -> None:
     board = Board(2, spare=5)
     board.row(board.free_row({0, 1})).add("requests", 7)
     opened = Board.opened(board.dump())
@@ -123,7 +123,7 @@ def test_a_total_is_the_sum_over_all_rows() -> None:
     assert board.total("requests") == 6
 
 
-def test_a_row_that_is_opened_later_is_seen_by_processes_forked_before() -> None:
+def test_processes_forked_earlier_see_a_row_that_is_opened_later() -> None:
     board = Board(1, spare=5)
     told, tell = os.pipe()
     answer, say = os.pipe()
@@ -142,7 +142,7 @@ def test_a_row_that_is_opened_later_is_seen_by_processes_forked_before() -> None
         os.close(descriptor)
 
 
-def test_rows_are_used_again_before_new_ones_are_opened_and_run_out_with_an_error() -> None:
+def test_free_rows_are_used_before_new_ones_and_a_lack_of_rows_is_an_error() -> None:
     board = Board(0, spare=2)
     assert [board.free_row(set()), board.free_row(set()), board.free_row({0})] == [0, 0, 1]
     with pytest.raises(OSError, match="all 2 rows"):

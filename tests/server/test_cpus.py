@@ -1,4 +1,4 @@
-"""How many workers a machine gets, from fixture trees of what the kernel tells about its cgroups."""
+"""The number of workers for a machine, from copies of the files in which the kernel describes its cgroups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ V1_OWN = "sys/fs/cgroup/cpu,cpuacct/docker/c0ffee/cpu.cfs_"
 
 
 def tree(root: Path, *files: tuple[str, str]) -> Path:
-    """A root directory with these files in it."""
+    """A root directory that contains these files."""
     for name, text in files:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -99,14 +99,14 @@ def test_the_quota_is_that_of_the_tightest_group(
         pytest.param("10000 100000", 1, id="a-tenth-of-a-cpu-is-one-worker"),
     ],
 )
-def test_the_smaller_of_affinity_and_quota_is_usable(
+def test_the_smaller_of_affinity_and_quota_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu_max: str, usable: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
     assert usable_cpus(tree(tmp_path, V2, (V2_OWN, cpu_max))) == usable
 
 
-def test_a_narrower_affinity_is_one_worker_less(tmp_path: Path) -> None:
+def test_one_core_less_in_the_affinity_is_one_worker_less(tmp_path: Path) -> None:
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -124,7 +124,7 @@ def test_a_narrower_affinity_is_one_worker_less(tmp_path: Path) -> None:
         pytest.param(3, "50000 100000", 3, id="a-number-is-a-number"),
     ],
 )
-def test_a_wish_becomes_a_count(
+def test_the_setting_becomes_a_number_of_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: object, cpu_max: str, count: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))

@@ -1,4 +1,4 @@
-"""What systemd hears, on a socket such as it listens on: states, signs of life, and nothing that blocks."""
+"""The messages that systemd receives on its socket: states and watchdog; and no message blocks the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATES = ("READY", "RELOADING", "STOPPING")
 
 
 class Systemd:
-    """The far end of NOTIFY_SOCKET."""
+    """The receiver of NOTIFY_SOCKET."""
 
     def __init__(self, path: str) -> None:
         self.variable = path
@@ -64,7 +64,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
     found.close()
 
 
-def test_a_server_says_ready_lives_tells_of_a_death_and_stops(systemd: Systemd) -> None:
+def test_a_server_reports_ready_watchdog_a_death_and_stopping(systemd: Systemd) -> None:
     environment = {"NOTIFY_SOCKET": systemd.variable, "WATCHDOG_USEC": "2000000"}
     with serving("--workers", "1", environment=environment) as server:
         ready = systemd.heard_until("READY")[-1]
@@ -83,7 +83,7 @@ def test_a_server_says_ready_lives_tells_of_a_death_and_stops(systemd: Systemd) 
 
 
 @pytest.mark.parametrize("systemd", ["a-file"], indirect=True)
-def test_a_reload_a_restart_and_a_stop_are_told_in_this_order(systemd: Systemd) -> None:
+def test_a_reload_a_restart_and_a_stop_send_their_messages_in_order(systemd: Systemd) -> None:
     with serving("--workers", "1", environment={"NOTIFY_SOCKET": systemd.variable}) as server:
         heard = systemd.heard_until("READY")
         for verb in ("reload", "restart"):
@@ -129,12 +129,12 @@ def test_a_stop_ends_a_restart_that_has_begun(systemd: Systemd) -> None:
 
 
 def _operate(server: Server, verb: str) -> subprocess.Popen[bytes]:
-    """A command as root's ExecReload would give it."""
+    """Run a command as ExecReload would run it, as root."""
     command = [sys.executable, "-m", "imgsrv", verb, "--runtime-dir", str(server.folder)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_a_watchdog_for_another_process_gets_no_sign(tmp_path: Path) -> None:
+def test_a_watchdog_for_another_process_gets_no_message(tmp_path: Path) -> None:
     systemd = Systemd(str(tmp_path / "notify"))
     environment = {"NOTIFY_SOCKET": systemd.variable, "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}
     with serving("--workers", "1", environment=environment) as server:
@@ -144,7 +144,7 @@ def test_a_watchdog_for_another_process_gets_no_sign(tmp_path: Path) -> None:
     systemd.close()
 
 
-def test_signs_of_life_come_twice_in_a_period_and_only_while_the_pool_is_well(systemd: Systemd) -> None:
+def test_watchdog_messages_come_twice_in_a_period_while_the_pool_is_healthy(systemd: Systemd) -> None:
     now = [0]
     notifier = Notifier(systemd.variable, 30.0, clock=lambda: now[0])
     sent = []
@@ -157,7 +157,7 @@ def test_signs_of_life_come_twice_in_a_period_and_only_while_the_pool_is_well(sy
     assert sent == [0, 15, 30]
 
 
-def test_a_reload_is_told_with_its_time_and_ends_with_ready(systemd: Systemd) -> None:
+def test_a_reload_is_reported_with_its_time_and_ends_with_ready(systemd: Systemd) -> None:
     notifier = Notifier(systemd.variable)
     before = time.monotonic_ns() // 1000
     notifier.observe("reloading", {})
@@ -169,12 +169,12 @@ def test_a_reload_is_told_with_its_time_and_ends_with_ready(systemd: Systemd) ->
     notifier.close()
 
 
-def test_nobody_at_the_other_end_stops_nothing(tmp_path: Path) -> None:
+def test_a_missing_receiver_stops_nothing(tmp_path: Path) -> None:
     notifier = Notifier(str(tmp_path / "gone"))
     notifier.ready("serving")
     notifier.close()
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     with pytest.raises(BadSetting, match=r"NOTIFY_SOCKET=notify\.sock: it is neither a path nor begins with @"):
         Notifier("notify.sock")

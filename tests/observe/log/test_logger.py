@@ -1,4 +1,4 @@
-"""Logs: an event and its facts, one write for each, as JSON or as text."""
+"""Logs: each event with its facts is one write, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ exec(sys.argv[3])
 
 
 def logged(code: str, style: str = "json", level: str = "info") -> str:
-    """What a process of its own writes to standard error."""
+    """The standard error of a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, style, level, code], capture_output=True, text=True, check=True
     )
@@ -38,7 +38,7 @@ def test_a_record_is_one_line_of_json_with_its_event_its_facts_its_level_and_its
     assert record == {"event": "worker_exit", "slot": 3, "status": 9, "level": "info"}
 
 
-def test_what_is_no_json_is_written_as_text() -> None:
+def test_a_value_without_a_json_form_is_written_as_text() -> None:
     (record,) = records(logged("from pathlib import Path; log.info('x', file=Path('/a'), name='größer')"))
     assert (record["file"], record["name"]) == ("/a", "größer")
 
@@ -73,7 +73,7 @@ def test_bound_facts_are_on_every_record() -> None:
     assert [(record["event"], record["slot"]) for record in records(logged(code))] == [("a", 1), ("b", 1)]
 
 
-def test_text_is_for_reading() -> None:
+def test_the_text_format_is_readable() -> None:
     text = logged("log.warning('worker_exit', slot=3)", style="text")
     assert "worker_exit" in text
     assert "slot=3" in text
@@ -125,5 +125,5 @@ log.info("found")
     assert found["event"] == "found"
 
 
-def test_a_standard_error_that_is_closed_does_no_harm() -> None:
+def test_a_closed_standard_error_does_no_harm() -> None:
     assert logged("import os; os.close(2); log.info('lost'); os._exit(0)") == ""

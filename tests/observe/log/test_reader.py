@@ -1,4 +1,4 @@
-"""Reading a log back: its end across rotated files, and what comes, across rotation."""
+"""Reading a log: its last lines, also from rotated files, and new lines, also across rotation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def backwards(path: Path) -> list[str]:
         return [line.decode() for line in reader.backwards()]
 
 
-def test_lines_come_back_from_rotated_and_compressed_files(
+def test_lines_are_read_from_rotated_and_compressed_files(
     path: Path, sink: LogFile, rotate: Callable[[], None]
 ) -> None:
     for number in range(6):
@@ -73,13 +73,13 @@ def test_lines_come_back_from_rotated_and_compressed_files(
 
 
 @pytest.mark.parametrize("size", [1, 100, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
-def test_lines_of_any_length_come_back_whole(path: Path, sink: LogFile, size: int) -> None:
+def test_lines_of_any_length_are_read_completely(path: Path, sink: LogFile, size: int) -> None:
     lines = [f"{number}" * size for number in range(4)]
     sink.write("\n".join(lines) + "\n")
     assert backwards(path) == lines[::-1]
 
 
-def test_only_what_comes_afterwards_is_new(sink: LogFile, reading: Callable[[], LogReader]) -> None:
+def test_following_gives_only_later_lines(sink: LogFile, reading: Callable[[], LogReader]) -> None:
     sink.write("old\n")
     reader = reading()
     sink.write("new\nha")
@@ -89,7 +89,7 @@ def test_only_what_comes_afterwards_is_new(sink: LogFile, reading: Callable[[], 
     assert list(reader.backwards()) == [b"old"]
 
 
-def test_what_was_begun_before_a_truncation_is_no_part_of_what_follows(
+def test_a_line_that_a_truncation_cut_is_no_part_of_the_next(
     path: Path, sink: LogFile, reading: Callable[[], LogReader]
 ) -> None:
     reader = reading()
@@ -114,7 +114,7 @@ def test_a_large_compressed_file_is_read_in_little_memory(path: Path, sink: LogF
         tracemalloc.stop()
 
 
-def test_a_compressed_file_that_is_broken_or_gone_ends_nothing(path: Path) -> None:
+def test_a_broken_or_missing_compressed_file_is_no_error(path: Path) -> None:
     whole = gzip.compress(b"first\nsecond\n")
     path.with_name("x.log.20261125-101500-000000.gz").write_bytes(b"no gzip")
     path.with_name("x.log.20261125-101500-000001.gz").write_bytes(whole[:-6])
@@ -142,7 +142,7 @@ def test_following_goes_on_across_rotation_and_compression(
     assert found == [f"{number}{half}" for number in range(12) for half in "ab"]
 
 
-def test_a_straggler_in_the_renamed_file_is_still_read(
+def test_a_late_line_in_the_renamed_file_is_still_read(
     path: Path, sink: LogFile, reading: Callable[[], LogReader]
 ) -> None:
     reader = reading()
@@ -153,7 +153,7 @@ def test_a_straggler_in_the_renamed_file_is_still_read(
     assert news(reader) == ["late"]
 
 
-def test_a_file_that_is_read_no_more_is_let_go(
+def test_a_file_is_closed_after_its_last_line(
     path: Path, sink: LogFile, monkeypatch: pytest.MonkeyPatch, reading: Callable[[], LogReader]
 ) -> None:
     reader = reading()
@@ -165,7 +165,7 @@ def test_a_file_that_is_read_no_more_is_let_go(
     assert len(reader._readers) == 1
 
 
-def test_a_log_that_is_not_there_yet_can_be_followed(path: Path, reading: Callable[[], LogReader]) -> None:
+def test_a_log_that_does_not_exist_yet_can_be_followed(path: Path, reading: Callable[[], LogReader]) -> None:
     reader = reading()
     assert not reader.is_there
     assert list(reader.backwards()) == []

@@ -1,4 +1,4 @@
-"""A log file that many processes append to while it is renamed, compressed, deleted, and while the disk is full."""
+"""Many processes append to a log file while it is renamed, compressed or deleted, and while the disk is full."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def test_a_file_that_cannot_be_written_is_refused_with_the_reason(tmp_path: Path
         log_file(tmp_path / "no" / "x.log")
 
 
-def test_a_folder_is_no_log_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused_as_log_file(tmp_path: Path) -> None:
     with pytest.raises(CannotWriteLog, match="Is a directory"):
         log_file(tmp_path)
 
 
-def test_a_pipe_nobody_reads_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_without_a_reader_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CannotWriteLog, match="it is a pipe"):
         log_file(tmp_path / "pipe")
 
 
-def test_others_may_not_read_it(tmp_path: Path) -> None:
+def test_other_users_cannot_read_the_log(tmp_path: Path) -> None:
     log_file(tmp_path / "x.log")
     assert (tmp_path / "x.log").stat().st_mode & 0o007 == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_the_workers_user_owns_each_file(tmp_path: Path) -> None:
+def test_the_user_of_the_workers_owns_each_file(tmp_path: Path) -> None:
     sink = log_file(tmp_path / "x.log")
     sink.give_to(12345, 54321)
     (tmp_path / "x.log").rename(tmp_path / "old")
@@ -65,7 +65,7 @@ def test_the_workers_user_owns_each_file(tmp_path: Path) -> None:
     assert [(file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()] == [(12345, 54321)] * 2
 
 
-def test_what_is_there_is_kept(tmp_path: Path) -> None:
+def test_an_existing_log_is_appended_to(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("old\n")
     log_file(tmp_path / "x.log").write("new\n")
     assert (tmp_path / "x.log").read_text() == "old\nnew\n"
@@ -82,7 +82,7 @@ def test_a_moved_file_is_written_until_it_is_opened_again(tmp_path: Path) -> Non
     assert not sink.is_astray()
 
 
-def test_another_file_gets_the_same_descriptor(tmp_path: Path) -> None:
+def test_the_next_file_gets_the_same_descriptor(tmp_path: Path) -> None:
     sink = log_file(tmp_path / "x.log")
     before = (sink.descriptor, open_descriptors())
     for _ in range(3):
@@ -91,7 +91,7 @@ def test_another_file_gets_the_same_descriptor(tmp_path: Path) -> None:
     assert (sink.descriptor, open_descriptors()) == before
 
 
-def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_followed_and_kept(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "x.log")
     sink = log_file(tmp_path / "link")
     sink.write("1\n")
@@ -101,7 +101,7 @@ def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
     assert len(rotated_files(tmp_path / "x.log")) == 1
 
 
-def test_a_link_that_somebody_puts_in_its_place_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_that_replaces_the_open_file_is_not_followed(tmp_path: Path) -> None:
     path, other = tmp_path / "x.log", tmp_path / "other"
     other.touch()
     sink = log_file(path)
@@ -112,7 +112,7 @@ def test_a_link_that_somebody_puts_in_its_place_is_not_followed(tmp_path: Path) 
     assert other.read_text() == ""
 
 
-def test_records_of_a_deleted_folder_are_lost_and_told_when_it_is_there_again(tmp_path: Path) -> None:
+def test_records_lost_with_a_deleted_folder_are_reported_when_it_exists_again(tmp_path: Path) -> None:
     folder, lost = tmp_path / "logs", Counter[str]()
     folder.mkdir()
     sink = log_file(folder / "x.log")
@@ -129,7 +129,7 @@ def test_records_of_a_deleted_folder_are_lost_and_told_when_it_is_there_again(tm
     assert (folder / "x.log").read_text() == "lost 2\n3\n"
 
 
-def test_a_folder_that_is_there_again_is_found_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_exists_again_is_found_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     sink = log_file(folder / "x.log")
@@ -158,7 +158,7 @@ print(sum(lost))
 """
 
 
-def test_a_file_that_may_not_grow_has_whole_records_only(tmp_path: Path) -> None:
+def test_a_file_that_cannot_grow_has_only_complete_records(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text("-" * 49 + "\n")  # so that the limit falls into the middle of a record
     done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
@@ -170,7 +170,7 @@ def test_a_file_that_may_not_grow_has_whole_records_only(tmp_path: Path) -> None
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system with room for very little."""
+    """A very small file system."""
     mount = shutil.which("mount")
     if (
         mount is None
@@ -183,7 +183,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run([shutil.which("umount") or "umount", "-l", folder], check=True)
 
 
-def test_on_a_full_disk_every_record_is_whole_or_counted_as_lost(tmp_path: Path) -> None:
+def test_on_a_full_disk_every_record_is_complete_or_counted_as_lost(tmp_path: Path) -> None:
     with small_disk(tmp_path):
         path = tmp_path / "x.log"
         (tmp_path / "ballast").write_bytes(bytes(20_000))
@@ -251,7 +251,7 @@ def every_line(path: Path) -> list[str]:
     return b"".join(texts).decode().splitlines()
 
 
-def test_no_record_of_many_processes_is_lost_torn_or_doubled_by_rotation_and_compression(tmp_path: Path) -> None:
+def test_rotation_and_compression_lose_tear_and_duplicate_no_record_of_many_processes(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     rotator = Rotator(log_file(path), Rotation(max_bytes=2000))
 
@@ -273,7 +273,7 @@ def test_no_record_of_many_processes_is_lost_torn_or_doubled_by_rotation_and_com
 # ---- compression --------------------------------------------------------------------------------------
 
 
-def test_a_file_that_somebody_may_write_to_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_with_an_open_writer_is_not_compressed(tmp_path: Path) -> None:
     sink = log_file(tmp_path / "x.log")
     sink.write("1\n")
     assert compress.compress(sink.path) == compress.EXIT_IN_USE
@@ -283,7 +283,7 @@ def test_a_file_that_somebody_may_write_to_is_left_alone(tmp_path: Path) -> None
     assert compress.compress(sink.path) == compress.EXIT_DONE
 
 
-def test_a_compression_that_is_killed_leaves_the_file_and_nothing_that_looks_like_a_result(tmp_path: Path) -> None:
+def test_a_killed_compression_keeps_the_file_and_leaves_no_result(tmp_path: Path) -> None:
     file = tmp_path / "x.log.20261125-101500-000000"
     file.write_bytes(os.urandom(40_000_000))
     process = subprocess.Popen([sys.executable, "-I", "-S", compress.__file__, str(file)])
@@ -295,7 +295,7 @@ def test_a_compression_that_is_killed_leaves_the_file_and_nothing_that_looks_lik
     assert file.stat().st_size == 40_000_000
 
 
-def test_what_a_killed_compression_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_compression_are_no_obstacle(tmp_path: Path) -> None:
     file = tmp_path / "x.log.20261125-101500-000000"
     file.write_text("1\n")
     for name in (f"{file.name}.gz.part", f"{file.name}.gz"):
@@ -315,7 +315,7 @@ def test_a_link_in_the_place_of_the_result_is_not_followed(tmp_path: Path) -> No
     assert gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes()) == b"1\n"
 
 
-def test_a_compression_without_room_leaves_the_file(tmp_path: Path) -> None:
+def test_a_compression_on_a_full_disk_keeps_the_file(tmp_path: Path) -> None:
     file = tmp_path / "x.log.20261125-101500-000000"
     file.write_bytes(os.urandom(100_000))
     done = subprocess.run(
@@ -360,7 +360,7 @@ def test_an_empty_file_is_not_rotated(tmp_path: Path) -> None:
     assert Rotator(log_file(tmp_path / "x.log"), Rotation(max_age_s=1e-9)).rotate_if_due() is None
 
 
-def test_only_so_many_are_kept_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
+def test_only_the_newest_files_are_kept_and_foreign_files_are_untouched(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     foreign = [tmp_path / name for name in ("x.log.1", "x.log.2.gz", "x.log.20261125", "x.log.gz", "y.log")]
     foreign.append(tmp_path / "x.log.20269999-999999-999999")
@@ -378,7 +378,7 @@ def test_only_so_many_are_kept_and_foreign_files_are_left_alone(tmp_path: Path) 
     assert all(file.exists() for file in foreign)
 
 
-def test_a_foreign_file_named_by_the_last_moment_there_is_does_not_keep_the_log_from_rotating(tmp_path: Path) -> None:
+def test_a_foreign_file_with_the_last_possible_time_does_not_prevent_rotation(tmp_path: Path) -> None:
     (tmp_path / "x.log.99991231-235959-999999").write_text("letters")
     sink = LogFile(tmp_path / "x.log")
     sink.write("1\n")
@@ -386,7 +386,7 @@ def test_a_foreign_file_named_by_the_last_moment_there_is_does_not_keep_the_log_
     assert [file.read_text() for file in rotated_files(tmp_path / "x.log")] == ["1\n"]
 
 
-def test_names_sort_as_written_though_the_clock_is_put_back(tmp_path: Path) -> None:
+def test_names_sort_in_order_of_writing_even_if_the_clock_is_set_back(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     (tmp_path / "x.log.29990101-000000-000000.gz").write_bytes(gzip.compress(b"first\n"))
     sink = log_file(path)

@@ -1,4 +1,4 @@
-"""Records for people: what is on a line, and that it fits the terminal."""
+"""Log records as text: the content of a line, and its width on a terminal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def text(record: Mapping[str, object], width: int = 1000, *, has_colours: bool =
     return HumanRenderer(width, has_colours=has_colours).render(record)
 
 
-def test_a_record_says_when_what_and_its_facts() -> None:
+def test_a_record_has_time_event_and_facts() -> None:
     record = {"event": "worker_ready", "slot": 3, "pid": 4711, "level": "info", "timestamp": REQUEST["timestamp"]}
     assert re.fullmatch(r"\d\d:\d\d:\d\d worker_ready  slot=3  pid=4711", text(record))
 
 
-def test_a_request_reads_like_one() -> None:
+def test_a_request_has_its_own_form() -> None:
     assert text(REQUEST)[9:] == (
         "200 POST /resize?width=300  12.3 ms  84.1 kB → 12.3 kB  (decode 4.5, encode 2)  id=3f2a9c0011223344  "
         "client=10.0.0.7"
@@ -62,12 +62,12 @@ def test_a_size_has_three_digits_and_a_unit(count: int, words: str) -> None:
     assert size_text(count) == words
 
 
-def test_facts_within_a_fact_are_short() -> None:
+def test_facts_within_a_fact_are_shown_compactly() -> None:
     record = {"event": "slow_job", "output": {"format": "jpeg", "quality": 40}}
     assert text(record).endswith('output={"format":"jpeg","quality":40}')
 
 
-def test_what_is_worse_than_usual_says_so() -> None:
+def test_a_warning_or_error_shows_its_level() -> None:
     assert "warning: worker_replaced" in text(LONG)
 
 
@@ -77,7 +77,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(record: Mapping[str, object
     assert [line for line in text(record, width).splitlines() if len(line) > width] == []
 
 
-def test_colours_change_nothing_but_colours() -> None:
+def test_colours_do_not_change_the_text() -> None:
     coloured = text(LONG, 80, has_colours=True)
     assert re.sub(r"\033\[[\d;]*m", "", coloured) == text(LONG, 80)
     assert coloured != text(LONG, 80)
@@ -87,7 +87,7 @@ def test_a_record_of_another_day_has_its_date() -> None:
     assert text({"event": "x", "timestamp": "2020-02-03T12:00:00Z"}).startswith("2020-02-0")
 
 
-def test_a_traceback_is_printed_below_as_it_is() -> None:
+def test_a_traceback_is_printed_below_unchanged() -> None:
     lines = text({"event": "job_failed", "level": "error", "exception": "Traceback\n  File x\nError"}).splitlines()
     assert [line.strip() for line in lines[1:]] == ["Traceback", "File x", "Error"]
 
