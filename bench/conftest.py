@@ -9,6 +9,8 @@ import pytest
 from pace import QUICK_SHARE, Pace
 from report import PHOTOS, QUICK_RESULTS, RESULTS, SAMPLES, Report, is_done, keep, machine
 
+from imgsrv.imaging.prepare import prepare_process
+
 _REPORT = Report()
 
 
@@ -24,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--peer-folder", type=Path, metavar="DIR", help="where the pictures are written that other servers read"
     )
+
+
+def pytest_configure() -> None:
+    """Set up this process, and the loops that it forks, as a server sets up its workers."""
+    prepare_process()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
