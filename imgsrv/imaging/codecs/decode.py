@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
 from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
-from imgsrv.errors import NoSuchFrame, Undecodable
+from imgsrv.errors import NoSuchFrame, TooManyFrames, Undecodable, UnsupportedFormat
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
+from imgsrv.imaging.codecs.true_size import check_true_size
 from imgsrv.imaging.colour.icc import deep_grey, may_stay_deep, to_profile, working_profile
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
@@ -83,8 +85,11 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
     limits.check_input(image.size, frames)
     if index is not None:
         _choose(form, image, index, limits)
-    if form.decoded_area:
-        limits.check_input(form.decoded_area(image))
+    check_true_size(form, file, image, limits)
+    for picture in form.pictures(image):
+        # The decoder ignores or refuses what is no picture.
+        with suppress(UnsupportedFormat, Undecodable, TooManyFrames):
+            read_header(picture, limits)
     orientation = read_orientation(form, image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
     return Header(form, size, frames, orientation, image, index)
@@ -174,6 +179,7 @@ def _frames(
         plain = deep or header.form.read_pixels(image)
         if plain is None:
             image.load()
+            limits.check_input(image.size, len(frames) + 1)
         if not frames:
             # Some decoders read the profile only with the pixels.
             profile = image.info.get("icc_profile")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PIL import Image
 
-from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso_media import has_brand
+from imgsrv.imaging.formats import av1
+from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.formats.iso_media import IsoMedia, Steps, has_brand
 
 BRANDS = (b"avif", b"avis")
 
@@ -14,6 +17,9 @@ DEFAULT_SPEED, FASTEST = 8, 10
 
 CONFIGURATION = b"av1C"
 """The box that gives the depth."""
+
+STREAM = b"av01"
+"""The type of an item or a sample that is an AV1 bitstream."""
 
 
 def _options(settings: EncoderSettings) -> Options:
@@ -33,6 +39,28 @@ def _bit_depth(data: bytes, _image: Image.Image) -> int:
     return (12 if is_twelve else 10) if is_high else 8
 
 
+def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
+    """The sizes in every bitstream.
+
+    libavif gives each picture the size that its box `ispe` says, and scales the one that its decoder returns.
+    """
+    steps, view = Steps(), memoryview(data)
+    media = IsoMedia(data, steps)
+    copied = 0
+    for item in media.items():
+        if item.kind != STREAM:
+            continue
+        parts = [view[start:end] for start, end in item.parts]
+        if len(parts) > 1:
+            copied += sum(map(len, parts))
+            if copied > 2 * len(data):
+                raise SyntaxError("its items share their data")
+        stream = parts[0] if len(parts) == 1 else b"".join(parts)
+        yield from ((item.size or image.size, size) for size in av1.coded_sizes(stream, steps))
+    for start, end in media.samples(STREAM):
+        yield from ((image.size, size) for size in av1.coded_sizes(view[start:end], steps))
+
+
 FORMAT = Format(
     name="avif",
     label="AVIF",
@@ -45,6 +73,7 @@ FORMAT = Format(
     has_animation=True,
     max_side=32_768,
     counts_frames=True,
+    coded=_coded,
     bit_depth=_bit_depth,
     # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
     loop=0,

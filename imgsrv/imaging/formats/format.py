@@ -6,7 +6,7 @@ A file of this folder has one such row, named FORMAT.  The machinery in `codecs/
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, Protocol
 
@@ -90,6 +90,9 @@ Options = Mapping[str, Any]
 SizeReader = Callable[[bytes, bytes], Size | None]
 """The size that some bytes of a file give, from the bytes that were read before and the bytes themselves."""
 
+Coded = tuple[Size, Size]
+"""The size of a picture by its container, and by the stream of its coded pixels."""
+
 StillWriter = Callable[[Frame, EncoderSettings, Options, BinaryIO], bool]
 """Writes a still picture; False where Pillow has to.  The options are those of the metadata and the profile."""
 
@@ -150,6 +153,9 @@ class Format:
         screen_bytes: first bytes that give the size by `size_in` alone, for the header check.
         header: what a header check reads; None where only an engine opens the format.
         unread_variant: what a file holds that Pillow does not read, and what to do about it.
+        coded: the sizes of the coded pictures, from the file and the opened image, where container and stream both
+            give one.
+        pictures: the files of further pictures that are decoded with the picture.
         decoded_area: the area that the decoder allocates, where it is not that of the picture.
         read_pixels: a faster decoder; None where it leaves the picture to Pillow.
         durations: milliseconds of each frame, from the file's structure.
@@ -207,6 +213,8 @@ class Format:
     screen_bytes: int = 0
     header: HeaderLayout | None = None
     unread_variant: Callable[[IO[bytes]], tuple[str, str] | None] = lambda _file: None
+    coded: Callable[[bytes, Image.Image], Iterator[Coded]] | None = None
+    pictures: Callable[[Image.Image], Iterable[bytes]] = lambda _image: ()
     decoded_area: Callable[[Image.Image], Size] | None = None
     read_pixels: Callable[[Image.Image], Frame | None] = lambda _image: None
     durations: Callable[[Data], Iterator[int]] | None = None

@@ -1,8 +1,31 @@
-"""The brands of an ISO media file (ISO/IEC 14496-12, 4.3), by which AVIF and HEIC are told apart."""
+"""The structure of an ISO media file: its brands, boxes, items and samples.
+
+The layouts are those of ISO/IEC 14496-12 (boxes, brands, tracks and items) and ISO/IEC 23008-12 (sizes of items).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+import struct
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from imgsrv.imaging.model.limits import Size
+
+MOST_BOXES = 4096
+"""Boxes of one file or box that are walked over."""
+
+MOST_STEPS = 200_000
+"""Most boxes, items and samples that are read, in a third of a second.  A picture of 100 megapixels has some 1,000."""
+
+LARGE_BOX = 1
+"""A size that says that the true one follows in 64 bits."""
+
+IN_FILE, IN_ITEM_DATA = 0, 1
+"""Where the data of an item is: at positions in the file, or in the box `idat`."""
+
+Part = tuple[int, int]
+"""The positions in a file where something begins and ends."""
 
 
 def has_brand(head: bytes, known: Container[bytes]) -> bool:
@@ -11,3 +34,197 @@ def has_brand(head: bytes, known: Container[bytes]) -> bool:
         return False
     box = head[8 : int.from_bytes(head[:4], "big")]
     return box[:4] in known or any(box[at : at + 4] in known for at in range(8, len(box), 4))
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Type of each box in a part of a file, and the positions where its content begins and ends."""
+    last = len(data) if end is None else min(end, len(data))
+    at = start
+    for _ in range(MOST_BOXES):
+        if at + 8 > last:
+            return
+        size, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if size == LARGE_BOX:
+            (size,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        stop = last if size == 0 else at + size
+        if stop < start:
+            return
+        yield kind, start, min(stop, last)
+        at = stop
+
+
+@dataclass(slots=True)
+class Item:
+    """A picture in a file.  size: that of the container; None if it has none.  parts: of the file, in this order."""
+
+    kind: bytes = b""
+    size: Size | None = None
+    parts: list[Part] = field(default_factory=list)
+
+
+class Steps:
+    """Counts what is read of a file, so that a hostile one takes no longer than a good one."""
+
+    def __init__(self) -> None:
+        self._left = MOST_STEPS
+
+    def take(self) -> None:
+        """Count one.  Raises SyntaxError beyond MOST_STEPS."""
+        self._left -= 1
+        if self._left < 0:
+            raise SyntaxError(f"it has more than {MOST_STEPS:,} parts")
+
+
+class _Cursor:
+    """Reads numbers from a part of a file, highest byte first.  Raises struct.error beyond its end."""
+
+    def __init__(self, data: bytes, part: Part) -> None:
+        self._data, (self._at, self._end) = data, part
+
+    def take(self, count: int) -> int:
+        if self._at + count > self._end:
+            raise struct.error("a box of it is too short")
+        self._at += count
+        return int.from_bytes(self._data[self._at - count : self._at], "big")
+
+
+class IsoMedia:
+    """The coded pictures of a file.
+
+    Raises struct.error or LookupError for a file that is broken, and SyntaxError for one with too many parts.
+    """
+
+    def __init__(self, data: bytes, steps: Steps) -> None:
+        self._data, self._steps = data, steps
+
+    def _find(self, part: Part, *path: bytes) -> Iterator[Part]:
+        """The content of each box that lies at the path of box types."""
+        for kind, start, end in boxes(self._data, *part):
+            self._steps.take()
+            if kind == path[0]:
+                if len(path) == 1:
+                    yield start, end
+                else:
+                    yield from self._find((start, end), *path[1:])
+
+    def _times(self, count: int) -> Iterator[None]:
+        """So many steps."""
+        for _ in range(count):
+            self._steps.take()
+            yield
+
+    # ---- items ---------------------------------------------------------------------------------------
+
+    def items(self) -> list[Item]:
+        """The items of the file."""
+        found: dict[int, Item] = {}
+        for start, end in self._find((0, len(self._data)), b"meta"):
+            meta = (start + 4, end)
+            for part in self._find(meta, b"iinf"):
+                self._read_kinds(part, found)
+            for part in self._find(meta, b"iprp"):
+                self._read_sizes(part, found)
+            item_data = next(self._find(meta, b"idat"), (0, 0))
+            for part in self._find(meta, b"iloc"):
+                self._read_parts(part, item_data, found)
+        return list(found.values())
+
+    def _read_kinds(self, part: Part, found: dict[int, Item]) -> None:
+        """The type of each item, from `iinf`."""
+        wide = 2 if self._data[part[0]] == 0 else 4
+        for entry in self._find((part[0] + 4 + wide, part[1]), b"infe"):
+            cursor = _Cursor(self._data, entry)
+            version = cursor.take(1)
+            cursor.take(3)
+            number = cursor.take(2 if version == 2 else 4)  # noqa: PLR2004  the version
+            cursor.take(2)
+            found.setdefault(number, Item()).kind = cursor.take(4).to_bytes(4, "big")
+
+    def _read_sizes(self, part: Part, found: dict[int, Item]) -> None:
+        """The size of each item, from `iprp`."""
+        sizes: dict[int, Size] = {}
+        for container in self._find(part, b"ipco"):
+            for number, (kind, start, end) in enumerate(boxes(self._data, *container), 1):
+                self._steps.take()
+                if kind == b"ispe":
+                    cursor = _Cursor(self._data, (start + 4, end))
+                    sizes[number] = cursor.take(4), cursor.take(4)
+        for entry in self._find(part, b"ipma"):
+            cursor = _Cursor(self._data, entry)
+            version, flags = cursor.take(1), cursor.take(3)
+            wide = 2 if flags & 1 else 1
+            for _ in self._times(cursor.take(4)):
+                item = found.setdefault(cursor.take(2 if version < 1 else 4), Item())
+                for _ in self._times(cursor.take(1)):
+                    # The highest bit says that a reader must understand the property.
+                    number = cursor.take(wide) & (1 << 8 * wide - 1) - 1
+                    item.size = item.size or sizes.get(number)
+
+    def _read_parts(self, part: Part, item_data: Part, found: dict[int, Item]) -> None:
+        """Where the data of each item is, from `iloc`."""
+        cursor = _Cursor(self._data, part)
+        version = cursor.take(1)
+        cursor.take(3)
+        widths = cursor.take(2)
+        offset_bytes, length_bytes, base_bytes = widths >> 12, widths >> 8 & 15, widths >> 4 & 15
+        index_bytes = widths & 15 if version else 0
+        wide = 2 if version < 2 else 4  # noqa: PLR2004  the version
+        for _ in self._times(cursor.take(wide)):
+            item = found.setdefault(cursor.take(wide), Item())
+            method = cursor.take(2) & 15 if version else IN_FILE
+            cursor.take(2)
+            base = cursor.take(base_bytes)
+            origin, last = item_data if method == IN_ITEM_DATA else (0, len(self._data))
+            for _ in self._times(cursor.take(2)):
+                cursor.take(index_bytes)
+                start = origin + base + cursor.take(offset_bytes)
+                length = cursor.take(length_bytes)
+                item.parts.append((min(start, last), min(start + length, last) if length else last))
+
+    # ---- tracks --------------------------------------------------------------------------------------
+
+    def samples(self, kind: bytes) -> Iterator[Part]:
+        """The places of all samples of the tracks whose samples are of that type."""
+        for table in self._find((0, len(self._data)), b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            kinds = [
+                found for start, end in self._find(table, b"stsd") for found, *_ in boxes(self._data, start + 8, end)
+            ]
+            if kind in kinds:
+                yield from self._samples(table)
+
+    def _samples(self, table: Part) -> Iterator[Part]:
+        """The place of each sample, from the boxes with the sizes, the runs of chunks and their positions."""
+        sizes, runs = self._sizes(table), self._runs(table)
+        run, following = next(runs, (1, 0)), next(runs, None)
+        for number, chunk in enumerate(self._chunks(table), 1):
+            at = chunk
+            while following and following[0] <= number:
+                run, following = following, next(runs, None)
+            for size in islice(sizes, run[1]):
+                yield at, min(at + size, len(self._data))
+                at += size
+
+    def _sizes(self, table: Part) -> Iterator[int]:
+        for start, end in self._find(table, b"stsz"):
+            cursor = _Cursor(self._data, (start + 4, end))
+            same, count = cursor.take(4), cursor.take(4)
+            for _ in self._times(count):
+                yield same or cursor.take(4)
+
+    def _runs(self, table: Part) -> Iterator[tuple[int, int]]:
+        """The first chunk of each run of chunks, and the samples in each chunk."""
+        for start, end in self._find(table, b"stsc"):
+            cursor = _Cursor(self._data, (start + 4, end))
+            for _ in self._times(cursor.take(4)):
+                yield cursor.take(4), cursor.take(4)
+                cursor.take(4)
+
+    def _chunks(self, table: Part) -> Iterator[int]:
+        """The position of each chunk."""
+        for kind, wide in ((b"stco", 4), (b"co64", 8)):
+            for start, end in self._find(table, kind):
+                cursor = _Cursor(self._data, (start + 4, end))
+                for _ in self._times(cursor.take(4)):
+                    yield cursor.take(wide)

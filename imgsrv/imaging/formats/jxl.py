@@ -8,8 +8,6 @@ Sources: ISO/IEC 18181-1 (codestream: size, then metadata) and 18181-2 (boxes).
 from __future__ import annotations
 
 import io
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.formats.iso_media import boxes
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 
 CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
@@ -25,17 +24,13 @@ CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
 """Effort 3 takes an eighth of the time of libjxl's default, 7.  At a quality of 80 its files are no larger."""
 
-MOST_BOXES = 4096
-"""Most boxes of a file that are read; further ones are ignored."""
-
 HEADER_BYTES = 64
 """First bytes of a codestream that are parsed: more than its size and the parsed metadata can take."""
 
-LARGE_BOX = 1
-"""The value of a size field that means: the size follows as 64 bits."""
-
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 """Width to height, by the code in a header that gives no width."""
+
+DIFFERENT_SIZE = "the size of its pixels is not the size in its header"
 
 THREADS = 0
 """Additional threads of libjxl: none, because an engine has one core."""
@@ -52,12 +47,15 @@ class JxlHeader:
 
 
 class _Bits:
-    """Reads numbers of a codestream, lowest bit first.  Behind its end all bits are 0."""
+    """Reads numbers of a codestream, lowest bit first.  Raises SyntaxError behind its end."""
 
     def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "little")
+        self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
 
     def take(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise SyntaxError("its header is cut off")
         taken = self._value & ((1 << count) - 1)
         self._value >>= count
         return taken
@@ -121,24 +119,6 @@ def _skip_extra_fields(bits: _Bits) -> None:
         bits.take(1)
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Type of each box, and the positions where its content begins and ends."""
-    at = 0
-    for _ in range(MOST_BOXES):
-        if at + 8 > len(data):
-            return
-        size, kind = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if size == LARGE_BOX:
-            (size,) = struct.unpack_from(">Q", data, start)
-            start += 8
-        end = len(data) if size == 0 else at + size
-        if end < start:
-            return
-        yield kind, start, min(end, len(data))
-        at = end
-
-
 class JxlFile(ImageFile.ImageFile):
     """A JPEG XL picture in Pillow.  Opening reads size, EXIF and XMP; `load` decodes the pixels."""
 
@@ -157,10 +137,10 @@ class JxlFile(ImageFile.ImageFile):
     def _read_boxes(self, data: bytes) -> bytes:
         """The first bytes of the codestream.  EXIF and XMP of the other boxes go to `info`."""
         beginning = b""
-        for kind, start, end in _boxes(data):
-            if kind in (b"jxlc", b"jxlp") and not beginning:
-                # A partial codestream (jxlp) begins with its number, in 4 bytes.
-                beginning = data[start + (4 if kind == b"jxlp" else 0) : end][:HEADER_BYTES]
+        for kind, start, end in boxes(data):
+            if kind in (b"jxlc", b"jxlp") and len(beginning) < HEADER_BYTES:
+                # A partial codestream (jxlp) begins with its number, in 4 bytes.  A header may lie in several.
+                beginning += data[start + (4 if kind == b"jxlp" else 0) : end][:HEADER_BYTES]
             elif kind == b"Exif":
                 # The box begins with the offset of the TIFF header, in 4 bytes; some writers leave it out.
                 self.info["exif"] = data[start if data[start : start + 2] in (b"II", b"MM") else start + 4 : end]
@@ -173,7 +153,7 @@ class JxlFile(ImageFile.ImageFile):
         if self._im is None:
             image = self._decoded()
             if image.size != self.size:
-                raise OSError("the size of its pixels is not the size in its header")
+                raise OSError(DIFFERENT_SIZE)
             self.im, self._mode = image.im, image.mode
         return super().load()
 
@@ -187,6 +167,9 @@ class JxlFile(ImageFile.ImageFile):
         if is_jpeg:
             # A transcoded JPEG comes back as the original file, to which libjxl has not applied the orientation.
             image = Image.open(io.BytesIO(pixels), formats=["JPEG"])
+            stored = self.size[::-1] if self.header.orientation in SIDEWAYS else self.size
+            if image.size != stored:
+                raise OSError(DIFFERENT_SIZE)
             image.load()
             profile = image.info.get("icc_profile")
             turned = upright(image, self.header.orientation)

@@ -67,7 +67,7 @@ Rows: TypeAlias = "NDArray[np.uint8]"
 # ---- what the file's structure tells -----------------------------------------------------------------
 
 
-def _size(before: bytes, data: bytes) -> Size | None:
+def read_size(before: bytes, data: bytes) -> Size | None:
     """The size that follows the name of the first chunk."""
     if before[4:] == b"IHDR" and len(data) >= 8:  # noqa: PLR2004
         width, height = struct.unpack_from(">II", data)
@@ -309,7 +309,7 @@ FORMAT = Format(
     has_animation=True,
     has_16_bits=True,
     counts_frames=True,
-    size_in=_size,
+    size_in=read_size,
     # Behind its size only the name of the next chunk is of interest.
     header=HeaderLayout(SIZE_BYTES, b"", 64, _skipped),
     read_pixels=read_pixels,

@@ -11,7 +11,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from xml.parsers import expat
@@ -45,6 +47,9 @@ MOST_ENTITIES = 64
 """Most entities of a drawing.  Some editors declare a dozen, for the addresses of namespaces."""
 
 DROPPED = ("script", "foreignObject")
+
+MOST_PICTURES = 1000
+"""Most different pictures that a drawing embeds: reading the headers of more takes longer than a fifth of a second."""
 
 OWN_PICTURE = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,[A-Za-z0-9+/=\s]++", re.IGNORECASE)
 """A picture that the drawing embeds."""
@@ -90,6 +95,7 @@ class SafeDrawing:
         # dropped: depth of the outermost element that is left out; 0 outside of such elements.
         self._parts: list[str] = []
         self._tags: list[str] = []
+        self._pictures: set[str] = set()
         self._dropped = 0
         self.size = DEFAULT_SIZE
         if len(data) > MOST_BYTES:
@@ -137,12 +143,26 @@ class SafeDrawing:
         if self._count > MOST_ELEMENTS:
             raise Undecodable(NAME, f"it has more than {MOST_ELEMENTS:,} elements", SIMPLIFY)
         kept = _kept(attributes)
+        self._keep_picture(kept.get("xlink:href", ""))
         if self._count == 1:
             width, height = _size(kept)
             self.size = max(LEAST_SIDE, width), max(LEAST_SIDE, height)
             kept |= {"xmlns": NAMESPACE, "xmlns:xlink": XLINK_HREF.removesuffix(" href")}
             kept |= {"width": f"{self.size[0]:.6f}", "height": f"{self.size[1]:.6f}"}
         self._parts.append(f"<{tag}{''.join(f' {key}={_quoted(value)}' for key, value in kept.items())}>")
+
+    def _keep_picture(self, reference: str) -> None:
+        if OWN_PICTURE.fullmatch(reference):
+            self._pictures.add(reference)
+            if len(self._pictures) > MOST_PICTURES:
+                raise Undecodable(NAME, f"it has more than {MOST_PICTURES:,} pictures", SIMPLIFY)
+
+    def pictures(self) -> Iterator[bytes]:
+        """The files of the pictures that the drawing embeds."""
+        for reference in self._pictures:
+            # Only a reference of a wrong length cannot be read, and the renderer ignores it.
+            with suppress(ValueError):
+                yield b64decode(reference.partition(",")[2])
 
     def _end(self, _name: str) -> None:
         if not self._dropped:
@@ -217,8 +237,8 @@ class SvgFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         data = self.fp.read(MOST_BYTES + 1)  # type: ignore[union-attr]  # there is one while a file is opened
-        self._drawing = SafeDrawing(data)
-        width, height = self._drawing.size
+        self.drawing = SafeDrawing(data)
+        width, height = self.drawing.size
         self._size = max(1, round(width)), max(1, round(height))
         self._mode = "RGBA"
         self.tile = []
@@ -232,8 +252,12 @@ class SvgFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Draw the picture once.  Raises Undecodable if it cannot be drawn within the limits."""
         if self._im is None:
-            self.im = _drawn(self._drawing, self.size).im
+            self.im = _drawn(self.drawing, self.size).im
         return super().load()
+
+
+def _pictures(image: Image.Image) -> Iterator[bytes]:
+    return image.drawing.pictures() if isinstance(image, SvgFile) else iter(())
 
 
 def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
@@ -286,6 +310,7 @@ FORMAT = Format(
     begins=_begins,
     has_metadata=False,
     is_vector=True,
+    pictures=_pictures,
     options=None,
     decode_bytes_per_pixel=20,
 )

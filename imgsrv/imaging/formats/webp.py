@@ -20,7 +20,7 @@ from imgsrv.imaging.formats.format import (
     scaled_effort,
 )
 from imgsrv.imaging.lazy import cv2, np
-from imgsrv.imaging.model.limits import Data
+from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
 RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
@@ -28,6 +28,12 @@ RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
 
 RIFF_HEADER, CHUNK_HEADER = 12, 8
 """Bytes before the first chunk, and before the content of a chunk."""
+
+SIZE_BYTES = 30
+"""First bytes of a file, which have the size of the canvas; Pillow reads them at once."""
+
+LARGEST_SIDE = 0x3FFF
+"""Of a frame: its size takes 14 bits for each side, and the scale of a lossy frame takes the other 2."""
 
 DEFAULT_METHOD, SLOWEST = 2, 6
 """Methods of libwebp.
@@ -37,6 +43,22 @@ DEFAULT_METHOD, SLOWEST = 2, 6
 
 LOSSLESS_EFFORT = 50
 """In lossless mode the encoder's quality is the effort of its search; 50 is a fair middle at any method."""
+
+
+def _size(_before: bytes, data: bytes) -> Size | None:
+    """The size of the canvas.  Pillow makes room for two canvases when it opens a file."""
+    if len(data) != SIZE_BYTES or data[:4] != b"RIFF":
+        return None
+    kind = data[RIFF_HEADER : RIFF_HEADER + 4]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        sides = int.from_bytes(data[21:25], "little")
+        return 1 + (sides & LARGEST_SIDE), 1 + (sides >> 14 & LARGEST_SIDE)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & LARGEST_SIDE, height & LARGEST_SIDE
+    return None
 
 
 def read_pixels(image: Image.Image) -> Frame | None:
@@ -89,6 +111,8 @@ FORMAT = Format(
     has_animation=True,
     max_side=16_383,
     counts_frames=True,
+    size_in=_size,
+    screen_bytes=SIZE_BYTES,
     read_pixels=read_pixels,
     durations=_durations,
     options=_options,
