@@ -3,7 +3,7 @@
 It refuses only what `read_header` would refuse, and a hostile file takes no more time than a good one.  For a good JPEG
 the frame header is enough.  Otherwise Pillow sees only the few bytes that give the size, because a file can keep each
 of its other readers busy for many milliseconds (10 ms for the palette of a BMP, 12 ms for the EXIF of a JPEG).  So the
-engines check BMP, TIFF and JPEG 2000, and also WebP and AVIF, which only their decoders can open.
+engines check BMP, TIFF and JPEG 2000, and also AVIF, which only its decoder can open.
 """
 
 from __future__ import annotations

@@ -21,10 +21,6 @@ def check_true_size(form: Format, file: IO[bytes], image: Image.Image, limits: L
 
     Raises TooManyPixels, and Undecodable for a stream that is larger than its container says.
     """
-    if image._im is not None and image.im.size != image.size:  # noqa: SLF001
-        # Pillow decodes an icon when it opens it, and keeps the size of the directory, which ends at 256.
-        image._size = image.im.size  # noqa: SLF001
-    limits.check_input(image.size)
     if form.decoded_area:
         limits.check_input(form.decoded_area(image))
     if not form.coded:
