@@ -1,4 +1,4 @@
-"""`POST /info`: what a picture is, from its header alone."""
+"""`POST /info`: the description of a picture, from its header alone."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def test_a_profile_is_named() -> None:
     assert "sRGB" in (describe_picture(_file("RGB", "PNG", icc_profile=profile), Limits())["profile"] or "")
 
 
-def test_a_profile_that_cannot_be_read_is_said_to_be_so() -> None:
+def test_an_unreadable_profile_is_reported_as_unreadable() -> None:
     assert describe_picture(_file("RGB", "PNG", icc_profile=b"nonsense"), Limits())["profile"] == "unreadable"
 
 
 @pytest.mark.parametrize(("mode", "expected"), [pytest.param("RGBA", True), pytest.param("L", False)])
-def test_alpha_is_told(mode: str, *, expected: bool) -> None:
+def test_alpha_is_reported(mode: str, *, expected: bool) -> None:
     assert describe_picture(_file(mode, "PNG"), Limits())["has_alpha"] is expected
 
 
-def test_a_text_of_any_length_is_told_shortened() -> None:
+def test_a_long_text_is_shortened() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "M" * 60_000
 
@@ -103,13 +103,13 @@ def test_the_still_picture_beside_an_animated_png_is_no_frame() -> None:
     assert (describe_picture(data, Limits())["frames"], describe_picture(data, Limits())["durations"]) == (2, [40, 40])
 
 
-def test_durations_of_an_avif_are_not_known() -> None:
+def test_the_durations_of_an_avif_are_unknown() -> None:
     found = describe_picture(animation([frame.resize((32, 32)) for frame in FRAMES], "AVIF", duration=40), Limits())
 
     assert (found["frames"], found["durations"]) == (3, None)
 
 
-def test_an_animation_that_is_cut_off_has_the_frames_that_are_there() -> None:
+def test_a_truncated_animation_has_its_complete_frames() -> None:
     data = animation(FRAMES, "GIF", duration=40)
 
     assert describe_picture(data[: data.rindex(b"!\xf9")], Limits())["durations"] == [40, 40]
@@ -137,7 +137,7 @@ def test_an_animation_over_the_limit_is_not_described() -> None:
         pytest.param(encoded(picture("RG").resize((32, 32)), "JPEG2000", no_jp2=True), 8, id="bare-jpeg-2000"),
     ],
 )
-def test_the_depth_is_that_of_the_file(data: bytes, bits: int) -> None:
+def test_the_bit_depth_is_that_of_the_file(data: bytes, bits: int) -> None:
     assert describe_picture(data, Limits())["bit_depth"] == bits
 
 
@@ -149,7 +149,7 @@ XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="#"><rdf:Descrip
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG", "AVIF"])
-def test_xmp_is_told(form: str) -> None:
+def test_xmp_is_reported(form: str) -> None:
     image = sample("chelsea.png").resize((64, 64))
     options: dict[str, object] = {"xmp": XMP.encode()}
     if form == "PNG":
@@ -180,7 +180,7 @@ def _iptc(*entries: tuple[int, bytes]) -> bytes:
     return data[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
 
 
-def test_iptc_is_told_with_its_keywords() -> None:
+def test_iptc_is_reported_with_its_keywords() -> None:
     data = _iptc((5, b"Cathedral"), (80, "Müller".encode("latin-1")), (25, b"stone"), (25, "höhe".encode()))
 
     assert describe_picture(data, Limits())["iptc"] == {
@@ -200,7 +200,7 @@ def test_no_amount_of_text_is_too_long_for_a_reply() -> None:
         assert len(json.dumps(describe_picture(data, Limits()))) < 60_000
 
 
-def test_the_exposure_is_told() -> None:
+def test_the_exposure_is_reported() -> None:
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base.ISOSpeedRatings: 400, ExifTags.Base.LensModel: "50 mm"})
 
@@ -219,13 +219,13 @@ def _placed(**changed: object) -> bytes:
     return _file("RGB", "JPEG", exif=exif)
 
 
-def test_the_place_is_told_to_who_asks_for_it() -> None:
+def test_the_place_is_reported_if_include_names_it() -> None:
     found = describe_picture(_placed(), Limits(), ("gps",))
 
     assert found["gps"] == {"latitude": 50.9413, "longitude": -6.9581, "altitude_m": -55.5}
 
 
-def test_the_place_is_told_to_nobody_else() -> None:
+def test_the_place_is_not_reported_otherwise() -> None:
     found = describe_picture(_placed(), Limits(), parse_include("all"))
 
     assert "gps" not in found
@@ -240,14 +240,14 @@ def test_the_place_is_told_to_nobody_else() -> None:
         pytest.param({"GPSLatitude": (IFDRational(0, 0), 0.0, 0.0)}, id="no-number"),
     ],
 )
-def test_a_place_that_cannot_be_is_none(changed: dict[str, object]) -> None:
+def test_an_impossible_place_is_none(changed: dict[str, object]) -> None:
     assert describe_picture(_placed(**changed), Limits(), ("gps",))["gps"] is None
 
 
 # ---- include -----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_measured_unless_it_is_asked_for() -> None:
+def test_nothing_is_measured_by_default() -> None:
     # Decoding would fail: half of the pixels are not there.
     data = encoded(sample("chelsea.png"))
     data = data[: len(data) // 2]
@@ -257,12 +257,12 @@ def test_nothing_is_measured_unless_it_is_asked_for() -> None:
         describe_picture(data, Limits(), ("average",))
 
 
-def test_all_is_every_measure_but_not_the_place() -> None:
+def test_all_means_every_measure_without_the_place() -> None:
     assert parse_include("all") == tuple(MEASURES)
     assert parse_include("gps,all") == (*MEASURES, "gps")
 
 
-def test_what_is_included_comes_in_the_order_of_the_table() -> None:
+def test_included_measures_come_in_the_order_of_the_table() -> None:
     assert parse_include("sharpness,average") == ("average", "sharpness")
 
 

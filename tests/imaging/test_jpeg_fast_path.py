@@ -1,4 +1,4 @@
-"""JPEG to JPEG in the file's own colours: as good as through RGB, and for the same files."""
+"""The JPEG fast path: as good as the path through RGB, and for the same files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes, pipeline: str) -> 
     ],
 )
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-def test_the_picture_is_that_of_the_way_through_rgb(
+def test_the_picture_is_that_of_the_path_through_rgb(
     pipeline: str, subsampling: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = photograph(subsampling=SUBSAMPLINGS[subsampling])
@@ -76,7 +76,7 @@ def test_the_picture_is_that_of_the_way_through_rgb(
     assert psnr(levels(got), levels(alike)) > 36
 
 
-def test_two_planes_are_resampled_as_each_by_itself() -> None:
+def test_two_planes_are_resampled_as_each_alone() -> None:
     pair = tuple(np.asarray(sample("chelsea.png").getchannel(name)) for name in "RG")
     box = (3.5, 0.0, 400.25, 299.0)
     got = resample_pair((pair[0], pair[1]), (101, 57), box, "lanczos")
@@ -85,7 +85,7 @@ def test_two_planes_are_resampled_as_each_by_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["street-6mp", "storm-1920x1280", "wood-2560x1920", "blinds-1920x1200"])
-def test_it_is_as_like_the_full_resolution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_as_similar_to_the_full_resolution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data, pipeline = corpus(f"photos/{name}.jpg"), "resize:width=720"
     got, alike = opened(run(data, pipeline)), through_rgb(monkeypatch, data, pipeline)
     wanted = opened(data).resize(got.size, Image.Resampling.LANCZOS)
@@ -125,7 +125,7 @@ def test_colours_stay_in_place_at_odd_sides() -> None:
         pytest.param(PLAIN, {"max_bytes": 5000}, id="bytes"),
     ],
 )
-def test_who_asks_for_more_gets_it_through_rgb(pipeline: str, output: dict[str, Any]) -> None:
+def test_requests_for_more_than_a_resize_go_through_rgb(pipeline: str, output: dict[str, Any]) -> None:
     assert not has_way(photograph(), pipeline, **output)
 
 
@@ -149,12 +149,12 @@ def test_other_files_go_through_rgb(data: bytes) -> None:
     assert not has_way(data)
 
 
-def test_a_profile_that_is_srgb_is_no_hindrance() -> None:
+def test_a_profile_of_srgb_is_allowed() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert has_way(photograph(icc_profile=profile))
 
 
-def test_a_jpeg_of_red_green_and_blue_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_with_rgb_components_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     # Pillow calls both RGB.
     data = photograph(keep_rgb=True)
     assert turbojpeg.decode(data, (451, 300), Fraction(1)) is None
@@ -182,7 +182,7 @@ def test_a_result_above_the_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS.values())
-def test_every_size_at_every_scale_has_its_room(subsampling: int) -> None:
+def test_the_buffers_fit_every_size_at_every_scale(subsampling: int) -> None:
     for side in (1, 2, 7, 8, 9, 15, 16, 17, 31, 33):
         data = photograph((side, 50 - side), subsampling=subsampling)
         for scale in turbojpeg.SCALES:
@@ -192,7 +192,7 @@ def test_every_size_at_every_scale_has_its_room(subsampling: int) -> None:
         assert opened(run(data, "resize:width=5,height=3,fit=fill,enlarge=true")).size == (5, 3)
 
 
-def test_broken_bytes_meet_the_same_fate_as_with_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_bytes_give_the_same_result_as_with_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, chance = photograph((120, 80)), random.Random(5)  # noqa: S311  no secret
     for _ in range(150):
         data = bytearray(whole)
@@ -214,13 +214,13 @@ def _fate(data: bytes) -> object:
         return type(error)
 
 
-def test_own_tables_make_small_files_smaller() -> None:
+def test_optimised_tables_make_small_files_smaller() -> None:
     small = {effort: len(run(photograph(), "resize:width=300", effort=effort)) for effort in (0, 9)}
     assert small[9] < small[0]
     assert len(run(photograph(), "resize:width=300")) == small[9]
 
 
-def test_a_mapping_can_be_closed_when_there_was_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mapping_can_be_closed_after_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: object) -> None:
         raise MemoryError
 
@@ -240,7 +240,7 @@ def test_the_format_is_what_pillow_writes() -> None:
     assert [layer[:3] for layer in got.layer] == [layer[:3] for layer in alike.layer]
 
 
-def test_a_missing_library_has_a_reason_and_one_that_is_there_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_missing_library_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert turbojpeg.WHY_MISSING == ""
     monkeypatch.setattr(turbojpeg, "WHEEL", "no_such_wheel")
     assert turbojpeg._found() == (None, "no_such_wheel is not installed; pip install 'imgsrv[turbo]' adds it")

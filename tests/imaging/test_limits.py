@@ -1,4 +1,4 @@
-"""What is too large is refused from the header, before a pixel is decoded."""
+"""Pictures that are too large are refused from the header, before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgsrv.imaging.model.limits import Limits
 
 
 def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG whose header promises a size and whose pixels are missing, so that decoding it would fail otherwise."""
+    """A PNG with this size in its header and without pixels, so that decoding would fail in another way."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""No operation takes more than three times the memory of the picture, and strips of a large one come to the same."""
+"""No operation takes more than three times the memory of the picture; strips give the same result."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_no_usual_job_takes_more_than_three_times_the_memory_of_the_picture() ->
 
 
 def _peaks(*what: str) -> dict[str, float]:
-    """What a process of its own measures."""
+    """The measurements of a separate process."""
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "peaks.py", *what],
         # One thread, so that what is forked from it is whole, and no thread has an arena of its own.
@@ -73,7 +73,7 @@ def _peaks(*what: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("name", list(OPERATIONS))
-def test_a_picture_worked_on_in_strips_is_the_same(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_processed_in_strips_is_the_same(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = _frame(mode)
     whole = _applied(name, frame)
     monkeypatch.setattr(strips, "WHOLE_PIXELS", 1000)

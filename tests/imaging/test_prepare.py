@@ -1,4 +1,4 @@
-"""Importing imgsrv changes nothing in its process, and results do not need what a server sets."""
+"""Importing imgsrv changes nothing in the process, and results do not depend on the settings of a server."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_program_with_a_lower_limit_in_pillow_and_strict_warnings_can_use_ever
     script(LIBRARY)
 
 
-def test_pillows_limit_is_lifted_until_the_last_thread_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_pillow_is_lifted_until_the_last_thread_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pillow_limit_lifted():
         with pillow_limit_lifted():
@@ -104,7 +104,7 @@ def test_optimised_jpegs_of_noise_are_written_by_several_threads_at_once() -> No
     assert before == ImageFile.MAXBLOCK
 
 
-def test_the_limits_are_compared_with_pictures_in_one_module() -> None:
+def test_only_one_module_compares_pictures_with_the_limits() -> None:
     found = []
     for file in sorted(IMAGING.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):

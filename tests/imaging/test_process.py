@@ -1,4 +1,4 @@
-"""The product as a whole: pure, and for any valid request a picture of the promised size or an error of ours."""
+"""`process` is pure, and any valid request gives a picture of the promised size or an error of ours."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_the_same_request_gives_the_same_bytes(name: str) -> None:
     assert run(data, text, format=name) == run(data, text, format=name)
 
 
-def test_a_mapping_is_read_without_a_copy_of_it() -> None:
+def test_a_mapping_is_read_without_a_copy() -> None:
     data = encoded(picture("RG/BY"))
     with mmap.mmap(-1, len(data)) as mapping:
         mapping.write(data)
         assert drawn(opened(process(mapping, parse_pipeline("flip"), Output(), Limits()))) == "BY/RG"
 
 
-def test_the_report_names_what_came_out_and_how_long_it_took() -> None:
+def test_the_report_has_format_size_and_times() -> None:
     ticks = iter([1.0, 3.0, 7.0, 15.0])
     data = encoded(picture("RG/BY"))
     report = process_into(

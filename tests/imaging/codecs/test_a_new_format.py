@@ -1,4 +1,4 @@
-"""A new format is one file: what is said in it is known to everything, and no other file names a format."""
+"""A new format is one file: everything else reads its row, and no other file names a format."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a process says that has this one file more among its formats."""
+    """The output of a process with this additional format."""
     folder = tmp_path_factory.mktemp("formats")
     (folder / "qoi.py").write_text(QOI)
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], capture_output=True, text=True, check=False)
@@ -110,7 +110,7 @@ def test_pictures_are_read_and_written_in_it(seen: dict[str, Any]) -> None:
     assert seen["pixels survive"]
 
 
-def test_it_is_refused_from_its_header_where_it_is_too_large(seen: dict[str, Any]) -> None:
+def test_a_picture_that_is_too_large_is_refused_from_its_header(seen: dict[str, Any]) -> None:
     assert seen["refused"] == [8, 6]
 
 
@@ -120,11 +120,11 @@ def test_it_is_described(seen: dict[str, Any]) -> None:
     assert len(seen["info"]["average"]) == 6
 
 
-def test_it_may_be_what_suits_a_picture(seen: dict[str, Any]) -> None:
+def test_format_auto_can_choose_it(seen: dict[str, Any]) -> None:
     assert seen["auto"] == "qoi"
 
 
-def test_the_parameter_the_tables_and_the_suffixes_have_it_last_of_the_pictures(seen: dict[str, Any]) -> None:
+def test_the_parameter_the_tables_and_the_suffixes_list_it_last(seen: dict[str, Any]) -> None:
     written = [name for name, form in KNOWN.items() if form.is_written]
     assert seen["values of format"] == ["auto", *written, "qoi", "blurhash", "thumbhash", "lqip"]
     assert seen["table"] == ["| QOI | `qoi` | `image/qoi` | `.qoi` | – | yes | – | – | yes | imgsrv |"]

@@ -1,4 +1,4 @@
-"""Animations keep their frames, durations and repetitions through a pipeline."""
+"""Animations keep their frames, durations and number of loops in a pipeline."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_each_frame_is_the_resized_frame(name: str) -> None:
 @pytest.mark.parametrize("loop", [0, 1, 3])
 @pytest.mark.parametrize("after", ["gif", "webp", "png"])
 @pytest.mark.parametrize("before", ["gif", "webp", "png"])
-def test_repetitions_survive(before: str, after: str, loop: int) -> None:
+def test_the_number_of_loops_survives(before: str, after: str, loop: int) -> None:
     data = run(three_frames(FORMS[before], loop=loop), "resize:width=20", format=after)
     assert opened(data).info["loop"] == loop
 
@@ -69,11 +69,11 @@ def test_a_gif_that_plays_once_still_plays_once() -> None:
     assert "loop" not in opened(run(three_frames("GIF"), "flip")).info
 
 
-def test_an_avif_repeats_for_ever_as_players_do() -> None:
+def test_an_avif_loops_for_ever_as_in_players() -> None:
     assert opened(run(three_frames("AVIF"), format="gif")).info["loop"] == 0
 
 
-def test_more_repetitions_than_a_gif_can_count_become_as_many_as_it_can() -> None:
+def test_more_loops_than_a_gif_can_hold_become_its_maximum() -> None:
     assert opened(run(three_frames("PNG", loop=100_000), format="gif")).info["loop"] == 65_535
 
 
@@ -85,13 +85,13 @@ def test_more_repetitions_than_a_gif_can_count_become_as_many_as_it_can() -> Non
         pytest.param("WEBP", [900_000, 900_000, 30], "gif", [218_450, 218_450, 30], id="longer-than-a-gif-can-say"),
     ],
 )
-def test_long_durations_are_written_as_well_as_the_format_can(
+def test_a_duration_that_a_format_cannot_hold_is_shortened(
     before: str, durations: list[int], after: str, expected: list[int]
 ) -> None:
     assert durations_of(run(three_frames(before, duration=durations), format=after)) == expected
 
 
-def test_alike_frames_of_a_long_slide_show_can_be_written_as_gif() -> None:
+def test_equal_frames_of_a_long_slide_show_can_be_written_as_gif() -> None:
     data = animation([picture("RG"), picture("RG"), picture("GB")], "PNG", duration=[400_000, 400_010, 50])
     assert opened(run(data, format="gif")).size == (2, 1)
 
@@ -116,7 +116,7 @@ def test_transparency_of_every_frame_survives(name: str) -> None:
     ("form", "disposal"),
     [("GIF", 0), ("GIF", 1), ("GIF", 2), ("GIF", 3), ("PNG", 0), ("PNG", 1), ("PNG", 2), ("WEBP", None)],
 )
-def test_however_frames_are_disposed_of_each_shows_what_it_showed(form: str, disposal: int | None, after: str) -> None:
+def test_each_frame_looks_the_same_with_every_disposal_method(form: str, disposal: int | None, after: str) -> None:
     frames = [Image.new("RGBA", (40, 30)) for _ in range(4)]
     for at, frame in enumerate(frames):
         frame.paste((255, 0, 0, 255), (at * 8, 5, at * 8 + 10, 20))
@@ -137,7 +137,7 @@ def test_the_still_picture_beside_an_animated_png_is_not_a_frame() -> None:
     assert [drawn(frame) for frame in frames_of(run(data))] == ["G", "B"]
 
 
-def test_a_frame_that_sticks_out_of_its_gif_is_cut() -> None:
+def test_a_frame_larger_than_its_gif_is_cut() -> None:
     data = animation([picture("RGBY/RGBY"), picture("KBGR/YBGR")], "GIF", duration=50)
     at = data.rindex(b",\0\0\0\0\x04\0\x02\0")
     moved = data[:at] + b"," + struct.pack("<HHHH", 3, 1, 4, 2) + data[at + 9 :]
@@ -169,7 +169,7 @@ def test_every_operation_runs_on_every_frame() -> None:
         "round:shape=circle,background=white",
     ],
 )
-def test_a_frame_becomes_what_it_would_become_alone(step: str) -> None:
+def test_a_frame_gets_the_same_result_as_a_still_picture(step: str) -> None:
     data = three_frames("PNG")
 
     got = frames_of(run(data, step))
@@ -179,7 +179,7 @@ def test_a_frame_becomes_what_it_would_become_alone(step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["smartcrop:width=8,height=8", "crop:width=8,height=8,gravity=smart"])
-def test_all_frames_are_cut_at_one_place_that_suits_them_together(step: str) -> None:
+def test_smart_gravity_cuts_all_frames_at_the_same_place(step: str) -> None:
     # What attracts moves from the left to the middle; each frame alone would be cut elsewhere.
     frames = [Image.new("RGB", (48, 8), "gray") for _ in range(3)]
     for at, frame in zip((8, 12, 12), frames, strict=True):

@@ -1,4 +1,4 @@
-"""`format=auto`: what suits a photograph, a drawing, transparency and an animation, among what is offered."""
+"""`format=auto`: the format for a photograph, a drawing, transparency and an animation, among those offered."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def answered(data: bytes, offers: Offers, pipeline: str = "", **given: object) -
         ("animation", (("jpeg", 1.0),), "GIF"),
     ],
 )
-def test_the_format_suits_picture_and_receiver(shown: str, offers: Offers, form: str) -> None:
+def test_the_format_fits_the_picture_and_the_accept_header(shown: str, offers: Offers, form: str) -> None:
     got = opened(answered(PICTURES[shown](), offers))
     assert got.format == form
     assert getattr(got, "n_frames", 1) == (2 if shown == "animation" else 1)
@@ -108,7 +108,7 @@ def test_a_small_copy_of_a_drawing_is_a_drawing(shown: str, width: int) -> None:
     assert small.width <= width
 
 
-def test_a_cut_out_photograph_is_a_photograph_however_much_of_it_is_transparent() -> None:
+def test_a_cut_out_photograph_is_a_photograph_with_any_amount_of_transparency() -> None:
     image = Image.new("RGBA", (900, 700))
     image.paste(photograph().resize((300, 200)), (100, 200))
     assert not came_as_drawing(Picture((image,), "png"))
@@ -127,13 +127,13 @@ def test_a_drawing_keeps_every_pixel(shown: str) -> None:
     assert np.array_equal(before, after)
 
 
-def test_who_asks_for_a_quality_gets_it() -> None:
+def test_a_requested_quality_is_used_for_drawings_too() -> None:
     data = PICTURES["drawing"]()
     small = answered(data, BROWSER, quality=30)
     assert not np.array_equal(np.asarray(opened(small).convert("RGB")), np.asarray(chart()))
 
 
-def test_what_the_pipeline_makes_of_the_picture_is_what_counts() -> None:
+def test_the_result_of_the_pipeline_decides_and_not_the_input() -> None:
     assert opened(answered(PICTURES["photograph"](), TOOL, "round:radius=0.5")).format == "PNG"
     moving = animation([photograph(), photograph().rotate(9)], "WEBP", duration=50)
     assert opened(answered(moving, TOOL, frame=0)).format == "JPEG"
@@ -177,5 +177,5 @@ def test_drawings_of_the_corpus_are_drawings(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (2, 2)])
-def test_the_least_of_pictures_are_something(size: tuple[int, int]) -> None:
+def test_the_smallest_pictures_have_a_kind(size: tuple[int, int]) -> None:
     assert is_drawing(Image.new("RGB", size)) in (True, False)

@@ -1,4 +1,4 @@
-"""Grey of 16 bits stays that, to the last bit, where pixels are only moved; where levels change it becomes 8 bits."""
+"""Grey keeps all 16 bits if pixels are only moved, and becomes 8 bits if levels change."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_level_survives_between_formats(before: str, after: str) -> None:
         ("crop:left=10,top=20,width=30,height=40", RAMP[20:60, 10:40]),
     ],
 )
-def test_what_only_moves_pixels_keeps_them(
+def test_an_operation_that_only_moves_pixels_keeps_16_bits(
     pipeline: str, expected: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]
 ) -> None:
     assert np.array_equal(pixels(run(sixteen_bit(), pipeline)), expected)
@@ -54,17 +54,17 @@ def test_what_only_moves_pixels_keeps_them(
 @pytest.mark.parametrize(
     "pipeline", ["resize:width=20,linear=true", "blur:sigma=2", "crop:width=9,height=9,gravity=smart", "flip/invert"]
 )
-def test_what_mixes_or_changes_levels_works_on_8_bits(pipeline: str) -> None:
+def test_an_operation_that_mixes_or_changes_levels_works_on_8_bits(pipeline: str) -> None:
     assert opened(run(sixteen_bit(), pipeline)).mode == "L"
 
 
 @pytest.mark.parametrize("output", [{"format": "jpeg"}, {"format": "webp"}, {"colours": 16}, {"format": "bmp"}])
-def test_an_output_without_16_bits_gets_the_high_ones(output: dict[str, object]) -> None:
+def test_an_output_without_16_bits_gets_the_high_bits(output: dict[str, object]) -> None:
     got = np.asarray(opened(run(sixteen_bit(), **output)).convert("L"), np.int64)  # type: ignore[arg-type]
     assert np.abs(got - (RAMP >> 8)).mean() < 12
 
 
-def test_a_batch_keeps_them_only_if_every_output_can() -> None:
+def test_a_batch_keeps_16_bits_only_if_every_output_can() -> None:
     archive = ARCHIVES["zip"]()
     process_batch(
         archive, sixteen_bit(), parse_variants(b'[{"name": "a"}, {"name": "b", "format": "jpeg"}]', {}), Limits()

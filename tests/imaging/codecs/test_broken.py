@@ -1,4 +1,4 @@
-"""A broken picture is the sender's fault: Undecodable, whatever a codec raises on it."""
+"""A broken picture gives Undecodable, for every exception of a codec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that make Pillow ask for memory before their size is known: refused at the bytes that tell it."""
+"""Pictures for which Pillow allocates memory before it checks their size: they are refused while it reads the size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _little_memory() -> Iterator[None]:
 
 
 def gif(screen: tuple[int, int], *frames: tuple[int, int], comment: bytes = b"") -> bytes:
-    """A GIF of frames without pixels, each of which is to be cleared."""
+    """A GIF whose frames have no pixels and must each be cleared."""
     one = b"!\xf9\x04" + bytes([BACKGROUND << 2]) + bytes(4)
     pixels = b"\0\x02\x02\x44\x01\0"
     drawn = b"".join(one + b"," + struct.pack("<HHHH", 0, 0, *size) + pixels for size in frames)
@@ -40,7 +40,7 @@ def gif(screen: tuple[int, int], *frames: tuple[int, int], comment: bytes = b"")
 
 
 def apng(width: int, height: int) -> bytes:
-    """An animated PNG without pixels, whose first frame is to be cleared."""
+    """An animated PNG without pixels, whose first frame must be cleared."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -62,7 +62,7 @@ def apng(width: int, height: int) -> bytes:
     ],
 )
 @pytest.mark.usefixtures("_little_memory")
-def test_a_picture_that_asks_for_too_much_memory_is_refused_before_it_is_given_any(data: bytes) -> None:
+def test_a_picture_that_needs_too_much_memory_is_refused_before_allocation(data: bytes) -> None:
     with pytest.raises(TooManyPixels) as caught:
         run(data)
 
@@ -70,7 +70,7 @@ def test_a_picture_that_asks_for_too_much_memory_is_refused_before_it_is_given_a
 
 
 @pytest.mark.usefixtures("_little_memory")
-def test_the_description_of_a_picture_asks_for_no_memory_either() -> None:
+def test_a_description_of_a_picture_allocates_no_memory_for_it_either() -> None:
     with pytest.raises(TooManyPixels):
         describe_picture(gif((1, 1), LARGE), Limits())
 
@@ -83,7 +83,7 @@ def test_the_description_of_a_picture_asks_for_no_memory_either() -> None:
         pytest.param(struct.pack("<B13s", 13, b"GIF89a" + b"\xff" * 7), id="of-13-bytes-as-many-as-a-screen-has"),
     ],
 )
-def test_a_comment_is_not_taken_for_a_size(block: bytes) -> None:
+def test_a_comment_is_not_read_as_a_size(block: bytes) -> None:
     good = encoded(picture("RG/BY"), "GIF")
     at = good.index(b",")
     at = good.index(b"!") if b"!" in good[:at] else at

@@ -1,4 +1,4 @@
-"""Every format with every option, and what becomes of transparency."""
+"""Every format with every option, and its result for transparency."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_the_result_is_in_the_format_asked_for(cat: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "name"), [("jpg", "jpeg"), ("tif", "tiff"), ("heif", "heic")])
-def test_a_format_may_be_named_by_the_ending_of_its_files(suffix: str, name: str) -> None:
+def test_a_format_may_be_named_by_a_suffix(suffix: str, name: str) -> None:
     assert Output.model_validate({"format": suffix}).format == name
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_the_result_is_in_the_format_of_the_input_unless_asked(name: str) -> None:
+def test_the_result_is_in_the_format_of_the_input_by_default(name: str) -> None:
     data = encoded(picture("RG/BY"), WRITTEN[name].pillow)
     assert opened(run(data)).format == WRITTEN[name].pillow
 
@@ -57,13 +57,13 @@ def test_a_lossless_format_keeps_every_visible_pixel(name: str, mode: str) -> No
     assert got.convert(mode).tobytes() == image.tobytes()
 
 
-def test_lossless_avif_is_as_near_as_its_colours_allow(cat: bytes) -> None:
+def test_lossless_avif_is_exact_except_for_rounding_of_colours(cat: bytes) -> None:
     got = opened(run(cat, format="avif", lossless=True))
     assert psnr(levels(got, "RGB"), levels(opened(cat))) > 45
 
 
 @pytest.mark.parametrize("name", LOSSY)
-def test_quality_costs_bytes_and_gives_precision(cat: bytes, name: str) -> None:
+def test_a_higher_quality_gives_more_bytes_and_a_smaller_error(cat: bytes, name: str) -> None:
     low, high = (run(cat, format=name, quality=quality) for quality in (20, 95))
     original = levels(opened(cat))
     assert len(low) < len(high)
@@ -72,7 +72,7 @@ def test_quality_costs_bytes_and_gives_precision(cat: bytes, name: str) -> None:
 
 @pytest.mark.parametrize("quality", [1, 100])
 @pytest.mark.parametrize("name", LOSSY)
-def test_the_bounds_of_quality_can_be_written(cat: bytes, name: str, quality: int) -> None:
+def test_the_lowest_and_highest_quality_can_be_written(cat: bytes, name: str, quality: int) -> None:
     assert opened(run(cat, format=name, quality=quality)).size == (150, 100)
 
 
@@ -93,13 +93,13 @@ def test_effort_makes_a_png_smaller(cat: bytes) -> None:
 
 
 @pytest.mark.parametrize("is_progressive", [True, False])
-def test_progressive_is_what_was_asked_for(cat: bytes, is_progressive: bool) -> None:  # noqa: FBT001  a table row
+def test_a_jpeg_is_progressive_only_on_request(cat: bytes, is_progressive: bool) -> None:  # noqa: FBT001  a table row
     assert opened(run(cat, format="jpeg", progressive=is_progressive)).info.get("progressive", 0) == is_progressive
 
 
 @pytest.mark.parametrize("is_progressive", [True, False])
 @pytest.mark.parametrize("size", [(500, 500), (600, 600), (700, 9), (1, 1)])
-def test_noise_that_is_larger_than_its_pixels_is_a_jpeg_all_the_same(
+def test_noise_whose_jpeg_is_larger_than_its_pixels_can_be_written(
     size: tuple[int, int],
     is_progressive: bool,  # noqa: FBT001  a table row
 ) -> None:
@@ -118,7 +118,7 @@ def test_noise_that_is_larger_than_its_pixels_is_a_jpeg_all_the_same(
         ((600, 600), 1, True),
     ],
 )
-def test_a_small_jpeg_gets_tables_of_its_own_and_a_large_one_for_an_effort(
+def test_only_small_jpegs_get_optimised_tables_without_an_effort(
     size: tuple[int, int],
     effort: int | None,
     has_own_tables: bool,  # noqa: FBT001  a table row
@@ -135,7 +135,7 @@ def test_a_small_jpeg_gets_tables_of_its_own_and_a_large_one_for_an_effort(
     ("background", "colour"),
     [("white", (255, 255, 255)), ("ff8000", (255, 128, 0)), ("000", (0, 0, 0)), ("transparent", (0, 0, 0))],
 )
-def test_the_background_shines_through_where_a_format_has_no_alpha(
+def test_without_alpha_in_the_format_the_background_is_visible(
     name: str, background: str, colour: tuple[int, int, int]
 ) -> None:
     data = encoded(Image.new("RGBA", (16, 16), (9, 9, 9, 0)))
@@ -149,14 +149,14 @@ def test_half_transparent_pixels_mix_with_the_background() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, form in WRITTEN.items() if form.has_alpha and name != "gif"])
-def test_alpha_survives_where_a_format_has_it(name: str) -> None:
+def test_alpha_survives_in_formats_that_have_it(name: str) -> None:
     image = sample("chelsea.png", "RGBA").resize((32, 32))
     image.putalpha(Image.linear_gradient("L").resize((32, 32)))
     got = opened(run(encoded(image), format=name, **lossless(name))).getchannel("A")
     assert psnr(levels(got), levels(image.getchannel("A"))) > 40
 
 
-def test_a_gif_keeps_what_is_fully_transparent() -> None:
+def test_a_gif_keeps_fully_transparent_pixels() -> None:
     assert drawn(opened(run(encoded(picture("R./.Y", "RGBA")), format="gif"))) == "R./.Y"
 
 

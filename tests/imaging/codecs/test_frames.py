@@ -16,7 +16,7 @@ FRAMES = [picture(rows) for rows in ROWS]
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("index", range(3))
-def test_one_frame_is_picked(form: str, index: int) -> None:
+def test_one_frame_can_be_chosen(form: str, index: int) -> None:
     options = {"lossless": True} if form == "WEBP" else {"quality": 100} if form == "AVIF" else {}
     made = result(animation(FRAMES, form, **options), frame=index)
     assert getattr(made, "n_frames", 1) == 1
@@ -24,11 +24,11 @@ def test_one_frame_is_picked(form: str, index: int) -> None:
     assert made.convert("RGB").getpixel((1, 1)) == pytest.approx(wanted, abs=3 if form == "AVIF" else 0)
 
 
-def test_a_frame_stays_one_where_the_format_could_hold_more() -> None:
+def test_a_chosen_frame_is_a_still_picture_in_an_animated_format_too() -> None:
     assert getattr(opened(run(animation(FRAMES, "GIF"), frame=1)), "n_frames", 1) == 1
 
 
-def test_pages_count_from_one_and_have_sizes_of_their_own() -> None:
+def test_pages_count_from_one_and_have_their_own_sizes() -> None:
     pages = [picture("R"), picture("GG/GG"), picture("BBB")]
     data = animation(pages, "TIFF")
     assert [drawn(result(data, page=number)) for number in (1, 2, 3)] == ["R", "GG/GG", "BBB"]
@@ -36,7 +36,7 @@ def test_pages_count_from_one_and_have_sizes_of_their_own() -> None:
     assert drawn(result(data, "crop:width=1,height=2,left=1", page=2)) == "G/G"
 
 
-def test_the_picture_for_those_who_cannot_play_is_no_frame() -> None:
+def test_the_still_picture_beside_an_animation_is_no_frame() -> None:
     data = animation(FRAMES, "PNG", default_image=True)
     assert [drawn(result(data, frame=index)) for index in (0, 1)] == ROWS[1:]
 
@@ -51,7 +51,7 @@ def test_the_picture_for_those_who_cannot_play_is_no_frame() -> None:
         pytest.param(encoded(FRAMES[0], "JPEG"), {"frame": 1}, "one frame only", id="jpeg"),
     ],
 )
-def test_a_frame_that_does_not_exist_is_refused_with_how_many_there_are(
+def test_a_frame_that_does_not_exist_is_refused_with_the_number_of_frames(
     data: bytes, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(NoSuchFrame, match=message):
@@ -62,7 +62,7 @@ def test_the_first_frame_of_a_still_picture_is_itself() -> None:
     assert drawn(result(encoded(FRAMES[0]), frame=0)) == ROWS[0]
 
 
-def test_a_page_is_held_to_the_limits() -> None:
+def test_a_page_is_checked_against_the_limits() -> None:
     data = animation([picture("R"), picture("GG/GG")], "TIFF")
     with pytest.raises(TooManyPixels):
         run(data, limits=Limits(max_pixels=3), page=2)
@@ -77,6 +77,6 @@ def test_an_icon_is_read_and_written(rows: str) -> None:
     assert drawn(result(icon)) == rows
 
 
-def test_of_an_icon_the_largest_picture_is_read() -> None:
+def test_the_largest_picture_of_an_icon_is_read() -> None:
     icon = encoded(picture("R").resize((64, 64)), "ICO", sizes=[(16, 16), (64, 64)])
     assert result(icon).size == (64, 64)

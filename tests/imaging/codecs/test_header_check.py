@@ -1,4 +1,4 @@
-"""A header check refuses only what decoding would refuse, with the same error, and takes next to no time."""
+"""A header check refuses only files that decoding refuses, with the same error, and takes little time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refusal(check: Callable[[], object]) -> ImgsrvError | None:
 
 
 def checked(data: bytes, before: bytes = b"", behind: bytes = b"") -> ImgsrvError | None:
-    """The error of a header check of a picture that lies in the middle of a file."""
+    """The error of a header check for a picture in the middle of a file."""
     file = os.memfd_create("picture")
     try:
         os.write(file, before + data + behind)
@@ -61,7 +61,7 @@ def segment(marker: int, data: bytes) -> bytes:
 
 
 def jpeg(width: int, height: int, *before: bytes) -> bytes:
-    """A JPEG of that size by its header, with segments in front of the header."""
+    """A JPEG with this size in its header, and with segments before the header."""
     good = encoded(picture("RG/BY"), "JPEG")
     at = good.index(b"\xff\xc0") + 5
     return good[:2] + b"".join(before) + good[2:at] + struct.pack(">HH", height, width) + good[at + 4 :]
@@ -145,13 +145,13 @@ def test_a_good_picture_of_any_format_passes(name: str) -> None:
         pytest.param(b"BM" + bytes(60), id="a-bmp-of-zeros"),
     ],
 )
-def test_what_looks_odd_is_refused_only_if_a_look_refuses_it(data: bytes) -> None:
+def test_an_unusual_header_is_refused_only_if_decoding_refuses_it(data: bytes) -> None:
     assert checked(data) is None or decoded(data) is not None
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("name", ["jpeg", "png", "gif"])
-def test_of_changed_files_none_is_refused_that_a_look_would_take(name: str, seed: int) -> None:
+def test_no_changed_file_is_refused_that_decoding_accepts(name: str, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  repeatable, not secret
     exif, icc = EXIF[4:60], os.urandom(300)
     good = encoded(sample("chelsea.png").resize((61, 45)), WRITTEN[name].pillow, exif=exif, icc_profile=icc)
@@ -208,7 +208,7 @@ def test_a_file_of_the_corpus_is_refused_by_a_header_check_only_with_the_error_o
         pytest.param(b"BM" + struct.pack("<IIIIIIHHIIIIII", 0, 0, 54, 40, 2, 2, 1, 8, 0, 0, 0, 0, 65_536, 0), id="bmp"),
     ],
 )
-def test_a_hostile_file_takes_a_header_check_no_time(data: bytes) -> None:
+def test_a_header_check_of_a_hostile_file_is_fast(data: bytes) -> None:
     file = os.memfd_create("picture")
     os.write(file, data)
     seconds = []

@@ -1,4 +1,4 @@
-"""HEIC and JPEG XL: the size known before decoding, both ways, hostile files refused."""
+"""HEIC and JPEG XL: both are read and written, the size is known before decoding, and hostile files are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cat(name: str, size: tuple[int, int] = (90, 60), mode: str = "RGB") -> bytes
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_a_picture_survives_there_and_back(name: str, mode: str) -> None:
+def test_a_picture_survives_writing_and_reading(name: str, mode: str) -> None:
     got = result(cat(name, mode=mode))
     assert got.size == (90, 60)
     assert got.mode == mode
@@ -58,7 +58,7 @@ def test_every_effort_can_be_written(name: str, effort: int) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (64, 64), (65, 1), (1000, 700), (513, 2049)])
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_the_size_is_known_and_right_before_decoding(name: str, size: tuple[int, int]) -> None:
+def test_the_size_is_known_before_decoding(name: str, size: tuple[int, int]) -> None:
     data = cat(name, size)
     facts = describe_picture(data, Limits())
     assert (facts["width"], facts["height"]) == size
@@ -89,7 +89,7 @@ def test_an_orientation_of_exif_is_not_applied_a_second_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_bytes_that_lie_about_the_size_are_refused(name: str) -> None:
+def test_a_header_with_a_wrong_size_is_refused(name: str) -> None:
     large, small = (cat(name, (side, side)) for side in (512, 64))
     if name == "heic":
         place = small.index(b"ispe") + 8
@@ -102,7 +102,7 @@ def test_bytes_that_lie_about_the_size_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_bytes_and_likeness_bound_the_quality(name: str) -> None:
+def test_max_bytes_and_target_bound_the_quality(name: str) -> None:
     data = encoded(sample("chelsea.png").resize((120, 80)))
     assert len(run(data, format=name, max_bytes=2500)) <= 2500
     low, high = (len(run(data, format=name, target=target)) for target in (0.8, 0.97))
@@ -117,13 +117,13 @@ def test_a_heic_of_the_corpus_is_read() -> None:
     assert levels(got, "RGB")[0, 0] == pytest.approx([0, 0, 255], abs=8)
 
 
-def test_a_format_without_its_extra_is_not_written_and_says_what_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_extra_a_format_is_not_written_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
     with pytest.raises(UnusableParameters, match=r"pip install 'imgsrv\[heif\]' adds it"):
         Output(format="heic").check()
 
 
-def test_a_target_of_a_format_without_its_extra_is_known_for_what_it_is(
+def test_a_target_without_the_extra_of_its_format_gets_an_error_with_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
@@ -133,6 +133,6 @@ def test_a_target_of_a_format_without_its_extra_is_known_for_what_it_is(
     assert "pip install 'imgsrv[jxl]' adds it" in capsys.readouterr().err
 
 
-def test_the_names_of_output_formats_are_those_of_the_tables() -> None:
+def test_the_names_of_output_formats_come_from_the_rows() -> None:
     written = [name for name, form in KNOWN.items() if form.is_written]
     assert list(get_args(FormatName)) == ["auto", *written, *PLACEHOLDERS]

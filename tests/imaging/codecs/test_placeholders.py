@@ -1,4 +1,4 @@
-"""Outputs that are a line of text to show before the picture."""
+"""Placeholders: outputs that are a line of text to show before the picture loads."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_placeholder_of_an_animation_is_that_of_its_first_frame(name: str) -> 
 
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
-def test_the_size_told_with_a_placeholder_is_that_of_the_picture(name: str) -> None:
+def test_the_size_in_the_report_of_a_placeholder_is_that_of_the_picture(name: str) -> None:
     photo = encoded(sample("coffee.jpg").resize((3000, 2001)), "JPEG")
 
     report = process_into(io.BytesIO(), photo, parse_pipeline(""), Output(format=name), Limits())
@@ -73,6 +73,6 @@ def test_a_large_photo_has_the_thumbhash_of_a_small_one() -> None:
 
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
-def test_a_placeholder_has_no_use_for_quality(name: str) -> None:
+def test_a_placeholder_refuses_quality(name: str) -> None:
     with pytest.raises(UnusableParameters, match="no use for quality"):
         Output(format=name, quality=3).check()

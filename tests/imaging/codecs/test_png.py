@@ -1,4 +1,4 @@
-"""PNGs as libdeflate packs and unpacks them, held against Pillow, which reads and writes every kind itself."""
+"""PNGs that libdeflate packs and unpacks, compared with Pillow, which reads and writes every kind itself."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def saved(mode: str, **options: object) -> bytes:
         pytest.param(unfiltered(picture_of("RGB", (20, 10)))[:-30], id="truncated"),
     ],
 )
-def test_what_is_not_plain_is_left_to_pillow(data: bytes) -> None:
+def test_unusual_pngs_are_left_to_pillow(data: bytes) -> None:
     with Image.open(io.BytesIO(data)) as file:
         assert read_pixels(file) is None
 
@@ -111,7 +111,7 @@ def test_a_transparent_colour_is_left_to_pillow() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_picture_of_many_bands_is_written_as_one_of_a_single_band(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+def test_a_picture_written_in_many_bands_is_the_same_as_in_one(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     image, files = picture_of(mode, (150, 100)), []
     for most in (10**6, 1000):
         monkeypatch.setattr(strips, "BAND_PIXELS", most)
@@ -138,7 +138,7 @@ def test_pixels_with_a_wrong_checksum_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("height", [29, 31])
-def test_rows_of_another_number_than_the_header_says_are_left_to_pillow(height: int) -> None:
+def test_a_wrong_number_of_rows_is_left_to_pillow(height: int) -> None:
     whole = unfiltered(picture_of("RGB", (40, 30)))
     header = whole[12:20] + height.to_bytes(4, "big") + whole[24:29]
     data = whole[:12] + header + zlib.crc32(header).to_bytes(4, "big") + whole[33:]

@@ -1,4 +1,4 @@
-"""How a result is made as small as asked: bytes, likeness, colours, subsampling."""
+"""Parameters for smaller results: max_bytes, target, colours and subsampling."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def test_the_highest_quality_within_the_bytes_is_found(most: int) -> None:
     assert len(largest_within(files, 80, most, "jpeg")) == min(most // 10, 80) * 10
 
 
-def test_what_never_fits_names_the_smallest() -> None:
+def test_a_result_that_never_fits_gives_an_error_with_the_smallest_size() -> None:
     with pytest.raises(TooManyBytes, match=r"has 10 bytes and max_bytes=9 allows less; .* resize it first"):
         largest_within(files, 80, 9, "jpeg")
 
 
 @pytest.mark.parametrize("least", [1, 2, 50, 77, 99, 100])
-def test_the_lowest_quality_that_is_like_it_is_found(least: int) -> None:
+def test_the_lowest_quality_that_is_similar_enough_is_found(least: int) -> None:
     assert smallest_like(files, lambda file: file[0] >= least) == (least, files(least))
 
 
-def test_where_none_is_like_it_the_best_is_taken() -> None:
+def test_without_a_quality_that_is_similar_enough_the_best_is_taken() -> None:
     assert smallest_like(files, lambda _file: False) == (100, files(100))
 
 
@@ -54,7 +54,7 @@ def test_a_lossy_result_fits_and_wastes_little(form: str) -> None:
     assert opened(made).size == sample("coffee.jpg").size
 
 
-def test_a_result_that_fits_is_what_it_would_be_without() -> None:
+def test_max_bytes_does_not_change_a_result_that_fits() -> None:
     assert run(PHOTO, format="jpeg", max_bytes=10_000_000) == run(PHOTO, format="jpeg")
 
 
@@ -67,7 +67,7 @@ def test_a_lossless_result_fits_or_is_refused() -> None:
 
 @pytest.mark.parametrize("form", ["jpeg", "webp", "avif"])
 @pytest.mark.parametrize("target", [0.9, 0.97])
-def test_the_target_is_reached_and_one_step_less_does_not(form: str, target: float) -> None:
+def test_the_target_is_reached_and_one_step_less_would_miss_it(form: str, target: float) -> None:
     # Small, because it is encoded at every quality.
     plain = Image.fromarray(np.asarray(sample("coffee.jpg").resize((150, 100))))
     shown = luma(plain)
@@ -78,13 +78,13 @@ def test_the_target_is_reached_and_one_step_less_does_not(form: str, target: flo
     assert ssim(shown, luma(opened(run(encoded(plain), format=form, quality=below[0] - 1)))) < target
 
 
-def test_bytes_win_over_the_target() -> None:
+def test_max_bytes_takes_precedence_over_the_target() -> None:
     limit = len(run(PHOTO, format="jpeg", quality=30))
     assert len(run(PHOTO, format="jpeg", target=0.99, max_bytes=limit)) <= limit
 
 
 def _ssim_by_hand(one: Array, other: Array) -> float:
-    """The definition, window by window."""
+    """SSIM by its definition, window by window."""
     steps = np.arange(-5, 6)
     weights = np.exp(-(steps[:, None] ** 2 + steps[None, :] ** 2) / (2 * 1.5**2))
     weights /= weights.sum()
@@ -103,7 +103,7 @@ def _ssim_by_hand(one: Array, other: Array) -> float:
     return float(np.mean(values))
 
 
-def test_similarity_is_as_it_is_defined() -> None:
+def test_similarity_follows_its_definition() -> None:
     one = sample("coffee.jpg").crop((200, 100, 240, 130)).convert("L")
     other = opened(encoded(one, "JPEG", quality=20))
     assert ssim(luma(one), luma(other)) == pytest.approx(_ssim_by_hand(levels(one), levels(other)), abs=1e-4)
@@ -122,7 +122,7 @@ def test_a_palette_has_no_more_colours_than_asked(form: str, colours: int) -> No
     assert len(made.convert("RGB").getcolors(1 << 20) or []) <= colours
 
 
-def test_a_palette_makes_a_png_small_and_keeps_what_it_shows() -> None:
+def test_a_palette_makes_a_png_small_and_similar() -> None:
     made = run(PHOTO, format="png", colours=256)
     assert len(made) < 0.5 * len(run(PHOTO, format="png"))
     shown = luma(opened(run(PHOTO, format="png")))
@@ -165,12 +165,12 @@ def test_full_colour_keeps_thin_red_lines_sharp() -> None:
         ({"frame": "1", "page": "2"}, "leave one of them out"),
     ],
 )
-def test_what_has_no_use_is_refused(given: dict[str, str], hint: str) -> None:
+def test_a_parameter_without_effect_is_refused(given: dict[str, str], hint: str) -> None:
     with pytest.raises(UnusableParameters, match=hint):
         output(**given)
 
 
 @pytest.mark.parametrize("target", ["psnr:40", "ssim:1", "ssim:0.2", "98", "nan", ""])
-def test_a_target_that_is_none_is_refused(target: str) -> None:
+def test_an_invalid_target_is_refused(target: str) -> None:
     with pytest.raises(InvalidParameter, match=r"ssim:0\.5"):
         output(target=target)

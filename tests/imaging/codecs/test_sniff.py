@@ -1,4 +1,4 @@
-"""Formats are known by their first bytes; what is no picture is named."""
+"""Formats are recognised by their first bytes; an error names the kind of a file that is no picture."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_variants_of_a_format_are_known(head: bytes, name: str) -> None:
         pytest.param(b"", "in no picture format", id="nothing"),
     ],
 )
-def test_what_is_no_picture_is_named(head: bytes, found: str) -> None:
+def test_the_error_names_the_kind_of_a_file_that_is_no_picture(head: bytes, found: str) -> None:
     with pytest.raises(UnsupportedFormat) as caught:
         sniff(head)
 
@@ -73,15 +73,13 @@ OPTIONAL = [
 
 
 @pytest.mark.parametrize(("head", "name"), OPTIONAL)
-def test_a_format_is_known_where_its_extra_is_installed(
-    head: bytes, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_format_is_known_if_its_extra_is_installed(head: bytes, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sniffing, "FORMATS", KNOWN)
     assert sniff(head) == name
 
 
 @pytest.mark.parametrize(("head", "name"), OPTIONAL)
-def test_a_format_without_its_extra_is_refused_with_what_adds_it(
+def test_without_its_extra_a_format_is_refused_and_the_extra_is_named(
     head: bytes, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sniffing, "FORMATS", {key: form for key, form in FORMATS.items() if not form.extra})

@@ -1,4 +1,4 @@
-"""Drawings: pixels at the size that is wanted, nothing asked of a file or the network, bounds on size and time."""
+"""SVG: drawn at the wanted size, without access to files or the network, and with limits on size and time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_drawing_comes_out_as_a_png_of_its_own_size() -> None:
     assert drawn(got) == "RB/RB"
 
 
-def test_what_is_not_drawn_on_is_transparent() -> None:
+def test_parts_without_a_drawing_are_transparent() -> None:
     assert drawn(result(svg('<rect width="1" height="1" fill="#0f0"/>'))) == "G./.."
 
 
@@ -72,7 +72,7 @@ def test_what_is_not_drawn_on_is_transparent() -> None:
         ('width="-5" height="0"', (300, 150)),
     ],
 )
-def test_the_size_is_what_the_drawing_says(attributes: str, size: tuple[int, int]) -> None:
+def test_the_size_is_that_of_the_drawing(attributes: str, size: tuple[int, int]) -> None:
     data = svg(HALVES, attributes)
     facts = describe_picture(data, Limits())
     assert (facts["width"], facts["height"]) == size
@@ -95,12 +95,12 @@ def test_a_drawing_is_drawn_at_the_size_it_is_resized_to(step: str, size: tuple[
     assert np.count_nonzero((row[:, 0] > 3) & (row[:, 2] > 3)) <= 2
 
 
-def test_a_large_drawing_is_drawn_small_where_it_is_made_small() -> None:
+def test_a_large_drawing_is_drawn_small_if_the_pipeline_reduces_it() -> None:
     data = svg(HALVES, 'width="9000" height="9000" viewBox="0 0 2 2"')
     assert drawn(result(data, "resize:width=2")) == "RB/RB"
 
 
-def test_texts_are_set_in_a_font_that_is_there() -> None:
+def test_texts_are_drawn_in_an_installed_font() -> None:
     text = '<text y="20" style="font-family:Nowhere Sans">Hä</text>'
     got = result(svg(text, 'width="40" height="30"'))
     assert np.asarray(got.getchannel("A")).max() > 200
@@ -111,7 +111,7 @@ def test_references_inside_of_the_drawing_are_followed() -> None:
     assert drawn(result(svg(content))) == "R./R."
 
 
-def test_a_picture_that_the_drawing_holds_is_drawn() -> None:
+def test_an_embedded_picture_is_drawn() -> None:
     inside = base64.b64encode(encoded(picture("GG/GG"))).decode()
     content = f'<image width="2" height="2" xlink:href="data:image/png;base64,{inside}"/>'
     assert drawn(result(svg(content))) == "GG/GG"
@@ -126,11 +126,11 @@ def test_a_logo_of_the_corpus_is_drawn() -> None:
 @pytest.mark.parametrize(
     "before", ["\N{ZERO WIDTH NO-BREAK SPACE}", '<?xml version="1.0" encoding="UTF-8"?>\n<!-- x -->\n']
 )
-def test_what_may_stand_in_front_of_a_drawing_may_stand_there(before: str) -> None:
+def test_text_that_xml_allows_before_the_drawing_is_accepted(before: str) -> None:
     assert drawn(result(svg(HALVES, before=before))) == "RB/RB"
 
 
-def test_an_entity_of_an_editor_is_spelled_out() -> None:
+def test_an_entity_of_an_editor_is_expanded() -> None:
     before = '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://127.0.0.1:9/svg11.dtd" [<!ENTITY red "#f00">]>'
     assert drawn(result(svg('<rect width="2" height="2" fill="&red;"/>', before=before))) == "RR/RR"
 
@@ -159,7 +159,7 @@ ASKING = [
 
 
 @pytest.mark.parametrize("content", ASKING)
-def test_no_address_is_asked(content: str, listener: socket.socket) -> None:
+def test_no_address_is_opened(content: str, listener: socket.socket) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.svg"
 
     result(svg(content.format(url=url), before=f'<?xml-stylesheet href="{url}"?>'))
@@ -182,7 +182,7 @@ def test_an_entity_for_a_file_is_refused() -> None:
 
 
 def test_the_process_that_draws_can_open_nothing(tmp_path: Path) -> None:
-    """Even a drawing that was not made safe before."""
+    """A drawing that was not made safe before cannot do it either."""
     secret = tmp_path / "secret.png"
     secret.write_bytes(encoded(picture("YY/YY")))
     order = json.dumps({"size": [2, 2], "scale": [1, 1], "fonts": [], "cpu_s": 60})
@@ -194,7 +194,7 @@ def test_the_process_that_draws_can_open_nothing(tmp_path: Path) -> None:
     assert drawn(opened(done.stdout)) == "../.."
 
 
-def test_a_process_that_gave_up_opens_neither_file_nor_socket() -> None:
+def test_a_process_with_its_limits_set_opens_neither_file_nor_socket() -> None:
     code = (
         "import resource, socket\n"
         "from imgsrv.imaging.codecs.svg_process import give_up\n"
@@ -214,7 +214,7 @@ def test_a_process_that_gave_up_opens_neither_file_nor_socket() -> None:
     "attributes",
     ['width="1e9" height="1e9"', 'viewBox="0 0 1e8 1e8"', 'width="1e999" height="7"', 'width="9e4mm" height="9e4mm"'],
 )
-def test_a_drawing_that_says_it_is_huge_is_refused_before_it_is_drawn(attributes: str) -> None:
+def test_a_drawing_with_a_huge_size_is_refused_before_it_is_drawn(attributes: str) -> None:
     with pytest.raises(TooManyPixels):
         run(svg(HALVES, attributes))
 
@@ -243,11 +243,11 @@ def test_a_drawing_is_never_drawn_larger_than_the_limit() -> None:
         pytest.param("", "<g>", "not well-formed XML", id="open"),
     ],
 )  # fmt: skip
-def test_a_drawing_that_grows_or_is_broken_is_refused(before: str, content: str, reason: str) -> None:
+def test_a_drawing_that_expands_or_is_broken_is_refused(before: str, content: str, reason: str) -> None:
     assert reason in refused(svg(content, before=before))
 
 
-def test_what_is_used_again_and_again_is_refused() -> None:
+def test_nested_references_that_multiply_are_refused() -> None:
     layers = "".join(f'<g id="a{at}">{f"""<use href="#a{at - 1}"/>""" * 10}</g>' for at in range(1, 10))
     assert "cannot be drawn" in refused(svg(f'<defs><rect id="a0"/>{layers}</defs><use href="#a9"/>'))
 
@@ -275,7 +275,7 @@ def test_a_drawing_that_is_cut_off_is_refused(share: float) -> None:
     assert "not well-formed XML" in refused(data[: int(len(data) * share)])
 
 
-def test_a_drawing_that_is_waited_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drawing_beyond_the_longest_wait_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgsrv.imaging.formats.svg.WALL_S", 0.001)
 
     assert "takes too much time or memory" in refused(svg(HALVES))

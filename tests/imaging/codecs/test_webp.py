@@ -1,4 +1,4 @@
-"""WebP as OpenCV reads it, held against Pillow, which reads it by the same libwebp."""
+"""WebP that OpenCV reads, compared with Pillow, which uses the same libwebp."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_animation_is_left_to_pillow() -> None:
         assert read_pixels(file) is None
 
 
-def test_what_is_cut_off_is_undecodable(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_file_is_undecodable(capfd: pytest.CaptureFixture[str]) -> None:
     data = encoded(picture_of("RGB"), "WEBP")
     with pytest.raises(Undecodable):
         run(data[: len(data) // 2])
