@@ -30,7 +30,7 @@ LAYERS = (
     ("imaging.pipelines",),
     ("imaging.operations", "imaging.jpeg_fast_path"),
     ("imaging.codecs",),
-    ("imaging.pipelines.validation", "imaging.analysis", "imaging.metadata"),
+    ("imaging.analysis", "imaging.metadata"),
     ("imaging.formats", "imaging.colour", "imaging.testcard"),
     ("imaging.pixels",),
     ("imaging.model",),

@@ -22,8 +22,8 @@ from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
-from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import prepare_process
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of

@@ -11,8 +11,8 @@ from typing import Any
 
 from imgsrv.errors import BadOutputs, ImgsrvError
 from imgsrv.imaging.codecs.output import OWNER, Output
+from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
-from imgsrv.imaging.pipelines.validation import validate
 
 MOST_VARIANTS = 16
 """Most outputs of one batch."""

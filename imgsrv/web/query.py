@@ -22,9 +22,9 @@ from imgsrv.errors import (
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.info import parse_include
+from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
-from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.variants import Variant, variants_of_widths
 from imgsrv.wording import closest

@@ -11,7 +11,7 @@ from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
 from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, Icc, TargetParameter
-from imgsrv.imaging.pipelines.validation import translated
+from imgsrv.imaging.model.validation import translated
 
 NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
 """Values of `format`, also those of formats whose extra is not installed."""

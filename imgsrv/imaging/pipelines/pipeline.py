@@ -18,8 +18,8 @@ from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture
+from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
-from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.wording import closest
 
 MAX_STEPS = 32

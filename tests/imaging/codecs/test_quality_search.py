@@ -13,7 +13,7 @@ from imgsrv.errors import InvalidParameter, TooManyBytes, UnusableParameters
 from imgsrv.imaging.analysis.ssim import luma, ssim
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
-from imgsrv.imaging.pipelines.validation import validate
+from imgsrv.imaging.model.validation import validate
 
 PHOTO = encoded(sample("coffee.jpg"))
 

@@ -18,9 +18,9 @@ from imgsrv.errors import (
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.model.parameter_types import Colour, gravity_point, parse_colour
+from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
-from imgsrv.imaging.pipelines.validation import validate
 from imgsrv.reference.examples import example_of
 from imgsrv.wording import describe_allowed
 
