@@ -45,7 +45,7 @@ def test_every_operation_has_an_independent_comparison() -> None:
 
 
 @pytest.mark.proves("extend", "border")
-def test_margins_are_those_of_numpy_and_pillow() -> None:
+def test_margins_equal_those_of_numpy_and_pillow() -> None:
     expected = ImageOps.expand(PHOTO, 7, (200, 100, 50))
     assert result(PHOTO, "border:width=7,colour=c86432").tobytes() == expected.tobytes()
     padded = np.pad(np.asarray(PHOTO), ((0, 0), (20, 20), (0, 0)), constant_values=255)
@@ -63,7 +63,7 @@ def test_a_pixelated_box_has_the_means_of_its_cells() -> None:
 
 @pytest.mark.proves("gradient")
 @pytest.mark.parametrize("angle", [0, 30, 135, -100])
-def test_a_gradient_at_any_angle_is_mixed_premultiplied(angle: float) -> None:
+def test_a_gradient_at_any_angle_is_interpolated_with_premultiplied_alpha(angle: float) -> None:
     turn = math.radians(angle)
     y, x = np.mgrid[-44.5:45, -59.5:60]
     along = y * math.cos(turn) - x * math.sin(turn)
@@ -98,7 +98,7 @@ def light(kelvin: int) -> Array:
 
 @pytest.mark.proves("temperature")
 @pytest.mark.parametrize("kelvin", [5000, 10_000])
-def test_temperature_is_the_light_of_a_black_body(kelvin: int) -> None:
+def test_temperature_follows_the_light_of_a_black_body(kelvin: int) -> None:
     share = levels(PHOTO) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     linear = linear * light(kelvin) / light(6500)
@@ -109,7 +109,7 @@ def test_temperature_is_the_light_of_a_black_body(kelvin: int) -> None:
 
 @pytest.mark.proves("text")
 @pytest.mark.parametrize("align", ["left", "center", "right"])
-def test_text_is_what_pillow_writes_on_the_picture_itself(align: str) -> None:
+def test_text_equals_that_of_pillow_on_the_picture(align: str) -> None:
     face = load_font(BUILT_IN, 24)
     assert isinstance(face, ImageFont.FreeTypeFont)
     expected = Image.new("RGB", (200, 120), (30, 60, 90))
@@ -125,7 +125,7 @@ def test_text_is_what_pillow_writes_on_the_picture_itself(align: str) -> None:
 
 
 def smooth(values: Array, kernel: Array) -> Array:
-    """Along both axes, the edges repeated."""
+    """Smooth along both axes; edges are repeated."""
     half = len(kernel) // 2
     for axis in (0, 1):
         margins = [(half, half) if axis == this else (0, 0) for this in (0, 1)]
@@ -152,7 +152,7 @@ def attraction(colours: Array) -> Array:
 @pytest.mark.proves("smartcrop")
 @pytest.mark.parametrize("name", ["coffee.jpg", "astronaut.jpg"])
 @pytest.mark.parametrize(("width", "height"), [(40, 90), (120, 40)])
-def test_smartcrop_finds_the_window_that_trying_all_of_them_finds(name: str, width: int, height: int) -> None:
+def test_smartcrop_finds_the_same_window_as_an_exhaustive_search(name: str, width: int, height: int) -> None:
     # As wide or as high as the picture, so that nothing is scaled.
     image = sample(name).resize((120, 90))
     windows = sliding_window_view(attraction(levels(image) / 255), (height, width))

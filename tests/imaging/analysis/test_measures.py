@@ -1,4 +1,4 @@
-"""Measures of a picture's pixels: hashes against their reference libraries, the others by pictures drawn in code."""
+"""Measures of pixels: hashes are compared with their reference libraries, the others with pictures made in code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _tall() -> Image.Image:
 
 
 def _cut_out() -> Image.Image:
-    """A face that fades away in a circle."""
+    """A face that fades out in a circle."""
     image = sample("astronaut.jpg").resize((80, 80), Image.Resampling.BOX)
     image.putalpha(Image.radial_gradient("L").resize((80, 80)).point(lambda level: 255 - level))
     return image
@@ -99,7 +99,7 @@ def test_every_size_and_mode_can_be_measured(size: tuple[int, int], mode: str) -
         measure(image)
 
 
-def test_the_average_is_that_of_the_levels() -> None:
+def test_the_average_is_the_mean_of_the_levels() -> None:
     assert average(picture("RG/RG")) == "808000"
 
 
@@ -120,7 +120,7 @@ def test_a_picture_without_visible_pixels_has_no_colours() -> None:
     assert (average(image), dominant(image), palette(image)) == (None, None, [])
 
 
-def test_a_palette_has_shares_and_begins_with_the_most_frequent() -> None:
+def test_a_palette_has_shares_and_begins_with_the_most_frequent_colour() -> None:
     assert palette(picture("BBBBBRRR/BBBGGRRR")) == [
         {"colour": "0000ff", "share": 0.5},
         {"colour": "ff0000", "share": 0.375},

@@ -1,4 +1,4 @@
-"""Whatever the bytes meant, the result is sRGB with 8 bits, and no profile is left on it."""
+"""The result of every kind of colour is sRGB with 8 bits and without a profile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_display_p3_under_alpha_becomes_srgb_and_keeps_the_alpha() -> None:
     assert pixel[3] == 77
 
 
-def test_a_profile_that_is_srgb_changes_no_level() -> None:
+def test_a_profile_of_srgb_changes_no_level() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = sample("astronaut.jpg").resize((40, 40))
     assert result(encoded(image, "PNG", icc_profile=profile)).tobytes() == image.tobytes()
@@ -94,7 +94,7 @@ def test_sixteen_bits_of_grey_become_their_high_byte() -> None:
     assert np.array_equal(got, (np.arange(65_536) >> 8).reshape(256, 256))
 
 
-def test_sixteen_bits_of_colour_become_eight() -> None:
+def test_sixteen_bits_of_colour_become_eight_bits() -> None:
     msb, lsb = (result(corpus(f"odd/rgb16-{order}.tif")) for order in ("msb", "lsb"))
     assert msb.mode == "RGB"
     assert msb.tobytes() == lsb.tobytes()

@@ -1,4 +1,4 @@
-"""`icc`: sRGB, Display P3 or the input's own colours, each with the right profile or none, against float64 matrices."""
+"""`icc`: sRGB, Display P3 or the colours of the input with the right profile, compared with float64 matrices."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def exact(name: str) -> dict[str, Any]:
     return {"lossless": True} if name in ("webp", "heic") else {}
 
 
-def test_the_profile_of_display_p3_is_a_good_one() -> None:
+def test_the_profile_of_display_p3_is_correct() -> None:
     opened_profile = ImageCms.ImageCmsProfile(io.BytesIO(P3)).profile
     assert opened_profile.profile_description == "Display P3"
     assert opened_profile.version == 4.4
@@ -84,7 +84,7 @@ def test_srgb_becomes_p3_with_its_profile(name: str) -> None:
     assert psnr(levels(got, "RGB"), through(SRGB_TO_P3, levels(image))) > 33
 
 
-def test_p3_is_within_a_level_of_a_matrix_in_floating_point() -> None:
+def test_p3_differs_from_a_float64_matrix_by_at_most_one_level() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     got = opened(run(encoded(Image.fromarray(colours)), format="png", icc="p3"))
     error = np.abs(levels(got) - through(SRGB_TO_P3, colours.astype(np.float64)))
@@ -93,14 +93,14 @@ def test_p3_is_within_a_level_of_a_matrix_in_floating_point() -> None:
     assert error.mean() < 0.4
 
 
-def test_colours_outside_of_srgb_survive_in_p3_and_are_cut_off_in_srgb() -> None:
+def test_colours_outside_of_srgb_survive_in_p3_and_are_clipped_in_srgb() -> None:
     red = encoded(picture("RR/RR"), icc_profile=display_p3_profile())
     assert levels(opened(run(red, format="png", icc="p3")))[0, 0].tolist() == [255, 0, 0]
     inside = levels(opened(run(run(red, format="png", icc="p3"), format="png")))[0, 0]
     assert inside.tolist() == levels(opened(run(red, format="png")))[0, 0].tolist()
 
 
-def test_there_and_back_is_where_it_was() -> None:
+def test_converting_to_p3_and_back_loses_little() -> None:
     image = sample("coffee.jpg")
     back = opened(run(run(encoded(image), format="png", icc="p3"), format="png"))
     assert psnr(levels(back), levels(image)) > 45

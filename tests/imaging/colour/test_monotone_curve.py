@@ -1,4 +1,4 @@
-"""Monotone curves against SciPy's, and what they never do."""
+"""Monotone curves, compared with those of SciPy, and their guarantees."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def test_a_curve_never_overshoots_its_points() -> None:
             assert min(low, high) - 1e-9 <= inside.min() <= inside.max() <= max(low, high) + 1e-9
 
 
-def test_a_curve_of_one_channel_colours_a_grey_picture() -> None:
+def test_a_curve_of_one_channel_makes_a_grey_picture_coloured() -> None:
     assert drawn(result(picture("KW", "L"), "curves:points=0:1;1:1,channel=red")) == "RW"
 
 
-def test_a_curve_can_be_encoded_like_any_value() -> None:
+def test_a_curve_can_be_percent_encoded_like_any_value() -> None:
     encoded = "curves:points=0%3A0%3B0.5%3A0.6%3B1%3A1"
     assert str(parse_pipeline(encoded)) == "curves:points=0:0;0.5:0.6;1:1"

@@ -1,4 +1,4 @@
-"""EXIF and XMP: stripped, kept as far as they still hold, or only the copyright; odd tags cost themselves alone."""
+"""EXIF and XMP: stripped, kept as far as they are still true, or only the copyright; only broken tags are lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rich(form: str = "JPEG") -> bytes:
 
 @pytest.mark.parametrize("before", ["JPEG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("after", WRITTEN)
-def test_nothing_is_left_unless_asked(before: str, after: str) -> None:
+def test_metadata_is_stripped_by_default(before: str, after: str) -> None:
     got = opened(run(rich(before), format=after))
 
     assert not {BASE.Artist, BASE.Copyright, BASE.Make, BASE.Orientation} & set(got.getexif())
@@ -56,7 +56,7 @@ def test_nothing_is_left_unless_asked(before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_METADATA)
-def test_copyright_keeps_artist_and_copyright_alone(name: str) -> None:
+def test_copyright_keeps_only_artist_and_copyright(name: str) -> None:
     exif = opened(run(rich(), format=name, metadata="copyright")).getexif()
 
     assert (exif[BASE.Artist], exif[BASE.Copyright]) == ("Ada", "(c) Ada")
@@ -65,13 +65,13 @@ def test_copyright_keeps_artist_and_copyright_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_METADATA)
-def test_keep_keeps_what_describes_the_picture(name: str) -> None:
+def test_keep_keeps_tags_that_describe_the_picture(name: str) -> None:
     exif = opened(run(rich(), format=name, metadata="keep")).getexif()
     assert (exif[BASE.Artist], exif[BASE.Copyright], exif[BASE.Make]) == ("Ada", "(c) Ada", "Camera")
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_METADATA if name != "tiff"])
-def test_keep_keeps_exposure_and_place_but_not_what_holds_no_more(name: str) -> None:
+def test_keep_keeps_exposure_and_place_but_no_tag_that_is_no_longer_true(name: str) -> None:
     exif = opened(run(rich(), "resize:width=1", format=name, metadata="keep")).getexif()
 
     block = exif.get_ifd(ExifTags.IFD.Exif)
@@ -93,7 +93,7 @@ def test_keep_keeps_the_xmp(before: str, after: str) -> None:
 
 @pytest.mark.parametrize("metadata", ["copyright", "keep"])
 @pytest.mark.parametrize("name", [name for name in WRITTEN if name not in WITH_METADATA])
-def test_a_format_without_metadata_is_written_all_the_same(name: str, metadata: str) -> None:
+def test_a_format_without_metadata_is_written_without_it(name: str, metadata: str) -> None:
     assert opened(run(rich(), format=name, metadata=metadata)).size == (2, 2)
 
 
@@ -121,7 +121,7 @@ def test_a_tag_of_any_value_is_written_or_dropped(name: str, value: Any) -> None
 
 @pytest.mark.parametrize("size", [65_000, 70_000, 200_000])
 @pytest.mark.parametrize("name", WITH_METADATA)
-def test_metadata_too_long_for_a_segment_costs_itself_alone(name: str, size: int) -> None:
+def test_only_metadata_too_long_for_a_segment_is_lost(name: str, size: int) -> None:
     exif = Image.Exif()
     exif[BASE.ImageDescription] = "x" * size
     data = encoded(picture("RG/BY"), "WEBP", exif=exif.tobytes(), xmp=b"y" * size)
@@ -133,13 +133,13 @@ def test_metadata_too_long_for_a_segment_costs_itself_alone(name: str, size: int
     "exif", [b"junk", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"], ids=repr
 )
 @pytest.mark.parametrize("metadata", ["strip", "keep"])
-def test_exif_that_cannot_be_read_costs_itself_alone(form: str, exif: bytes, metadata: str) -> None:
+def test_only_exif_that_cannot_be_read_is_lost(form: str, exif: bytes, metadata: str) -> None:
     data = encoded(picture("RG/BY"), form, exif=exif)
     assert opened(run(data, metadata=metadata)).size == (2, 2)
 
 
 @pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "group4"])
-def test_tags_that_lay_out_a_tiff_do_not_reach_another_file(compression: str) -> None:
+def test_tags_of_the_layout_of_a_tiff_do_not_reach_another_file(compression: str) -> None:
     image = picture("KW/WK", "1" if compression == "group4" else "RGB")
     data = encoded(image, "TIFF", compression=compression, exif=_only_artist())
 

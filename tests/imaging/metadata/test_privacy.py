@@ -1,4 +1,4 @@
-"""Where a picture was taken never survives a strip, nor `metadata=copyright`: not in EXIF, not in XMP, in no format."""
+"""The place of a photograph never survives `strip` or `copyright`, neither in EXIF nor in XMP, in any format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITH_METADATA = [name for name, form in WRITTEN.items() if form.has_metadata]
 
 
 def located(name: str) -> bytes:
-    """A picture that says in every way its format has where it was taken."""
+    """A picture with its place in every form that its format has."""
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "Ada"
     exif[ExifTags.Base.Copyright] = "(c) Ada"
@@ -50,14 +50,14 @@ def located(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("before", WITH_METADATA)
-def test_the_place_is_there_to_begin_with(before: str) -> None:
+def test_the_input_contains_the_place(before: str) -> None:
     assert PLACE in located(before)
 
 
 @pytest.mark.parametrize("metadata", ["strip", "copyright"])
 @pytest.mark.parametrize("after", WRITTEN)
 @pytest.mark.parametrize("before", WITH_METADATA)
-def test_the_place_is_nowhere_in_the_result(before: str, after: str, metadata: str) -> None:
+def test_the_result_does_not_contain_the_place(before: str, after: str, metadata: str) -> None:
     for pipeline in ("", "resize:width=12"):
         data = run(located(before), pipeline, format=after, metadata=metadata)
         assert PLACE not in data

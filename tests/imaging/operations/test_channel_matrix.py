@@ -21,7 +21,7 @@ FACTORS = [0, 0.3, 0.5, 1, 1.7, 4, 10]
 
 
 def all_colours() -> Image.Image:
-    """A lattice of 17 levels a channel, so that every corner of the cube is in it."""
+    """Colours of 17 levels per channel, with every corner of the cube."""
     steps = np.linspace(0, 255, 17).round().astype(np.uint8)
     return Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, 289, 3))
 

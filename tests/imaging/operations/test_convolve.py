@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(1)
 
 
 def weighed(pixels: Array, kernel: Array) -> Array:
-    """The sum of each pixel's neighbours weighted by the kernel, with edges continued."""
+    """The sum of the neighbours of each pixel, weighted by the kernel; edges are repeated."""
     down, across = kernel.shape
     around = [(down // 2, down // 2), (across // 2, across // 2), *[(0, 0)] * (pixels.ndim - 2)]
     padded = np.pad(pixels, around, mode="edge")
@@ -64,7 +64,7 @@ def test_weights_that_add_up_to_zero_are_not_scaled() -> None:
     assert np.abs(levels(result(PHOTO, f"convolve:kernel={text(kernel)},offset=100")) - expected).max() <= 1
 
 
-def test_convolve_inside_is_that_of_pillow_which_turns_a_kernel_top_to_bottom() -> None:
+def test_away_from_the_edges_convolve_is_that_of_pillow_with_the_kernel_flipped() -> None:
     kernel = KERNELS["random-5"].round()
     theirs = PHOTO.filter(ImageFilter.Kernel((5, 5), kernel[::-1].ravel().tolist(), kernel.sum()))
     ours = result(PHOTO, f"convolve:kernel={text(kernel)}")
@@ -73,7 +73,7 @@ def test_convolve_inside_is_that_of_pillow_which_turns_a_kernel_top_to_bottom() 
 
 
 @pytest.mark.parametrize("kernel", ["1", "1;1;1;1", "1;" * 255 + "1", "1;" * 288 + "1", "a;b;c;d;e;f;g;h;i"])
-def test_a_kernel_has_to_be_an_odd_square(kernel: str) -> None:
+def test_a_kernel_must_be_a_square_with_an_odd_side(kernel: str) -> None:
     with pytest.raises(InvalidParameter, match="odd side"):
         parse_pipeline(f"convolve:kernel={kernel}")
 
@@ -84,7 +84,7 @@ ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
 @pytest.mark.proves("emboss")
 @PICTURES
 @pytest.mark.parametrize(("angle", "amount"), [(-45, 1), (0, 2), (100, 0.5)])
-def test_emboss_is_mid_grey_and_the_slope_away_from_the_light(image: Image.Image, angle: float, amount: float) -> None:
+def test_emboss_is_mid_grey_plus_the_slope_away_from_the_light(image: Image.Image, angle: float, amount: float) -> None:
     turn = np.radians(angle)
     luma = levels(image, "L")
     slope = np.cos(turn) * weighed(luma, ACROSS.T) - np.sin(turn) * weighed(luma, ACROSS)
@@ -106,7 +106,7 @@ def test_a_bright_square_is_lit_on_the_side_of_the_light(angle: int, bright: str
 @pytest.mark.proves("edges")
 @pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo"])
 @pytest.mark.parametrize("amount", [0.5, 1, 3])
-def test_edges_are_the_length_of_the_slope_of_luma(image: Image.Image, amount: float) -> None:
+def test_edges_are_the_magnitude_of_the_gradient_of_luma(image: Image.Image, amount: float) -> None:
     luma = levels(image, "L")
     expected = amount * np.hypot(weighed(luma, ACROSS), weighed(luma, ACROSS.T))
     got = result(image, f"edges:amount={amount}")
@@ -114,5 +114,5 @@ def test_edges_are_the_length_of_the_slope_of_luma(image: Image.Image, amount: f
     assert np.abs(levels(got) - expected.clip(0, 255)).max() <= 1
 
 
-def test_a_step_is_an_edge_of_its_own_height() -> None:
+def test_a_step_gives_an_edge_of_its_own_height() -> None:
     assert drawn(result(picture("KKWW/KKWW", "L"), "edges:amount=1")) == "KWWK/KWWK"

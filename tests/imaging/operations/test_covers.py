@@ -104,7 +104,7 @@ def test_a_gradient_from_transparent_shows_no_hidden_colour() -> None:
     assert after.min() >= 254
 
 
-def test_a_gradient_is_the_formula_composed() -> None:
+def test_a_gradient_is_its_formula_composited() -> None:
     below = COFFEE.resize((64, 48))
     after = pixels(result(below, "gradient:start=00000000,end=000000ff"))
     share = (np.arange(48) + 0.5) / 48
@@ -116,7 +116,7 @@ def test_a_gradient_is_the_formula_composed() -> None:
 
 
 def cube(side: int, function: str = "r g b", header: str = "") -> bytes:
-    """A table whose colours are three expressions of r, g and b."""
+    """A look-up table with three expressions of r, g and b as its colours."""
     b, g, r = np.meshgrid(*[np.arange(side) / (side - 1)] * 3, indexing="ij")
     columns = [eval(one, {"r": r, "g": g, "b": b}).ravel() for one in function.split()]  # noqa: S307  each is in this file
     rows = "%.6f %.6f %.6f\n" * side**3 % tuple(np.stack(columns, axis=1).ravel())
@@ -143,7 +143,7 @@ def test_a_linear_table_is_exact_between_its_steps(side: int, most: int) -> None
     assert np.abs(pixels(graded(frame, cube(side, "b (r+b)*0.5 1-g"))) - expected).max() <= most
 
 
-def test_half_the_strength_is_half_way() -> None:
+def test_half_the_strength_is_half_the_change() -> None:
     frame = COFFEE.resize((90, 60))
     after = graded(frame, cube(17, "1-r 1-g 1-b"), "strength=0.5")
     assert np.abs(pixels(after) - 127.5).max() <= 1
@@ -190,11 +190,11 @@ def test_an_invalid_table_is_refused_with_the_reason(table: bytes, reason: str) 
         pytest.param(b"0 0 0\r\n", id="lines-of-windows"),
     ],
 )
-def test_colours_may_be_written_in_any_way_that_python_reads(colour: bytes) -> None:
+def test_colours_may_have_any_form_of_number_that_python_reads(colour: bytes) -> None:
     graded(picture("R"), b"LUT_3D_SIZE 2\n" + colour * 8)
 
 
-def test_a_table_that_comes_again_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_table_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first = graded(COFFEE.resize((9, 6)), cube(9, "g b r"))
     monkeypatch.setattr(lut, "_parse", None)
     assert graded(COFFEE.resize((9, 6)), cube(9, "g b r")).tobytes() == first.tobytes()
@@ -213,5 +213,5 @@ def test_threads_can_read_tables_at_once() -> None:
     assert all(np.array_equal(one.values, read[0].values) for one in read)
 
 
-def test_a_domain_from_0_to_1_may_be_written_down() -> None:
+def test_a_table_may_give_the_domain_from_0_to_1() -> None:
     graded(picture("R"), cube(2, header="DOMAIN_MIN 0.0 0.0 0.0\nDOMAIN_MAX 1.0 1.0 1.0\n"))

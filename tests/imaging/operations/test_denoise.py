@@ -1,4 +1,4 @@
-"""Median and morphology against Pillow and numpy, exactly; denoise against its formula and by what it gains."""
+"""Median and morphology equal those of Pillow and numpy; denoise follows its formula and removes noise."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def near(radius: int, shape: str) -> Mask:
 
 
 def extreme(pixels: Array, mask: Mask, least: bool) -> Array:  # noqa: FBT001  a helper of this file
-    """The least or greatest level under the mask; nothing outside of the picture counts."""
+    """The lowest or highest level under the mask; pixels outside of the picture do not count."""
     reach, beyond = len(mask) // 2, 999 if least else -999
     padded = np.pad(pixels, [(reach, reach), (reach, reach), *[(0, 0)] * (pixels.ndim - 2)], constant_values=beyond)
     height, width = pixels.shape[:2]
@@ -91,7 +91,7 @@ def test_a_square_gives_what_pillows_filters_give(image: Image.Image) -> None:
         assert ours.tobytes() == image.filter(theirs).tobytes()
 
 
-def test_dilating_grows_opaque_parts_in_their_own_colour() -> None:
+def test_dilate_grows_opaque_parts_in_their_own_colour() -> None:
     image = Image.new("RGBA", (9, 9), (0, 255, 0, 0))
     image.paste((200, 120, 40, 255), (4, 4, 5, 5))
     grown = result(image, "morphology:kind=dilate,radius=2,shape=square")
@@ -119,13 +119,13 @@ def test_denoise_of_grey_is_the_bilateral_filter(image: Image.Image, strength: i
     assert np.abs(got - bilateral(levels(image), strength)).max() <= 1
 
 
-def test_denoise_of_colours_smooths_luma_as_that_of_grey_does() -> None:
+def test_denoise_smooths_the_luma_of_colours_as_it_smooths_grey() -> None:
     got = levels(result(PHOTO, "denoise:strength=10"), "L")
     assert psnr(got, bilateral(levels(PHOTO, "L"), 6.7)) > 45
 
 
 @pytest.mark.parametrize(("noise", "gain"), [(6, 3.4), (15, 6.3), (30, 8.3)])
-def test_denoise_brings_a_noisy_photograph_nearer_to_itself(noise: int, gain: float) -> None:
+def test_denoise_brings_a_noisy_photograph_nearer_to_the_original(noise: int, gain: float) -> None:
     clean = sample("coffee.jpg").resize((450, 300))
     noisy = levels(clean) + np.random.default_rng(0).normal(0, noise, (300, 450, 3))
     image = Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))

@@ -39,7 +39,7 @@ def trial(frame: Frame, *, level: Annotated[int, Field(ge=7, le=9, description="
 
 @pytest.fixture(scope="module", name="environment")
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What makes a new process import a copy of imgsrv that has one more file."""
+    """The environment with which a process imports a copy of imgsrv with an additional file."""
     folder = tmp_path_factory.mktemp("tree")
     shutil.copytree(PACKAGE, folder / "imgsrv", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "imgsrv/imaging/operations/detail/trial.py").write_text(TRIAL, encoding="utf-8")
@@ -79,11 +79,11 @@ def test_a_new_function_is_a_route_and_in_its_openapi_description(environment: d
     assert described["paths"]["/trial"]["post"]["summary"] == "Fill with a level."
 
 
-def test_operations_stand_in_the_order_of_their_folders() -> None:
+def test_operations_are_listed_in_the_order_of_their_folders() -> None:
     folders = [row.run.__module__.split(".")[-2] for row in OPERATIONS.values()]
 
     assert folders == sorted(folders, key=CATEGORIES.index)
 
 
-def test_the_operations_that_most_people_come_for_stand_first() -> None:
+def test_the_most_used_operations_are_listed_first() -> None:
     assert list(OPERATIONS)[:3] == ["resize", "smartcrop", "crop"]

@@ -24,7 +24,7 @@ def test_every_block_is_the_mean_of_its_pixels(image: Image.Image, size: int, mo
             assert np.abs(after[block] - before[block].mean(axis=(0, 1))).max() <= 1
 
 
-def test_a_hidden_colour_has_no_part_in_a_block() -> None:
+def test_a_hidden_colour_does_not_count_in_a_block() -> None:
     image = Image.new("RGBA", (8, 8), (0, 255, 0, 0))
     image.paste((200, 120, 40, 255), (0, 0, 4, 8))
     assert np.abs(levels(result(image, "pixelate:size=8")) - (200, 120, 40, 128)).max() <= 1

@@ -16,7 +16,7 @@ PICTURES = pytest.mark.parametrize("image", [NOISE, PHOTO], ids=["noise", "photo
 
 @pytest.mark.proves("equalize")
 @PICTURES
-def test_equalize_is_that_of_opencv_and_near_that_of_pillow(image: Image.Image) -> None:
+def test_equalize_equals_that_of_opencv_and_is_similar_to_that_of_pillow(image: Image.Image) -> None:
     grey = image.convert("L")
     after = levels(result(grey, "equalize"))
     assert np.abs(after - cv2.equalizeHist(np.asarray(grey))).max() <= 1
@@ -58,7 +58,7 @@ def frames_after(frames: list[Image.Image], step: str) -> list[Array]:
 
 
 @pytest.mark.parametrize("step", ["equalize", "threshold"])
-def test_frames_of_an_animation_are_changed_alike(step: str) -> None:
+def test_all_frames_of_an_animation_are_changed_in_the_same_way(step: str) -> None:
     dark, bright = PHOTO.point([level // 3 for level in range(256)] * 3), PHOTO
     both = Image.new("RGB", (640, 240))
     both.paste(dark, (0, 0))
@@ -70,7 +70,7 @@ def test_frames_of_an_animation_are_changed_alike(step: str) -> None:
 
 
 def clahe(pixels: NDArray[np.uint8], clip: float, tiles: int) -> Array:
-    """Zuiderveld's method in float64, for sides that tiles divide."""
+    """Zuiderveld's method in float64, for sides that are multiples of the tiles."""
     height, width = (side // tiles for side in pixels.shape)
     tables = np.empty((tiles, tiles, 256))
     for row in range(tiles):
@@ -91,7 +91,7 @@ def clahe(pixels: NDArray[np.uint8], clip: float, tiles: int) -> Array:
 
 @pytest.mark.proves("clahe")
 @pytest.mark.parametrize("clip", [1, 2, 5, 100])
-def test_clahe_is_zuidervelds_method(clip: float) -> None:
+def test_clahe_follows_the_method_of_zuiderveld(clip: float) -> None:
     grey = PHOTO.convert("L")
     expected = clahe(np.asarray(grey), clip, 2)
     # What is left over when what was clipped is spread over all levels goes to some of them: half a level here.
@@ -110,7 +110,7 @@ def test_clahe_of_grey_colours_is_that_of_grey() -> None:
     assert np.array_equal(levels(result(grey.convert("RGB"), "clahe"), "L"), levels(result(grey, "clahe")))
 
 
-def test_clahe_does_not_look_at_hidden_colours() -> None:
+def test_clahe_ignores_hidden_colours() -> None:
     green, red = PHOTO.convert("RGBA"), PHOTO.convert("RGBA")
     green.paste((0, 255, 0, 0), (100, 100, 200, 200))
     red.paste((255, 0, 0, 0), (100, 100, 200, 200))
@@ -152,7 +152,7 @@ def test_otsus_threshold_has_the_greatest_variance_between_its_classes(image: Im
 
 
 @pytest.mark.parametrize("level", [0, 1, 100, 255, 256])
-def test_a_level_becomes_white_with_all_above_it(level: int) -> None:
+def test_threshold_makes_the_given_level_and_all_above_it_white(level: int) -> None:
     luma = levels(PHOTO, "L")
     assert np.array_equal(levels(result(PHOTO, f"threshold:level={level}"), "L"), 255 * (luma >= level))
 

@@ -14,7 +14,7 @@ SIGMAS = [0.3, 1, 3, 7.99, 8, 12.5, 25, 100]
 
 
 def gaussian(pixels: Array, sigma: float) -> Array:
-    """The pixels blurred along both axes, with edges continued, in float64."""
+    """The pixels, blurred along both axes in float64; edges are repeated."""
     radius = int(np.ceil(5 * sigma))
     weights = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
@@ -67,7 +67,7 @@ def test_blur_weighs_colours_by_their_alpha(cat: Image.Image, sigma: float) -> N
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (9, 7)])
 @pytest.mark.parametrize("step", ["blur:sigma=0.3", "blur:sigma=100", "sharpen:sigma=100", "sharpen"])
-def test_one_colour_stays_that_colour_at_any_size(size: tuple[int, int], step: str) -> None:
+def test_a_picture_of_one_colour_keeps_it_at_any_size(size: tuple[int, int], step: str) -> None:
     image = Image.new("RGBA", size, (200, 120, 40, 255))
     assert result(image, step).tobytes() == image.tobytes()
 
@@ -103,7 +103,7 @@ def test_a_sharpened_grey_picture_stays_grey() -> None:
 
 
 @pytest.mark.parametrize("radius", [1, 2, 7, 40, 500])
-def test_a_box_is_the_mean_of_its_square(cat: Image.Image, radius: int) -> None:
+def test_a_box_blur_is_the_mean_of_a_square(cat: Image.Image, radius: int) -> None:
     padded = np.pad(levels(cat), [(radius, radius), (radius, radius), (0, 0)], mode="edge")
     sums = np.pad(padded.cumsum(axis=0).cumsum(axis=1), [(1, 0), (1, 0), (0, 0)])
     side = 2 * radius + 1
@@ -122,7 +122,7 @@ def test_blur_takes_either_sigma_or_radius(step: str) -> None:
 
 
 def moved(pixels: Array, length: int, degrees: float) -> Array:
-    """The mean of points along a line, each read between pixels, with edges continued."""
+    """The mean of points along a line, interpolated between pixels; edges are repeated."""
     height, width = pixels.shape[:2]
     padded = np.pad(pixels, [(length, length), (length, length), (0, 0)], mode="edge")
     total = np.zeros_like(pixels)
@@ -144,7 +144,7 @@ def test_motionblur_is_the_mean_along_a_line(cat: Image.Image, length: int, angl
     assert np.abs(got - moved(levels(cat), length, angle)).max() <= 1
 
 
-def test_motion_along_rows_of_odd_length_is_the_mean_of_so_many_pixels() -> None:
+def test_motion_along_rows_is_the_mean_of_as_many_pixels_as_its_length() -> None:
     image = Image.new("L", (11, 3))
     image.putpixel((5, 1), 250)
     assert np.asarray(result(image, "motionblur:length=5"))[1].tolist() == [0, 0, 0, 50, 50, 50, 50, 50, 0, 0, 0]
@@ -178,7 +178,7 @@ def test_unsharp_sharpens_where_the_blur_changes_more_than_the_threshold(
 
 @pytest.mark.proves("unsharp")
 @pytest.mark.parametrize(("amount", "radius", "threshold"), [(1, 2, 3), (2, 3, 0), (0.5, 5, 10)])
-def test_unsharp_is_near_pillows(cat: Image.Image, amount: float, radius: int, threshold: int) -> None:
+def test_unsharp_is_similar_to_that_of_pillow(cat: Image.Image, amount: float, radius: int, threshold: int) -> None:
     theirs = cat.filter(ImageFilter.UnsharpMask(radius, round(amount * 100), threshold))
     assert (
         psnr(levels(result(cat, f"unsharp:amount={amount},radius={radius},threshold={threshold}")), levels(theirs)) > 40

@@ -1,4 +1,4 @@
-"""Pad, extend, border and round: what is put around a picture, and what is left of its corners."""
+"""Pad, extend and border add margins to a picture; round makes its corners transparent."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_a_margin_is_transparent_unless_it_has_a_colour() -> None:
     assert drawn(result(picture("RG"), "pad:left=1")) == ".RG"
 
 
-def test_a_side_given_by_itself_overrides_all_sides() -> None:
+def test_a_side_that_is_given_overrides_the_value_for_all_sides() -> None:
     assert drawn(result(picture("RG"), "pad:edge=1,top=0,bottom=0,colour=white")) == "WRGW"
 
 
 @pytest.mark.proves("pad")
 @pytest.mark.parametrize("image", [NOISE, SOFT_NOISE, NOISE.convert("L")], ids=lambda image: image.mode)
 @pytest.mark.parametrize(("mode", "kind"), [("mirror", "symmetric"), ("copy", "edge")])
-def test_a_picture_is_continued_as_numpy_does_it(image: Image.Image, mode: str, kind: str) -> None:
+def test_edges_are_continued_as_by_numpy(image: Image.Image, mode: str, kind: str) -> None:
     pixels = np.asarray(image)
     margins = (*MARGINS, (0, 0))[: pixels.ndim]
     wanted = np.pad(pixels, margins, kind)  # type: ignore[call-overload]  # it knows literals only
@@ -120,7 +120,7 @@ def test_too_few_or_contradicting_parameters_are_refused(step: str, hint: str) -
 
 
 def coverage(size: tuple[int, int], radius: float, times: int = 16) -> Array:
-    """How much of each pixel lies inside of the rounded rectangle, by so many samples along each side of it."""
+    """The fraction of each pixel inside of the rounded rectangle, from this many samples along each side of a pixel."""
     across, down = ((np.arange(side * times) + 0.5) / times for side in size)
     beside = [np.maximum(radius - np.minimum(at, side - at), 0) for at, side in zip((across, down), size, strict=True)]
     inside = np.hypot(beside[0][None, :], beside[1][:, None]) <= radius
@@ -130,7 +130,7 @@ def coverage(size: tuple[int, int], radius: float, times: int = 16) -> Array:
 @pytest.mark.proves("round")
 @pytest.mark.parametrize("size", [(40, 30), (31, 31), (9, 60)])
 @pytest.mark.parametrize("radius", [1, 4, 15, 0.2, 0.43])
-def test_corners_are_as_opaque_as_they_are_covered(size: tuple[int, int], radius: float) -> None:
+def test_the_alpha_of_corners_is_the_covered_fraction_of_each_pixel(size: tuple[int, int], radius: float) -> None:
     reach = min(radius if radius >= 1 else radius * min(size), min(size) / 2)
     alpha = np.asarray(result(Image.new("RGB", size), f"round:radius={radius}").getchannel("A"), np.float64)
     assert np.abs(alpha / 255 - coverage(size, reach)).max() < 0.15
@@ -138,7 +138,7 @@ def test_corners_are_as_opaque_as_they_are_covered(size: tuple[int, int], radius
 
 
 @pytest.mark.parametrize("size", [(40, 30), (30, 40), (31, 44), (1, 1), (1, 9)])
-def test_a_circle_is_the_middle(size: tuple[int, int]) -> None:
+def test_a_circle_is_cut_from_the_middle(size: tuple[int, int]) -> None:
     side = min(size)
     made = result(Image.new("L", size, 99), "round:shape=circle")
     assert (made.size, made.mode) == ((side, side), "RGBA")
@@ -147,7 +147,7 @@ def test_a_circle_is_the_middle(size: tuple[int, int]) -> None:
     assert made.getpixel((side // 2, side // 2)) == (99, 99, 99, 255 if side > 2 else round(255 * alpha[0, 0]))
 
 
-def test_rounding_keeps_the_transparency_there_was() -> None:
+def test_round_keeps_existing_transparency() -> None:
     half = Image.new("RGBA", (20, 20), (9, 9, 9, 128))
     made = result(half, "round:radius=5")
     assert made.getpixel((10, 10)) == (9, 9, 9, 128)

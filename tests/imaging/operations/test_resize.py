@@ -51,7 +51,7 @@ def test_every_fit_reduces_400_by_200_to(parameters: str, size: tuple[int, int])
         pytest.param("width=80,height=80,fit=contain", (80, 80), id="contain-keeps-the-canvas"),
     ],
 )
-def test_a_picture_of_40_by_20_is_not_enlarged_unless_asked(parameters: str, size: tuple[int, int]) -> None:
+def test_a_picture_of_40_by_20_is_not_enlarged_by_default(parameters: str, size: tuple[int, int]) -> None:
     assert size_of((40, 20), parameters) == size
 
 
@@ -66,7 +66,7 @@ def test_a_picture_of_40_by_20_is_not_enlarged_unless_asked(parameters: str, siz
         pytest.param("width=80,height=80,fit=contain", (80, 80), id="contain"),
     ],
 )
-def test_a_picture_of_40_by_20_is_enlarged_when_asked(parameters: str, size: tuple[int, int]) -> None:
+def test_a_picture_of_40_by_20_is_enlarged_on_request(parameters: str, size: tuple[int, int]) -> None:
     assert size_of((40, 20), parameters + ",enlarge=true") == size
 
 
@@ -83,7 +83,7 @@ def test_sides_are_rounded(before: tuple[int, int], width: int, size: tuple[int,
     assert size_of(before, f"width={width}") == size
 
 
-def test_a_side_is_needed() -> None:
+def test_width_or_height_is_needed() -> None:
     with pytest.raises(UnusableParameters, match="width or height is needed"):
         parse_pipeline("resize:fit=cover")
 
@@ -99,7 +99,7 @@ SIDES = st.integers(1, 70)
     enlarge=st.booleans(),
     form=st.sampled_from(["JPEG", "PNG"]),
 )
-def test_the_predicted_size_is_the_size(
+def test_the_predicted_size_is_the_size_of_the_result(
     before: tuple[int, int], width: int | None, height: int, fit: str, *, enlarge: bool, form: str
 ) -> None:
     side = "" if width is None else f"width={width},"
@@ -140,7 +140,7 @@ def test_a_grey_picture_can_have_coloured_bars() -> None:
     assert drawn(result(picture("KW", "L"), "resize:width=2,height=3,fit=contain,background=red")) == "RR/KW/RR"
 
 
-def test_a_street_of_6_megapixels_is_as_lanczos_from_full_resolution_makes_it() -> None:
+def test_a_street_of_6_megapixels_equals_lanczos_from_full_resolution() -> None:
     data = corpus("photos/street-6mp.jpg")
     expected = opened(data).resize((720, 588), Image.Resampling.LANCZOS)
     assert psnr(levels(result(data, "resize:width=720,height=588,fit=fill")), levels(expected)) > 48

@@ -1,4 +1,4 @@
-"""Crop, rotate, flip and flop move pixels and change none."""
+"""Crop, rotate, flip and flop move pixels without changing them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imgsrv.errors import OperationDoesNotFit
         pytest.param("width=2,height=1,left=1,gravity=south", "WK", id="left-given-and-top-by-gravity"),
     ],
 )
-def test_crop_cuts_out(parameters: str, rows: str) -> None:
+def test_crop_returns_the_given_part(parameters: str, rows: str) -> None:
     assert drawn(result(picture("RGB/YWK"), f"crop:{parameters}")) == rows
 
 
@@ -69,7 +69,7 @@ def test_the_canvas_grows_to_hold_the_whole_picture(degrees: float) -> None:
 
 
 def waves(x: Array, y: Array) -> Array:
-    """A grey level at any point of the plane; fine enough to show a displacement of a tenth of a pixel."""
+    """A grey level at any point of the plane; it shows a displacement of a tenth of a pixel."""
     return 127 + 100 * np.sin(x / 5) * np.cos(y / 7)
 
 
@@ -91,13 +91,13 @@ def test_an_angle_turns_clockwise_about_the_middle(degrees: float) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_the_corners_that_open_are_transparent_unless_they_have_a_colour(mode: str) -> None:
+def test_new_corners_are_transparent_unless_they_get_a_colour(mode: str) -> None:
     image = Image.new(mode, (20, 20), "white")
     assert result(image, "rotate:degrees=45").convert("RGBA").getpixel((0, 0)) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_the_corners_that_open_have_the_background(mode: str) -> None:
+def test_new_corners_have_the_background(mode: str) -> None:
     image = Image.new(mode, (20, 20), "white")
     got = result(image, "rotate:degrees=45,background=ff8000").convert("RGBA")
     assert got.getpixel((0, 0)) == (255, 128, 0, 255)

@@ -1,4 +1,4 @@
-"""Every operation on the smallest and the longest pictures, and the size that is predicted of each."""
+"""Every operation on the smallest and the longest pictures, with the size that it predicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text on pictures: where it stands, how lines break, which scripts are shaped."""
+"""Text on pictures: its position, its line breaks, and scripts that need shaping."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def written(arguments: str, below: Image.Image = BLACK) -> Image.Image:
 
 
 def ink(picture: Image.Image) -> tuple[int, int, int, int]:
-    """Where anything but black is."""
+    """The box of all pixels that are not black."""
     box = picture.convert("L").getbbox()
     assert box is not None
     return box
@@ -35,7 +35,7 @@ def ink(picture: Image.Image) -> tuple[int, int, int, int]:
     ("gravity", "is_left", "is_top"),
     [("northwest", True, True), ("northeast", False, True), ("southwest", True, False), ("southeast", False, False)],
 )
-def test_gravity_says_in_which_corner_it_stands(gravity: str, *, is_left: bool, is_top: bool) -> None:
+def test_gravity_chooses_the_corner(gravity: str, *, is_left: bool, is_top: bool) -> None:
     left, top, right, bottom = ink(written(f"text=Hi,gravity={gravity},margin=0.05"))
     assert (left < 20) == is_left
     assert (right > 380) != is_left
@@ -43,7 +43,7 @@ def test_gravity_says_in_which_corner_it_stands(gravity: str, *, is_left: bool, 
     assert (bottom > 180) != is_top
 
 
-def test_the_size_is_that_of_the_letters() -> None:
+def test_the_size_is_the_height_of_the_letters() -> None:
     _left, top, _right, bottom = ink(written("text=Hg,size=100,gravity=center"))
     assert 75 <= bottom - top <= 100
 
@@ -69,7 +69,7 @@ def test_a_line_feed_begins_a_new_line() -> None:
 
 
 @pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
-def test_a_script_from_right_to_left_is_turned() -> None:
+def test_a_script_from_right_to_left_is_reversed() -> None:
     # Without a Hebrew letter in the font, brackets tell: they are mirrored where the text runs from right to left.
     face = load_font(BUILT_IN, 40)
     assert bytes(face.getmask("(a", direction="rtl")) == bytes(face.getmask("a)", direction="ltr"))
@@ -96,7 +96,7 @@ def test_a_text_larger_than_the_picture_is_cut_off() -> None:
     assert written("text=WWW,size=1000", Image.new("RGB", (10, 10))).size == (10, 10)
 
 
-def test_thousand_letters_on_one_pixel_are_no_fault() -> None:
+def test_a_thousand_letters_on_one_pixel_are_no_fault() -> None:
     assert written(f"text={'W' * 1000}", Image.new("L", (1, 1))).size == (1, 1)
 
 
@@ -131,7 +131,7 @@ def arabic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def columns(text: str, font: str) -> NDArray[np.intp]:
-    """How many pixels of each column a text inks, from its first column to its last."""
+    """The number of inked pixels in each column of a text, from its first column to its last."""
     left, _top, right, _bottom = ink(shown := written(f"text={quote(text)},font={font},size=80"))
     return np.asarray(np.count_nonzero(np.asarray(shown.convert("L"))[:, left:right] > 100, axis=0))
 
@@ -169,7 +169,7 @@ def test_chinese_without_spaces_is_broken_into_lines_that_fit() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with one font; what is used in the test is forgotten after it."""
+    """A folder with one font; the fonts of the test are forgotten after it."""
     monkeypatch.setattr(fonts, "_FOLDERS", [])
     source = load_font(f"{BUILT_IN.partition('-')[0]}-Black", 10).path
     (tmp_path / "Mine.ttf").write_bytes(Path(str(source)).read_bytes())
@@ -193,6 +193,6 @@ def test_a_folder_without_a_font_is_refused(tmp_path: Path, content: bytes | Non
         use_fonts(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="cannot be read"):
         use_fonts(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""Levels and colours, each operation against its formula in float64, within one level."""
+"""Operations on levels and colours, compared with their formulas in float64 within one level."""
 
 from __future__ import annotations
 
@@ -152,12 +152,12 @@ def test_a_curve_of_one_channel_leaves_the_others() -> None:
         *("matrix:values=1;0;0;0;1;0;0;0;inf", "matrix:values=1;0;0;0;1;0;0;0;101", "tint:colour=ff000080"),
     ],
 )
-def test_a_list_of_numbers_that_does_not_fit_is_refused_with_what_does(step: str) -> None:
+def test_an_invalid_list_of_numbers_is_refused_with_a_valid_form(step: str) -> None:
     with pytest.raises(InvalidParameter, match="such as"):
         parse_pipeline(step)
 
 
-def test_black_has_to_lie_below_white() -> None:
+def test_black_must_be_below_white() -> None:
     with pytest.raises(UnusableParameters, match="black"):
         parse_pipeline("levels:black=200,white=100")
 

@@ -1,4 +1,4 @@
-"""Trim: what is of one colour at the edges goes, nothing else."""
+"""Trim removes edges of one colour and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_colour_of_the_corner_is_cut_off() -> None:
     assert drawn(result(picture(ISLAND), "trim")) == "RK/KG"
 
 
-def test_a_margin_is_kept_as_far_as_there_is_one() -> None:
+def test_a_margin_is_kept_as_far_as_it_exists() -> None:
     assert drawn(result(picture(ISLAND), "trim:margin=1")) == "KKKK/KRKK/KKGK/KKKK"
     assert drawn(result(picture(ISLAND), "trim:margin=9")) == ISLAND
 
@@ -34,7 +34,7 @@ def test_transparent_edges_are_cut_off_whatever_colour_they_hide() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (8, 8)])
-def test_a_picture_of_one_colour_stays_as_it_is(mode: str, size: tuple[int, int]) -> None:
+def test_a_picture_of_one_colour_stays_unchanged(mode: str, size: tuple[int, int]) -> None:
     assert result(Image.new(mode, size), "trim").size == size
 
 
@@ -62,13 +62,13 @@ def test_half_transparent_edges_of_one_colour_are_cut_off(alpha: int, threshold:
     assert result(image, f"trim:threshold={threshold}").size == (3, 3)
 
 
-def test_all_frames_of_an_animation_are_cut_alike() -> None:
+def test_all_frames_of_an_animation_are_cut_in_the_same_way() -> None:
     frames = [picture(rows) for rows in ("KKKK/KRKK/KKKK/KKKK", "KKKK/KKKK/KKGK/KKKK")]
     made = result(animation(frames, "PNG", duration=50), "trim", format="png")
     assert [drawn(frame) for frame in ImageSequence.Iterator(made)] == ["RK/KK", "KK/KG"]
 
 
-def test_the_next_step_sees_the_real_size() -> None:
+def test_the_next_step_gets_the_trimmed_size() -> None:
     assert drawn(result(picture(ISLAND), "trim/crop:width=1,height=1,gravity=southeast")) == "G"
 
 

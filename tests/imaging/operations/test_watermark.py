@@ -1,4 +1,4 @@
-"""A second picture over the first: where it lies, how its colours mix, and what is refused."""
+"""A second picture over the first: its position, its blending, and invalid requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def marked(pipeline: str, below: Image.Image, mark: Image.Image) -> Image.Image:
 
 
 def red_box(result: Image.Image) -> tuple[int, int, int, int] | None:
-    """Where the result is red."""
+    """The box of the red pixels of the result."""
     mask = (np.asarray(result.convert("RGB")) == RED).all(axis=2)
     return Image.fromarray(mask).getbbox()
 
@@ -49,7 +49,7 @@ def test_gravity_and_margin_place_the_mark(arguments: str, box: tuple[int, int, 
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_pixels_outside_the_mark_stay_as_they_are(mode: str) -> None:
+def test_pixels_outside_of_the_mark_stay_unchanged(mode: str) -> None:
     below = sample("coffee.jpg").resize((300, 200)).convert(mode)
     result = marked("watermark:margin=0", below, Image.new("RGB", (20, 10), RED))
     expected = np.asarray(below.convert("RGB"))
@@ -67,7 +67,7 @@ def test_tiles_cover_the_picture_with_one_in_its_middle() -> None:
     assert (is_red.any(axis=1).sum(), is_red.any(axis=0).sum()) == (30, 80)
 
 
-def test_a_tiny_mark_in_a_large_picture_is_tiled_at_once() -> None:
+def test_a_tiny_mark_is_tiled_quickly_over_a_large_picture() -> None:
     result = marked("watermark:tile=true,margin=0", Image.new("RGB", (3000, 2000), GREY), Image.new("RGB", (1, 1), RED))
     assert red_box(result) == (0, 0, 3000, 2000)
 
@@ -136,7 +136,7 @@ def test_a_broken_mark_is_a_bad_picture() -> None:
         )
 
 
-def test_a_mark_obeys_the_limits_of_pictures() -> None:
+def test_a_mark_is_checked_against_the_limits() -> None:
     with pytest.raises(TooManyPixels):
         process(
             encoded(picture("R")),

@@ -1,6 +1,6 @@
-"""Any valid pipeline on any picture that can be decoded: a picture of the promised size, or the 422 that was to come.
+"""Any valid pipeline on any readable picture gives a picture of the promised size, or the predicted 422.
 
-The steps are drawn from the table of operations itself.  The same ones every time, unless it is asked to look longer:
+The steps come from the table of operations.  They are the same in every run; this command tries more of them:
 
     pytest tests/imaging/pipelines/test_any_pipeline.py --hypothesis-profile long --timeout 0
 """
@@ -36,7 +36,7 @@ UNPREDICTED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.fil
 
 
 def promised(size: Size, pipeline: Pipeline, frames: int) -> Size:
-    """The size of the result; raises what the pipeline has to raise."""
+    """The expected size of the result.  Raises the error that the pipeline must raise."""
     for step in pipeline.steps:
         size = step.result_size(size)
         LIMITS.check_result(step.operation.name, size, frames)

@@ -1,4 +1,4 @@
-"""Every bounded parameter at, inside and outside its bounds; errors name parameter, bounds and a suggestion."""
+"""Every bounded parameter at, inside and outside of its bounds; errors name parameter, bounds and a suggestion."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Row = tuple[str, str, float, float, bool]
 
 
 def bounded() -> list[Row]:
-    """Operation, parameter, lowest, highest and whether it is whole, for every number that an operation takes."""
+    """Each number that an operation takes: operation, parameter, lowest, highest, and whether it is whole."""
     rows: list[Row] = []
     for name, operation in OPERATIONS.items():
         properties = operation.parameters.model_json_schema().get("properties", {})
@@ -94,7 +94,7 @@ def test_a_value_outside_of_the_bounds_is_refused_and_the_bounds_are_named(row: 
 
 @pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "1e999", "abc", "", "1,5", "0x10", "true", "1 2"])
 @pytest.mark.parametrize("row", bounded(), ids=ids)
-def test_what_is_no_finite_number_is_refused(row: Row, value: str) -> None:
+def test_a_value_that_is_no_finite_number_is_refused(row: Row, value: str) -> None:
     assert "number" in refusal(row[0], row[1], value).allowed
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_choice_names_the_choices_and_the_nearest(
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_unknown_parameter_is_refused_and_the_known_are_named(name: str) -> None:
+def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(name: str) -> None:
     with pytest.raises(UnknownParameter) as caught:
         make_step(name, {**NEEDED[name], "colour_space": "x"}.items())
     assert caught.value.allowed == list(OPERATIONS[name].parameters.model_fields)
@@ -136,7 +136,7 @@ Parameter = tuple[str, str, dict[str, Any]]
 
 
 def every_parameter() -> list[Parameter]:
-    """Operation, parameter and schema of all there are."""
+    """Operation, parameter and schema of every parameter."""
     return [
         (name, parameter, schema)
         for name, operation in OPERATIONS.items()
@@ -166,7 +166,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_what_is_allowed(row: Paramete
 
 
 @pytest.mark.parametrize("row", every_parameter(), ids=parameter_ids)
-def test_what_is_allowed_is_said_with_bounds_choices_or_an_example(row: Parameter) -> None:
+def test_an_error_gives_bounds_choices_or_an_example(row: Parameter) -> None:
     said = describe_allowed(row[2])
     for option in row[2].get("anyOf", [row[2]]):
         for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"):
@@ -208,7 +208,7 @@ def test_every_parameter_given_twice_is_refused(row: Parameter) -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_parameter_that_is_needed_is_asked_for(name: str) -> None:
+def test_every_required_parameter_is_named_if_it_is_missing(name: str) -> None:
     schema = OPERATIONS[name].parameters.model_json_schema()
     for parameter in schema.get("required", ()):
         others = {key: value for key, value in NEEDED[name].items() if key != parameter}
@@ -259,20 +259,20 @@ def test_an_unknown_operation_gets_a_suggestion(name: str, suggestion: str | Non
         ("000", (0, 0, 0, 255)),
     ],
 )
-def test_colours_are_read(text: str, colour: tuple[int, int, int, int]) -> None:
+def test_colours_are_parsed(text: str, colour: tuple[int, int, int, int]) -> None:
     assert parse_colour(text) == colour
 
 
 @pytest.mark.parametrize(
     "text", ["", "ff", "fffff", "ggg", "#", "rgb(1,2)", "rgb(300,0,0)", "rgb(-1,0,0)", "é", "x" * 1000]
 )
-def test_what_is_no_colour_is_refused(text: str) -> None:
+def test_a_value_that_is_no_colour_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         make_step("resize", [("width", "5"), ("background", text)])
 
 
 @pytest.mark.parametrize("colour", [Colour(1, 2, 3), Colour(1, 2, 3, 0), Colour(255, 255, 255, 254)])
-def test_a_printed_colour_is_read_as_itself(colour: Colour) -> None:
+def test_a_printed_colour_is_parsed_as_itself(colour: Colour) -> None:
     assert parse_colour(str(colour)) == colour
 
 
@@ -311,7 +311,7 @@ def test_output_parameters_are_checked(given: dict[str, str], error: str) -> Non
         ("webp", "progressive"), ("avif", "progressive"), ("bmp", "effort"), ("tiff", "quality"), ("jp2", "effort"),
     ],
 )  # fmt: skip
-def test_a_parameter_that_the_format_has_no_use_for_is_refused(name: str, given: str) -> None:
+def test_a_parameter_that_the_format_does_not_use_is_refused(name: str, given: str) -> None:
     value = {"quality": "50", "lossless": "true", "effort": "5", "progressive": "true"}[given]
     output = validate(Output, {"format": name, given: value}, owner=OWNER)
     with pytest.raises(UnusableParameters, match=f"format={name} has no use for {given}"):

@@ -1,4 +1,4 @@
-"""The grammar: parse and print are inverses, and what does not follow it is explained."""
+"""The grammar of pipelines: parse and print are inverses, and errors explain what breaks it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imgsrv.imaging.pipelines.pipeline import MAX_STEPS, Pipeline, Step, parse_p
         pytest.param("blur:sigma=0.333333333333", id="twelve-digits"),
     ],
 )
-def test_canonical_text_is_printed_as_it_was_read(text: str) -> None:
+def test_canonical_text_is_printed_unchanged(text: str) -> None:
     assert str(parse_pipeline(text)) == text
 
 
@@ -59,7 +59,7 @@ def test_other_spellings_become_canonical(text: str, canonical: str) -> None:
         pytest.param("/".join(["flip"] * (MAX_STEPS + 1)), f"the limit is {MAX_STEPS}", id="too-many-steps"),
     ],
 )
-def test_what_breaks_the_grammar_is_explained(text: str, reason: str) -> None:
+def test_a_text_that_breaks_the_grammar_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(BadPipeline) as caught:
         parse_pipeline(text)
     assert reason in str(caught.value)

@@ -1,4 +1,4 @@
-"""Memory is kept from one picture to the next."""
+"""The memory of one picture is kept for the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgsrv.imaging.pixels.malloc import hand_back
 from imgsrv.imaging.process import process
 
 
-def test_a_picture_after_its_like_takes_its_memory_and_faults_in_no_pages() -> None:
+def test_a_second_picture_of_the_same_size_reuses_memory_without_page_faults() -> None:
     file = io.BytesIO()
     sample("chelsea.png").convert("RGBA").resize((1600, 1200)).save(file, "PNG", compress_level=1)
     pipeline, output, limits = parse_pipeline("resize:width=300"), Output(), Limits()

@@ -1,4 +1,4 @@
-"""EXIF orientation is applied once, at full and at reduced scale, and is gone afterwards."""
+"""EXIF orientation is applied once, at full and at reduced scale, and is removed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _tagged(image: Image.Image, orientation: int) -> Image.Image:
 @pytest.mark.parametrize("orientation", ALL)
 @pytest.mark.parametrize("width", [33, 51, 99, 130])
 @pytest.mark.parametrize("size", [(435, 291), (437, 293)])
-def test_a_jpeg_with_odd_sides_decoded_at_reduced_scale_is_upright_and_in_place(
+def test_a_jpeg_with_odd_sides_at_reduced_scale_is_upright_and_in_place(
     orientation: int, width: int, size: tuple[int, int]
 ) -> None:
     data = stored(sample("coffee.jpg").resize(size), "JPEG", orientation)
@@ -68,7 +68,7 @@ def test_a_jpeg_with_odd_sides_decoded_at_reduced_scale_is_upright_and_in_place(
 
 @pytest.mark.parametrize("metadata", ["strip", "copyright", "keep"])
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif", "tiff"])
-def test_the_result_has_no_orientation_left(name: str, metadata: str) -> None:
+def test_the_result_has_no_orientation(name: str, metadata: str) -> None:
     data = run(stored(picture("RG/BY"), "PNG", 6), format=name, metadata=metadata)
     assert opened(data).getexif().get(ExifTags.Base.Orientation, 1) == 1
 
@@ -137,7 +137,7 @@ GEOMETRY = [
 
 @pytest.mark.parametrize("step", GEOMETRY)
 @pytest.mark.parametrize("orientation", ALL)
-def test_every_geometry_works_on_the_upright_picture(step: str, orientation: int) -> None:
+def test_every_operation_on_shape_works_on_the_upright_picture(step: str, orientation: int) -> None:
     image = sample("coffee.jpg").resize((47, 31))
     upright = ImageOps.exif_transpose(_tagged(image, orientation))
 

@@ -1,4 +1,4 @@
-"""Where a part lies, how large it is and how it is resampled: the finer parameters of resize, crop and smartcrop."""
+"""The finer parameters of resize, crop and smartcrop: position and size of a part, and resampling."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RAMP = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (40, 1)))
 
 
 def columns(image: Image.Image) -> tuple[int, int]:
-    """The first and the last column of the ramp that a part of it shows."""
+    """The first and the last column of the ramp in a part of it."""
     row = np.asarray(image)[0]
     return int(row[0]), int(row[-1])
 
 
 @pytest.mark.parametrize(("focus", "left"), [(0.0, 0), (0.1, 0), (0.3, 40), (0.5, 80), (0.95, 160), (1.0, 160)])
-def test_a_focus_lies_in_the_middle_or_as_near_as_it_gets(focus: float, left: int) -> None:
+def test_the_focus_is_in_the_middle_or_as_near_as_possible(focus: float, left: int) -> None:
     assert columns(result(RAMP, f"crop:width=40,height=40,focus_x={focus}")) == (left, left + 39)
     assert columns(result(RAMP, f"resize:width=40,height=40,fit=cover,focus_x={focus}")) == (left, left + 39)
 
@@ -48,7 +48,7 @@ def test_a_part_can_be_a_fraction_or_a_shape(parameters: str, size: tuple[int, i
 
 
 @pytest.mark.parametrize("parameters", ["width=60,aspect=1:1", "height=30,aspect=10"])
-def test_a_shape_that_the_picture_has_no_room_for_is_refused(parameters: str) -> None:
+def test_a_shape_that_does_not_fit_into_the_picture_is_refused(parameters: str) -> None:
     with pytest.raises(OperationDoesNotFit, match="inside the picture of 200×40"):
         result(RAMP, f"crop:{parameters}")
 
@@ -115,7 +115,7 @@ def test_the_salient_part_is_kept(step: str, at: tuple[int, int]) -> None:
     assert skin > 0.85 * (np.abs(levels(image) - (224, 172, 140)).max(axis=2) < 40).sum()
 
 
-def test_a_portrait_keeps_its_head() -> None:
+def test_smart_gravity_keeps_the_head_of_a_portrait() -> None:
     made = result(sample("astronaut.jpg"), "crop:width=220,height=220,gravity=smart")
     face = sample("astronaut.jpg").crop((185, 70, 265, 170))
     found = levels(made, "L")
@@ -150,7 +150,7 @@ def test_linear_light_is_that_of_pillow_in_floating_point(name: str) -> None:
     assert psnr(levels(made), wanted) > 50
 
 
-def test_linear_light_keeps_the_light_of_a_fine_pattern() -> None:
+def test_linear_light_keeps_the_brightness_of_a_fine_pattern() -> None:
     pattern = Image.fromarray(np.tile(np.array([[0, 255], [255, 0]], np.uint8), (40, 40)))
     assert result(pattern, "resize:width=20,linear=true").getpixel((10, 10)) == pytest.approx(188, abs=1)
     assert result(pattern, "resize:width=20").getpixel((10, 10)) == pytest.approx(128, abs=1)
@@ -163,7 +163,7 @@ def test_linear_light_shows_no_hidden_colours() -> None:
     assert pixels[pixels[..., 3] > 8][:, 1].max() <= 4
 
 
-def test_hamming_is_pillows() -> None:
+def test_hamming_is_that_of_pillow() -> None:
     image = sample("coffee.jpg")
     made = result(image, "resize:width=123,kernel=hamming")
     assert np.array_equal(np.asarray(made), np.asarray(image.resize(made.size, Image.Resampling.HAMMING)))

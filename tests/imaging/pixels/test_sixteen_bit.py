@@ -1,4 +1,4 @@
-"""Colours of 16 bits stay that from PNG or TIFF to PNG or TIFF, to the last bit where pixels are only moved."""
+"""Colours keep 16 bits from PNG or TIFF to PNG or TIFF, and every bit if pixels are only moved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def pixels_of(channels: int, size: tuple[int, int] = (60, 40)) -> Pixels:
-    """Red, green, blue and alpha of a photograph, with low bits of their own."""
+    """Red, green, blue and alpha of a photograph, with different low bits."""
     image = sample("chelsea.png").resize(size)
     image.putalpha(Image.linear_gradient("L").resize(size))
     low = np.random.default_rng(1).integers(0, 256, (*size[::-1], 4), np.uint16)
@@ -45,7 +45,7 @@ def read(data: bytes) -> Pixels:
 
 
 def with_chunk(data: bytes, kind: bytes, content: bytes) -> bytes:
-    """The PNG with a further chunk behind its header."""
+    """The PNG with another chunk behind its header."""
     made = encoded(Image.new("RGB", (1, 1)), "PNG", **{kind.decode(): content})
     start = 33
     return data[:start] + made[start : made.index(b"IDAT") - 4] + data[start:]
@@ -94,7 +94,7 @@ def test_it_is_turned_upright_once(orientation: int, form: str) -> None:
 
 
 def _with_orientation(data: bytes, orientation: int) -> bytes:
-    """The TIFF with that tag too, in a directory of its own at the end."""
+    """The TIFF with the orientation, in an additional directory at its end."""
     assert data[:2] == b"II"
     start = int.from_bytes(data[4:8], "little")
     count = int.from_bytes(data[start : start + 2], "little")
@@ -106,7 +106,7 @@ def _with_orientation(data: bytes, orientation: int) -> bytes:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_a_smaller_copy_is_that_of_the_channels_in_floating_point(channels: int) -> None:
+def test_a_smaller_copy_equals_the_channels_resampled_in_floating_point(channels: int) -> None:
     pixels = pixels_of(channels, (300, 200))
     got = read(run(saved(pixels), "resize:width=97"))
     weight = pixels[..., 3:].astype(np.float64) / 65_535 if channels == 4 else np.ones((200, 300, 1))
@@ -166,7 +166,7 @@ def test_colours_that_need_another_profile_are_converted_in_8_bits(icc: str, pro
 
 
 @pytest.mark.parametrize(("form", "bits"), [("png", 16), ("tiff", 8)])
-def test_metadata_is_kept_where_the_format_holds_it(form: str, bits: int) -> None:
+def test_metadata_is_kept_if_the_format_can_hold_it(form: str, bits: int) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Copyright] = "somebody"
     data = run(with_chunk(saved(pixels_of(3)), b"exif", exif.tobytes()), format=form, metadata="keep")
@@ -199,7 +199,7 @@ def test_changed_bytes_give_a_picture_or_an_error_of_ours(form: str) -> None:
         assert levels(opened(body)).size
 
 
-def test_another_output_gets_the_high_bits() -> None:
+def test_an_output_of_8_bits_gets_the_high_bits() -> None:
     pixels = pixels_of(3)
     got = levels(opened(run(saved(pixels), format="webp", lossless=True)))
     assert np.array_equal(got, pixels >> 8)

@@ -1,4 +1,4 @@
-"""Hidden colours never come out, and every filter takes every shape and mode."""
+"""Hidden colours never become visible, and every filter accepts every shape and mode."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def disk(hidden: tuple[int, int, int], *, is_soft: bool) -> Image.Image:
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (0, 255, 0)], ids=str)
 @pytest.mark.parametrize("is_soft", [False, True], ids=["hard", "soft"])
 @pytest.mark.parametrize("step", [*KEEPS_ALPHA, *MIXES_ALPHA])
-def test_one_colour_on_a_hidden_one_gets_no_fringe(step: str, is_soft: bool, hidden: tuple[int, int, int]) -> None:  # noqa: FBT001
+def test_a_colour_beside_a_hidden_one_gets_no_fringe(step: str, is_soft: bool, hidden: tuple[int, int, int]) -> None:  # noqa: FBT001
     before = disk(hidden, is_soft=is_soft)
     after = levels(result(before, step))
     expected = {**KEEPS_ALPHA, **MIXES_ALPHA}[step] or COLOUR
@@ -69,7 +69,7 @@ def test_one_colour_on_a_hidden_one_gets_no_fringe(step: str, is_soft: bool, hid
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 2), (17, 5)], ids=str)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_filter_takes_any_shape_and_mode(step: str, size: tuple[int, int], mode: str) -> None:
+def test_a_filter_accepts_any_shape_and_mode(step: str, size: tuple[int, int], mode: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), np.uint8)
     image = Image.fromarray(noise).convert(mode)
     after = result(image, step)
@@ -87,13 +87,13 @@ def test_a_filter_takes_any_shape_and_mode(step: str, size: tuple[int, int], mod
         *("vignette:strength=0", "noise:amount=0", f"convolve:kernel={';'.join(['1'] * 225)}", "equalize"),
     ],
 )
-def test_one_colour_stays_that_colour_however_far_a_filter_reaches(step: str, size: tuple[int, int], mode: str) -> None:
+def test_a_picture_of_one_colour_keeps_it_under_every_filter(step: str, size: tuple[int, int], mode: str) -> None:
     image = Image.new("RGBA", size, (200, 120, 40, 255)).convert(mode)
     # YCbCr in 8 bits is exact to one level.
     assert np.abs(levels(result(image, step), mode) - levels(image)).max() <= (step == "denoise")
 
 
-def test_hidden_colours_become_the_mean_of_those_seen_around_them() -> None:
+def test_hidden_colours_become_the_mean_of_visible_ones_around_them() -> None:
     image = Image.new("RGBA", (9, 1), (0, 255, 0, 0))
     image.putpixel((3, 0), (100, 100, 100, 255))
     image.putpixel((4, 0), (200, 0, 0, 85))

@@ -1,4 +1,4 @@
-"""Shear, perspective and orient, against pictures whose every point is known, and against Pillow."""
+"""Shear, perspective and orient, compared with Pillow and with pictures that are known at every point."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scene(x: Array, y: Array) -> Array:
 
 
 def sampled(width: int, height: int, place: Callable[[Array, Array], tuple[Array, Array]]) -> Array:
-    """The scene at the places that `place` gives for the middles of pixels."""
+    """The scene at the positions that `place` gives for the centres of pixels."""
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     return scene(*place(x, y))
 
@@ -60,7 +60,7 @@ def test_shear_moves_every_point_to_its_place(x: float, y: float) -> None:
     assert (pixels[inside][:, 3] == 255).all()
 
 
-def test_the_corners_that_shear_opens_are_transparent_or_have_a_colour() -> None:
+def test_new_corners_of_shear_are_transparent_or_have_the_given_colour() -> None:
     assert result(SCENE, "shear:x=30").getpixel((0, HEIGHT - 1))[3] == 0  # type: ignore[index]  # a pixel of RGBA
     assert result(SCENE, "shear:x=30,background=lime").getpixel((0, HEIGHT - 1)) == (0, 255, 0)
 
@@ -78,7 +78,7 @@ def test_a_shear_that_leaves_nothing_is_refused(parameters: str) -> None:
         parse_pipeline(f"shear:{parameters}" if parameters else "shear")
 
 
-def test_a_shear_too_wide_is_refused() -> None:
+def test_a_shear_with_a_result_that_is_too_wide_is_refused() -> None:
     with pytest.raises(OperationDoesNotFit, match="32766"):
         result(Image.new("L", (1, 9000)), "shear:x=80")
 
@@ -131,7 +131,7 @@ def test_perspective_to_a_smaller_size_mixes_all_pixels() -> None:
 
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1), (900, 900)])
 @pytest.mark.parametrize("sides", ["width=3,height=2000", "width=2000,height=3", "width=1,height=1"])
-def test_perspective_of_any_shape_has_the_size_that_was_asked_for(size: tuple[int, int], sides: str) -> None:
+def test_perspective_of_any_shape_has_the_requested_size(size: tuple[int, int], sides: str) -> None:
     pipeline = f"perspective:corners=0:0;0.5:0;1:1;0.9:1,{sides}"
     assert result(Image.new("RGB", size), pipeline).size == parse_pipeline(pipeline).steps[0].result_size(size)
 
@@ -144,7 +144,7 @@ def test_perspective_shows_no_fringe_of_hidden_colours() -> None:
         assert pixels[pixels[..., 3] > 32][:, 1].max() <= 4
 
 
-def test_perspective_of_a_whole_quarter_is_a_crop() -> None:
+def test_perspective_of_an_upright_rectangle_is_a_crop() -> None:
     quarter = result(SCENE, "perspective:corners=0:0;0.5:0;0.5:0.5;0:0.5")
     assert np.array_equal(np.asarray(quarter), np.asarray(SCENE.crop((0, 0, WIDTH // 2, HEIGHT // 2))))
 
@@ -162,13 +162,13 @@ def test_perspective_of_a_whole_quarter_is_a_crop() -> None:
         pytest.param("left", id="no-numbers"),
     ],
 )
-def test_corners_that_are_no_shape_are_refused(corners: str) -> None:
+def test_corners_that_form_no_convex_shape_are_refused(corners: str) -> None:
     with pytest.raises(InvalidParameter, match="clockwise from the top left"):
         parse_pipeline(f"perspective:corners={corners}")
 
 
 @pytest.mark.parametrize("value", range(1, 9))
-def test_orient_does_what_an_exif_orientation_asks_for(value: int) -> None:
+def test_orient_applies_an_exif_orientation(value: int) -> None:
     image = picture("RGB/YWK")
     image.getexif()[274] = value
     assert drawn(result(picture("RGB/YWK"), f"orient:value={value}")) == drawn(ImageOps.exif_transpose(image))
