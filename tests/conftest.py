@@ -1,4 +1,4 @@
-"""Fixtures of every test folder, and how a run is spread over processes."""
+"""Fixtures of all test folders, and the number of processes of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Minutes of what other tests do for seconds; not collected unless it is named: `pytest -s tests/soak.py`."""
+"""Longer runs of other tests, for minutes; they run only if they are named: `pytest -s tests/soak.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_twenty_reloads_in_three_minutes_lose_no_request_and_leave_nothing() -> 
 
 
 @pytest.mark.timeout(1800)
-def test_a_thousand_disturbances_leave_it_as_it_was() -> None:
+def test_a_thousand_disturbances_leave_the_server_as_it_was() -> None:
     with serving("--workers", "2") as server:
         settled(server, 2)
         before, began = holdings_at_rest(server), time.monotonic()

@@ -165,7 +165,7 @@ DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", *PAGES)
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link into a document can name: its headings, as GitHub spells them."""
+    """The anchors of a document: its headings in the spelling of GitHub."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

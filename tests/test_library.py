@@ -168,12 +168,12 @@ def test_an_output_that_is_not_allowed_is_an_error_of_ours(
     assert caught.value.facts["parameter"] == next(iter(values))
 
 
-def test_an_output_that_its_format_has_no_use_for_is_refused() -> None:
+def test_a_parameter_that_the_format_does_not_use_is_refused() -> None:
     with pytest.raises(errors.UnusableParameters, match="has no use for quality"):
         process(photo(), output=Output(format="png", quality=50))
 
 
-def test_auto_needs_a_request() -> None:
+def test_format_auto_is_refused() -> None:
     with pytest.raises(errors.UnusableParameters, match="Accept header"):
         process(photo(), output=Output(format="auto"))
 
@@ -185,7 +185,7 @@ def test_limits_refuse_a_large_picture() -> None:
     assert caught.value.code == "too_many_pixels"
 
 
-def test_a_part_is_needed_where_an_operation_names_it_and_only_there() -> None:
+def test_a_missing_or_unused_part_is_refused() -> None:
     with pytest.raises(errors.MissingPart):
         process(photo(), "watermark:part=logo")
     with pytest.raises(errors.UnusedPart):

@@ -1,4 +1,4 @@
-"""docs/migrating.md: what stands on the right side of its tables works, and names of the left side are recognised."""
+"""docs/migrating.md: the right side of its tables works, and errors recognise names of the left side."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_row_is_read() -> None:
 
 
 @pytest.mark.parametrize("right", sorted(set(CALLS)))
-def test_what_stands_on_the_right_is_done(client: httpx.Client, right: str) -> None:
+def test_every_request_on_the_right_works(client: httpx.Client, right: str) -> None:
     parts = {"file": PHOTO} | ({"watermark": PHOTO} if "watermark" in right else {})
     answer = client.post(target_of(right), files=parts)
     assert answer.status_code == 200, answer.text
@@ -51,18 +51,18 @@ def test_what_stands_on_the_right_is_done(client: httpx.Client, right: str) -> N
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_on_the_right_is_there(client: httpx.Client, path: str) -> None:
+def test_a_page_on_the_right_exists(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("right", sorted(set(SETTINGS)))
-def test_a_setting_on_the_right_is_one(right: str) -> None:
+def test_a_setting_on_the_right_exists(right: str) -> None:
     name, _, value = right.removeprefix("--").replace("-", "_").partition("=")
     assert load_configuration({name: value}).sources[name] == f"flag {right.partition('=')[0]}"
 
 
 @pytest.mark.parametrize(("theirs", "ours"), SYNONYMS.items())
-def test_a_name_from_elsewhere_leads_to_one_of_ours(theirs: str, ours: str) -> None:
+def test_a_name_of_another_server_leads_to_one_of_ours(theirs: str, ours: str) -> None:
     parameters = {name for row in OPERATIONS.values() for name in row.parameters.model_fields}
     assert ours in {*PATHS, *parameters, *Output.model_fields}
     assert theirs not in {*PATHS, *Output.model_fields}
@@ -78,9 +78,9 @@ def test_a_name_from_elsewhere_leads_to_one_of_ours(theirs: str, ours: str) -> N
         pytest.param("/resize?width=9&type=webp", "format", id="a-parameter"),
     ],
 )
-def test_a_name_from_elsewhere_is_told_which_it_is_here(client: httpx.Client, target: str, suggestion: str) -> None:
+def test_the_error_for_a_name_of_another_server_gives_ours(client: httpx.Client, target: str, suggestion: str) -> None:
     assert client.post(target, content=PHOTO).json()["suggestion"] == suggestion
 
 
-def test_the_settings_have_no_names_from_elsewhere() -> None:
+def test_the_settings_have_no_names_of_other_servers() -> None:
     assert set(SYNONYMS).isdisjoint(Settings.model_fields)

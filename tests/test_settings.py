@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, and what a wrong one is told."""
+"""Settings: the source of each value, and the message for a wrong value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def written(folder: Path, text: str) -> Path:
 # ---- where a value comes from -----------------------------------------------------------------------------
 
 
-def test_without_anything_given_every_value_is_its_default() -> None:
+def test_every_setting_has_its_default_if_nothing_is_given() -> None:
     configuration = load_configuration({})
     assert configuration.settings == Settings()
     assert configuration.sources == dict.fromkeys(SETTINGS, "default")
@@ -45,7 +45,7 @@ def test_without_anything_given_every_value_is_its_default() -> None:
         pytest.param(False, False, False, 8000, "default", id="the-default-is-last"),
     ],
 )
-def test_a_value_comes_from_the_nearest_source(
+def test_the_source_with_the_highest_precedence_gives_the_value(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -166,7 +166,7 @@ def test_every_setting_has_a_wrong_value_here() -> None:
     [pytest.param(*row, id=f"{row[0]}={row[1] or 'nothing'}") for row in WRONG],
 )
 class TestAWrongValue:
-    """A wrong value from any source: the message repeats what was written, and says what is allowed."""
+    """A wrong value from any source: the message repeats the text of the user and says what is allowed."""
 
     def test_of_a_flag(self, setting: str, value: str, allowed: str) -> None:
         with pytest.raises(BadSetting) as raised:
@@ -198,13 +198,13 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytes
         load_configuration({})
 
 
-def test_an_unknown_variable_that_is_like_none_is_told_where_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_variable_without_a_similar_name_gets_a_hint_to_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGSRV_XYZZY", "2")
     with pytest.raises(BadSetting, match="see `imgsrv config` for all of them"):
         load_configuration({})
 
 
-def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_programs_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "many")
     monkeypatch.setenv("NOT_IMGSRV_PORT", "x")
     assert load_configuration({}).settings == Settings()
@@ -241,11 +241,11 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str, reas
         load_configuration({}, tmp_path / name)
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_all_that_is_wrong_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_faults_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGSRV_WORKRES", "2")
     monkeypatch.setenv("IMGSRV_PORT", "http")
     file = written(tmp_path, 'max_bdy = 1\nworkers = 0\nhost = "::"')
@@ -260,7 +260,7 @@ def test_all_that_is_wrong_is_found_at_once(tmp_path: Path, monkeypatch: pytest.
     }
 
 
-# ---- the file that is read unasked ------------------------------------------------------------------------
+# ---- the file that is read by default ----------------------------------------------------------------------
 
 
 def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
@@ -271,14 +271,14 @@ def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646], ids=["by-the-group", "by-all"])
-def test_a_file_in_which_others_can_write_is_not_read_unasked(tmp_path: Path, mode: int) -> None:
+def test_a_file_that_others_can_write_is_not_read_by_default(tmp_path: Path, mode: int) -> None:
     written(tmp_path, "port = 1").chmod(mode)
     with pytest.raises(BadSetting, match=r"others may write to it .*; chmod go-w, or name it with --config"):
         default_file(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
-def test_a_file_of_another_user_is_not_read_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_not_read_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.chown(written(tmp_path, "port = 1"), 65_534, 65_534)
     with pytest.raises(BadSetting, match="it belongs to another user"):
         default_file(tmp_path)

@@ -23,11 +23,11 @@ def test_every_operation_is_in_the_catalogue_with_all_its_parameters() -> None:
     assert listed == {name: list(operation.parameters.model_fields) for name, operation in OPERATIONS.items()}
 
 
-def test_every_operation_says_what_it_does() -> None:
+def test_every_operation_has_a_summary() -> None:
     assert all(one["summary"] for one in catalogue()["operations"])
 
 
-def test_every_parameter_says_what_it_means() -> None:
+def test_every_parameter_has_a_description() -> None:
     parameters = [parameter for one in catalogue()["operations"] for parameter in one["parameters"]]
 
     assert [parameter["name"] for parameter in parameters if not parameter["description"]] == []
@@ -39,11 +39,11 @@ def test_a_parameter_has_its_bounds_and_its_default() -> None:
     assert (quality["minimum"], quality["maximum"], quality["default"]) == (1, 100, 80)
 
 
-def test_a_colours_default_is_written_as_a_colour() -> None:
+def test_the_default_of_a_colour_is_written_as_a_colour() -> None:
     assert row("output", "background")["default"] == "ffffff"
 
 
-def test_a_choice_lists_what_can_be_chosen() -> None:
+def test_a_choice_lists_its_values() -> None:
     assert row("output", "metadata")["choices"] == ["strip", "copyright", "keep"]
 
 
@@ -55,7 +55,7 @@ def test_every_format_is_in_the_catalogue() -> None:
     assert [one["name"] for one in catalogue()["formats"]] == list(KNOWN)
 
 
-def test_a_format_says_what_it_can_hold() -> None:
+def test_a_format_lists_its_abilities() -> None:
     jpeg = row("formats", "jpeg")
 
     assert {key: jpeg[key] for key in ("media_type", "suffixes", "alpha", "animation", "reads", "writes")} == {

@@ -64,7 +64,7 @@ def test_an_output_parameter_has_its_default() -> None:
     assert "| `quality` | a whole number from 1 to 100 | `80` |" in output_table()
 
 
-def test_an_error_has_status_code_and_occasion() -> None:
+def test_an_error_has_status_code_and_meaning() -> None:
     assert "| 504 | `job_timeout` | A job that did not finish by its deadline. |" in errors_table()
 
 

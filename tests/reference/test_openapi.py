@@ -73,7 +73,7 @@ def test_defaults_and_bounds_of_an_operation_are_in_its_query(document: dict[str
         assert parameter.description in listed[parameter.name]["description"]
 
 
-def test_a_parameter_of_operation_and_output_says_what_it_means_to_both(document: dict[str, Any]) -> None:
+def test_a_parameter_of_operation_and_output_has_both_meanings(document: dict[str, Any]) -> None:
     description = query(document, "/rotate")["background"]["description"]
 
     assert description.startswith("Colour of the corners")
@@ -104,7 +104,7 @@ def test_every_problem_can_be_an_answer_to_a_picture(document: dict[str, Any], p
     assert statuses == {str(kind.status_hint) for kind in problems()}
 
 
-def test_a_status_lists_the_codes_that_it_comes_with(document: dict[str, Any]) -> None:
+def test_a_status_lists_its_codes(document: dict[str, Any]) -> None:
     described = document["components"]["responses"]["Problem415"]["description"]
 
     assert described == "- `unsupported_format`: Bytes that are not a picture in a format that this server reads."

@@ -40,7 +40,7 @@ def test_parameters_come_in_the_order_of_their_declaration() -> None:
         pytest.param("background", "a colour such as ff8800, white or transparent", id="colour"),
     ],
 )
-def test_words_say_type_and_bounds(name: str, words: str) -> None:
+def test_words_give_type_and_bounds(name: str, words: str) -> None:
     assert parameter(name).words == words
 
 
@@ -63,7 +63,7 @@ def test_only_a_parameter_without_default_is_required() -> None:
     assert [one.name for one in parameters_of(Model) if one.is_required] == ["width"]
 
 
-def test_null_is_no_part_of_an_optional_parameters_schema() -> None:
+def test_the_schema_of_an_optional_parameter_does_not_have_null() -> None:
     assert parameter("height").schema == {"type": "integer", "minimum": 1}
 
 

@@ -10,7 +10,7 @@ def test_every_error_belongs_to_one_of_three_families() -> None:
     assert ImgsrvError.__subclasses__() == [RequestError, ServerError, OperatorError]
 
 
-def test_a_request_can_end_with_every_problem_or_with_the_client_gone_and_with_no_error_of_an_operator() -> None:
+def test_a_request_ends_with_a_problem_or_client_gone_and_never_with_an_operator_error() -> None:
     assert {*(kind.code for kind in problems()), ClientGone.code} == set(CODES)
     assert not {kind.code for kind in OperatorError.__subclasses__()} & set(CODES)
 
@@ -25,7 +25,7 @@ def test_the_statuses_are_those_of_the_design() -> None:
     assert list(problems_by_status()) == STATUSES
 
 
-def test_every_problem_says_when_it_is_met() -> None:
+def test_every_problem_has_a_meaning() -> None:
     assert all(meaning(kind).endswith(".") for kind in problems())
 
 

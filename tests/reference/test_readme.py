@@ -17,7 +17,7 @@ FRESH = "before\n<!-- generated: a -->\nA\n<!-- end -->\nbetween\n<!-- generated
 SECTIONS = {"a": "A", "b": "B\\1"}
 
 
-def test_what_stands_between_the_marks_is_replaced() -> None:
+def test_the_text_between_the_marks_is_replaced() -> None:
     assert render(STALE, SECTIONS) == FRESH
 
 
@@ -25,7 +25,7 @@ def test_rendering_again_changes_nothing() -> None:
     assert render(FRESH, SECTIONS) == FRESH
 
 
-def test_a_text_without_marks_stays() -> None:
+def test_a_text_without_marks_is_unchanged() -> None:
     assert render("plain\n<!-- end -->\n", SECTIONS) == "plain\n<!-- end -->\n"
 
 
@@ -49,7 +49,7 @@ def test_no_fresh_section_is_stale() -> None:
         pytest.param("<!-- generated: c -->\n<!-- end -->\n", "no generated section 'c'", id="unknown"),
     ],
 )
-def test_marks_that_cannot_be_followed_are_refused(text: str, message: str) -> None:
+def test_invalid_marks_are_refused(text: str, message: str) -> None:
     with pytest.raises(BadArgument, match=message):
         render(text, SECTIONS)
 
@@ -86,7 +86,7 @@ def test_the_check_names_the_stale_section_and_changes_nothing(
     assert readme.read_text(encoding="utf-8") == edited
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.md")]) == 2
 
     assert "none.md" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A server in the background for tests: started and asked as a user would, and gone when the test is."""
+"""A server in the background for tests: started and used with the command line, and ended with the test."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COMMAND_S = 150
 
 @dataclass
 class Background:
-    """The instances of one runtime folder, and what is kept of them; `folder` holds both."""
+    """The instances of one runtime folder.  folder: contains it and the logs."""
 
     folder: Path
     name: str = "default"
     processes: list[psutil.Process] = field(default_factory=list)
 
     def imgsrv(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command line, as a user calls it."""
+        """Run a command of the command line."""
         done = subprocess.run(
             [sys.executable, "-m", "imgsrv", *arguments],
             capture_output=True,
@@ -51,7 +51,7 @@ class Background:
         return done
 
     def start(self, *flags: str) -> str:
-        """Start one; what that says."""
+        """Start an instance; return the output."""
         done = self.imgsrv("start", "--port", "0", *flags)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -61,7 +61,7 @@ class Background:
         return ask(Place(self.folder / "run", self.name), *arguments)
 
     def note(self) -> None:
-        """Remember the processes that run now, for the end."""
+        """Remember the processes that run now, so that `close` can end them."""
         for one in running(self.folder / "run").values():
             with contextlib.suppress(psutil.NoSuchProcess, KeyError):
                 master = psutil.Process(one["pid"])
@@ -69,30 +69,30 @@ class Background:
 
     @property
     def log(self) -> Path:
-        """The log file that it has by default."""
+        """The default log file of the instance."""
         return self.folder / "state" / "imgsrv" / f"{self.name}.log"
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Those of that name in the log."""
+        """The events of that name in the log."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     @property
     def port(self) -> int:
-        """Where the last one that was started listens."""
+        """The port of the instance that was started last."""
         return int(self.events("serving")[-1]["port"])
 
     @property
     def master(self) -> psutil.Process:
-        """The process of the last one that was started."""
+        """The master of the instance that was started last."""
         return psutil.Process(self.events("serving")[-1]["pid"])
 
     def connect(self) -> socket.socket:
-        """A raw connection."""
+        """A plain TCP connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
 
     def close(self) -> None:
-        """Leave nothing behind, whatever state it is in."""
+        """End all processes, in any state."""
         self.note()
         for process in self.processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -101,7 +101,7 @@ class Background:
 
 
 def lives(process: psutil.Process) -> bool:
-    """It runs; what only waits to be reaped does not."""
+    """True if the process runs; a zombie does not."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -109,7 +109,7 @@ def lives(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def background(folder: Path) -> Iterator[Background]:
-    """A place for instances, for the length of the block."""
+    """A folder for instances; the end of the block ends them."""
     (folder / "run").mkdir(mode=0o700)
     place = Background(folder)
     try:

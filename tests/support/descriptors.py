@@ -1,4 +1,4 @@
-"""How many descriptors the test's own process has open."""
+"""The number of open descriptors of the process of the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators, scripts gone wild and bad days do to a server, at random from a seed; and what it has afterwards."""
+"""Random disturbances of a server from a seed: signals, commands, garbage and kills; and its resources afterwards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GARBAGE = (b"\x00\xff" * 500, b"{}\n", b'{"command": "stop"', b"[" * 60_000 + b"
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a server has: descriptors, those that are memory, threads and processes, over all its processes."""
+    """Resources of all processes of a server: descriptors, memory files among them, threads and processes."""
 
     descriptors: int
     memfds: int
@@ -44,7 +44,7 @@ class Holdings:
 
 
 def holdings(server: Server) -> Holdings:
-    """What it has now."""
+    """The resources of the server now."""
     found = list[Holdings]()
 
     def is_counted() -> bool:
@@ -94,7 +94,7 @@ def status(server: Server) -> Any:
 
 
 def settled(server: Server, size: int) -> None:
-    """Return when there are so many workers, all ready and no other."""
+    """Return when there are exactly this many workers and all are ready."""
 
     def is_settled() -> bool:
         found = status(server)
@@ -104,7 +104,7 @@ def settled(server: Server, size: int) -> None:
 
 
 class Disturber:
-    """Does it.  done: how often what was done."""
+    """Disturbs a server.  done: number of disturbances of each kind."""
 
     def __init__(self, server: Server, seed: int) -> None:
         self._server, self._choose, self.done = server, random.Random(seed), Counter[str]()  # noqa: S311  a test's dice
@@ -119,7 +119,7 @@ class Disturber:
         }
 
     def disturb(self, times: int, load: Load) -> None:
-        """So many times, with answers to every client in between."""
+        """Disturb the server this many times; between disturbances, every client gets answers."""
         deeds, weights = list(self._deeds), list(self._deeds.values())
         for count in range(1, 1 + times):
             (deed,) = self._choose.choices(deeds, weights)
@@ -156,7 +156,7 @@ class Disturber:
         self._send(json.dumps(request).encode() + b"\n")
 
     def _send(self, data: bytes) -> None:
-        """To the control socket, and go without waiting for an answer."""
+        """Send to the control socket, and close without waiting for an answer."""
         with socket.socket(socket.AF_UNIX) as control, contextlib.suppress(OSError):
             control.settimeout(10)
             control.connect(str(place(self._server).socket))
@@ -164,7 +164,7 @@ class Disturber:
 
 
 def put_in_order(server: Server, size: int) -> None:
-    """Have so many fresh workers, and nothing else under way."""
+    """Reload to this many new workers, and wait until nothing else is under way."""
     wait_until(lambda: status(server)["state"] == "serving", "what was under way is done", 90)
     ask(place(server), "scale", str(size), patience_s=90)
     settled(server, size)

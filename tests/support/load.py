@@ -1,4 +1,4 @@
-"""Clients that post a real picture one time after another, and remember what became of every request."""
+"""Clients that post a real picture again and again, and record the result of every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUEST = post("/resize?width=300", (SAMPLES / "coffee.jpg").read_bytes())
 
 @dataclass
 class Outcome:
-    """What became of one request.  port: of the client's end of its connection."""
+    """The result of one request.  port: of the client."""
 
     port: int
     answer: Answer | None = None
@@ -29,7 +29,7 @@ class Outcome:
 
 @dataclass
 class Client(threading.Thread):
-    """One client; it ends when it is told to, or finds the port closed."""
+    """One client; it ends on request, or when the port is closed."""
 
     server: Server
     keeps_connection: bool
@@ -54,7 +54,7 @@ class Client(threading.Thread):
                 self._use(wire)
 
     def _use(self, wire: Wire) -> None:
-        """Post until the connection ends."""
+        """Post pictures until the connection ends."""
         self.port = wire.local_port
         while not self.is_over.is_set():
             outcome = Outcome(wire.local_port)
@@ -84,7 +84,7 @@ class Load:
         return [outcome for outcome in self.outcomes if not outcome.is_picture]
 
     def wait_more(self, pictures: int) -> None:
-        """Return when every client has got so many more."""
+        """Return when every client has this many more results."""
         goals = [len(client.outcomes) + pictures + 1 for client in self.clients]
         wait_until(
             lambda: all(len(client.outcomes) >= goal for client, goal in zip(self.clients, goals, strict=True)),
@@ -92,7 +92,7 @@ class Load:
         )
 
     def join(self) -> None:
-        """Return when every client has found the port closed, or was told to end."""
+        """Return when every client has ended."""
         for client in self.clients:
             client.join(DEADLINE_S)
             assert not client.is_alive()
@@ -102,7 +102,7 @@ class Load:
 def loading(
     server: Server, *, keep_alive: int, fresh: int, examine: Callable[[Answer], Answer] = lambda answer: answer
 ) -> Iterator[Load]:
-    """Load for the length of the block.  fresh: clients that connect anew for every picture.
+    """Load during the block.  fresh: clients that open a new connection for every picture.
 
     examine: looks at every answer and gives what is remembered of it.
     """

@@ -1,9 +1,9 @@
-"""A process that measures: the most memory that operations or whole jobs take, as multiples of the decoded picture.
+"""A process that measures the peak memory of operations or whole jobs, as multiples of the decoded picture.
 
     peaks.py operations MODE
     peaks.py jobs
 
-Each is measured in a process forked for it, because what a process took before is part of its peaks.
+Each is measured in its own forked process, because earlier memory of a process counts in its peaks.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LIBC = ctypes.CDLL(None)
 
 @dataclass(frozen=True)
 class Job:
-    """A picture in the format of Pillow's that goes through a pipeline into another.  saved: options of Pillow."""
+    """A picture in a format of Pillow, a pipeline and the format of the result.  saved: options of Pillow."""
 
     mode: str
     form: str
@@ -136,7 +136,7 @@ def job_peak(job: Job, sample: Image.Image) -> float:
 
 
 def apart(measured: Callable[[], float]) -> float:
-    """What a process of its own measures."""
+    """The measurement of a separate process."""
     gc.collect()
     LIBC.malloc_trim(0)
     reading, writing = os.pipe()
@@ -176,12 +176,12 @@ def memory() -> dict[str, int]:
 
 
 def bytes_of(image: Image.Image) -> int:
-    """What its pixels take."""
+    """The bytes of the pixels of a picture."""
     return image.width * image.height * BYTES_PER_PIXEL[image.mode]
 
 
 def coloured(sample: Image.Image, mode: str) -> Image.Image:
-    """The sample in the mode, and half transparent where that has alpha."""
+    """The sample in the mode; it is half transparent if the mode has alpha."""
     image = sample.convert(mode)
     if mode == "RGBA":
         image.putalpha(image.convert("L"))

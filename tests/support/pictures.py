@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 
 
 def picture(rows: str, mode: str = "RGB") -> Image.Image:
-    """The picture that `RG/BY` draws: a letter a pixel, a slash between rows."""
+    """The picture of a text such as `RG/BY`: one letter for each pixel, a slash between rows."""
     lines = rows.split("/")
     image = Image.new("RGBA", (len(lines[0]), len(lines)))
     image.putdata([COLOURS[letter] for line in lines for letter in line])
@@ -47,14 +47,14 @@ def picture(rows: str, mode: str = "RGB") -> Image.Image:
 
 
 def drawn(image: Image.Image) -> str:
-    """The letters of a picture: what `picture` would be given to draw it."""
+    """The letters of a picture, the inverse of `picture`."""
     letters: dict[tuple[int, ...], str] = {colour: letter for letter, colour in COLOURS.items()}
     pixels = np.asarray(image.convert("RGBA"))
     return "/".join("".join(letters.get(tuple(map(int, pixel)), "?") for pixel in row) for row in pixels)
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
-    """The image as a file of Pillow's format `form`."""
+    """The image as a file in the format `form` of Pillow."""
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
@@ -78,7 +78,7 @@ def run(data: bytes, pipeline: str = "", limits: Limits | None = None, **output:
 
 
 def result(data: bytes | Image.Image, pipeline: str = "", **output: Any) -> Image.Image:
-    """The picture that `process` makes, as a PNG unless another format is asked for."""
+    """The picture that `process` makes, by default as a PNG."""
     body = data if isinstance(data, bytes) else encoded(data)
     return opened(run(body, pipeline, **{"format": "png", **output}))
 

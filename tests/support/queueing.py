@@ -1,4 +1,4 @@
-"""What the tests of the queue share: bodies in memory, and jobs put on an exchange."""
+"""Helpers for tests of the queue: bodies in memory, and jobs on an exchange."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOON_S = 5.0
 
 @contextlib.contextmanager
 def memory(content: bytes) -> Iterator[int]:
-    """The descriptor of a file in memory."""
+    """The descriptor of a memory file."""
     file = os.memfd_create("test")
     try:
         os.write(file, content)
@@ -40,7 +40,7 @@ def submit(exchange: Exchange, plan: bytes, body: bytes = b"picture", within_s: 
 
 
 def received(exchange: Exchange) -> Parcel:
-    """The next job, which is known to be there."""
+    """The next job, which must already be in the queue."""
     parcel = exchange.receive()
     assert parcel is not None
     return parcel

@@ -1,4 +1,4 @@
-"""A real server for tests: started as a user would, on a free port, and gone when the test is."""
+"""A real server for tests: started with the command line on a free port, and ended with the test."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Server:
                 self.other_lines.append(line)
 
     def wait_ready(self) -> Self:
-        """Return when it serves; fail with its log where it does not."""
+        """Return when the server serves; else fail with its log."""
         wait_until(lambda: self.named("serving") != [] or self.process.poll() is not None, "the server serves")
         assert self.process.poll() is None, [*self.other_lines, *self.events]
         if self.log_file is not None:
@@ -83,7 +83,7 @@ class Server:
         return self
 
     def named(self, event: str) -> list[dict[str, Any]]:
-        """The events of that name so far."""
+        """The events of that name until now."""
         filed = self.log_file.read_text().splitlines() if self.log_file and self.log_file.exists() else []
         return [found for found in [*self.events, *map(json.loads, filed)] if found["event"] == event]
 
@@ -100,14 +100,14 @@ class Server:
         return self.process.pid
 
     def workers(self) -> list[int]:
-        """The pids of the workers that live now."""
+        """The process numbers of the living workers."""
         return sorted(child.pid for child in psutil.Process(self.pid).children())
 
     def client(self, timeout_s: float = 30.0) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=timeout_s)
 
     def connect(self) -> socket.socket:
-        """A raw connection, for what no well-behaved client does.  It ends with the server at the latest."""
+        """A plain TCP connection, for requests that no correct client sends.  It ends with the server at the latest."""
         made = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
         self._connections.add(made)
         return made
@@ -131,13 +131,13 @@ class Server:
         self.process.send_signal(signum)
 
     def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
-        """The exit status, once it has one and its log is read to the end."""
+        """Wait for the exit status and the end of the log; return the status."""
         status = self.process.wait(deadline_s)
         self._reader.join(deadline_s)
         return status
 
     def stop(self) -> None:
-        """End it whatever state it is in, and leave no process and no connection behind."""
+        """End the server in any state, with all its processes and connections."""
         for connection in list(self._connections):
             connection.close()
         children: list[psutil.Process] = []
@@ -162,7 +162,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(*flags: str, **options: Any) -> Iterator[Server]:
-    """A server that serves for the length of the block."""
+    """A server that runs during the block."""
     server = Server(*flags, **options)
     try:
         yield server.wait_ready()

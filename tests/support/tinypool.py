@@ -52,7 +52,7 @@ _boards: list[Board] = []
 
 
 class LineFront:
-    """Answers lines with what the engines do."""
+    """A front that answers each line with the result of an engine."""
 
     def __init__(self, exchange: Exchange, board: Board) -> None:
         self._exchange, self._board = exchange, board
@@ -64,7 +64,7 @@ class LineFront:
         self._server = await asyncio.start_server(self._serve, sock=listening)
 
     def begin_drain(self) -> None:
-        """Every connection ends with its one answer anyway."""
+        """Do nothing: each connection ends after its one answer."""
 
     def stop_accepting(self) -> None:
         self._server.close()
@@ -146,7 +146,7 @@ def scribble(*, everywhere: bool) -> None:
 
 
 def babble() -> None:
-    """Say on the line to the master what no worker says."""
+    """Send messages to the master that no worker sends."""
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(link.name))) as found:
             if found.family == socket.AF_UNIX and found.type & socket.SOCK_SEQPACKET:
@@ -181,7 +181,7 @@ def all_fail(_exchange: Exchange, _board: Board, _row: Row) -> LineFront:
 
 
 class UndrainableFront(LineFront):
-    """Has a fault where it matters last."""
+    """A front whose drain fails."""
 
     async def finished(self) -> None:
         raise RuntimeError("a fault in the front")
@@ -225,7 +225,7 @@ LIMITS = {
 
 
 def refuse_forks() -> None:
-    """The machine has no room for a process at first."""
+    """At first, forks fail for lack of resources."""
     fork, refused = os.fork, iter(range(FORKS_REFUSED))
 
     def refusing() -> int:

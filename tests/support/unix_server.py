@@ -16,7 +16,7 @@ from imgsrv.pool.control.instances import Place
 
 
 class UnixServer(Server):
-    """A server on a unix socket."""
+    """A server on a Unix socket."""
 
     def __init__(self, path: Path, *flags: str, **options: Any) -> None:
         super().__init__("--host", f"unix:{path}", *flags, **options)
@@ -44,7 +44,7 @@ def unix_serving(path: Path, *flags: str, **options: Any) -> Iterator[UnixServer
 
 
 def reload_under_load(server: Server) -> None:
-    """Take every worker's place while clients come and go; none of them notices."""
+    """Reload under load, and check that all workers are new and that no client notices."""
     pids = set(server.workers())
     with loading(server, keep_alive=2, fresh=2) as load:
         load.wait_more(1)

@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, for what no client library sends: each answer is read to its exact end."""
+"""HTTP as bytes on a socket, for requests that no client library sends.  Each answer is read to its exact end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Answer:
 
 
 class Wire:
-    """A connection of which every byte is in the test's hands."""
+    """A connection for which the test chooses every byte."""
 
     def __init__(self, server: Server) -> None:
         self.socket = server.connect()
@@ -62,7 +62,7 @@ class Wire:
         self.socket.sendall(data)
 
     def send_until_refused(self, data: bytes) -> None:
-        """Send as long as the server listens."""
+        """Send requests as long as the server listens."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -83,12 +83,12 @@ class Wire:
         return Answer(status, headers, self._exactly(size), tuple(interims))
 
     def ends(self, deadline_s: float = DEADLINE_S) -> bool:
-        """Whether the server closes without another byte.  A reset is no clean end and raises."""
+        """True if the server closes without another byte.  A reset is no clean end and raises."""
         self.socket.settimeout(deadline_s)
         return not self._read and self.socket.recv(1) == b""
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether nothing comes for so long, neither bytes nor an end."""
+        """True if for this long neither bytes nor an end arrive."""
         self.socket.settimeout(seconds)
         try:
             self._read += self.socket.recv(65_536)
@@ -137,14 +137,14 @@ def chunked(pieces: Iterable[bytes]) -> bytes:
 
 
 def ask(server: Server, request: bytes) -> Answer:
-    """One request on a connection of its own."""
+    """Send one request on a new connection."""
     with Wire(server) as wire:
         wire.send(request)
         return wire.answer()
 
 
 def metric(server: Server, name: str) -> float:
-    """A metric without labels, as the server tells it now."""
+    """The present value of a metric without labels."""
     lines = ask(server, head("/metrics", method="GET")).body.decode().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
@@ -158,7 +158,7 @@ FLIPPED = picture("BY/RG").tobytes()
 
 
 def is_flipped(answer: Answer) -> bool:
-    """Whether it is the right answer to PNG sent to /flip."""
+    """True if it is the right answer to PNG sent to /flip."""
     return answer.status == 200 and opened(answer.body).tobytes() == FLIPPED
 
 
