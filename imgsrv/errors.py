@@ -422,6 +422,44 @@ class ResultTooLarge(BadPicture):
         return f"{self.owner} would make a picture of {self.width}×{self.height}; the limit is {self.limit}"
 
 
+class JobTooDear(BadPicture):
+    """A job that would keep an engine busy for too long, by its estimate before it is queued.
+
+    seconds, limit_s: the estimate and the limit.  parts: the name and the seconds of each part, in their order.
+    """
+
+    title = "Job too dear"
+    seconds: float
+    limit_s: float
+    parts: list[list[Any]]
+
+    def __str__(self) -> str:
+        spelled = " + ".join(f"{name} {seconds:.1f} s" for name, seconds in self.parts)
+        dearest = max(self.parts, key=lambda part: float(part[1]), default=["it", 0.0])[0]
+        return (
+            f"the job would take about {self.seconds:.1f} s of an engine ({spelled}) and may take {self.limit_s:g} s "
+            f"(--max-job-cost-s); {dearest} takes most: make the picture smaller before it, or ask for less of it"
+        )
+
+
+class JobTooLarge(BadPicture):
+    """A job that would need too much memory, by its estimate before it is queued.
+
+    needed, limit: bytes.  part: the part of the job that needs most.
+    """
+
+    title = "Job too large"
+    needed: int
+    limit: int
+    part: str
+
+    def __str__(self) -> str:
+        return (
+            f"the job would need about {self.needed / MEGA:.0f} MB of memory for {self.part} and may need "
+            f"{self.limit / MEGA:.0f} MB (--max-job-memory); send a smaller picture, or choose another format"
+        )
+
+
 class TooManyBytes(BadPicture):
     """A result that cannot be made as small as `max_bytes` asks."""
 

@@ -137,6 +137,21 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Most pixels of a picture, width × height × frames, as its header gives them.")
     ] = 100_000_000
     max_frames: Annotated[int, Field(ge=1, le=100_000, description="Most frames of an animation.")] = 256
+    max_job_cost_s: Annotated[
+        PositiveSeconds,
+        Field(
+            description="Most seconds of an engine that a picture may take, by an estimate from its header and from "
+            "what is asked for."
+        ),
+    ] = 10.0
+    max_job_memory: Annotated[
+        ByteSize,
+        Field(
+            ge=1,
+            json_schema_extra={"allowed": "a size such as 4GiB, of at least 1 byte"},
+            description="Most memory that a picture may take, by the same estimate, such as 4GiB.",
+        ),
+    ] = ByteSize(4 << 30)
 
     font_dir: Annotated[
         str,

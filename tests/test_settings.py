@@ -123,6 +123,8 @@ WRONG = [
     ("max_header", "10", "a size such as 32KiB, from 1KiB to 1MiB"),
     ("max_pixels", "0", "a whole number of at least 1"),
     ("max_frames", "1.5", "a whole number from 1 to 100000"),
+    ("max_job_cost_s", "0", "a number above 0 and at most 86400"),
+    ("max_job_memory", "0", "a size such as 4GiB, of at least 1 byte"),
     ("header_timeout_s", "0", "a number above 0 and at most 86400"),
     ("body_timeout_s", "nan", "a number above 0 and at most 86400"),
     ("body_rate", "-1", "a whole number of at least 0"),

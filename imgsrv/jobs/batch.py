@@ -14,6 +14,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
 from imgsrv.imaging.model.picture import Picture, Source
+from imgsrv.imaging.pipelines.cost import check_job
 from imgsrv.imaging.pipelines.decode_plan import plan_result, plan_results, result_format
 from imgsrv.jobs.archive import Archive, Entry
 from imgsrv.jobs.variants import Variant, naming
@@ -47,6 +48,7 @@ def process_batch(
     """
     started = clock()
     header = read_header(data, limits, variants[0].output.index)
+    check_job(header, data, [(one.output, one.pipeline) for one in variants], limits, parts, offers)
     plan = plan_results(header, ((one.output, one.pipeline) for one in variants))
     picture = decode(header, plan, limits)
     scales = {plan.scale: picture}

@@ -39,7 +39,7 @@ from imgsrv.web.app import make_front
 
 def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
     """Make the work of a worker: HTTP in front, pictures behind.  title: for `ps`, behind the process's name."""
-    limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
+    limits = Limits(settings.max_pixels, settings.max_frames, settings.max_job_cost_s, int(settings.max_job_memory))
     return Work(
         make_front=partial(make_front, settings),
         perform=partial(perform, limits=limits),

@@ -35,7 +35,7 @@ def make_front(settings: Settings, exchange: Exchange, board: Board, row: Row) -
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
-    limits = Limits(max_pixels=settings.max_pixels, max_frames=settings.max_frames)
+    limits = Limits(settings.max_pixels, settings.max_frames, settings.max_job_cost_s, int(settings.max_job_memory))
     services = Services(settings, limits, exchange, admission, row)
     app = _make_app(services, drain, partial(render_metrics, board, exchange, __version__, settings.max_queue))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))

@@ -30,10 +30,14 @@ class Limits:
 
     max_pixels: width × height × frames, for the input and for the result of each step.
     max_frames: frames of the input.
+    max_job_cost_s, max_job_memory: seconds of one core, and bytes, that a job may take by its estimate
+    (imgsrv/imaging/pipelines/cost.py).
     """
 
     max_pixels: int = 100_000_000
     max_frames: int = 256
+    max_job_cost_s: float = math.inf
+    max_job_memory: float = math.inf
 
     def check_input(self, size: Size, frames: int = 1) -> None:
         """Raise TooManyFrames or TooManyPixels for a picture that is too large to decode."""

@@ -54,6 +54,9 @@ class Operation:
     keeps_depth: Callable[[Arguments], bool]
     read_part: ReadPart | None
     survey: Survey | None
+    work: Callable[[Size, Size, Arguments], float]
+    adds_alpha: Callable[[Arguments], bool]
+    weighed_with: str
 
     @cached_property
     def parameters(self) -> type[Arguments]:
@@ -103,11 +106,15 @@ def operation(
     keeps_depth: Callable[..., bool] | None = None,
     part: ReadPart | None = None,
     survey: Callable[..., Any] | None = None,
+    work: Callable[..., float] | None = None,
+    adds_alpha: Callable[..., bool] | None = None,
+    weighed_with: str = "",
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
 
-    `size`, `check`, `needs_every_pixel`, `keeps_depth` and `survey` take as keywords those parameters of the operation
-    that they declare.  Raises TypeError where one declares a parameter, or a type, that the operation does not have.
+    `size`, `check`, `needs_every_pixel`, `keeps_depth`, `survey`, `work` and `adds_alpha` take as keywords those
+    parameters of the operation that they declare.  Raises TypeError where one declares a parameter, or a type, that
+    the operation does not have.
 
     size: gives the size of the result from the size before; may raise OperationDoesNotFit.  Where only the pixels
         can tell, it gives the largest possible width and height; the limits are checked against them.
@@ -120,12 +127,21 @@ def operation(
         every frame of an animation is changed alike.
     part: the operation works with a further part of the upload, named by its parameter `part`.  This function reads
         the bytes, may raise children of BadPicture, and its result is the function's next argument.
+    work: gives the work of one frame in pixels from the sizes before and after; a pixel takes the time that
+        weights.json has for the operation.  Without it, the work is the pixels of the larger of the two sizes.
+    adds_alpha: true where the result has alpha although the frame has none.
+    weighed_with: the parameters for which weights.json is measured, as in a pipeline; without them, those of the
+        example in the catalogue.
     """
 
     def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
         name = function.__name__
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
-        helpers = [helper for helper in (size, check, needs_every_pixel, keeps_depth, survey) if helper is not None]
+        helpers = [
+            helper
+            for helper in (size, check, needs_every_pixel, keeps_depth, survey, work, adds_alpha)
+            if helper is not None
+        ]
         known = keywords_of(function) if helpers else {}
         for helper in helpers:
             _check_keywords(helper, known, function.__qualname__)
@@ -142,6 +158,9 @@ def operation(
             keeps_depth=from_arguments(keeps_depth or _never),
             read_part=part,
             survey=from_arguments(survey) if survey else None,
+            work=from_arguments(work or _larger),
+            adds_alpha=from_arguments(adds_alpha or _never),
+            weighed_with=weighed_with,
         )
         return function
 
@@ -181,6 +200,15 @@ def _check_keywords(helper: Callable[..., Any], known: Mapping[str, Any], operat
 
 def _same_size(before: Size, _arguments: Arguments) -> Size:
     return before
+
+
+def pixels(size: Size) -> int:
+    """Width × height."""
+    return size[0] * size[1]
+
+
+def _larger(before: Size, after: Size) -> float:
+    return max(pixels(before), pixels(after))
 
 
 def always() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
@@ -16,8 +17,9 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.colour.icc import is_srgb
 from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.jpeg_fast_path import PlanesPlan
-from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.operations.shape.resize import shown_part
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
@@ -28,14 +30,30 @@ PLAIN = ("srgb", "strip", "4:2:0")
 """Colours, metadata and subsampling of an output that the JPEG path writes."""
 
 
-def result_format(header: Header, output: Output) -> str:
+class Known(Protocol):
+    """What a plan needs to know of a picture: a Header has it, and the facts by which the cost is estimated."""
+
+    @property
+    def form(self) -> Format:
+        """The row of its format."""
+
+    @property
+    def format(self) -> str:
+        """The name of its format."""
+
+    @property
+    def size(self) -> Size:
+        """Upright."""
+
+
+def result_format(header: Known, output: Output) -> str:
     """The format that was asked for, or that of the input, which also stands for `auto` until pixels are known."""
     if output.format not in (None, "auto"):
         return output.format
     return written_as(header.format)
 
 
-def plan_result(header: Header, output: Output, pipeline: Pipeline) -> DecodePlan:
+def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan:
     """The plan for one result; it has every frame where the result may be animated."""
     name = result_format(header, output)
     if name in PLACEHOLDERS and not pipeline.steps:
@@ -46,7 +64,7 @@ def plan_result(header: Header, output: Output, pipeline: Pipeline) -> DecodePla
     return replace(plan, icc=output.icc, is_deep=is_deep)
 
 
-def plan_results(header: Header, outputs: Iterable[tuple[Output, Pipeline]]) -> DecodePlan:
+def plan_results(header: Known, outputs: Iterable[tuple[Output, Pipeline]]) -> DecodePlan:
     """The plan for several results of one picture: that of the result that needs most of it.
 
     The outputs have the same icc.
@@ -61,7 +79,7 @@ def plan_results(header: Header, outputs: Iterable[tuple[Output, Pipeline]]) -> 
     )
 
 
-def plan_measures(header: Header, *, is_full: bool) -> DecodePlan:
+def plan_measures(header: Known, *, is_full: bool) -> DecodePlan:
     """The plan for measures of the first frame; a JPEG at a smaller scale unless a measure needs the full size."""
     return DecodePlan() if is_full else DecodePlan(_glimpse_scale(header))
 
@@ -99,7 +117,7 @@ def _is_plain(header: Header, output: Output) -> bool:
     )
 
 
-def _reduced(header: Header, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan:
+def _reduced(header: Known, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan:
     """The plan at the scale of the first step.
 
     The scale may leave no reduction at all to the kernel.  Measured against Lanczos from full resolution at ratios 2
@@ -117,11 +135,11 @@ def _reduced(header: Header, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan
     return replace(plan, scale=_scale(header, reduction))
 
 
-def _glimpse_scale(header: Header) -> int:
+def _glimpse_scale(header: Known) -> int:
     """The scale at which colours and placeholders are what they are at full size."""
     return _scale(header, max(header.size) / GLIMPSE_SIDE)
 
 
-def _scale(header: Header, reduction: float) -> int:
+def _scale(header: Known, reduction: float) -> int:
     """The denominator of the smallest scale that a reduction by this factor allows."""
     return next((scale for scale in header.form.scales if reduction >= scale), 1)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
-from imgsrv.imaging.model.number_lists import KernelParameter
+from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.model.number_lists import KernelParameter, Numbers
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.strips import Pixels, bands, through_array
 from imgsrv.imaging.pixels.visible_colours import through_visible
 
@@ -27,7 +28,11 @@ ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
 DOWN = ACROSS.T
 
 
-@operation()
+def _convolve_work(before: Size, _after: Size, *, kernel: Numbers) -> float:
+    return pixels(before) * len(kernel.values) / 9
+
+
+@operation(work=_convolve_work)
 def convolve(
     frame: Frame,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,8 +10,9 @@ from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
+from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.strips import Pixels, premultiplied, through_array, through_strips
 from imgsrv.imaging.pixels.visible_colours import through_visible
 
@@ -29,7 +31,15 @@ LUMA_NOISE, CHROMA_NOISE = 0.67, 0.28
 LUMA_SIZE, CHROMA_SIZE = 7, 5
 
 
-@operation()
+SORTED_RADIUS = 2
+"""Largest radius for which OpenCV sorts pixels in vectors; beyond it, it counts them in histograms."""
+
+
+def _median_work(before: Size, _after: Size, *, radius: int) -> float:
+    return pixels(before) * (1 if radius > SORTED_RADIUS else 0.1)
+
+
+@operation(work=_median_work, weighed_with="radius=10")
 def median(
     frame: Frame,
     *,
@@ -51,7 +61,23 @@ def median(
     return result
 
 
-@operation()
+def _morphology_work(
+    before: Size,
+    _after: Size,
+    *,
+    kind: Literal["erode", "dilate", "open", "close"],
+    radius: int,
+    shape: Literal["disk", "square"],
+) -> float:
+    """One comparison for each pixel of the shape; a square is done as a row and a column."""
+    side = 2 * radius + 1
+    compared = 2 * side if shape == "square" else math.pi / 4 * side * side
+    steps = 2 if kind in ("open", "close") else 1
+    # 100 stands for the conversions to an array and back.
+    return pixels(before) * (100 + steps * compared)
+
+
+@operation(work=_morphology_work, weighed_with="kind=open,radius=20")
 def morphology(
     frame: Frame,
     *,

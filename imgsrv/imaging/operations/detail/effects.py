@@ -13,7 +13,7 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.strips import (
     Pixels,
     bands,
@@ -85,7 +85,11 @@ def _rim(size: Size, strip: slice, strength: float, radius: float) -> Pixels:
     return mask
 
 
-@operation()
+def _noise_work(before: Size, _after: Size, *, kind: Literal["mono", "colour"]) -> float:
+    return pixels(before) * (3 if kind == "colour" else 1)
+
+
+@operation(work=_noise_work)
 def noise(
     frame: Frame,
     *,

@@ -11,8 +11,9 @@ from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
+from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.strips import (
     STRIP_PIXELS,
     Pixels,
@@ -46,7 +47,12 @@ def _sigma_or_radius(*, sigma: float | None, radius: int | None) -> None:
         raise ValueError("give sigma for a Gaussian or radius for a box")
 
 
-@operation(check=_sigma_or_radius)
+def _blur_work(before: Size, _after: Size, *, radius: int | None) -> float:
+    # A wide box needs longer sums, and repeats more rows for each strip.
+    return pixels(before) * (1 + (radius or 0) / 250)
+
+
+@operation(check=_sigma_or_radius, work=_blur_work, weighed_with="sigma=3.9")
 def blur(
     frame: Frame,
     *,
@@ -65,7 +71,16 @@ def blur(
     return through_strips(frame, lambda strip: premultiplied(strip, mean), reach)
 
 
-@operation()
+DIRECT_LENGTH = 11
+"""Longest movement that OpenCV computes without Fourier transforms."""
+
+
+def _motion_work(before: Size, _after: Size, *, length: int) -> float:
+    # Beyond that length OpenCV uses Fourier transforms, with tiles that grow with the kernel.
+    return pixels(before) * (1 if length <= DIRECT_LENGTH else 2 + length / 4)
+
+
+@operation(work=_motion_work, weighed_with="length=100")
 def motionblur(
     frame: Frame,
     *,

@@ -14,7 +14,7 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, TRANSPARENT, Colour, ColourParameter
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.detail.filters import blur
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import Pixels, through_rows
@@ -83,7 +83,18 @@ def _boxes_inside(before: Size, *, boxes: tuple[PixelBox, ...]) -> Size:
     return before
 
 
-@operation(size=_boxes_inside)
+FILL_WORK, PIXELATE_WORK = 0.1, 0.3
+"""Work of a pixel of a box, where a pixel of a blurred box is 1."""
+
+
+def _redact_work(
+    before: Size, _after: Size, *, boxes: tuple[PixelBox, ...], mode: Literal["fill", "blur", "pixelate"]
+) -> float:
+    for_each = {"fill": FILL_WORK, "blur": 1, "pixelate": PIXELATE_WORK}[mode]
+    return pixels(before) * FILL_WORK + for_each * sum(width * height for _left, _top, width, height in boxes)
+
+
+@operation(size=_boxes_inside, work=_redact_work, weighed_with="boxes=0;0;600;600,mode=blur")
 def redact(
     frame: Frame,
     *,

@@ -9,9 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import AfterValidator, Field
 
 from imgsrv.errors import joined
+from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import operation, pixels
 from imgsrv.imaging.pixels.composite import composite_at, place_in_margins
 from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
 
@@ -30,7 +31,21 @@ def _known_font(name: str) -> str:
 FontName = Annotated[str, AfterValidator(_known_font), Field(json_schema_extra={"format": "font"})]
 
 
-@operation()
+LETTER_PIXELS = 3000
+"""Work of measuring and shaping a letter, in pixels of letters."""
+
+LAYER_WORK = 3
+"""Work of a pixel of the layer that the letters are composited in, for each pass."""
+
+
+def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int, shadow: int) -> float:
+    """The squares of all letters, those beyond the edges too, once for the letters, the outline and the shadow each."""
+    letters = len(text) * (LETTER_PIXELS + (size + 2 * outline) ** 2)
+    passes = 1 + (outline > 0) + (shadow > 0)
+    return passes * (letters + LAYER_WORK * min(pixels(before), letters))
+
+
+@operation(work=_text_work, weighed_with="text=weight,size=200,outline=10")
 def text(
     frame: Frame,
     *,

@@ -67,7 +67,11 @@ def _padded_size(before: Size, **edges: Unpack[_Edges]) -> Size:
     return before[0] + left + right, before[1] + top + bottom
 
 
-@operation(size=_padded_size, check=_check_pad)
+def _margins_add_alpha(*, mode: Filling, colour: Colour) -> bool:
+    return mode == "colour" and not colour.is_opaque
+
+
+@operation(size=_padded_size, check=_check_pad, adds_alpha=_margins_add_alpha)
 def pad(
     frame: Frame,
     *,
@@ -105,7 +109,7 @@ def _free_margins(before: Size, after: Size, gravity: Gravity) -> Margins:
     return left, top, after[0] - before[0] - left, after[1] - before[1] - top
 
 
-@operation(size=_extended_size, check=_check_extend)
+@operation(size=_extended_size, check=_check_extend, adds_alpha=_margins_add_alpha)
 def extend(
     frame: Frame,
     *,
@@ -125,7 +129,11 @@ def _bordered_size(before: Size, *, width: int) -> Size:
     return before[0] + 2 * width, before[1] + 2 * width
 
 
-@operation(size=_bordered_size)
+def _line_adds_alpha(*, colour: Colour) -> bool:
+    return not colour.is_opaque
+
+
+@operation(size=_bordered_size, adds_alpha=_line_adds_alpha)
 def border(
     frame: Frame,
     *,

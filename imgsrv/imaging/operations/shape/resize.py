@@ -10,9 +10,9 @@ from typing import Annotated, Literal, TypedDict, Unpack
 from pydantic import Field
 
 from imgsrv.imaging.model.limits import Box, Size
-from imgsrv.imaging.model.parameter_types import MAX_SIDE, TRANSPARENT, ColourParameter, Side
+from imgsrv.imaging.model.parameter_types import MAX_SIDE, TRANSPARENT, Colour, ColourParameter, Side
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.operations.registry import from_arguments, operation
+from imgsrv.imaging.operations.registry import from_arguments, operation, pixels
 from imgsrv.imaging.pixels.canvas import on_canvas
 from imgsrv.imaging.pixels.placement import (
     CropGravity,
@@ -47,6 +47,10 @@ MostWidth = Annotated[
 ]
 MostHeight = Annotated[Side | None, Field(description="Upper bound of the scaled height.")]
 Density = Annotated[float, Field(ge=0.1, le=10, description="Device pixel ratio: multiplies all sides.")]
+
+
+SECOND_PASS, LINEAR, HAMMING = 3, 5, 2.5
+"""Work of a pixel of the result, in pixels of the source; how many times as long linear light and hamming take."""
 
 
 class _Sides(TypedDict):
@@ -231,6 +235,20 @@ None where a resize does more than resample one part of the picture.
 """
 
 
+def _resize_work(
+    before: Size, after: Size, *, kernel: Kernel, linear: bool, gravity: CropGravity, **sides: Unpack[_Sides]
+) -> float:
+    """Both passes of the kernel; lanczos has the most weights."""
+    scaled = _Target(**sides).scaled_size(before)
+    passes = pixels(before) + SECOND_PASS * pixels(scaled) + pixels(after)
+    slower = LINEAR if linear else HAMMING if kernel == "hamming" else 1
+    return slower * passes + (pixels(before) if gravity == "smart" else 0)
+
+
+def _resize_adds_alpha(*, fit: Fit, background: Colour) -> bool:
+    return fit == "contain" and not background.is_opaque
+
+
 @operation(
     size=_result_size,
     check=_check,
@@ -238,6 +256,8 @@ None where a resize does more than resample one part of the picture.
     needs_every_pixel=_needs_every_pixel,
     survey=_survey,
     keeps_depth=_keeps_depth,
+    work=_resize_work,
+    adds_alpha=_resize_adds_alpha,
 )
 def resize(
     frame: Frame,
@@ -294,7 +314,11 @@ def _survey_smartcrop(frames: Sequence[Frame], source: Source, *, width: int, he
     return most_salient(frames, source, _covering(source.size, after))
 
 
-@operation(size=_smartcrop_size, is_reduction=True, survey=_survey_smartcrop)
+def _smartcrop_work(before: Size, after: Size) -> float:
+    return 2 * pixels(before) + SECOND_PASS * pixels(after)
+
+
+@operation(size=_smartcrop_size, is_reduction=True, survey=_survey_smartcrop, work=_smartcrop_work)
 def smartcrop(
     frame: Frame,
     source: Source,

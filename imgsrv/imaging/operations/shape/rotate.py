@@ -13,9 +13,9 @@ from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.number_lists import CornersParameter, Curve
-from imgsrv.imaging.model.parameter_types import TRANSPARENT, ColourParameter, Side
+from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter, Side
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import always, operation
+from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.warp import MAX_WARPED_SIDE, Transform, warp_affine, warp_perspective
@@ -67,7 +67,15 @@ def _rotated_size(before: Size, *, degrees: float) -> Size:
     return _check_warp("rotate", before, _bounds(before, _rotation(degrees % FULL_TURN)))
 
 
-@operation(size=_rotated_size, keeps_depth=_is_exact)
+def _rotate_work(before: Size, after: Size, *, degrees: float) -> float:
+    return pixels(before) * 0.2 if _is_exact(degrees=degrees) else pixels(after)
+
+
+def _rotate_adds_alpha(*, degrees: float, background: Colour) -> bool:
+    return not background.is_opaque and not _is_exact(degrees=degrees)
+
+
+@operation(size=_rotated_size, keeps_depth=_is_exact, work=_rotate_work, adds_alpha=_rotate_adds_alpha)
 def rotate(
     frame: Frame,
     *,
@@ -135,7 +143,11 @@ def _sheared_size(before: Size, *, x: float, y: float) -> Size:
     return _check_warp("shear", before, _bounds(before, _sheared(x, y)))
 
 
-@operation(size=_sheared_size, check=_check_shear)
+def _shear_adds_alpha(*, background: Colour) -> bool:
+    return not background.is_opaque
+
+
+@operation(size=_sheared_size, check=_check_shear, adds_alpha=_shear_adds_alpha)
 def shear(
     frame: Frame,
     *,
@@ -183,7 +195,11 @@ def _sampled_size(before: Size, corners: Curve, after: Size) -> Size:
     return max(1, round(own[0] * shrink)), max(1, round(own[1] * shrink))
 
 
-@operation(size=_straightened_size)
+def _perspective_work(before: Size, after: Size, *, corners: Curve) -> float:
+    return pixels(before) * 0.1 + pixels(_sampled_size(before, corners, after)) + pixels(after)
+
+
+@operation(size=_straightened_size, work=_perspective_work)
 def perspective(
     frame: Frame,
     *,

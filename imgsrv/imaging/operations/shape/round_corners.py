@@ -9,7 +9,7 @@ from PIL import Image, ImageChops
 from pydantic import Field
 
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import TRANSPARENT, ColourParameter, Length
+from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter, Length
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.strips import Pixels, bands
@@ -28,7 +28,11 @@ def _check_round(*, shape: Shape, radius: Length | None) -> None:
         raise ValueError("a circle reaches from edge to edge and has no use for radius; leave one of them out")
 
 
-@operation(size=_rounded_size, check=_check_round)
+def _corners_add_alpha(*, background: Colour) -> bool:
+    return not background.is_opaque
+
+
+@operation(size=_rounded_size, check=_check_round, adds_alpha=_corners_add_alpha)
 def round(  # noqa: A001  the name that everybody looks for
     frame: Frame,
     *,

@@ -1,0 +1,305 @@
+"""Cost: how many seconds of one core, and how many bytes, a job will take, from its header, pipeline and output.
+
+Sizes are followed step by step.  Nothing is decoded, and the estimate takes some 20 µs.  The weights stand in
+imgsrv/imaging/model/weights.json.  An estimate errs on the dear side: the pixels are not known, and what a small file
+holds may be noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
+from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.decode import DecodePlan, Header, read_header
+from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
+from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.weights import weights
+from imgsrv.imaging.operations.registry import pixels
+from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_results, result_format
+from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
+
+Result = tuple[Output, Pipeline]
+"""What is made of a picture."""
+
+JOB_S, DRAWING_S = 0.0005, 0.06
+"""Seconds that every job takes, and that the process of a drawing takes beside its pixels."""
+
+SMOOTH_BITS, NOISE_BITS = 2.0, 6.0
+"""Bits of the file for a pixel, up to which a picture counts as smooth, and from which it counts as noise."""
+
+SCALED_SHARE = 0.4
+"""The part of a JPEG's decoding time that a smaller scale does not save: the entropy decoder."""
+
+SEARCHES = 8
+"""Most files that a search for the quality encodes."""
+
+BEST_QUALITY = 90
+"""From this quality on the time at quality 100 counts."""
+
+OPERATION_COPIES = 3
+"""Most copies of a frame that an operation holds, those before and after it included."""
+
+MEASURE_NS = 40.0
+"""Nanoseconds for each pixel of all measures of a description together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a picture before it is decoded.
+
+    size: upright, in pixels.  frames: that would be decoded of an animation.  file_bytes: its length.
+    parts: further parts of the upload: the facts of a picture, or the bytes of another file.
+    """
+
+    form: Format
+    size: Size
+    frames: int
+    file_bytes: int
+    parts: Mapping[str, Facts | int] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        """The name of the format."""
+        return self.form.name
+
+    @property
+    def detail(self) -> float:
+        """0 for a smooth picture to 1 for noise, by the bits of the file for a pixel."""
+        bits = 8 * self.file_bytes / max(1, pixels(self.size) * self.frames)
+        return min(1.0, max(0.0, (bits - SMOOTH_BITS) / (NOISE_BITS - SMOOTH_BITS)))
+
+    @property
+    def sideways(self) -> Facts:
+        """The facts of the same picture, turned by 90 degrees."""
+        return Facts(self.form, self.size[::-1], self.frames, self.file_bytes, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The seconds of each part of a job, by its name, in order; and the most bytes, with the part that needs them."""
+
+    parts: tuple[tuple[str, float], ...]
+    memory: float = 0.0
+    largest: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all parts together."""
+        return JOB_S + sum(seconds for _name, seconds in self.parts)
+
+    def check(self, limits: Limits) -> None:
+        """Raise JobTooDear or JobTooLarge for a job beyond the limits."""
+        if self.seconds > limits.max_job_cost_s:
+            raise JobTooDear(self.seconds, limits.max_job_cost_s, self._summed())
+        if self.memory > limits.max_job_memory:
+            raise JobTooLarge(round(self.memory), round(limits.max_job_memory), self.largest)
+
+    def _summed(self) -> list[list[Any]]:
+        """The parts with equal names together, such as `text (×32)`."""
+        found: dict[str, list[float]] = {}
+        for name, seconds in self.parts:
+            found.setdefault(name, []).append(seconds)
+        return [
+            [name if len(times) == 1 else f"{name} (×{len(times)})", round(sum(times), 3)]
+            for name, times in found.items()
+        ]
+
+
+def check_job(
+    header: Header,
+    data: Data,
+    results: Sequence[Result],
+    limits: Limits,
+    parts: Mapping[str, Data],
+    offers: Offers = (),
+) -> None:
+    """Raise JobTooDear or JobTooLarge for a picture of which more is asked than the limits allow."""
+    if limits.max_job_cost_s < math.inf or limits.max_job_memory < math.inf:
+        facts = facts_of(header, len(data), limits, data, parts)
+        estimate(facts, results, limits, offers).check(limits)
+
+
+def facts_of(
+    header: Header, file_bytes: int, limits: Limits, data: Data | None = None, parts: Mapping[str, Data] | None = None
+) -> Facts:
+    """The facts of an opened picture and of further parts.
+
+    data: the file, to count the frames that its header does not tell; None to count one.
+    """
+    frames = header.frames if header.index is None else 1
+    if data is not None and header.index is None and header.form.has_animation and not header.form.counts_frames:
+        frames = max(1, len(read_durations(header.form, header.frames, data, limits) or ()))
+    further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
+    return Facts(header.form, header.size, frames, file_bytes, further)
+
+
+def _part_facts(data: Data, limits: Limits) -> Facts | int:
+    try:
+        return facts_of(read_header(data, limits), len(data), limits)
+    except ImgsrvError:
+        return len(data)
+
+
+def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Offers = ()) -> Estimate:
+    """The estimate for all results of one picture, which is decoded once.
+
+    A step that cannot be done ends the estimate of its result, because the job will end there.
+    """
+    plan = plan_results(facts, results)
+    tally = _Tally()
+    frames, size = _decoding(tally, facts, plan, limits)
+    for output, pipeline in results:
+        _result(tally, facts, pipeline, output, (size, frames), limits, offers)
+    return tally.estimate()
+
+
+def estimate_measures(facts: Facts, *, is_full: bool, is_measured: bool) -> Estimate:
+    """The estimate for a description.  is_measured: pixels are looked at; is_full: at full size."""
+    tally = _Tally()
+    if is_measured:
+        _decoding(tally, facts, plan_measures(facts, is_full=is_full), Limits())
+        tally.add("measures", (pixels(facts.size) if is_full else 0) * MEASURE_NS)
+    return tally.estimate()
+
+
+class _Tally:
+    """Adds the parts up while the estimate goes through a job."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[str, float]] = []
+        self._memory, self._largest = 0.0, ""
+
+    def add(self, name: str, nanoseconds: float, memory: float = 0.0) -> None:
+        """Add a part.  memory: bytes that are held during it."""
+        self._parts.append((name, nanoseconds * 1e-9))
+        if memory > self._memory:
+            self._memory, self._largest = memory, name
+
+    def estimate(self) -> Estimate:
+        """The sum."""
+        return Estimate(tuple(self._parts), self._memory, self._largest)
+
+
+def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> tuple[int, Size]:
+    """Add the decoding; the number of frames and their size after it."""
+    form = facts.form
+    frames = facts.frames if plan.all_frames and form.has_animation else 1
+    area, size = float(pixels(facts.size)), facts.size
+    nanoseconds = weights().decoder(form.name, facts.detail)
+    if form.is_vector:
+        area = min(limits.max_pixels, area * plan.drawn**2)
+        tally.add("drawing", DRAWING_S * 1e9)
+    share = 1.0
+    if plan.scale > 1:
+        share = SCALED_SHARE + (1 - SCALED_SHARE) / plan.scale**2
+        size = max(1, size[0] // plan.scale), max(1, size[1] // plan.scale)
+    tally.add("decode", frames * area * share * nanoseconds, frames * area * share * form.decode_bytes_per_pixel)
+    return frames, size
+
+
+def _result(
+    tally: _Tally,
+    facts: Facts,
+    pipeline: Pipeline,
+    output: Output,
+    decoded: tuple[Size, int],
+    limits: Limits,
+    offers: Offers,
+) -> None:
+    (small, frames), size, has_alpha = decoded, facts.size, facts.form.has_alpha
+    held = frames * pixels(small) * _channels(has_alpha=has_alpha)
+    for number, step in enumerate(pipeline.steps):
+        try:
+            after = step.result_size(size)
+        except ImgsrvError:
+            return
+        if not limits.allows(pixels(after) * frames):
+            return
+        # Only a step that can work on a smaller picture gets one, and only the first.
+        before = small if number == 0 and step.may_be_reduced else size
+        has_alpha = has_alpha or step.operation.adds_alpha(step.arguments)
+        work = step.operation.work(before, after, step.arguments)
+        channels = _channels(has_alpha=has_alpha)
+        larger = max(pixels(before), pixels(after)) * channels
+        each = work * weights().operation(step.operation.name, has_alpha=has_alpha)
+        tally.add(
+            step.operation.name,
+            frames * each + _part_ns(facts, step),
+            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger,
+        )
+        size, held = after, frames * pixels(after) * channels
+    _encoding(tally, facts, output, (size, frames), offers, has_alpha=has_alpha)
+
+
+def _part_ns(facts: Facts, step: Step) -> float:
+    """The time to read the further part that the step needs."""
+    part = facts.parts.get(step.part) if step.part is not None else None
+    if isinstance(part, Facts):
+        return pixels(part.size) * weights().decoder(part.format, part.detail)
+    return (part or 0) * weights().part_byte
+
+
+def _channels(*, has_alpha: bool) -> int:
+    return 4 if has_alpha else 3
+
+
+def _encoding(
+    tally: _Tally, facts: Facts, output: Output, result: tuple[Size, int], offers: Offers, *, has_alpha: bool
+) -> None:
+    (width, height), frames = result
+    if result_format(facts, output) in PLACEHOLDERS:
+        tally.add("encode", width * height)
+        return
+    dearest: tuple[float, float] = (0.0, 0.0)
+    for name in _formats(facts, output, offers):
+        form = WRITTEN[name]
+        area = float(width * height * (frames if holds_frames(name) else 1))
+        channels = _channels(has_alpha=has_alpha and form.has_alpha)
+        needed = area * (form.encode_bytes_per_pixel + channels)
+        dearest = max(dearest, (area * sum(_encoder_ns(facts, form, output, channels)), needed))
+    tally.add("encode", *dearest)
+
+
+def _formats(facts: Facts, output: Output, offers: Offers) -> Sequence[str]:
+    """The formats in which the result may be written."""
+    if output.format != "auto":
+        name = result_format(facts, output)
+        return (name,) if name in WRITTEN else ()
+    return [name for name, _preference in offers if name in WRITTEN] or [written_as(facts.format), FALLBACK]
+
+
+def _encoder_ns(facts: Facts, form: Format, output: Output, channels: int) -> Iterator[float]:
+    """The nanoseconds for each pixel of everything that the encoder does."""
+    table, detail = weights(), facts.detail
+    once = (
+        channels
+        / 3
+        * table.encoder(form.name).ns(
+            detail,
+            effort=output.effort,
+            is_lossless=output.lossless,
+            is_best=output.quality > BEST_QUALITY or output.target is not None,
+            is_progressive=output.progressive,
+        )
+    )
+    if output.colours is not None and "colours" in form.fields:
+        once += table.palette
+    yield once
+    if "quality" in form.fields and not output.lossless:
+        if output.target is not None:
+            yield SEARCHES * (once + table.likeness + table.decoder(form.name, detail)) - once
+        if output.max_bytes is not None:
+            yield SEARCHES * once
+
+
+def glanced(name: str, size: Size, frames: int, file_bytes: int) -> Facts:
+    """The facts that a header check has found.  name: a key of FORMATS."""
+    return Facts(FORMATS[name], size, frames, file_bytes)

@@ -1,0 +1,229 @@
+"""The estimate of a job: dear jobs are refused with their figures, ordinary ones pass."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pictures import encoded, picture
+
+from imgsrv.errors import JobTooDear, JobTooLarge
+from imgsrv.imaging import operations
+from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
+from imgsrv.imaging.model.limits import Limits, Size
+from imgsrv.imaging.model.weights import weights
+from imgsrv.imaging.pipelines.cost import Estimate, Facts, estimate, estimate_measures, glanced
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.process import process
+from imgsrv.jobs.archive import ARCHIVES
+from imgsrv.jobs.batch import process_batch
+from imgsrv.jobs.variants import Variant
+from imgsrv.reference.examples import example_of
+from imgsrv.settings import Settings
+
+HUNDRED_MEGAPIXELS = (10_000, 10_000)
+NINE_MEGAPIXELS = (3000, 3000)
+DEFAULTS = Limits(
+    max_job_cost_s=Settings.model_fields["max_job_cost_s"].default,
+    max_job_memory=Settings.model_fields["max_job_memory"].default,
+)
+ENLARGED = "resize:width=10000,height=10000,fit=fill,enlarge=true"
+LETTERS = f"text:text={'W' * 1000},size=1000,outline=50"
+EVERYWHERE = ";".join(["0;0;10000;10000"] * 100)
+SMALL = encoded(picture("RG/BY"))
+BROWSER: Offers = (("avif", 1.0), ("webp", 1.0), ("jpeg", 0.5))
+
+
+def estimated(name: str, size: Size, file_bytes: int, ops: str, frames: int = 1, **output: Any) -> Estimate:
+    """The estimate for one result."""
+    facts = glanced(name, size, frames, file_bytes)
+    return estimate(facts, [(Output(**output), parse_pipeline(ops))], DEFAULTS, BROWSER)
+
+
+ATTACKS = [
+    pytest.param(("png", (1, 1), 70, f"{ENLARGED}/morphology:kind=open,radius=50"), {}, "morphology", id="morphology"),
+    pytest.param(
+        ("png", HUNDRED_MEGAPIXELS, 99_000, "morphology:kind=erode,radius=50"), {}, "morphology", id="one-large-disk"
+    ),
+    pytest.param(("png", (1, 1), 70, "/".join([LETTERS] * 32)), {}, "text (×32)", id="letters"),
+    pytest.param(
+        ("png", HUNDRED_MEGAPIXELS, 99_000, f"redact:mode=blur,boxes={EVERYWHERE}"), {}, "redact", id="many-boxes"
+    ),
+    pytest.param(("jpeg", HUNDRED_MEGAPIXELS, 900_000, "median:radius=50"), {}, "median", id="median"),
+    pytest.param(("jpeg", NINE_MEGAPIXELS, 9_000_000, ""), {"format": "gif"}, "encode", id="palette-of-a-gif"),
+    pytest.param(
+        ("jpeg", NINE_MEGAPIXELS, 9_000_000, ""), {"format": "png", "colours": 256}, "encode", id="palette-of-a-png"
+    ),
+    pytest.param(
+        ("jpeg", NINE_MEGAPIXELS, 9_000_000, ""), {"format": "webp", "target": 0.95}, "encode", id="many-qualities"
+    ),
+    pytest.param(
+        ("png", NINE_MEGAPIXELS, 9000, ""), {"format": "avif", "effort": 9}, "encode", id="most-effort"
+    ),
+    pytest.param(("gif", (600, 600), 90_000, "median:radius=3", 250), {"format": "webp"}, "median", id="frames"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "output", "dearest"), ATTACKS)
+def test_a_dear_job_is_refused_with_the_seconds_of_its_parts(
+    asked: tuple[Any, ...], output: dict[str, Any], dearest: str
+) -> None:
+    found = estimated(*asked, **output)
+
+    with pytest.raises(JobTooDear) as refused:
+        found.check(DEFAULTS)
+
+    text = str(refused.value)
+    assert f"{dearest} takes most" in text
+    assert "(decode " in text
+    assert f"about {found.seconds:.1f} s of an engine" in text
+    assert "may take 10 s (--max-job-cost-s)" in text
+    assert math.isclose(sum(seconds for _name, seconds in refused.value.parts), found.seconds, abs_tol=0.01)
+
+
+ORDINARY = [
+    pytest.param(("jpeg", (11_547, 8_660), 40_000_000, "resize:width=800"), {}, 1.0, id="100-megapixels-resized"),
+    pytest.param(("png", HUNDRED_MEGAPIXELS, 60_000_000, "resize:width=800"), {}, 10.0, id="a-large-png"),
+    pytest.param(("jpeg", (6000, 4000), 6_000_000, ""), {"format": "avif"}, 10.0, id="a-photograph-as-avif"),
+    pytest.param(("jpeg", (6000, 4000), 6_000_000, "denoise/sharpen"), {"format": "webp"}, 10.0, id="sharpened"),
+    pytest.param(("jpeg", (800, 600), 100_000, "resize:width=300"), {"format": "auto"}, 0.1, id="a-small-one"),
+    pytest.param(("jpeg", (1600, 1200), 600_000, ""), {"format": "webp", "target": 0.95}, 10.0, id="a-search"),
+    pytest.param(("webp", (2000, 1500), 400_000, "text:text=Hello,outline=3"), {}, 1.0, id="letters"),
+    pytest.param(("gif", (320, 240), 2_000_000, "resize:width=160", 60), {}, 5.0, id="an-animation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "output", "most_s"), ORDINARY)
+def test_an_ordinary_job_passes(asked: tuple[Any, ...], output: dict[str, Any], most_s: float) -> None:
+    found = estimated(*asked, **output)
+
+    found.check(DEFAULTS)
+
+    assert found.seconds < most_s
+
+
+def test_the_size_after_one_step_is_what_the_next_one_works_on() -> None:
+    large = estimated("jpeg", (4000, 4000), 1_000_000, "median:radius=9/resize:width=100")
+    small = estimated("jpeg", (4000, 4000), 1_000_000, "resize:width=100/median:radius=9")
+
+    assert dict(large.parts)["median"] == pytest.approx(1600 * dict(small.parts)["median"])
+
+
+def test_a_step_that_cannot_be_done_ends_the_estimate() -> None:
+    found = estimated("png", (10, 10), 90, "crop:width=20/median:radius=50")
+
+    assert [name for name, _seconds in found.parts] == ["decode"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"effort": 9}, id="effort"),
+        pytest.param({"target": 0.9}, id="target"),
+        pytest.param({"max_bytes": 1000}, id="max-bytes"),
+        pytest.param({"lossless": True, "effort": 9}, id="lossless"),
+    ],
+)
+def test_a_costlier_encoding_counts_more(more: dict[str, Any]) -> None:
+    plain = estimated("jpeg", (800, 600), 90_000, "", format="webp")
+
+    assert estimated("jpeg", (800, 600), 90_000, "", format="webp", **more).seconds > 1.5 * plain.seconds
+
+
+def test_every_frame_counts_and_those_that_the_result_cannot_hold_do_not() -> None:
+    animated = estimated("gif", (200, 200), 90_000, "median", 50, format="webp")
+    still = estimated("gif", (200, 200), 90_000, "median", 50, format="jpeg")
+
+    assert dict(animated.parts)["median"] == pytest.approx(50 * dict(still.parts)["median"])
+
+
+def test_the_most_of_a_job_s_memory_is_that_of_one_part() -> None:
+    found = estimated("jp2", HUNDRED_MEGAPIXELS, 9_000_000, "flip", format="jpeg")
+
+    with pytest.raises(JobTooLarge) as refused:
+        found.check(replace(DEFAULTS, max_job_cost_s=math.inf))
+
+    assert refused.value.needed == 100_000_000 * FORMATS["jp2"].decode_bytes_per_pixel
+    assert str(refused.value).startswith("the job would need about 5100 MB of memory for decode and may need 4295 MB")
+
+
+def test_a_further_part_is_read_again_for_each_step() -> None:
+    pipeline = parse_pipeline("/".join(["watermark"] * 8))
+    logo = Facts(FORMATS["png"], HUNDRED_MEGAPIXELS, 1, 99_000)
+    alone = estimate(glanced("png", (9, 9), 1, 90), [(Output(), pipeline)], DEFAULTS)
+    marked = estimate(Facts(FORMATS["png"], (9, 9), 1, 90, {"watermark": logo}), [(Output(), pipeline)], DEFAULTS)
+
+    assert alone.seconds < 0.1
+    assert marked.seconds == pytest.approx(alone.seconds + 8 * dict(estimated("png", *_of(logo), "").parts)["decode"])
+
+
+def _of(facts: Facts) -> tuple[Size, int]:
+    return facts.size, facts.file_bytes
+
+
+def test_an_engine_refuses_before_it_decodes() -> None:
+    limits = Limits(max_job_cost_s=10)
+
+    with pytest.raises(JobTooDear):
+        process(SMALL, parse_pipeline(f"{ENLARGED}/morphology:kind=open,radius=50"), Output(), limits)
+
+
+def test_a_batch_is_the_sum_of_its_results() -> None:
+    """One of the results would pass, and sixteen do not."""
+    one = Variant("one", parse_pipeline("resize:width=3000,enlarge=true/median:radius=9"), Output(format="jpeg"))
+    many = [replace(one, name=f"result{number}") for number in range(16)]
+    limits = Limits(max_job_cost_s=5)
+
+    estimate(glanced("png", (2, 2), 1, 90), [(one.output, one.pipeline)], limits).check(limits)
+    with pytest.raises(JobTooDear, match=r"median \(×16\)"):
+        process_batch(ARCHIVES["zip"](), SMALL, many, limits)
+
+
+def test_the_library_refuses_nothing_by_default() -> None:
+    assert Limits().max_job_cost_s == Limits().max_job_memory == math.inf
+
+
+def test_a_description_of_the_header_costs_next_to_nothing() -> None:
+    facts = glanced("jpeg", HUNDRED_MEGAPIXELS, 1, 20_000_000)
+
+    header, small, full = (
+        estimate_measures(facts, is_full=is_full, is_measured=is_measured).seconds
+        for is_full, is_measured in ((False, False), (False, True), (True, True))
+    )
+
+    assert header < 0.01 < small < full
+
+
+@pytest.mark.parametrize("name", operations.OPERATIONS)
+def test_every_operation_has_a_weight(name: str) -> None:
+    """Its work is above nothing, so that no operation is free."""
+    operation = operations.OPERATIONS[name]
+    step = parse_pipeline(example_of(operation).pipeline).steps[0]
+    size = (2000, 2000)
+
+    assert name in weights().operations
+    assert operation.work(size, step.result_size(size), step.arguments) > 0
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_format_has_a_weight(name: str) -> None:
+    assert name in weights().decoders
+    assert name in weights().encoders or name not in WRITTEN
+
+
+def test_an_estimate_takes_little_time() -> None:
+    """Twenty times of what it takes, which is some 60 µs."""
+    facts = glanced("jpeg", (4000, 3000), 1, 3_000_000)
+    results = [(Output(format="webp"), parse_pipeline("resize:width=800/sharpen"))]
+    estimate(facts, results, DEFAULTS)
+
+    began = time.process_time()
+    for _ in range(100):
+        estimate(facts, results, DEFAULTS)
+
+    assert (time.process_time() - began) / 100 < 0.0012
