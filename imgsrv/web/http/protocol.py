@@ -5,6 +5,7 @@ httptools parses; this module decides what a valid request is beyond that, and q
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections import deque
 from typing import Any
@@ -19,6 +20,12 @@ from imgsrv.web.problems import request_id_of
 
 MOST_WAITING = 64
 """Most requests that wait on one connection: a segment can hold thousands, and each needs an object here."""
+
+VERSIONS = ("1.0", "1.1")
+"""Versions that are spoken; the parser also accepts 0.9 and 2.0."""
+
+HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
+"""Value of a Host header: a name or an address and perhaps a port, or nothing (RFC 9110, section 7.2)."""
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -38,7 +45,8 @@ class Parser:
         self._parser = _new_parser(self)
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
+        self._hosts: list[bytes] = []
+        self._expects_continue = self._skips_body = False
         self._fault: ImgsrvError | None = None
         self._body: Body | None = None
         self._last: Cycle | None = None
@@ -53,13 +61,16 @@ class Parser:
         return self._last is not None and not self._last.is_complete
 
     def feed(self, data: bytes) -> None:
-        """Parse the data.  An offer to upgrade to another protocol is not accepted."""
+        """Parse the data.  An offer to upgrade to another protocol is ignored (RFC 9110, section 7.8)."""
         while data:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                # The parser stops here for good, but HTTP follows.
+                # The parser stops behind the head for good, but HTTP follows: the request's body, or the next request.
                 self._parser = _new_parser(self)
+                if self._skips_body and self._body is not None:
+                    self._parser.feed_data(_head_of(self._body.expected))
+                    self._skips_body = False
                 data = data[offer.args[0] :]
             except httptools.HttpParserError:
                 self._refuse()
@@ -97,8 +108,9 @@ class Parser:
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._url, self._headers, self._expects_continue = b"", [], False
-        self.is_in_head, self.head_bytes = True, 0
+        if not self._skips_body:
+            self._url, self._headers, self._hosts, self._expects_continue = b"", [], [], False
+            self.is_in_head, self.head_bytes = True, 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
@@ -111,10 +123,14 @@ class Parser:
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
                 self._expects_continue = True
+            elif name == b"host":
+                self._hosts.append(value)
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is here: check it, then run the app on it or queue it."""
+        if self._skips_body:
+            return  # this is the head from `_head_of`
         self.is_in_head, self.has_passed_head = False, True
         expected = _body_length(self._headers)
         self._fault = self._fault_of_head(expected)
@@ -130,6 +146,7 @@ class Parser:
             keeps_alive=version != "1.0" and self._parser.should_keep_alive(),
             awaits_continue=self._expects_continue,
         )
+        self._skips_body = self._parser.should_upgrade() and not body.is_complete
         is_first = not self.is_answering
         self._last, self._body = cycle, body
         if is_first:
@@ -146,7 +163,9 @@ class Parser:
             self._body.feed(data)
 
     def on_message_complete(self) -> None:
-        """The whole request is here."""
+        """The whole request is here, unless the parser skips a body behind an offer to upgrade."""
+        if self._skips_body:
+            return
         self.has_passed_head = True
         if self._body is not None:
             self._body.ended()
@@ -158,9 +177,8 @@ class Parser:
         size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
         if size > self._max_header:
             return HeadersTooLarge(self._max_header)
-        if self._parser.should_upgrade() and expected != 0:
-            # The parser stops behind such a head and would take the body for the next request.
-            return BadHttp("no upgrade can be offered with a body; leave out Upgrade (curl: --http1.1)")
+        if (fault := _fault_of_host(self._parser.get_http_version(), self._hosts)) is not None:
+            return fault
         if len(self._waiting) == MOST_WAITING:
             return BadHttp(f"more than {MOST_WAITING} requests wait on one connection")
         if self._expects_continue or expected is None or expected > UNREAD_KEPT:
@@ -216,6 +234,23 @@ def _new_parser(callbacks: Parser) -> Any:
     # A request may follow one with `Connection: close` in the same segment; the first must still be answered.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
+
+
+def _fault_of_host(version: str, hosts: list[bytes]) -> BadHttp | None:
+    """Why the version or the Host headers are refused (RFC 9112, section 3.2)."""
+    if version not in VERSIONS:
+        return BadHttp(f"HTTP/{version} is not spoken here; use HTTP/1.1")
+    if len(hosts) > 1 or (version != "1.0" and not hosts):
+        return BadHttp(f"it has {len(hosts)} Host headers and needs exactly one")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return BadHttp("its Host header is neither a name nor an address")
+    return None
+
+
+def _head_of(expected: int | None) -> bytes:
+    """A head that makes a parser expect a body of that length; None for a chunked body."""
+    framing = b"Transfer-Encoding: chunked" if expected is None else b"Content-Length: %d" % expected
+    return b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n"
 
 
 def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:

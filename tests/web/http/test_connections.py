@@ -95,14 +95,50 @@ def test_an_offer_to_upgrade_is_ignored(server: Server) -> None:
         assert is_flipped(wire.answer())
 
 
-def test_an_offer_to_upgrade_with_a_body_is_refused_because_its_end_is_unclear(server: Server) -> None:
+OFFERED = pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(post("/flip", PNG, *OFFER), id="with-a-length"),
+        pytest.param(head("/flip", "Transfer-Encoding: chunked", *OFFER) + chunked([PNG[:9], PNG[9:]]), id="chunked"),
+        pytest.param(post("/flip", PNG, "Connection: upgrade", "Upgrade: websocket"), id="websocket"),
+    ],
+)
+
+
+@OFFERED
+def test_an_offer_to_upgrade_with_a_body_is_ignored(server: Server, request_bytes: bytes) -> None:
     with Wire(server) as wire:
-        wire.send(post("/flip", HEALTH, *OFFER))
+        wire.send(request_bytes)
+        assert is_flipped(wire.answer())
+        wire.send(request_bytes + HEALTH + request_bytes)
+        assert is_flipped(wire.answer())
+        assert wire.answer().status == 200
+        assert is_flipped(wire.answer())
+
+
+@OFFERED
+def test_an_offer_to_upgrade_with_a_body_is_understood_byte_by_byte(server: Server, request_bytes: bytes) -> None:
+    with Wire(server) as wire:
+        for at in range(len(request_bytes)):
+            wire.send(request_bytes[at : at + 1])
+        wire.send(HEALTH)
+        assert is_flipped(wire.answer())
+        assert wire.answer().status == 200
+
+
+def test_a_request_hidden_in_a_body_behind_an_offer_is_not_served(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(post("/nothing", post("/flip", PNG), *OFFER) + HEALTH)
+        assert wire.answer().status == 404
+        assert wire.answer().status == 200
+        assert wire.is_silent(0.1)
+
+
+def test_a_large_body_behind_an_offer_is_refused_like_any_other(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(head("/flip", "Content-Length: 999999999999", *OFFER))
         answer = wire.answer()
-        assert (answer.code, answer.closes) == ("bad_http", True)
-        assert "--http1.1" in answer.problem["detail"]
-        wire.half_close()
-        assert wire.ends()
+        assert (answer.status, answer.closes) == (413, True)
 
 
 def test_http_1_0_is_answered_and_closed(server: Server) -> None:

@@ -6,15 +6,15 @@ import contextlib
 
 import psutil
 import pytest
-from serving import Server
-from wire import HEALTH, PNG, Wire, head, post
+from serving import Server, wait_until
+from wire import HEALTH, PNG, Wire, head, metric, post
 
 from imgsrv.web.http.protocol import MOST_WAITING
 
 MOST_TAKEN = 100 << 20
 """More than the kernel keeps of one connection in all its buffers."""
 
-POST = b"POST /flip HTTP/1.1\r\n"
+POST = b"POST /flip HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,21 @@ POST = b"POST /flip HTTP/1.1\r\n"
         pytest.param(b"hello\r\n\r\n", id="a-word"),
         pytest.param(b"GET\r\n\r\n", id="a-method-alone"),
         pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="an-unknown-version"),
+        pytest.param(b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n", id="HTTP/2.0-in-the-form-of-1.1"),
+        pytest.param(b"GET /healthz HTTP/0.9\r\nHost: x\r\n\r\n", id="HTTP/0.9"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n\r\n", id="no-Host"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", id="the-same-Host-twice"),
+        pytest.param(b"GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", id="two-Hosts-with-HTTP/1.0"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nHost: x y\r\n\r\n", id="a-Host-of-two-words"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nHost: x/y\r\n\r\n", id="a-path-as-Host"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="the-HTTP/2-preface"),
         pytest.param(b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", id="a-path-that-is-no-text"),
         pytest.param(b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n", id="a-broken-address"),
         pytest.param(b"CONNECT test:443 HTTP/1.1\r\nHost: x\r\n\r\n", id="CONNECT"),
-        pytest.param(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", id="a-header-without-a-colon"),
-        pytest.param(b"GET / HTTP/1.1\r\nA\x00: b\r\n\r\n", id="a-zero-in-a-name"),
-        pytest.param(b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", id="a-folded-header"),
-        pytest.param(b"GET / HTTP/1.1\r\nA : b\r\n\r\n", id="a-space-before-the-colon"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", id="a-header-without-a-colon"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA\x00: b\r\n\r\n", id="a-zero-in-a-name"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", id="a-folded-header"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", id="a-space-before-the-colon"),
         pytest.param(POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", id="length-and-chunks"),
         pytest.param(POST + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", id="chunks-and-length"),
         pytest.param(POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", id="two-lengths"),
@@ -49,9 +56,14 @@ POST = b"POST /flip HTTP/1.1\r\n"
     ],
 )  # fmt: skip
 def test_bytes_that_are_not_a_request_are_answered_400_and_closed(server: Server, garbage: bytes) -> None:
+    def counted() -> float:
+        return metric(server, 'imgsrv_errors_total{code="bad_http"}')
+
+    before = counted()
     with Wire(server) as wire:
         wire.send(garbage)
         answer = wire.answer()
+        wait_until(lambda: counted() == before + 1, "it is counted")
         assert (answer.status, answer.code, answer.closes) == (400, "bad_http", True)
         assert answer.problem["request_id"] == answer.headers["x-request-id"]
         wire.half_close()
@@ -142,7 +154,7 @@ def test_a_large_head_is_refused(server: Server, request_head: bytes) -> None:
 
 
 def test_refused_requests_leave_no_memory_behind(server: Server) -> None:
-    refused = head("/flip", "Content-Length: 250000", "Connection: upgrade", "Upgrade: websocket") + bytes(250_000)
+    refused = head("/flip", "Content-Length: 250000", "Host: another") + bytes(250_000)
 
     def memory() -> int:
         return sum(psutil.Process(pid).memory_full_info().uss for pid in server.workers())
