@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from imgsrv.errors import BadSetting
 from imgsrv.settings_checks import a_collector, a_folder, a_group, a_user, networks, no_folder
+from imgsrv.trusted_paths import weakness
 from imgsrv.wording import closest, describe_allowed
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
@@ -430,6 +431,10 @@ def _reason(error: ValidationError, setting: str) -> str:
 
 def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
     try:
+        if (fault := weakness(file)) is not None:
+            # It can name code that the server runs, and folders that it writes to.
+            faults.append(BadSetting(f"--config={file}", f"root does not read it: {fault}"))
+            return {}
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         faults.append(BadSetting(f"--config={file}", error.strerror or str(error)))

@@ -29,6 +29,7 @@ from imgsrv.settings import (
     environment,
     flag_name,
 )
+from imgsrv.trusted_paths import open_here
 
 POLL_S = 0.1
 """Time between two checks whether the server has ended."""
@@ -160,7 +161,9 @@ def _ready_socket() -> Iterator[tuple[socket.socket, str]]:
 @contextmanager
 def _errors_file(kept: Kept) -> Iterator[int]:
     try:
-        descriptor = os.open(kept.errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        descriptor, _is_ours = open_here(kept.errors, os.O_WRONLY | os.O_APPEND, 0o600)
+        os.ftruncate(descriptor, 0)
+        os.set_blocking(descriptor, True)
     except OSError as error:
         raise BadArgument(f"{kept.errors} cannot be written ({error.strerror}); choose another --log-file") from error
     try:

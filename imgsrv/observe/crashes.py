@@ -6,11 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from imgsrv.trusted_paths import steady
 
 MOST_REPORTS, MOST_INPUTS = 100, 100
 """Most files of each kind; the oldest ones are deleted."""
@@ -51,27 +54,33 @@ def keep_report(keeping: Keeping, facts: Mapping[str, Any]) -> Path | None:
     if keeping.reports is None:
         return None
     at = datetime.now(UTC)
-    path = keeping.reports / f"crash-{at.strftime('%Y%m%d-%H%M%S-%f')}.json"
+    name = f"crash-{at.strftime('%Y%m%d-%H%M%S-%f')}.json"
     text = json.dumps({"timestamp": at.isoformat(), **facts}, ensure_ascii=False, indent=2, default=str) + "\n"
-    _write(path, [text.encode(errors="replace")])
-    _prune(keeping.reports, "crash-*.json", MOST_REPORTS)
-    return path
+    with steady(keeping.reports) as folder:
+        _write(folder / name, [text.encode(errors="replace")])
+        _prune(folder, "crash-*.json", MOST_REPORTS)
+    return keeping.reports / name
 
 
 def keep_input(keeping: Keeping, found: Input, name: str) -> Path | None:
     """Write an input under this name; return its path, or None if it is too large or none are kept.  Raises OSError."""
     if keeping.inputs is None or found.size > keeping.max_bytes:
         return None
-    path = keeping.inputs / f"{name}.input"
+    with steady(keeping.inputs) as folder:
+        _keep_input(folder / f"{name}.input", found, keeping.max_bytes)
+    return keeping.inputs / f"{name}.input"
+
+
+def _keep_input(path: Path, found: Input, max_bytes: int) -> None:
     # Another process may handle a crash at the same time and delete this file as the oldest.
     with contextlib.suppress(FileNotFoundError):
-        os.utime(path)  # an input that comes again counts as the newest
-        return path
+        if stat.S_ISREG(path.lstat().st_mode):
+            os.utime(path, follow_symlinks=False)  # an input that comes again counts as the newest
+            return
     end = found.start + found.size
     starts = range(found.start, end, CHUNK_BYTES)
     _write(path, (os.pread(found.descriptor, min(CHUNK_BYTES, end - at), at) for at in starts))
-    _prune(keeping.inputs, "*.input", MOST_INPUTS, keeping.max_bytes)
-    return path
+    _prune(path.parent, "*.input", MOST_INPUTS, max_bytes)
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> None:
@@ -101,5 +110,7 @@ def _sizes(folder: Path, pattern: str) -> Iterator[tuple[int, int, Path]]:
     """Yield the time of writing (ns), the size in bytes and the path of each file."""
     for file in folder.glob(pattern):
         with contextlib.suppress(FileNotFoundError):
-            facts = file.stat()
+            facts = file.lstat()
+            if stat.S_ISDIR(facts.st_mode):
+                continue
             yield facts.st_mtime_ns, facts.st_size, file

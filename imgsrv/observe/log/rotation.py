@@ -11,11 +11,14 @@ import contextlib
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from imgsrv.observe.log.sink import LogFile, is_in_use
+from imgsrv.trusted_paths import steady
 
 STAMP = "%Y%m%d-%H%M%S-%f"
 ROTATED_NAME = re.compile(r"\.(\d{8}-\d{6}-\d{6})(\.gz)?", re.ASCII)
@@ -37,7 +40,7 @@ def rotated_files(path: Path) -> list[Path]:
     found: dict[str, Path] = {}
     for file in sorted(path.parent.glob(f"{path.name}.*"), reverse=True):
         named = ROTATED_NAME.fullmatch(file.name.removeprefix(path.name))
-        if named is not None and _is_time(named[1]):
+        if named is not None and _is_time(named[1]) and _is_plain(file):
             found[str(file).removesuffix(".gz")] = file
     return [found[name] for name in sorted(found)]
 
@@ -60,18 +63,20 @@ class Rotator:
         self._began_at = datetime.now(UTC)
         if size == 0:
             return None
-        self.path.rename(self._next_name())
+        with steady(self.path.parent) as folder:
+            (folder / self.path.name).rename(folder / self._next_name())
         return size
 
     def delete_surplus(self) -> None:
         """Delete the oldest rotated files beyond `keep` unless a process still writes to them.  Raises OSError."""
-        files = rotated_files(self.path)
-        for file in files[: -self._rotation.keep] if self._rotation.keep else []:
-            if file.suffix != ".gz" and is_in_use(file):
-                continue
-            name = str(file).removesuffix(".gz")
-            for each in (Path(name), Path(f"{name}.gz"), Path(f"{name}.gz.part")):
-                each.unlink(missing_ok=True)
+        with steady(self.path.parent) as folder:
+            files = rotated_files(folder / self.path.name)
+            for file in files[: -self._rotation.keep] if self._rotation.keep else []:
+                if file.suffix != ".gz" and is_in_use(file):
+                    continue
+                name = str(file).removesuffix(".gz")
+                for each in (Path(name), Path(f"{name}.gz"), Path(f"{name}.gz.part")):
+                    each.unlink(missing_ok=True)
 
     def next_to_compress(self) -> Path | None:
         """Return the oldest rotated file that is not compressed and that no process writes to, if there is one."""
@@ -81,13 +86,13 @@ class Rotator:
                     return file
         return None
 
-    def _next_name(self) -> Path:
+    def _next_name(self) -> str:
         """Return a name that sorts after all others, even if the clock was set back."""
         at = datetime.now(UTC)
         if files := rotated_files(self.path):
             stamp = files[-1].name.removesuffix(".gz").removeprefix(f"{self.path.name}.")
             at = max(at, datetime.strptime(stamp, STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1))
-        return self.path.with_name(f"{self.path.name}.{at.strftime(STAMP)}")
+        return f"{self.path.name}.{at.strftime(STAMP)}"
 
 
 def _is_time(stamp: str) -> bool:
@@ -101,9 +106,21 @@ def _is_time(stamp: str) -> bool:
         return False
 
 
+def _is_plain(file: Path) -> bool:
+    """False for a link or a pipe, which somebody else has given such a name; to read a pipe could take for ever."""
+    with contextlib.suppress(OSError):
+        return stat.S_ISREG(file.lstat().st_mode)
+    return False
+
+
 def _first_time(path: Path) -> datetime | None:
     """Return the time of the first record in a log, if it has one.  So a restart does not reset the age of the file."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError), path.open("rb") as file:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError), _opened(path) as file:
         # The file may be the log of another program.  A time without a zone is local time.
         return datetime.fromisoformat(json.loads(file.readline(FIRST_LINE_BYTES))["timestamp"]).astimezone(UTC)
     return None
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file for reading, without waiting for a pipe.  Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imgsrv.errors import CannotWriteLog
+from imgsrv.trusted_paths import open_here, real_path
 
 STANDARD_ERROR = 2
 
@@ -107,10 +108,10 @@ class LogFile(Sink):
 
     def __init__(self, path: Path, tell_lost: Callable[[int], str] = _as_text) -> None:
         super().__init__(tell_lost)
-        # Resolve links: rotation would rename the link in place of the file.
-        self.path = Path(os.path.realpath(path))
         try:
-            self.descriptor = _opened(self.path)
+            # Resolve links: rotation would rename the link in place of the file.
+            self.path = real_path(path)
+            self.descriptor, self._is_ours = _opened(self.path)
         except OSError as error:
             raise CannotWriteLog(str(path), error.strerror or str(error)) from error
         self.is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
@@ -118,9 +119,12 @@ class LogFile(Sink):
         self._user = self._group = -1
 
     def give_to(self, user: int, group: int) -> None:
-        """Give this file and its successors to the user and group of the workers."""
+        """Give this file and its successors to the user and group of the workers.  Raises CannotWriteLog."""
         self._user, self._group = user, group
-        self._give_to_workers(self.descriptor)
+        try:
+            self._give_to_workers(self.descriptor, is_ours=self._is_ours)
+        except OSError as error:
+            raise CannotWriteLog(str(self.path), error.strerror or str(error)) from error
 
     def is_astray(self) -> bool:
         """Whether the file was renamed or deleted, or another file has its name."""
@@ -135,22 +139,28 @@ class LogFile(Sink):
             self._retry_at = None
             return True
         try:
-            fresh = _opened(self.path)
+            with contextlib.ExitStack() as undo:
+                fresh, is_ours = _opened(self.path)
+                undo.callback(os.close, fresh)
+                self._give_to_workers(fresh, is_ours=is_ours)
+                os.dup2(fresh, self.descriptor, inheritable=False)
         except OSError as error:
             self.fault = error.strerror or str(error)
             self._retry_at = time.monotonic() + RETRY_S
             return False
-        self._give_to_workers(fresh)
-        os.dup2(fresh, self.descriptor, inheritable=False)
-        os.close(fresh)
         self._retry_at = None
         return True
 
-    def _give_to_workers(self, descriptor: int) -> None:
+    def _give_to_workers(self, descriptor: int, *, is_ours: bool) -> None:
+        """Give the workers a file that this process has made, or that nobody else can have put there."""
+        if not self.is_regular or os.geteuid() != 0 or self._user < 0 > self._group:
+            return
+        if not is_ours and os.fstat(descriptor).st_uid != self._user:
+            # It could be the file of somebody else, moved there to be given away.
+            raise OSError(errno.EPERM, "others may write to its folder, and the workers do not own it")
         # If even root may not do this, the workers continue in the file that they have.
         with contextlib.suppress(PermissionError):
-            if self.is_regular and os.geteuid() == 0:
-                os.fchown(descriptor, self._user, self._group)
+            os.fchown(descriptor, self._user, self._group)
 
     def _write_data(self, data: bytes) -> bool:
         if self._retry_at is not None and self._has_no_file():
@@ -183,7 +193,7 @@ class LogFile(Sink):
 def is_in_use(file: Path) -> bool:
     """Whether a process may still write to a renamed log file.  Raises OSError."""
     # The file may be a pipe; without O_NONBLOCK the master would wait for its writer.
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -193,29 +203,30 @@ def is_in_use(file: Path) -> bool:
     return False
 
 
-def _opened(path: Path) -> int:
-    """Open the file of that name and lock it; return its descriptor.  The locked file has the name.  Raises OSError."""
+def _opened(path: Path) -> tuple[int, bool]:
+    """Open the file of that name and lock it; return its descriptor, and whether it is ours (see trusted_paths.py).
+
+    The locked file has the name.  Raises OSError.
+    """
     for _ in range(MOST_ATTEMPTS):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISFIFO(path.stat().st_mode):
-                # To open a pipe waits for its reader, and the whole server would wait.
-                raise OSError(errno.EINVAL, "it is a pipe; give a file, or leave --log-file empty and read stderr")
         # Open it for reading too: `_remove` compares what it removes with its own record.
-        # Follow no link: the workers' user could make one to be given somebody else's file.  `path` was resolved.
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+        descriptor, is_ours = open_here(path, os.O_RDWR | os.O_APPEND, MODE)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, descriptor)
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                # Nobody may read it, and its records would be lost.
+                raise OSError(errno.EINVAL, "it is a pipe; give a file, or leave --log-file empty and read stderr")
             # If the lock is refused, the file was renamed meanwhile and is being compressed.
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 if _has_name(descriptor, path):
                     undo.pop_all()
-                    return descriptor
+                    return descriptor, is_ours
     raise OSError(errno.EAGAIN, "it was renamed after each attempt to open it")
 
 
 def _has_name(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:
         return False

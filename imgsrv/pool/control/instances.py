@@ -17,6 +17,7 @@ from imgsrv.errors import BadRuntimeFolder, NameTaken
 from imgsrv.pool.descriptors import received
 from imgsrv.pool.listen.lockfile import lock
 from imgsrv.pool.listen.unix import LONGEST_PATH
+from imgsrv.trusted_paths import weakness
 
 BACKLOG = 64
 
@@ -109,6 +110,8 @@ def check(folder: Path) -> None:
         raise BadRuntimeFolder(str(folder), f"it belongs to user {found.st_uid}, and this is user {os.geteuid()}")
     if found.st_mode & WRITABLE_BY_OTHERS:
         raise BadRuntimeFolder(str(folder), f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})")
+    if (fault := weakness(folder)) is not None:
+        raise BadRuntimeFolder(str(folder), fault)
 
 
 def names(folder: Path) -> list[str]:

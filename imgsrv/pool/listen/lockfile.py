@@ -10,11 +10,13 @@ import fcntl
 import os
 from pathlib import Path
 
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
 
 def lock(file: Path) -> int | None:
     """Return the descriptor of the file, locked by this process; None if another process holds it.  Raises OSError."""
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(file, FLAGS, 0o600)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, descriptor)
             try:

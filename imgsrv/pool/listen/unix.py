@@ -117,9 +117,17 @@ class UnixListener(SharedListener):
         finally:
             os.umask(before)
         self._file = _identity(self._path)
-        # No client can connect before the owner is right.
-        os.chown(self._path, owner.user, owner.group)
-        self._path.chmod(owner.mode)
+        # Others may be able to put a link in its place; a descriptor stays with what it was opened for.
+        descriptor = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISSOCK(found.st_mode) or (found.st_dev, found.st_ino) != self._file:
+                raise self._refused("another process has replaced the file of the socket")
+            # No client can connect before the owner is right.
+            os.chown(f"/proc/self/fd/{descriptor}", owner.user, owner.group)
+            Path(f"/proc/self/fd/{descriptor}").chmod(owner.mode)
+        finally:
+            os.close(descriptor)
 
     def _clear(self) -> None:
         """Remove the socket of a server that was killed; never another file, or a socket that a process listens on."""

@@ -14,6 +14,7 @@ from imgsrv.observe.log import compress
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.log.rotation import Rotation, Rotator
 from imgsrv.observe.log.sink import LogFile, Sink
+from imgsrv.trusted_paths import steady
 
 LOOK_S = 0.2
 """The file is looked at once in this time."""
@@ -113,9 +114,11 @@ class LogKeeper:
 
 
 def _compressor_of(file: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  our own program
-        [sys.executable, "-I", "-S", compress.__file__, str(file)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with steady(file.parent) as folder:
+        return subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, "-I", "-S", compress.__file__, file.name],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from imgsrv.errors import HookFailed
 from imgsrv.observe.log.logger import get_logger
+from imgsrv.trusted_paths import weakness
 
 Hook = Callable[[int], object]
 
@@ -81,14 +84,26 @@ def _failing_as(setting: str, hook: str) -> Iterator[None]:
 
 
 def _load(hook: str) -> Hook:
+    module, _colon, name = hook.partition(":")
     if (folder := str(Path.cwd())) not in sys.path:
         # Appended last, so that a file there cannot shadow an installed module.
         sys.path.append(folder)
-    module, _colon, name = hook.partition(":")
-    found = getattr(importlib.import_module(module), name)
+    for end in [match.start() for match in re.finditer(r"\.|$", module)]:
+        _refuse_if_weak(module[:end])
+        imported = importlib.import_module(module[:end])
+    found = getattr(imported, name)
     if not callable(found):
         raise TypeError(f"{name} is no function but {type(found).__name__}")
     return found  # type: ignore[no-any-return]  # its parameters show when it is called
+
+
+def _refuse_if_weak(module: str) -> None:
+    """Raise PermissionError if this process is root and another user can change the file of a module."""
+    spec = importlib.util.find_spec(module)
+    places = [*(spec.submodule_search_locations or []), spec.origin] if spec is not None else []
+    for place in places:
+        if place and Path(place).is_absolute() and (fault := weakness(Path(place))) is not None:
+            raise PermissionError(f"root does not run it: {fault}; or give the workers a --user")
 
 
 @contextlib.contextmanager
