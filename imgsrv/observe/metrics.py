@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +15,9 @@ from prometheus_client.registry import Collector
 from imgsrv.errors import CODES
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
+
+MEMORY_FRESH_S = 5.0
+"""The memory of the workers is measured once in this time; a measurement takes the kernel a millisecond or more."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -56,8 +61,11 @@ COUNTERS = (
 class BoardCollector(Collector):
     """Collector that reads the board at every scrape."""
 
-    def __init__(self, board: Board, queue: Queue, version: str, max_queue: int) -> None:
+    def __init__(self, board: Board, queue: Queue, version: str, max_queue: int, clock: Callable[[], float]) -> None:
         self._board, self._queue, self._version, self._max_queue = board, queue, version, max_queue
+        self._clock = clock
+        self._memory_of: dict[int, int] = {}
+        self._measured_at = -math.inf
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric with its help text."""
@@ -112,12 +120,21 @@ class BoardCollector(Collector):
         memory = GaugeMetricFamily(
             "imgsrv_worker_memory_bytes",
             "Memory of a worker; memory that it shares counts in part (PSS).",
-            labels=["slot", "pid"],
+            labels=["slot"],
         )
+        if self._clock() - self._measured_at > MEMORY_FRESH_S:
+            self._measured_at, self._memory_of = self._clock(), self._measured()
+        for slot, size in self._memory_of.items():
+            memory.add_metric([str(slot)], size)
+        return memory
+
+    def _measured(self) -> dict[int, int]:
+        """The bytes of the workers of each slot; a slot has two while one of them is replaced."""
+        found: dict[int, int] = {}
         for row in self._board.rows():
             if row["state"] != WorkerState.GONE and (size := proportional_bytes(row["pid"])) is not None:
-                memory.add_metric([str(row["slot"]), str(row["pid"])], size)
-        return memory
+                found[row["slot"]] = found.get(row["slot"], 0) + size
+        return found
 
     def _histogram(self, name: str, meaning: str, bucket: str, total: str) -> Metric:
         histogram = HistogramMetricFamily(name, meaning)
@@ -129,8 +146,13 @@ class BoardCollector(Collector):
         return histogram
 
 
-def render_metrics(board: Board, queue: Queue, version: str, max_queue: int) -> bytes:
-    """Return the metrics as Prometheus text.  max_queue: largest number of jobs that may wait."""
+def metrics_of(
+    board: Board, queue: Queue, version: str, max_queue: int, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], bytes]:
+    """Return a function that returns the metrics as Prometheus text.
+
+    max_queue: largest number of jobs that may wait.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(BoardCollector(board, queue, version, max_queue))
-    return generate_latest(registry)
+    registry.register(BoardCollector(board, queue, version, max_queue, clock))
+    return lambda: generate_latest(registry)

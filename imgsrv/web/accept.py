@@ -34,6 +34,25 @@ def prefers(accept: str, wanted: str, usual: str) -> bool:
     return _named_quality(accept, wanted) > _named_quality(accept, usual)
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """True if the client can decompress gzip: the header names it, or `*`, and not with a q of 0."""
+    found: dict[str, float] = {}
+    if len(accept_encoding) <= LONGEST_ACCEPT:
+        for each in accept_encoding.lower().split(","):
+            name, _, weight = each.partition(";")
+            found[name.strip()] = _weight(weight)
+    return found.get("gzip", found.get("*", 0.0)) > 0
+
+
+def _weight(parameter: str) -> float:
+    """The number of `q=…`; 1 without it, 0 for what is no number."""
+    name, _, value = parameter.strip().partition("=")
+    try:
+        return float(value) if name.strip() == "q" else 1.0
+    except ValueError:
+        return 0.0
+
+
 def _named_quality(accept: str, media_type: str) -> float:
     """The q of a media type that the header names in full; 0 if it does not."""
     return _quality(media_type, accept) if media_type in accept else 0.0

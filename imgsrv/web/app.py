@@ -12,7 +12,7 @@ from imgsrv import __version__
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
-from imgsrv.observe.metrics import render_metrics
+from imgsrv.observe.metrics import metrics_of
 from imgsrv.observe.scoreboard import Board, Row
 from imgsrv.routes import ROUTES
 from imgsrv.settings import Settings
@@ -37,7 +37,7 @@ def make_front(settings: Settings, exchange: Exchange, board: Board, row: Row) -
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     limits = Limits(settings.max_pixels, settings.max_frames, settings.max_job_cost_s, int(settings.max_job_memory))
     services = Services(settings, limits, exchange, admission, row)
-    app = _make_app(services, drain, partial(render_metrics, board, exchange, __version__, settings.max_queue))
+    app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
     close_app = tracing.close if tracing is not None else None

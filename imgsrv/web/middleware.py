@@ -14,6 +14,9 @@ from imgsrv.web.http.proxy_headers import Proxies
 from imgsrv.web.state import RequestState, state_in
 from imgsrv.web.tracing import Tracing
 
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""A browser must not take a picture for a script, whatever its bytes look like."""
+
 
 class Gate:
     """ASGI middleware around the whole app."""
@@ -54,7 +57,7 @@ class Gate:
             self._record(scope, state, status, sent)
 
     def _headers(self, state: RequestState) -> list[tuple[bytes, bytes]]:
-        headers = [(b"date", _date(int(time.time()))), (b"x-request-id", state.request_id.encode())]
+        headers = [(b"date", _date(int(time.time()))), (b"x-request-id", state.request_id.encode()), NO_SNIFFING]
         if self._drain.has_begun or not state.body.keeps_connection:
             headers.append((b"connection", b"close"))
         return headers

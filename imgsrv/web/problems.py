@@ -74,7 +74,7 @@ def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
     retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, Unavailable) else ""
     head = (
         f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n{retry_after}"
-        f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
 

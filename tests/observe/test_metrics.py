@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from imgsrv.errors import CODES
-from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, Count, render_metrics
+from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, MEMORY_FRESH_S, Count, metrics_of
 from imgsrv.observe.scoreboard import BUCKETS_S, STAGES, Board, WorkerState
 
 
@@ -34,7 +34,7 @@ def parsed(text: str) -> dict[str, Metric]:
 
 
 def rendered(board: Board, queue: Queue | None = None) -> dict[str, Metric]:
-    return parsed(render_metrics(board, queue or Queue(), "1.2.3", 256).decode())
+    return parsed(metrics_of(board, queue or Queue(), "1.2.3", 256)().decode())
 
 
 def value(metric: Metric) -> float:
@@ -126,8 +126,33 @@ def test_the_memory_of_each_living_worker_is_a_metric() -> None:
     board.row(0).set("pid", os.getpid())
     board.row(0).set("state", WorkerState.READY)
     (sample,) = rendered(board)["imgsrv_worker_memory_bytes"].samples
-    assert sample.labels == {"slot": "0", "pid": str(os.getpid())}
+    # Not its process number, which is nobody's business outside.
+    assert sample.labels == {"slot": "0"}
     assert sample.value > 1e6
+
+
+def test_a_slot_whose_worker_is_replaced_has_the_memory_of_both() -> None:
+    board = Board(2)
+    for row in board.rows():
+        row.set("pid", os.getpid())
+        row.set("state", WorkerState.READY)
+    assert len(rendered(board)["imgsrv_worker_memory_bytes"].samples) == 1
+
+
+def test_the_memory_of_the_workers_is_measured_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, now = list[int](), [0.0]
+
+    def measure(pid: int) -> int:
+        measured.append(pid)
+        return 5
+
+    monkeypatch.setattr("imgsrv.observe.metrics.proportional_bytes", measure)
+    board = Board(1)
+    board.row(0).set("state", WorkerState.READY)
+    render = metrics_of(board, Queue(), "1.2.3", 256, clock=lambda: now[0])
+    for now[0] in (0.0, 0.1, MEMORY_FRESH_S, MEMORY_FRESH_S + 0.1):
+        assert b'imgsrv_worker_memory_bytes{slot="0"} 5.0' in render()
+    assert len(measured) == 2
 
 
 # ---- deploy/ ----------------------------------------------------------------------------------------------

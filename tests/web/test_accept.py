@@ -8,7 +8,7 @@ from pictures import sample
 from imgsrv.imaging.codecs.auto_format import choose
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.picture import Picture
-from imgsrv.web.accept import offers
+from imgsrv.web.accept import offers, takes_gzip
 
 SERVER = ("webp", "avif")
 
@@ -56,3 +56,21 @@ def test_the_servers_order_decides_between_equals() -> None:
 
 def test_a_format_the_server_does_not_prefer_is_not_chosen() -> None:
     assert negotiate("image/avif", "jpeg", ("webp",)) == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param("gzip", True, id="gzip"),
+        pytest.param("br, GZIP;q=0.5", True, id="among-others"),
+        pytest.param("*", True, id="anything"),
+        pytest.param("", False, id="nothing"),
+        pytest.param("identity", False, id="another"),
+        pytest.param("gzip;q=0", False, id="refused"),
+        pytest.param("gzip; q = 0, *", False, id="refused-among-anything"),
+        pytest.param("gzip;q=much", False, id="no-number"),
+        pytest.param("gzip," * 2000, False, id="too-long"),
+    ],
+)
+def test_a_client_takes_gzip(header: str, *, expected: bool) -> None:
+    assert takes_gzip(header) is expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -16,20 +15,7 @@ from imgsrv.reference.openapi import openapi
 from imgsrv.routes import SUMMARY, all_routes
 from imgsrv.web.admission import Admission
 from imgsrv.web.http.host import Drain
-
-
-class JsonPage:
-    """A document that is the same for all clients; it is made once."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._text = json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
-
-    async def on_get(self, _req: Request, resp: Response) -> None:
-        """Answer with the document."""
-        resp.content_type = "application/json"
-        resp.data = self._text
-
-    on_head = on_get
+from imgsrv.web.routes.document import JsonPage
 
 
 class HealthPage:

@@ -359,6 +359,42 @@ def test_a_page_answers_with_its_document(client: httpx.Client, path: str, made:
     assert answer.json() == made()
 
 
+DOCUMENTS = ("/", "/operations", "/openapi.json")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_document_is_sent_once_to_a_client_that_keeps_its_etag(
+    client: httpx.Client, path: str, encoding: str
+) -> None:
+    asking = {"Accept-Encoding": encoding}
+    first = client.get(path, headers=asking)
+    assert first.headers["vary"] == "Accept-Encoding"
+    again = client.get(path, headers={**asking, "If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert client.get(path, headers={**asking, "If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_large_document_is_compressed_for_clients_that_take_it(client: httpx.Client) -> None:
+    packed = client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    plain = client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    assert (packed.headers["content-encoding"], plain.headers.get("content-encoding")) == ("gzip", None)
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 10
+    assert packed.headers["etag"] != plain.headers["etag"]
+
+
+def test_no_answer_may_be_taken_for_another_type(client: httpx.Client, server: Server) -> None:
+    answers = [
+        client.get("/healthz"),
+        client.get("/nothing"),
+        client.post("/flip", content=encoded(sample("chelsea.png"))),
+    ]
+    assert [answer.headers.get("x-content-type-options") for answer in answers] == ["nosniff"] * 3
+    assert ask(server, b"garbage\r\n\r\n").headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_head_gives_the_headers_of_get(client: httpx.Client, path: str) -> None:
     with_body, without = client.get(path), client.head(path)

@@ -1,0 +1,53 @@
+"""A JSON document that is the same for all clients: made once, compressed once, and sent once to each client.
+
+A client that has it asks with its ETag and gets 304.  Each form has an ETag of its own (RFC 9110, section 8.8.3.3).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from functools import cached_property
+from typing import Any
+
+from falcon.asgi import Request, Response
+
+from imgsrv.web.accept import takes_gzip
+
+SMALLEST_PACKED = 1024
+"""Bytes from which compression is worth its header."""
+
+
+class JsonPage:
+    """The route of one document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._text = json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+        self._digest = hashlib.sha256(self._text).hexdigest()[:32]
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Answer with the document, or 304 if the client has it."""
+        is_packed = len(self._text) >= SMALLEST_PACKED and takes_gzip(req.get_header("Accept-Encoding") or "")
+        etag = f'"{self._digest}{"-gzip" if is_packed else ""}"'
+        resp.set_header("ETag", etag)
+        resp.set_header("Vary", "Accept-Encoding")
+        if _has(req.get_header("If-None-Match") or "", etag):
+            resp.status = 304
+            return
+        resp.content_type = "application/json"
+        if is_packed:
+            resp.set_header("Content-Encoding", "gzip")
+        resp.data = self._packed if is_packed else self._text
+
+    on_head = on_get
+
+    @cached_property
+    def _packed(self) -> bytes:
+        return gzip.compress(self._text, mtime=0)
+
+
+def _has(if_none_match: str, etag: str) -> bool:
+    """True if the header names the ETag; weak ones count as well, because a document is the same to the byte."""
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    return any(tag in (etag, "*") for tag in tags)
