@@ -200,6 +200,10 @@ class Settings(BaseSettings):
             ge=0, description="Pictures after which a worker is replaced, plus up to a tenth at random; 0 for never."
         ),
     ] = 0
+    silence_s: Annotated[
+        Seconds,
+        Field(description="Time without a sign of life after which a worker is replaced; 0 for never."),
+    ] = 5.0
     drain_s: Annotated[Seconds, Field(le=3600, description="Longest wait for open requests when the server stops.")] = (
         30.0
     )

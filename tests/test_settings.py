@@ -137,6 +137,7 @@ WRONG = [
     ("font_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
     ("max_worker_memory", "much", "a size such as 64MB, 1GiB or 0"),
     ("max_jobs_per_worker", "-1", "a whole number of at least 0"),
+    ("silence_s", "-1", "a number from 0 to 86400"),
     ("drain_s", "3601", "a number from 0 to 3600"),
     ("shutdown_delay_s", "-1", "a number from 0 to 86400"),
     ("auto_formats", "webp,bmp", "one or more of jpeg, png, webp, avif and gif, separated by commas"),

@@ -21,7 +21,14 @@ FIXED_LINES = 9
 
 LEAST_EVENTS = 4
 
-STYLES = {"ready": "green", "starting": "yellow", "draining": "yellow", "backoff": "red", "failed": "bold red"}
+STYLES = {
+    "ready": "green",
+    "starting": "yellow",
+    "draining": "yellow",
+    "backoff": "red",
+    "failed": "bold red",
+    "not responding": "bold red",
+}
 
 BAR, BAR_WIDTH = "█", 20
 

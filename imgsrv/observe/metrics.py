@@ -83,8 +83,11 @@ class BoardCollector(Collector):
             "imgsrv_queue_wait_seconds", "Seconds that a picture waited for an engine.", "wait_bucket", "stage_queue_us"
         )
         yield self._memory()
-        states = [row["state"] for row in self._board.rows()]
+        states = [row["state"] for row in self._board.rows() if not row["is_silent"]]
         yield GaugeMetricFamily("imgsrv_workers_ready", "Workers ready to take work.", states.count(WorkerState.READY))
+        yield GaugeMetricFamily(
+            "imgsrv_workers_not_responding", "Workers that give no sign of life.", self._board.total("is_silent")
+        )
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
         yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Largest number of jobs that may wait.", self._max_queue)
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))

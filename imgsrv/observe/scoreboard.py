@@ -53,6 +53,8 @@ WORKER_FIELDS = (
     "job_deadline_us",
     "job_busy_us",
     "request_us",
+    "front_beats",
+    "engine_beats",
     "log_records_lost",
     "spans_lost",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
@@ -61,11 +63,11 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
 )
 
-REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill", "garbled")
+REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill", "garbled", "silent")
 """Reasons for which the master replaces a worker.
 
 In this order: a job hangs, the limit of memory, the limit of jobs, a signal of another process, an operator ends its
-job, the state on the board means nothing.
+job, the state on the board means nothing, no sign of life.
 """
 
 MASTER_FIELDS = (
@@ -76,6 +78,7 @@ MASTER_FIELDS = (
     "is_retired",
     "master_log_records_lost",
     "is_leaving",
+    "is_silent",
     *(f"replaced_{reason}" for reason in REPLACED_FOR),
 )
 """Fields that the master writes, in its own part of the row."""
@@ -93,6 +96,9 @@ GAUGES = frozenset(
         "is_stopping",
         "is_retired",
         "is_leaving",
+        "is_silent",
+        "front_beats",
+        "engine_beats",
     }
 )
 """Fields that hold a current value; all others are counters that only grow."""

@@ -53,11 +53,12 @@ JOBS_JITTER = 0.1
 class WorkerLimits:
     """The limits at which a worker is replaced though it works; 0 for no limit.
 
-    memory: bytes of PSS, which counts shared memory in part.  jobs: a number.
+    memory: bytes of PSS, which counts shared memory in part.  jobs: a number.  silence_s: time without a sign of life.
     """
 
     memory: int = 0
     jobs: int = 0
+    silence_s: float = 0.0
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Child:
 
     last_job: the worker is replaced when the job count of its row reaches this.  retired_at: when it was told to go.
     has_spoken: it has said that it is ready, or why it cannot be; it has nothing else to say.
+    is_silent: it has given no sign of life for a while.  has_no_pulse: for so long that it is replaced (pulse.py).
     generation: of the code that it runs.  line: the master's end of the socket between them.
     counted: the counts of its row on another version's board that our board already has.
     requests_before, jobs_before: the counts of an earlier worker on the same row.
@@ -82,6 +84,8 @@ class Child:
     retired_at: float | None = None
     is_hung: bool = False
     has_spoken: bool = False
+    is_silent: bool = False
+    has_no_pulse: bool = False
     box: CrashBox = field(default_factory=CrashBox)
 
     def __post_init__(self) -> None:
@@ -121,6 +125,8 @@ class Child:
             return "garbled"
         if state is WorkerState.DRAINING:
             return "signal"
+        if self.has_no_pulse:
+            return "silent"
         if memory is not None and memory > limit and now - self.slot.ready_at > PROVEN_S:
             return "memory"
         return "jobs" if self.row["jobs_done"] >= self.last_job else None
@@ -144,7 +150,7 @@ class Child:
     def clear_row(self) -> None:
         """Clear the gauges of a dead worker; nobody else writes its row until the next worker is forked."""
         self.row.set("state", WorkerState.GONE)
-        for gauge in ("connections", "sending", "unsent_bytes", "job_began_us"):
+        for gauge in ("connections", "sending", "unsent_bytes", "job_began_us", "is_silent"):
             self.row.set(gauge, 0)
 
     def _late_s(self, now: float) -> float:

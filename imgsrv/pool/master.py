@@ -29,6 +29,7 @@ from imgsrv.pool.signals import Signals
 from imgsrv.pool.slot import Action, State
 from imgsrv.pool.supervise.coroner import Coroner
 from imgsrv.pool.supervise.log_keeper import LogKeeper
+from imgsrv.pool.supervise.pulse import Pulses
 from imgsrv.pool.supervise.recycle import Replacing
 from imgsrv.pool.supervise.scale import Scaling
 from imgsrv.pool.supervise.steer import Steering, Suspension
@@ -62,6 +63,7 @@ class Master:
         roster, facts = self.roster, self.coroner.facts
         self._signals = Signals(roster.selector)
         self._steering, self._suspension = Steering(roster.listener), Suspension(roster.events)
+        self._pulses = Pulses(roster.events, roster.limits.silence_s)
         self._replacing, self._scaling, self._shutdown = Replacing(roster, facts), Scaling(roster), Shutdown(roster)
         self._reloading = Reloading(
             roster, self._scaling, self._shutdown, self.control, self._signals, self.about.fixed
@@ -124,6 +126,7 @@ class Master:
             elif action is Action.KILL and slot.booting is not None and clock_is_sound:
                 os.kill(slot.booting, signal.SIGKILL)
         if not roster.is_stopping and clock_is_sound:
+            self._pulses.step(roster.serving(), now)
             self._replacing.step(now)
             self._reloading.step(now)
             self._scaling.step(now)
@@ -163,14 +166,15 @@ class Master:
 
     def _steer(self) -> None:
         roster = self.roster
-        if not roster.is_stopping and self._steering.step(roster.slots) and not roster.has_announced:
+        silent = {child.pid for child in roster.serving() if child.is_silent}
+        if not roster.is_stopping and self._steering.step(roster.slots, silent) and not roster.has_announced:
             roster.has_announced = True
             self.on_ready()
 
     # ---- how it ends ----------------------------------------------------------------------------------
 
     def _is_healthy(self) -> bool:
-        return self.roster.is_stopping or any(slot.state is State.READY for slot in self.roster.slots)
+        return self.roster.is_stopping or any(not child.is_silent for child in self.roster.serving())
 
     def _is_over(self) -> bool:
         over = (State.GONE, State.FAILED) if self.roster.is_stopping else (State.FAILED,)

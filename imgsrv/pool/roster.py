@@ -91,6 +91,10 @@ class Roster:
         boards = (self.board, *(child.board for child in self.children.values()))
         return list({id(board): board for board in boards}.values())
 
+    def serving(self) -> list[Child]:
+        """Return the workers that are to serve: one for each slot that is ready."""
+        return [self.children[slot.pid] for slot in self.slots if slot.state is State.READY and slot.pid]
+
     def open(self) -> None:
         """Listen for clients in every slot, and to every worker that there is."""
         for slot in self.slots:
@@ -144,6 +148,7 @@ class Roster:
         row.set("slot", slot.index)
         row.set("is_retired", 0)
         row.set("is_leaving", 0)
+        row.set("is_silent", 0)
         theirs = [each for child in self.children.values() for each in (child.line, child.box)]
         given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid(), CrashBox())
         pid, line = fork_worker(self.work, given, partial(self._let_go, index), theirs)

@@ -78,7 +78,7 @@ def master_of(
         listener,
         work,
         size,
-        WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker),
+        WorkerLimits(int(settings.max_worker_memory), settings.max_jobs_per_worker, settings.silence_s),
         events,
         Exchange(),
         control.let_go,

@@ -256,6 +256,48 @@ def test_a_master_that_was_suspended_does_not_kill_workers_that_were_suspended_t
         assert server.named("worker_replaced") == server.named("worker_exit") == []
 
 
+def test_a_master_that_was_suspended_for_a_moment_takes_nobody_for_dead_who_was_suspended_with_it() -> None:
+    with tinypool("watched") as server:
+        everybody = [server.pid, *server.workers()]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        # Longer than the limit of silence, and shorter than what the master calls a suspension.
+        time.sleep(SUSPENDED_S - 1)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        assert len({ask(server)[0] for _ in range(30)}) == 2
+        assert server.named("worker_replaced") == server.named("suspended") == []
+
+
+def test_a_front_that_is_silent_because_a_job_holds_the_interpreter_is_not_ended_before_the_jobs_deadline() -> None:
+    with tinypool("watched") as server, contextlib.ExitStack() as clients:
+        clients.enter_context(send(server, "hold"))
+        wait_for(server, "worker_not_responding")
+        # Its listener gets no new connection.
+        assert {ask(server)[0] for _ in range(10)} < set(map(str, server.workers()))
+        wait_for(server, "worker_replaced")
+        assert [each["reason"] for each in server.named("worker_replaced")] == ["hang"]
+
+
+def test_a_worker_that_is_stopped_loses_its_new_connections_to_others_and_is_replaced() -> None:
+    with tinypool("watched") as server:
+        stopped, other = server.workers()
+        os.kill(stopped, signal.SIGSTOP)
+        waiting = [send(server, "0") for _ in range(12)]
+        wait_for(server, "worker_not_responding")
+        asked = {ask(server)[0] for _ in range(20)}
+        assert str(other) in asked
+        assert str(stopped) not in asked
+        (silent,) = server.named("worker_not_responding")
+        assert (silent["pid"], silent["part"]) == (stopped, "front")
+        wait_for(server, "worker_ready", 3)
+        # Those that waited in the queue of the stopped worker are served by its successor.
+        assert {answer(client)[0] for client in waiting} <= set(map(str, server.workers())) - {str(stopped)}
+        wait_for(server, "worker_exit")
+        assert [each["reason"] for each in server.named("worker_replaced")] == ["silent"]
+        assert [each["pid"] for each in server.named("worker_exit")] == [stopped]
+
+
 def test_other_engines_serve_the_clients_of_a_front_whose_engine_hangs() -> None:
     with tinypool("hangs") as server, contextlib.ExitStack() as clients:
         clients.enter_context(send(server, "sleep"))

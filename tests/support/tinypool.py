@@ -221,6 +221,7 @@ LIMITS = {
     "few_jobs": WorkerLimits(jobs=5),
     "successors_fail": WorkerLimits(jobs=5),
     "meals": WorkerLimits(memory=MEAL_BYTES),
+    "watched": WorkerLimits(silence_s=3.0),
 }
 
 

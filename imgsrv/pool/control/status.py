@@ -13,6 +13,9 @@ from imgsrv.pool.slot import Slot, State
 
 TOTALS = ("requests", "jobs_done", "jobs_skipped", "bytes_in", "bytes_out")
 
+NOT_RESPONDING = "not responding"
+"""State of a worker that gives no sign of life."""
+
 PERCENTILES = (50, 90, 99)
 
 
@@ -66,7 +69,13 @@ def _worker(child: Child, now: float) -> dict[str, Any]:
         "slot": child.slot.index,
         "pid": child.pid,
         "generation": child.generation,
-        "state": "draining" if child.retired_at is not None else "starting" if state == "gone" else state,
+        "state": NOT_RESPONDING
+        if child.is_silent
+        else "draining"
+        if child.retired_at is not None
+        else "starting"
+        if state == "gone"
+        else state,
         "uptime_s": _seconds(now - child.forked_at),
         "starts": child.slot.starts,
         "cpu_s": round(cpu_s(child.pid), 2),

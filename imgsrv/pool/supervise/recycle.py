@@ -28,11 +28,11 @@ class Replacing:
         is_busy = any(slot.successor is not None for slot in roster.slots) or any(
             child.retired_at is not None and not child.is_hung for child in roster.children.values()
         )
-        for child in [roster.children[slot.pid] for slot in roster.slots if slot.state is State.READY and slot.pid]:
+        for child in roster.serving():
             slot = child.slot
             memory = proportional_bytes(child.pid) if slot in measured else None
             reason = child.reason_to_replace(now, memory, roster.limits.memory)
-            if reason in ("hang", "signal", "garbled"):
+            if reason in ("hang", "signal", "garbled", "silent"):
                 child.is_hung = reason != "signal"
                 self._note_replacement(child, reason)
                 child.retire(now)

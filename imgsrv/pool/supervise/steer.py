@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from imgsrv.pool.events import Events
 from imgsrv.pool.listen.base import Listener
@@ -20,14 +20,16 @@ class Steering:
         self._listener = listener
         self._chosen: list[int] = []
 
-    def step(self, slots: Sequence[Slot]) -> bool:
-        """Tell the listener when the set of ready slots changes.
+    def step(self, slots: Sequence[Slot], silent: Container[int | None] = ()) -> bool:
+        """Tell the listener when the set of slots changes that are ready and whose worker is not silent.
 
+        silent: pids.
         Return whether a worker serves and every other one does too, or has failed to start.
         """
         staying = [slot for slot in slots if slot.leaving_at is None]
         ready = [slot.index for slot in staying if slot.state is State.READY]
-        chosen = ready or [slot.index for slot in staying]
+        awake = [slot.index for slot in staying if slot.state is State.READY and slot.pid not in silent]
+        chosen = awake or ready or [slot.index for slot in staying]
         if chosen != self._chosen:
             self._chosen = chosen
             self._listener.choose(chosen)

@@ -18,6 +18,9 @@ from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.shortages import needing
 
+BEAT_S = 1.0
+"""A front, and an engine without a job, counts a beat on the scoreboard once in this time."""
+
 PAUSE_S = 0.1
 """The engine takes no job for so long after a message that could not be read."""
 
@@ -94,7 +97,9 @@ class Engine(threading.Thread):
 
     def _take_jobs(self, poll: select.epoll) -> None:
         while not self._is_stopping.is_set():
-            poll.poll()
+            self._row.add("engine_beats")
+            if not poll.poll(BEAT_S):
+                continue
             # Also after a stop: the job that woke this engine may have woken no other one.
             parcel = self._receive()
             # No poll in between: a queue that is not empty needs no wake-up.
@@ -114,6 +119,7 @@ class Engine(threading.Thread):
         return None
 
     def _serve(self, parcel: Parcel) -> None:
+        self._row.add("engine_beats")
         late_s = time.monotonic() - parcel.deadline
         if parcel.is_abandoned():
             self._row.add("jobs_skipped")

@@ -30,7 +30,7 @@ from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.signals import HANDLED
 from imgsrv.pool.worker.crashbox import CrashBox
-from imgsrv.pool.worker.engine import Engine, Perform, Telling
+from imgsrv.pool.worker.engine import BEAT_S, Engine, Perform, Telling
 from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.hooks import Hooks
 
@@ -167,6 +167,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     except Exception as error:  # noqa: BLE001
         return _cannot_boot(line, log, error)
     engine.start()
+    _beat(asyncio.get_running_loop(), row)
     row.set("state", WorkerState.READY)
     _tell(line, READY)
     await stop.wait()
@@ -188,6 +189,12 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     row.set("sending", 0)
     log.debug("worker_done", status=status)
     return status
+
+
+def _beat(loop: asyncio.AbstractEventLoop, row: Row) -> None:
+    """Show the master that this loop still turns, now and until it ends."""
+    row.add("front_beats")
+    loop.call_later(BEAT_S, _beat, loop, row)
 
 
 def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
