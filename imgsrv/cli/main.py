@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from imgsrv import __version__
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
+from imgsrv.observe.log.unblocked import open_standard_files
 from imgsrv.wording import closest
 
 EXIT_FAILED = 1
@@ -59,9 +60,11 @@ class Parser(argparse.ArgumentParser):
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 141 nobody reads the output."""
+    open_standard_files()
     try:
         status = run(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader, such as `head`, has ended.  The interpreter would flush again at its exit and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -205,7 +205,9 @@ def _become_worker(
         _die_before_the_master()  # before the worker changes its user, who may not write the file
         status = run_worker(work, given, line)
     finally:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # nothing may come between here and the exit
+            work.sink.finish()
+            sys.stderr.flush()
         os._exit(status)
 
 

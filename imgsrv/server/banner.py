@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from imgsrv import __version__
+from imgsrv.observe.log.unblocked import Writer
 from imgsrv.pool.events import Events
 from imgsrv.pool.listen.base import Listener
 from imgsrv.settings import Settings
+
+STANDARD_OUTPUT = 1
 
 
 def announce(settings: Settings, listener: Listener, workers: int, events: Events) -> None:
@@ -18,8 +22,10 @@ def announce(settings: Settings, listener: Listener, workers: int, events: Event
     # Over a Unix socket curl accepts any host.
     url = listener.url if listener.port else "http://localhost"
     curl = "curl" if listener.port else f"curl --unix-socket {listener.url.removeprefix('unix:')}"
-    print(  # noqa: T201  for the person at the terminal
-        f"""
+    # The server serves whether or not anybody reads this.
+    with contextlib.suppress(OSError):
+        Writer(STANDARD_OUTPUT)(
+            f"""
   imgsrv {__version__} serves on {listener.url}
   {workers} workers · bodies up to {settings.max_body.human_readable(decimal=True)} \
 · pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
@@ -30,6 +36,5 @@ def announce(settings: Settings, listener: Listener, workers: int, events: Event
     {curl} {url}/operations
 
   Ctrl-C finishes what is in flight and stops.
-""",
-        flush=True,
-    )
+""".encode()
+        )

@@ -8,9 +8,9 @@ restart boots again without one.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.observe.log.logger import configure_logs
-from imgsrv.observe.log.sink import Sink
+from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
+from imgsrv.observe.log.unblocked import Writer, dropping_text, never_wait
 from imgsrv.pool.control.instances import Claim
 from imgsrv.pool.events import Events
 from imgsrv.pool.listen.base import Listener
@@ -45,6 +46,8 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     """
     passed = None if state_file is None else read_state(state_file)
     settings = configuration.settings
+    # Whoever reads standard error may stop; no process of the server waits for that.
+    never_wait(STANDARD_ERROR)
     sink = configure_logs(settings.log_format, settings.log_level, settings.log_file)
     _prepare_process(settings)
     identity = identity_of(settings)
@@ -95,10 +98,16 @@ def _serve(
         work = work_of(settings, listener.name, identity, sink)
         master = master_of(configuration, work, listener, claim, events, passed, on_turn)
         try:
-            return master.run()
+            # Code of others prints there too; in the workers, which are forked below, and in the master.
+            with contextlib.redirect_stderr(dropping_text(STANDARD_ERROR)):
+                return master.run()
         except NoWorkerCanBoot as error:
-            print(f"imgsrv: {error}", file=sys.stderr)  # noqa: T201  for the person at the terminal
+            sink.finish()
+            with contextlib.suppress(OSError):
+                Writer(STANDARD_ERROR)(f"imgsrv: {error}\n".encode())
             return EXIT_FAILED
+        finally:
+            sink.finish()
 
 
 def _listen(settings: Settings, identity: Identity, passed: Passed | None, claim: Claim, events: Events) -> Listener:

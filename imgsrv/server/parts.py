@@ -98,4 +98,4 @@ def master_of(
 def _coroner(settings: Settings, sink: Sink) -> Coroner:
     reports, inputs = (Path(folder) if folder else None for folder in (settings.crash_dir, settings.quarantine))
     keeping = Keeping(reports, inputs, int(settings.quarantine_max_size))
-    return Coroner(plan_facts, input_place, keeping, sink.descriptor)
+    return Coroner(plan_facts, input_place, keeping, sink)

@@ -14,13 +14,16 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from imgsrv.errors import CannotWriteLog
+from imgsrv.observe.log.unblocked import Writer
 from imgsrv.trusted_paths import open_here, real_path
 
 STANDARD_ERROR = 2
@@ -30,6 +33,12 @@ MODE = 0o640
 
 MOST_ATTEMPTS = 5
 """Attempts to open a file that is renamed between its opening and its locking."""
+
+MOST_KEPT = 128 << 10
+"""Bytes of records that a process keeps while the reader of a pipe has no room for them: some hundred records."""
+
+FINISH_S = 0.5
+"""A process that ends waits so long for the reader."""
 
 RETRY_S = 1.0
 """Time after which a process tries again to open the file."""
@@ -52,21 +61,49 @@ class Sink:
         self._unreported = 0
         self._count: Callable[[int], None] = lambda _lost: None
         self._lock = threading.Lock()
+        self._put = Writer(self.descriptor)
+        self._kept = deque[bytes]()
 
     def write(self, text: str) -> None:
-        """Write a record; count it as lost if that fails."""
+        """Write a record; count it as lost if that fails.  Never waits for a reader.
+
+        The number of lost records goes before it, with the same `write`: in two pieces, a disk that is almost full
+        would be filled with the former alone.
+        """
         data = text.encode(errors="backslashreplace")
-        if not (self._write_both(data) if self._unreported else self._write_data(data)):
-            with self._lock:  # both threads of a worker log
-                self._unreported += 1
-                self._count(1)
+        with self._lock:  # both threads of a worker log
+            if lost := self._unreported:
+                data = self._tell_lost(lost).encode() + data
+            if self._write_data(data):
+                self._unreported = 0
+            else:
+                self._lose(1)
 
     def flush(self) -> None:
-        """Do nothing: no record is buffered."""
+        """Write what was kept because there was no room, as far as there is room now."""
+        if self._kept:
+            with self._lock:
+                self._write_kept()
+
+    def finish(self, longest_s: float = FINISH_S) -> None:
+        """Wait a moment for the reader before this process ends; what is left then is lost."""
+        end, poll = time.monotonic() + longest_s, select.poll()
+        while self._kept and (left_s := end - time.monotonic()) > 0:
+            poll.register(self.descriptor, select.POLLOUT)
+            poll.poll(left_s * 1000)
+            self.flush()
+        with self._lock:
+            self._lose(len(self._kept))
+            self._kept.clear()
 
     def count_lost_with(self, count: Callable[[int], None]) -> None:
         """Count lost records of this process with `count`.  Its parent reports the records that the parent has lost."""
         self._count, self._unreported = count, 0
+        self.forget_kept()
+
+    def forget_kept(self) -> None:
+        """In a forked process: the parent writes the records that it keeps."""
+        self._kept.clear()
 
     def give_to(self, user: int, group: int) -> None:
         """Give the file to the user and group of the workers, so that they can open it; -1 for no change."""
@@ -79,24 +116,43 @@ class Sink:
         """Return True: standard error needs no reopening."""
         return True
 
-    def _write_both(self, data: bytes) -> bool:
-        """Write the number of lost records and this record with one `write`; return whether that worked.
-
-        In two pieces, a disk that is almost full would be filled with the former alone.
-        """
-        with self._lock:
-            reported = self._unreported
-            is_written = self._write_data(self._tell_lost(reported).encode() + data)
-            self._unreported -= reported if is_written else 0
-        return is_written
-
     def _write_data(self, data: bytes) -> bool:
-        try:
-            while data:
-                data = data[os.write(self.descriptor, data) :]
-        except OSError:
+        """Write a record, or keep it if there is no room; return False if it is lost."""
+        self._write_kept()
+        if not self._kept:
+            try:
+                data = self._written(data)
+            except OSError:
+                return False
+        elif sum(map(len, self._kept)) + len(data) > MOST_KEPT:
             return False
+        if data:
+            self._kept.append(data)
         return True
+
+    def _write_kept(self) -> None:
+        """Write the kept records while there is room.  They are lost if nobody can read them any more."""
+        try:
+            while self._kept:
+                if rest := self._written(self._kept[0]):
+                    self._kept[0] = rest
+                    return
+                self._kept.popleft()
+        except OSError:
+            self._lose(len(self._kept))
+            self._kept.clear()
+
+    def _written(self, data: bytes) -> bytes:
+        """Write what there is room for, and return the rest.  Raises OSError if it is not for want of room."""
+        with contextlib.suppress(BlockingIOError):
+            while data:
+                data = data[self._put(data) :]
+        return data
+
+    def _lose(self, count: int) -> None:
+        if count:
+            self._unreported += count
+            self._count(count)
 
 
 class LogFile(Sink):
@@ -112,6 +168,7 @@ class LogFile(Sink):
             # Resolve links: rotation would rename the link in place of the file.
             self.path = real_path(path)
             self.descriptor, self._is_ours = _opened(self.path)
+            self._put = Writer(self.descriptor)
         except OSError as error:
             raise CannotWriteLog(str(path), error.strerror or str(error)) from error
         self.is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)

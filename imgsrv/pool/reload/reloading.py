@@ -113,6 +113,7 @@ class Reloading:
     def _execute(self, caller: Caller) -> None:
         caller.progress(step="taking over", generation=self._roster.generation + 1)
         passed, descriptors = self._state_for(caller)
+        self._roster.work.sink.finish()
         try:
             execute_with_state(command_line(), passed, descriptors, self._signals)
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
 from imgsrv.observe.log.logger import get_logger
-from imgsrv.observe.log.sink import STANDARD_ERROR
+from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
 from imgsrv.pool.child import Child
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.worker.crashbox import Remains, believable_facts
@@ -41,13 +41,13 @@ class Coroner:
     facts: returns what of a plan is for the log.
     place: returns the input's format, and its start and size in the body's file; raises ValueError or KeyError if the
     plan does not say.
-    log: the descriptor of the log.
+    sink: the log.
     """
 
     facts: Callable[[bytes], dict[str, Any]] = lambda plan: {"plan": plan.decode(errors="replace")}
     place: Callable[[int, bytes], Place] = _nowhere
     keeping: Keeping = field(default_factory=Keeping)
-    log: int = STANDARD_ERROR
+    sink: Sink = field(default_factory=Sink)
     _clerks: set[int] = field(init=False, default_factory=set)
 
     def examine(self, child: Child, exit_code: int, reason: str) -> None:
@@ -89,8 +89,10 @@ class Coroner:
                 signal.signal(signum, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             signal.alarm(CLERK_LIMIT_S)
-            _close_all_but(self.log, remains.body)
+            _close_all_but(self.sink.descriptor, remains.body)
+            self.sink.forget_kept()
             self.tell(facts, remains)
+            self.sink.finish()
         finally:
             os._exit(0)
 

@@ -51,6 +51,7 @@ class LogKeeper:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_S
+        self._sink.flush()
         size = self._rotated(now)
         if self._is_lost:
             # Every worker has been told once and tries by itself before it writes.

@@ -167,7 +167,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     except Exception as error:  # noqa: BLE001
         return _cannot_boot(line, log, error)
     engine.start()
-    _beat(asyncio.get_running_loop(), row)
+    _beat(asyncio.get_running_loop(), row, work.sink)
     row.set("state", WorkerState.READY)
     _tell(line, READY)
     await stop.wait()
@@ -191,10 +191,11 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     return status
 
 
-def _beat(loop: asyncio.AbstractEventLoop, row: Row) -> None:
-    """Show the master that this loop still turns, now and until it ends."""
+def _beat(loop: asyncio.AbstractEventLoop, row: Row, sink: Sink) -> None:
+    """Show the master that this loop still turns, now and until it ends, and write records that had no room."""
     row.add("front_beats")
-    loop.call_later(BEAT_S, _beat, loop, row)
+    sink.flush()
+    loop.call_later(BEAT_S, _beat, loop, row, sink)
 
 
 def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:

@@ -13,7 +13,7 @@ import pytest
 PROGRAM = """
 import sys
 from imgsrv.observe.log.logger import configure_logs, get_logger
-configure_logs(sys.argv[1], sys.argv[2])
+sink = configure_logs(sys.argv[1], sys.argv[2])
 log = get_logger()
 exec(sys.argv[3])
 """
@@ -103,6 +103,7 @@ for child in range(8):
     if os.fork() == 0:
         for number in range(200):
             log.info("line", child=child, number=number, filling="x" * 3000)
+            sink.finish(60)  # the reader is slower than eight processes
         os._exit(0)
 for _ in range(8):
     os.wait()

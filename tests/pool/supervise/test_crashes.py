@@ -111,7 +111,7 @@ def test_the_report_of_a_deadly_signal_has_the_stack(box: CrashBox) -> None:
         box.watch_signals()
         os.kill(os.getpid(), signal.SIGSEGV)
     os.waitpid(pid, 0)
-    assert "test_the_stack_of_a_deadly_signal" in box.open().stack
+    assert "test_the_report_of_a_deadly_signal" in box.open().stack
 
 
 # ---- what is kept -------------------------------------------------------------------------------------
