@@ -14,6 +14,7 @@ from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.model.picture_facts import PictureFacts
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
+from imgsrv.imaging.pipelines.cost import Estimate, Facts, estimate_measures, facts_of
 from imgsrv.imaging.pipelines.decode_plan import plan_measures
 from imgsrv.wording import closest
 
@@ -75,10 +76,17 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
         if PLACE in include:
             facts["gps"] = read_place(header.form, image)
     if asked := [name for name in MEASURES if name in include]:
+        measures_estimate(facts_of(header, len(data), limits), include).check(limits)
         frame = _seen(header, limits, is_full=not AT_FULL_SIZE.isdisjoint(asked))
         for name in asked:
             facts[name] = MEASURES[name](frame)  # type: ignore[literal-required]  # the table has the names
     return facts
+
+
+def measures_estimate(facts: Facts, include: Collection[str]) -> Estimate:
+    """The cost of a description.  include: as for `describe_picture`."""
+    asked = set(MEASURES).intersection(include)
+    return estimate_measures(facts, is_full=not AT_FULL_SIZE.isdisjoint(asked), is_measured=bool(asked))
 
 
 def _bit_depth(header: Header, data: Data) -> int:

@@ -12,15 +12,16 @@ import json
 import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from imgsrv.errors import ImgsrvError, from_wire
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.info import describe_picture, measures_estimate
 from imgsrv.imaging.model.limits import Data, Limits
+from imgsrv.imaging.pipelines.cost import Estimate, Facts, estimate
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.pixels.malloc import hand_back
 from imgsrv.imaging.process import Report, process_into
@@ -81,9 +82,12 @@ class Job(ABC, Generic[Answer]):
     input: Input
     request_id: str
 
-    def to_bytes(self) -> bytes:
-        """The job as the engine reads it: its plan."""
-        common = {"kind": self.kind, "request_id": self.request_id, "input": self.input.to_wire()}
+    def to_bytes(self, most_s: float | None = None) -> bytes:
+        """The job as the engine reads it: its plan.
+
+        most_s: the engine refuses a job of more seconds by its own estimate; None for the limit of the server.
+        """
+        common = {"kind": self.kind, "request_id": self.request_id, "input": self.input.to_wire(), "most_s": most_s}
         return json.dumps({**common, **self.to_wire()}).encode()
 
     @abstractmethod
@@ -98,6 +102,10 @@ class Job(ABC, Generic[Answer]):
     @abstractmethod
     def perform(self, data: Data, parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
         """Do the job: the answer for the front as JSON-compatible data, and the bytes of the result."""
+
+    @abstractmethod
+    def estimate(self, facts: Facts, limits: Limits) -> Estimate:
+        """The cost of the job, for a picture of which so much is known."""
 
     @abstractmethod
     def read(self, wire: Wire) -> Answer:
@@ -131,6 +139,10 @@ class ProcessJob(Job[Report]):
         report = process_into(file, data, self.pipeline, self.output, limits, parts, offers=self.offers)
         hand_back(report.pixels)
         return asdict(report), file.getbuffer()
+
+    def estimate(self, facts: Facts, limits: Limits) -> Estimate:
+        """The cost of the result."""
+        return estimate(facts, [(self.output, self.pipeline)], limits, self.offers)
 
     def read(self, wire: Wire) -> Report:
         """The report."""
@@ -168,6 +180,10 @@ class BatchJob(Job[BatchReport]):
         hand_back(report.pixels)
         return asdict(report), archive.finish()
 
+    def estimate(self, facts: Facts, limits: Limits) -> Estimate:
+        """The cost of all results."""
+        return estimate(facts, [(one.output, one.pipeline) for one in self.variants], limits, self.offers)
+
     def read(self, wire: Wire) -> BatchReport:
         """The report."""
         return BatchReport(**wire)
@@ -195,6 +211,10 @@ class DescribeJob(Job[Wire]):
         """The description, and no further bytes."""
         return dict(describe_picture(data, limits, self.include)), NO_RESULT
 
+    def estimate(self, facts: Facts, _limits: Limits) -> Estimate:
+        """The cost of the measures; a header costs next to nothing."""
+        return measures_estimate(facts, self.include)
+
     def read(self, wire: Wire) -> Wire:
         """The description."""
         return wire
@@ -205,7 +225,10 @@ KINDS: Mapping[str, type[Job[Any]]] = {kind.kind: kind for kind in (ProcessJob, 
 
 def read_job(plan: bytes) -> Job[Any]:
     """The job that `to_bytes` wrote."""
-    wire = json.loads(plan)
+    return _job(json.loads(plan))
+
+
+def _job(wire: Wire) -> Job[Any]:
     return KINDS[wire["kind"]].from_wire(Input.from_wire(wire["input"]), wire["request_id"], wire)
 
 
@@ -214,7 +237,10 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
 
     Raises OSError or MemoryError where there is no descriptor or no memory left for it.
     """
-    job = read_job(plan)
+    wire = json.loads(plan)
+    job = _job(wire)
+    if (most_s := wire["most_s"]) is not None:
+        limits = replace(limits, max_job_cost_s=min(most_s, limits.max_job_cost_s))
     # The mapping ends with the input: the plan lies behind it, and a decoder must not take it for pixels.
     with mmap.mmap(body, job.input.end, prot=mmap.PROT_READ) as mapping:
         try:

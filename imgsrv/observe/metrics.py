@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, STAGES, Board, WorkerState
+from imgsrv.observe.scoreboard import BUCKETS_S, CLASSES, RATIOS, REPLACED_FOR, STAGES, Board, WorkerState
 
 MEMORY_FRESH_S = 5.0
 """The memory of the workers is measured once in this time; a measurement takes the kernel a millisecond or more."""
@@ -82,6 +82,7 @@ class BoardCollector(Collector):
         yield self._histogram(
             "imgsrv_queue_wait_seconds", "Seconds that a picture waited for an engine.", "wait_bucket", "stage_queue_us"
         )
+        yield self._ratios()
         yield self._memory()
         states = [row["state"] for row in self._board.rows() if not row["is_silent"]]
         yield GaugeMetricFamily("imgsrv_workers_ready", "Workers ready to take work.", states.count(WorkerState.READY))
@@ -118,6 +119,18 @@ class BoardCollector(Collector):
         for stage in STAGES:
             stages.add_metric([stage], self._board.total(f"stage_{stage}_us") * 1e-6)
         return stages
+
+    def _ratios(self) -> Metric:
+        ratios = HistogramMetricFamily(
+            "imgsrv_job_time_ratio", "Time of a picture in its engine, divided by the predicted time.", labels=["class"]
+        )
+        for kind in CLASSES:
+            running, buckets = 0, []
+            for index, bound in enumerate([*map(str, RATIOS), "+Inf"]):
+                running += self._board.total(f"{kind}_ratio_bucket_{index}")
+                buckets.append((bound, running))
+            ratios.add_metric([kind], buckets, self._board.total(f"{kind}_ratio_thousandths") * 1e-3)
+        return ratios
 
     def _memory(self) -> Metric:
         memory = GaugeMetricFamily(

@@ -32,8 +32,17 @@ SPARE_ROWS = 4096
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the latency histogram in seconds; one more bucket has no upper bound."""
 
+RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
+"""Upper bounds of the histogram of true to predicted time; a last bucket has none."""
+
+CLASSES = ("cheap", "dear")
+"""Of jobs; dear ones have a queue of their own."""
+
 STAGES = ("receive", "queue", "decode", "operations", "encode")
 """Stages of a request, with the names of the `Server-Timing` header."""
+
+WORK = ("decode", "operations", "encode")
+"""The stages in which an engine works."""
 
 WORKER_FIELDS = (
     "pid",
@@ -52,6 +61,12 @@ WORKER_FIELDS = (
     "job_began_us",
     "job_deadline_us",
     "job_busy_us",
+    "job_cost_us",
+    "job_is_dear",
+    "cost_queued_us",
+    "cost_taken_us",
+    "dear_queued_us",
+    "dear_taken_us",
     "request_us",
     "front_beats",
     "engine_beats",
@@ -60,6 +75,10 @@ WORKER_FIELDS = (
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),
+    *(f"{name}_ratio_bucket_{index}" for name in CLASSES for index in range(len(RATIOS) + 1)),
+    *(f"{name}_ratio_thousandths" for name in CLASSES),
+    *(f"{name}_predicted_us" for name in CLASSES),
+    *(f"{name}_worked_us" for name in CLASSES),
     *(f"error_{code}" for code in CODES),
 )
 
@@ -92,6 +111,8 @@ GAUGES = frozenset(
         "unsent_bytes",
         "job_began_us",
         "job_deadline_us",
+        "job_cost_us",
+        "job_is_dear",
         "slot",
         "is_stopping",
         "is_retired",
@@ -179,6 +200,15 @@ class Row:
         self.add(f"wait_bucket_{_bucket(stages['queue'])}")
         for name, seconds in stages.items():
             self.add(f"stage_{name}_us", round(seconds * 1e6))
+
+    def observe_prediction(self, kind: str, predicted_s: float, worked_s: float) -> None:
+        """Enter the true and the predicted seconds of a job.  kind: of CLASSES."""
+        ratio = worked_s / max(predicted_s, 1e-6)
+        index = next((index for index, bound in enumerate(RATIOS) if ratio <= bound), len(RATIOS))
+        self.add(f"{kind}_ratio_bucket_{index}")
+        self.add(f"{kind}_ratio_thousandths", round(ratio * 1000))
+        self.add(f"{kind}_predicted_us", round(predicted_s * 1e6))
+        self.add(f"{kind}_worked_us", round(worked_s * 1e6))
 
 
 _STATES = {state.value: state for state in WorkerState}

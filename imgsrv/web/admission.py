@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from imgsrv.errors import Overloaded
-from imgsrv.observe.scoreboard import Board, WorkerState
+from imgsrv.observe.scoreboard import CLASSES, Board, WorkerState
 
 WINDOW_S = 0.5
 """Interval of the estimates of the mean time of a job."""
@@ -20,11 +20,25 @@ LONG_JOB = 10
 """Jobs that are older than so many times the mean are left out of the estimate of the wait."""
 
 
+FACTORS = (0.25, 8.0)
+"""The least and the most true seconds for a predicted one."""
+
+LEARNING = 0.2
+"""Weight of what was measured last."""
+
+LEAST_LEARNED_US = 500_000
+"""Predicted time of the jobs from which the factor is learned at once."""
+
+
 class Queue(Protocol):
     """What admission asks of the exchange."""
 
     def waiting(self) -> int:
         """The number of jobs that no engine has taken yet."""
+        ...
+
+    def waiting_dear(self) -> int:
+        """How many of them are dear."""
         ...
 
 
@@ -45,18 +59,21 @@ class Admission:
         self._job_s = FIRST_GUESS_S
         self._estimated_at = -math.inf
         self._done = self._busy_us = 0
+        self._errors_us = {False: 0, True: 0}
+        self._factor, self._predicted_us, self._worked_us = 1.0, 0, 0
 
-    def check(self) -> None:
-        """Raise Overloaded if no further job may be queued."""
-        if (refusal := self.refusal()) is not None:
+    def check(self, *, is_dear: bool = False) -> None:
+        """Raise Overloaded if no further job of that kind may be queued."""
+        if (refusal := self.refusal(is_dear=is_dear)) is not None:
             raise refusal
 
-    def refusal(self) -> Overloaded | None:
+    def refusal(self, *, is_dear: bool = False) -> Overloaded | None:
         """The error for a further job, with the time until there should be room; None if it may be queued."""
         waiting = self._queue.waiting()
-        if not waiting:
+        if not waiting and not is_dear:
             return None
-        wait_s = self.expected_wait_s(waiting)
+        dear = self._queue.waiting_dear()
+        wait_s = self.expected_wait_s(dear, is_dear=True) if is_dear else self.expected_wait_s(waiting - dear)
         retry_after_s = max(1, math.ceil(wait_s))
         if waiting >= self._max_queue:
             return Overloaded(f"{waiting} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
@@ -80,18 +97,42 @@ class Admission:
         """True if a job that came now would be refused."""
         return self.refusal() is not None
 
-    def expected_wait_s(self, waiting: int) -> float:
-        """Estimate the seconds until a job behind `waiting` others is begun: their work, divided among the engines.
+    def expected_wait_s(self, waiting: int, *, is_dear: bool = False) -> float:
+        """Estimate the seconds until a job behind `waiting` others of its kind is begun.
 
-        Engines that have worked on one job for long are left out.  If all have, the next jobs are expected to take as
-        long as these.
+        Their predicted work is divided among the engines that may take them.  For cheap jobs, engines that have worked
+        on one job for long are left out; if all have, the next jobs are expected to take as long as these.  For dear
+        ones, the engine that is kept free is left out, and the rest of the jobs at work is added.
         """
         now = self._clock()
         job_s, ages_s = self._mean_job_s(now), self._ages_s(now)
+        work_s = self._waiting_s(waiting, is_dear=is_dear) or waiting * job_s
+        if is_dear:
+            return (work_s + self._unfinished_s(now)) / max(1, len(ages_s) - 1)
         shared_by = sum(age_s <= LONG_JOB * job_s for age_s in ages_s)
         if not shared_by and ages_s:
-            job_s, shared_by = sum(ages_s) / len(ages_s), len(ages_s)
-        return waiting * job_s / max(1, shared_by)
+            work_s, shared_by = waiting * sum(ages_s) / len(ages_s), len(ages_s)
+        return work_s / max(1, shared_by)
+
+    def _waiting_s(self, waiting: int, *, is_dear: bool) -> float:
+        """The predicted work of the jobs of one kind that wait, times what this machine takes for a predicted second.
+
+        Fronts count what they queue, and engines what they take.  A worker that dies between two counts leaves an
+        error; it is forgotten when the queue is empty.
+        """
+        queued, taken = ("dear_queued_us", "dear_taken_us") if is_dear else ("cost_queued_us", "cost_taken_us")
+        left = self._board.total(queued) - self._board.total(taken)
+        if not waiting or left < self._errors_us[is_dear]:
+            self._errors_us[is_dear] = left
+        return (left - self._errors_us[is_dear]) * 1e-6 * self._factor
+
+    def _unfinished_s(self, now: float) -> float:
+        """The predicted rest of the dear jobs at work."""
+        return sum(
+            max(0.0, row["job_cost_us"] * 1e-6 * self._factor - (now - row["job_began_us"] * 1e-6))
+            for row in self._board.rows()
+            if row["job_began_us"] and row["job_is_dear"]
+        )
 
     def _ages_s(self, now: float) -> list[float]:
         """The age of each engine's job in seconds, 0 for an idle engine.  Engines past their deadline are left out."""
@@ -111,4 +152,16 @@ class Admission:
                 newest_s = (busy_us - self._busy_us) / (done - self._done) * 1e-6
                 self._job_s = newest_s if not self._done else (self._job_s + newest_s) / 2
             self._done, self._busy_us = done, busy_us
+            self._calibrate()
         return self._job_s
+
+    def _calibrate(self) -> None:
+        """Learn how many seconds this machine takes for a predicted one, slowly and within bounds."""
+        predicted_us, worked_us = (
+            sum(self._board.total(f"{kind}_{what}_us") for kind in CLASSES) for what in ("predicted", "worked")
+        )
+        if predicted_us - self._predicted_us >= LEAST_LEARNED_US:
+            newest = (worked_us - self._worked_us) / (predicted_us - self._predicted_us)
+            low, high = FACTORS
+            self._factor = min(high, max(low, self._factor + LEARNING * (newest - self._factor)))
+            self._predicted_us, self._worked_us = predicted_us, worked_us

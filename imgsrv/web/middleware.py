@@ -7,7 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from imgsrv.observe.log.logger import Logger
-from imgsrv.observe.scoreboard import Row
+from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.http.host import App, Drain, Message, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
@@ -71,6 +71,9 @@ class Gate:
         self._row.observe_request(seconds)
         if state.stages:
             self._row.observe_stages(state.stages)
+            if (predicted := state.prediction) is not None:
+                worked_s = sum(state.stages[stage] for stage in WORK)
+                self._row.observe_prediction(predicted.kind, predicted.seconds, worked_s)
         if state.code:
             self._row.add(f"error_{state.code}")
         traced = {}

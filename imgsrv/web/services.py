@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from falcon.asgi import Request, Response
 
-from imgsrv.errors import ClientGone, JobTimeout
+from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.process import Report
@@ -19,14 +19,18 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
 from imgsrv.web.admission import Admission, Queue
-from imgsrv.web.state import RequestState, state_of
+from imgsrv.web.state import Prediction, RequestState, state_of
+from imgsrv.web.upload import Upload
+
+DEAR_S = 1.0
+"""A job of more predicted seconds is dear: it has a queue of its own and never takes the last engine."""
 
 
 class Exchange(Queue, Protocol):
     """Where jobs go; see imgsrv.pool.worker.exchange."""
 
     def submit(
-        self, body: int, plan_start: int, plan_size: int, deadline: float
+        self, body: int, plan_start: int, plan_size: int, deadline: float, *, cost_s: float, is_dear: bool
     ) -> asyncio.Future[tuple[bytes, bytes]]:
         """Queue a job; the future gives the engine's message and the result."""
         ...
@@ -52,18 +56,35 @@ class Services:
         preferred = tuple(self.settings.auto_formats.split(","))
         return offers(req.get_header("Accept") or "*/*", own, preferred)
 
-    async def perform(self, state: RequestState, job: Job[Answer]) -> tuple[Answer, bytes]:
+    async def perform(self, state: RequestState, job: Job[Answer], upload: Upload) -> tuple[Answer, bytes]:
         """Queue the job; gives the engine's answer and the bytes of the result.
 
-        Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources, ClientGone.
+        Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources, ClientGone,
+        JobTooDear, JobTooLarge.
         """
-        body, plan, limit_s = state.body, job.to_bytes(), self.settings.job_timeout_s
+        state.prediction = predict(job, upload, self.limits)
+        try:
+            return await self._queued(state, job, state.prediction)
+        except JobTooDear as error:
+            # The engine knows more than the header check: the job is dear, or too dear.
+            if state.prediction.is_dear or error.seconds > self.limits.max_job_cost_s:
+                raise JobTooDear(error.seconds, self.limits.max_job_cost_s, error.parts) from error
+            state.prediction = Prediction(error.seconds, is_dear=True)
+        return await self._queued(state, job, state.prediction)
+
+    async def _queued(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
+        """Queue the job once, among the cheap or the dear ones."""
+        body, limit_s, is_dear = state.body, self.settings.job_timeout_s, prediction.is_dear
+        plan = job.to_bytes(None if is_dear else DEAR_S)
         deadline = _received(state) + limit_s
         # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
-        self.admission.check()
+        self.admission.check(is_dear=is_dear)
         plan_start = body.append(plan)
-        reply = self.exchange.submit(body.file, plan_start, len(plan), deadline)
+        reply = self.exchange.submit(
+            body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=is_dear
+        )
         self.row.add("jobs_submitted")
+        self.row.add("dear_queued_us" if is_dear else "cost_queued_us", round(prediction.seconds * 1e6))
         body.when_gone(reply.cancel)
         try:
             async with asyncio.timeout(limit_s):
@@ -79,6 +100,23 @@ class Services:
         return read_answer(job, message), result
 
 
+def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
+    """The time that the job will take.  Raises JobTooDear or JobTooLarge for a job beyond the limits.
+
+    A picture whose size is only guessed is not refused here: the engine opens it and knows.
+    """
+    estimate = job.estimate(upload.facts, limits)
+    if not upload.is_sure:
+        return Prediction(estimate.seconds, is_dear=estimate.seconds > DEAR_S or upload.facts.form.is_vector)
+    try:
+        estimate.check(limits)
+    except (JobTooDear, JobTooLarge):
+        # The orientation is not known here, and the picture may lie on its side.
+        estimate = job.estimate(upload.facts.sideways, limits)
+        estimate.check(limits)
+    return Prediction(estimate.seconds, is_dear=estimate.seconds > DEAR_S)
+
+
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
     """Report how long each stage took, in the answer and in the request's state."""
     state = state_of(req)
@@ -91,8 +129,11 @@ def report_timings(req: Request, resp: Response, report: Report | BatchReport) -
         "operations": report.operations_s,
         "encode": report.encode_s,
     }
-    stages = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in state.stages.items())
-    resp.set_header("Server-Timing", ", ".join(stages))
+    shown = dict(state.stages)
+    if state.prediction is not None:
+        shown["predicted"] = state.prediction.seconds
+    timings = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in shown.items())
+    resp.set_header("Server-Timing", ", ".join(timings))
 
 
 def _received(state: RequestState) -> float:

@@ -8,10 +8,24 @@ from typing import Any
 
 from falcon.asgi import Request
 
+from imgsrv.observe.scoreboard import CLASSES
 from imgsrv.web.http.body import Body
 
 KEY = "imgsrv.request"
 """Where the scope of a request holds its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The seconds that a job takes by its estimate, and whether it goes to the queue of dear jobs."""
+
+    seconds: float
+    is_dear: bool
+
+    @property
+    def kind(self) -> str:
+        """One of CLASSES of the scoreboard."""
+        return CLASSES[self.is_dear]
 
 
 @dataclass(slots=True)
@@ -20,6 +34,7 @@ class RequestState:
 
     started, received: when the app started on it, and when its whole body was here, in monotonic seconds.
     code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
+    prediction: of the time that its job takes.
     """
 
     request_id: str
@@ -28,6 +43,7 @@ class RequestState:
     received: float | None = None
     code: str | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
+    prediction: Prediction | None = None
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -13,6 +13,7 @@ from falcon.asgi import Request
 from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.cost import Facts, glanced
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import Input, Place
 from imgsrv.shortages import needing
@@ -26,10 +27,19 @@ CURL_TYPE = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A received picture whose header has been checked.  format: by its first bytes."""
+    """A received picture whose header has been checked.
+
+    facts: of the picture, for an estimate.  is_sure: its size is known; else it is guessed from the bytes.
+    """
 
     input: Input
-    format: str
+    facts: Facts
+    is_sure: bool
+
+    @property
+    def format(self) -> str:
+        """The format by the first bytes."""
+        return self.facts.format
 
 
 async def receive_upload(req: Request, pipeline: Pipeline, max_body: int, limits: Limits) -> Upload:
@@ -66,7 +76,11 @@ def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Uplo
     """
     start, size = parts[FILE_PART]
     further = {name: place for name, place in parts.items() if name != FILE_PART}
-    return Upload(Input(start, size, further), check_header(body.file, start, size, limits))
+    checked = check_header(body.file, start, size, limits)
+    facts = glanced(checked.format, checked.size, checked.frames, size, limits)
+    # What a drawing costs, its header does not tell.
+    is_sure = checked.size is not None and not facts.form.is_vector
+    return Upload(Input(start, size, further), facts, is_sure)
 
 
 @contextmanager

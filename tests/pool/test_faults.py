@@ -119,7 +119,7 @@ def queue_of(server: Server) -> Iterator[socket.socket]:
     ("head", "plan", "event"),
     [
         pytest.param(b"nonsense", b"", "job_unreadable", id="a-message-of-the-wrong-size"),
-        pytest.param(MESSAGE.pack(0, 99, 1e9), b"{}", "job_unreadable", id="a-plan-beyond-its-file"),
+        pytest.param(MESSAGE.pack(0, 99, 1e9, 0), b"{}", "job_unreadable", id="a-plan-beyond-its-file"),
         pytest.param(MESSAGE.pack(0, 5, 1e9), b"\0{[}]", "job_failed", id="a-plan-that-is-no-json"),
         pytest.param(MESSAGE.pack(0, 2, 1e9), b"{}", "job_failed", id="a-plan-without-a-picture"),
     ],

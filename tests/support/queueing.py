@@ -39,9 +39,9 @@ def submit(exchange: Exchange, plan: bytes, body: bytes = b"picture", within_s: 
     return future
 
 
-def received(exchange: Exchange) -> Parcel:
+def received(exchange: Exchange, *, is_dear: bool = False) -> Parcel:
     """The next job, which must already be in the queue."""
-    parcel = exchange.receive()
+    parcel = exchange.receive(is_dear=is_dear)
     assert parcel is not None
     return parcel
 

@@ -29,9 +29,13 @@ class Waiting:
     """A queue of which only the length is known."""
 
     length: int
+    dear: int = 0
 
     def waiting(self) -> int:
         return self.length
+
+    def waiting_dear(self) -> int:
+        return self.dear
 
 
 class Clock:
@@ -141,6 +145,69 @@ def test_a_job_that_no_engine_has_begun_is_overdue_and_one_at_work_is_not() -> N
     assert waiting is not None
     assert (waiting.retry_after_s, "--job-timeout-s" in str(waiting)) == (2, True)
     assert admission.overdue(clock.now + 30) is None
+
+
+def test_the_predicted_cost_of_what_waits_counts_and_not_its_number() -> None:
+    board = _board(2)
+    admission = Admission(board, Waiting(3), max_queue=1000, max_wait_s=5)
+    board.row(0).add("cost_queued_us", 9_000_000)
+    board.row(1).add("cost_queued_us", 3_000_000)
+    board.row(1).add("cost_taken_us", 1_000_000)
+
+    with pytest.raises(Overloaded, match=r"about 5\.5 s"):
+        admission.check()
+
+
+def test_dear_jobs_wait_for_all_engines_but_one() -> None:
+    board, clock = _board(2), Clock()
+    admission = Admission(board, Waiting(2, dear=2), max_queue=1000, max_wait_s=10, clock=clock)
+    board.row(0).add("dear_queued_us", 14_000_000)
+    board.row(1).add("dear_taken_us", 6_000_000)
+    _at_work(board, 1, clock, since_s=2)
+    board.row(1).set("job_is_dear", 1)
+    board.row(1).set("job_cost_us", 6_000_000)
+
+    assert admission.expected_wait_s(2, is_dear=True) == pytest.approx(8 + 4)
+    with pytest.raises(Overloaded, match=r"about 12\.0 s and may be 10 s"):
+        admission.check(is_dear=True)
+
+
+def test_dear_jobs_do_not_count_for_cheap_ones() -> None:
+    board = _board(2)
+    admission = Admission(board, Waiting(9, dear=9), max_queue=1000, max_wait_s=1)
+    board.row(0).add("dear_queued_us", 90_000_000)
+
+    admission.check()
+
+
+def test_what_a_dead_worker_has_not_counted_is_forgotten_when_the_queue_is_empty() -> None:
+    board, queue = _board(1), Waiting(0)
+    admission = Admission(board, queue, max_queue=1000, max_wait_s=100)
+    board.row(0).add("cost_queued_us", 50_000_000)
+
+    admission.expected_wait_s(0)
+    queue.length = 1
+    board.row(0).add("cost_queued_us", 2_000_000)
+
+    assert admission.expected_wait_s(1) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("worked_us", "least", "most"),
+    [pytest.param(3_000_000, 2, 3, id="a-slow-machine"), pytest.param(900_000_000, 7, 8, id="within-bounds")],
+)
+def test_the_seconds_of_a_predicted_second_are_learned(worked_us: int, least: float, most: float) -> None:
+    board, clock = _board(1), Clock()
+    admission = Admission(board, Waiting(1), max_queue=1000, max_wait_s=100, clock=clock)
+
+    for _ in range(8):
+        board.row(0).add("cheap_predicted_us", 1_000_000)
+        board.row(0).add("cheap_worked_us", worked_us)
+        clock.now += WINDOW_S
+        admission.expected_wait_s(1)
+    board.row(0).add("cost_queued_us", 1_000_000)
+
+    assert least < admission.expected_wait_s(1) <= most
 
 
 def test_a_job_that_waits_past_its_deadline_is_answered_503_while_the_one_at_work_is_answered_504() -> None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.decode import open_header
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import HeaderLayout
-from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.limits import Limits, Size
 
 MOST_SKIPPED = 64
 """Most segments or chunks that are skipped; a large profile takes about ten."""
@@ -37,8 +39,21 @@ class _Unsure(Exception):
     """The check would need more bytes than it reads."""
 
 
-def check_header(file: int, start: int, size: int, limits: Limits) -> str:
-    """The name of the format of a picture, after a check of its header.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a header check has learned.
+
+    format: a key of FORMATS.  size: as it is stored, in pixels; None where only an engine opens the format.
+    frames: 1 where they are not counted.
+    """
+
+    format: str
+    size: Size | None = None
+    frames: int = 1
+
+
+def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
+    """The format and the size of a picture, after a check of its header.
 
     file: a descriptor.  start, size: the bytes of the picture in the file.  Raises UnsupportedFormat, Undecodable,
     TooManyPixels or TooManyFrames, each only where `read_header` would raise it too.
@@ -54,13 +69,17 @@ def check_header(file: int, start: int, size: int, limits: Limits) -> str:
     form = FORMATS[sniff(head)]
     if form.screen_bytes and form.size_in:
         CheckedFile(form.size_in, io.BytesIO(head), limits).read(form.screen_bytes)
-    elif layout := form.header:
+        return Checked(form.name, form.size_in(b"", head[: form.screen_bytes]))
+    if layout := form.header:
         with contextlib.suppress(_Unsure):
             beginning = _beginning(layout, read, size)
+            found = layout.size(beginning.getvalue())
             # A file so short that its header may be cut is Pillow's to open.
-            if beginning.is_all or not limits.allows(layout.pixels(beginning.getvalue())):
-                open_header(form, beginning, limits)
-    return form.name
+            if found is None or beginning.is_all or not limits.allows(math.prod(found)):
+                header = open_header(form, beginning, limits)
+                return Checked(form.name, header.size, header.frames)
+            return Checked(form.name, found)
+    return Checked(form.name)
 
 
 class _Beginning(io.BytesIO):

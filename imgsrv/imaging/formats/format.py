@@ -5,7 +5,6 @@ A file of this folder has one such row, named FORMAT.  The machinery in `codecs/
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, Protocol
@@ -66,14 +65,14 @@ class HeaderLayout:
     joint: bytes that join the start to what follows the skipped parts.
     looked_at: bytes that are read behind the skipped parts.
     skipped: the size of a part that need not be read, from its first 8 bytes; 0 for a part that must be read.
-    pixels: the pixels of the picture from the bytes that are read; infinity where Pillow has to look.
+    size: the size of the picture from the bytes that are read; None where Pillow has to look.
     """
 
     start: int
     joint: bytes
     looked_at: int
     skipped: Callable[[bytes], int]
-    pixels: Callable[[bytes], float] = lambda _known: math.inf
+    size: Callable[[bytes], Size | None] = lambda _known: None
 
 
 MOST_BLOCKS = 500_000

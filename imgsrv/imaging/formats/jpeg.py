@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import threading
 from collections.abc import Iterator
@@ -51,17 +50,17 @@ def _skipped(head: bytes) -> int:
     return 2 + length if is_skipped and length > 1 else 0
 
 
-def _pixels(known: bytes) -> float:
-    """Pixels by the frame header, in a tenth of the time that Pillow takes; infinity where something is odd."""
+def _size(known: bytes) -> Size | None:
+    """The size by the frame header, in a tenth of the time that Pillow takes; None where something is odd."""
     at = 2
     while at + FRAME.size <= len(known):
         marker, length, depth, height, width = FRAME.unpack_from(known, at)
         if marker in FRAMES and depth == 8 and height and width:  # noqa: PLR2004
-            return int(width * height)
+            return width, height
         if marker not in BEFORE_FRAME:
             break
         at += 2 + length
-    return math.inf
+    return None
 
 
 # ---- the encoder --------------------------------------------------------------------------------------
@@ -143,7 +142,7 @@ FORMAT = Format(
     blurs_drawings=True,
     # Without profiles and thumbnails the header has about 700 bytes.  An empty comment joins it to the signature:
     # what follows a segment may be junk, which is read over there and nowhere else.
-    header=HeaderLayout(2, b"\xff\xfe\0\2", 2048, _skipped, _pixels),
+    header=HeaderLayout(2, b"\xff\xfe\0\2", 2048, _skipped, _size),
     options=_options,
     save=_save,
     attach_metadata=_attach_metadata,

@@ -35,6 +35,9 @@ JOB_S, DRAWING_S = 0.0005, 0.06
 SMOOTH_BITS, NOISE_BITS = 2.0, 6.0
 """Bits of the file for a pixel, up to which a picture counts as smooth, and from which it counts as noise."""
 
+GUESSED_BITS = 1.0
+"""Bits of the file for a pixel of a picture that no header check opens."""
+
 SCALED_SHARE = 0.4
 """The part of a JPEG's decoding time that a smaller scale does not save: the entropy decoder."""
 
@@ -300,6 +303,10 @@ def _encoder_ns(facts: Facts, form: Format, output: Output, channels: int) -> It
             yield SEARCHES * once
 
 
-def glanced(name: str, size: Size, frames: int, file_bytes: int) -> Facts:
-    """The facts that a header check has found.  name: a key of FORMATS."""
+def glanced(name: str, size: Size | None, frames: int, file_bytes: int, limits: Limits | None = None) -> Facts:
+    """The facts that a header check has found.  name: a key of FORMATS.  size: None if unknown; it is guessed then."""
+    if size is None:
+        area = (limits or Limits()).max_pixels
+        side = max(1, math.isqrt(min(area, round(8 * file_bytes / GUESSED_BITS))))
+        size = side, side
     return Facts(FORMATS[name], size, frames, file_bytes)

@@ -16,6 +16,7 @@ from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row, now_us
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
+from imgsrv.pool.worker.turns import RECHECK_S, Turns
 from imgsrv.shortages import needing
 
 BEAT_S = 1.0
@@ -59,10 +60,12 @@ class Engine(threading.Thread):
         on_crash: Callable[[], None],
         telling: Telling | None = None,
         box: CrashBox | None = None,
+        turns: Turns | None = None,
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
-        self._telling, self._box = telling or Telling(), box
+        self._telling, self._box, self._turns = telling or Telling(), box, turns or Turns(None, row)
+        self._hears_dear = False
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
         self._at_work: Parcel | None = None
@@ -98,7 +101,9 @@ class Engine(threading.Thread):
     def _take_jobs(self, poll: select.epoll) -> None:
         while not self._is_stopping.is_set():
             self._row.add("engine_beats")
-            if not poll.poll(BEAT_S):
+            self._hear(poll)
+            # An engine that is kept free looks now and then whether it still is.
+            if not poll.poll(RECHECK_S if self._turns.is_kept_free() else BEAT_S):
                 continue
             # Also after a stop: the job that woke this engine may have woken no other one.
             parcel = self._receive()
@@ -107,15 +112,29 @@ class Engine(threading.Thread):
                 self._serve(parcel)
                 parcel = None if self._is_stopping.is_set() else self._receive()
 
+    def _hear(self, poll: select.epoll) -> None:
+        """Wait for dear jobs too, unless this engine is kept free of them."""
+        is_wanted = not self._turns.is_kept_free()
+        if is_wanted is not self._hears_dear:
+            self._exchange.watch_dear(poll, is_wanted=is_wanted)
+            self._hears_dear = is_wanted
+
     def _receive(self) -> Parcel | None:
         try:
-            return self._exchange.receive()
+            return self._next()
         except UnreadableJob as error:
             self._log.error("job_unreadable", reason=str(error))
         except OSError as error:
             self._log.error("queue_unreadable", reason=str(error))
         # Another engine may be able to read it, and a lasting fault must not keep this thread busy.
         self._is_stopping.wait(PAUSE_S)
+        return None
+
+    def _next(self) -> Parcel | None:
+        for is_dear in self._turns.order():
+            if (parcel := self._exchange.receive(is_dear=is_dear)) is not None:
+                self._row.add("dear_taken_us" if is_dear else "cost_taken_us", parcel.cost_us)
+                return parcel
         return None
 
     def _serve(self, parcel: Parcel) -> None:
@@ -134,6 +153,8 @@ class Engine(threading.Thread):
         self._at_work = parcel
         began = now_us()
         self._row.set("job_deadline_us", round(parcel.deadline * 1e6))
+        self._row.set("job_is_dear", parcel.is_dear)
+        self._row.set("job_cost_us", parcel.cost_us)
         self._row.set("job_began_us", began)
         self._row.add("jobs_begun")
         if self._box is not None:
@@ -151,6 +172,7 @@ class Engine(threading.Thread):
         if self._box is not None:
             self._box.clear()
         busy_us = now_us() - began
+        self._turns.spent(parcel.is_dear, busy_us * 1e-6)
         self._row.add("job_busy_us", busy_us)
         self._row.add("jobs_done")
         self._answer(parcel, message, result)

@@ -28,8 +28,11 @@ from dataclasses import dataclass
 from imgsrv.errors import ImgsrvError, InternalError, JobKilled, WorkerLost
 from imgsrv.shortages import FOR_ENGINE, is_scarce, needing
 
-MESSAGE = struct.Struct("<QQd")
-"""The start of the plan in the memory file, its length, and the job's deadline on the monotonic clock."""
+MESSAGE = struct.Struct("<QQdQ")
+"""The start of the plan in the memory file, its length, the job's deadline on the monotonic clock, and its cost in µs.
+
+The cost is the time that the front has predicted.
+"""
 
 PARCEL_DESCRIPTORS = 2
 """The reply and the body.  The reply is first, so that an engine with room for one descriptor can still answer."""
@@ -63,6 +66,8 @@ class Parcel:
     plan: bytes
     deadline: float
     reply: int
+    cost_us: int = 0
+    is_dear: bool = False
 
     def is_abandoned(self) -> bool:
         """Return whether nobody waits for the reply any more."""
@@ -140,27 +145,32 @@ class Exchange:
     """Both ends of the queue, which every worker inherits."""
 
     def __init__(self) -> None:
-        self._fronts, self._engines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for option in (socket.SO_SNDBUF, SO_SNDBUFFORCE):
-            try:
-                self._fronts.setsockopt(socket.SOL_SOCKET, option, QUEUE_BYTES)
-            except PermissionError:
-                # Without privileges the plain option has already set the most that the kernel grants.
-                continue
-        self._fronts.setblocking(False)
-        self._engines.setblocking(False)
+        self._fronts, self._engines = _queue()
+        self._dear_fronts, self._dear_engines = _queue()
         self._replies: Replies | None = None
 
     def waiting(self) -> int:
         """Return the number of jobs that no engine has taken yet, as the kernel counts them."""
-        size = array.array("i", [0])
-        fcntl.ioctl(self._engines, termios.FIONREAD, size)
-        return size[0] // MESSAGE.size
+        return _length(self._engines) + self.waiting_dear()
 
-    def submit(self, body: int, plan_start: int, plan_size: int, deadline: float) -> asyncio.Future[Reply]:
+    def waiting_dear(self) -> int:
+        """Return how many of them are dear."""
+        return _length(self._dear_engines)
+
+    def submit(
+        self,
+        body: int,
+        plan_start: int,
+        plan_size: int,
+        deadline: float,
+        *,
+        cost_s: float = 0.0,
+        is_dear: bool = False,
+    ) -> asyncio.Future[Reply]:
         """Queue a job; return a future of its reply.  Cancelling the future abandons the job.
 
-        body: stays open until the future is done.  Raises OutOfResources if the queue is full or no descriptor is
+        body: stays open until the future is done.  cost_s: the predicted time.  is_dear: it goes to the queue of dear
+        jobs.  Raises OutOfResources if the queue is full or no descriptor is
         left.  The future raises WorkerLost if the engine died, JobKilled if an operator killed the job, and
         OutOfResources if there is no memory for the result.
         """
@@ -169,9 +179,9 @@ class Exchange:
                 self._replies = Replies()
             ours, theirs = _reply_pipe()
         try:
-            message = MESSAGE.pack(plan_start, plan_size, deadline)
+            message = MESSAGE.pack(plan_start, plan_size, deadline, round(cost_s * 1e6))
             with needing("the job in the queue"):
-                socket.send_fds(self._fronts, [message], [theirs, body])
+                socket.send_fds(self._dear_fronts if is_dear else self._fronts, [message], [theirs, body])
         except BaseException:
             os.close(ours)
             raise
@@ -179,29 +189,58 @@ class Exchange:
             os.close(theirs)
         return self._replies.future(ours, body)
 
-    def receive(self) -> Parcel | None:
-        """Return the next job; None if another engine was faster.
+    def receive(self, *, is_dear: bool = False) -> Parcel | None:
+        """Return the next job of one queue; None if there is none, or another engine was faster.
 
         Raises UnreadableJob for a message that is no job, and OSError if none can be received.
         """
         try:
-            message, descriptors, flags, _address = socket.recv_fds(self._engines, MESSAGE.size + 1, PARCEL_DESCRIPTORS)
+            queue = self._dear_engines if is_dear else self._engines
+            message, descriptors, flags, _address = socket.recv_fds(queue, MESSAGE.size + 1, PARCEL_DESCRIPTORS)
         except BlockingIOError:
             return None
         try:
-            return _parcel(message, descriptors, flags)
+            return _parcel(message, descriptors, flags, is_dear=is_dear)
         except (ValueError, struct.error, OSError, MemoryError, OverflowError) as error:
             _send_back(descriptors)
             reason = f"{len(message)} bytes with {len(descriptors)} descriptors are no job: {error}"
             raise UnreadableJob(reason) from error
 
     def watch(self, stop: int) -> select.epoll:
-        """A poll that wakes for a job, one idle engine each, and for the descriptor `stop`."""
+        """Return a poll that wakes for a cheap job, one idle engine each, and for the descriptor `stop`."""
         poll = select.epoll()
         # Exclusive: a job wakes one engine instead of all that are idle.
         poll.register(self._engines, select.EPOLLIN | select.EPOLLEXCLUSIVE)
         poll.register(stop, select.EPOLLIN)
         return poll
+
+    def watch_dear(self, poll: select.epoll, *, is_wanted: bool) -> None:
+        """Let the poll wake for a dear job too, or no longer."""
+        if is_wanted:
+            # Not exclusive: an engine that wakes may find that it has to stay free, and the others must know then.
+            poll.register(self._dear_engines, select.EPOLLIN)
+        else:
+            poll.unregister(self._dear_engines)
+
+
+def _queue() -> tuple[socket.socket, socket.socket]:
+    """The ends of a queue for the fronts and for the engines."""
+    fronts, engines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for option in (socket.SO_SNDBUF, SO_SNDBUFFORCE):
+        try:
+            fronts.setsockopt(socket.SOL_SOCKET, option, QUEUE_BYTES)
+        except PermissionError:
+            # Without privileges the plain option has already set the most that the kernel grants.
+            continue
+    fronts.setblocking(False)
+    engines.setblocking(False)
+    return fronts, engines
+
+
+def _length(engines: socket.socket) -> int:
+    size = array.array("i", [0])
+    fcntl.ioctl(engines, termios.FIONREAD, size)
+    return size[0] // MESSAGE.size
 
 
 def answer_into(body: int, start: int, reply: int, message: bytes, result: Data) -> None:
@@ -224,17 +263,17 @@ def _reply_pipe() -> tuple[int, int]:
     return ours, theirs
 
 
-def _parcel(message: bytes, descriptors: list[int], flags: int) -> Parcel:
+def _parcel(message: bytes, descriptors: list[int], flags: int, *, is_dear: bool) -> Parcel:
     if flags & socket.MSG_CTRUNC and len(descriptors) < PARCEL_DESCRIPTORS:
         raise ValueError("no more descriptors were free")
     reply, body = descriptors
-    plan_start, plan_size, deadline = MESSAGE.unpack(message)
+    plan_start, plan_size, deadline, cost_us = MESSAGE.unpack(message)
     if not stat.S_ISFIFO(os.fstat(reply).st_mode):
         raise ValueError("the reply is no pipe")
     plan = os.pread(body, plan_size, plan_start)
     if len(plan) < plan_size:
         raise ValueError("the plan lies outside its file")
-    return Parcel(body, plan_start, plan, deadline, reply)
+    return Parcel(body, plan_start, plan, deadline, reply, cost_us, is_dear)
 
 
 def _send_back(descriptors: list[int]) -> None:

@@ -33,6 +33,7 @@ from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.engine import BEAT_S, Engine, Perform, Telling
 from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.hooks import Hooks
+from imgsrv.pool.worker.turns import Turns
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 """linux/prctl.h."""
@@ -157,7 +158,8 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     _reset(row)
     _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    engine = Engine(given.exchange, work.perform, row, log, _from_thread(has_crashed, stop), work.telling, given.box)
+    crashed, turns = _from_thread(has_crashed, stop), Turns(given.board, row)
+    engine = Engine(given.exchange, work.perform, row, log, crashed, work.telling, given.box, turns)
     _listen_to_the_master(line, stop, is_orphan, engine.kill_job)
     try:
         work.self_test()

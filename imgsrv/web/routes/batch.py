@@ -40,7 +40,7 @@ class BatchRoute:
             upload = check_upload(state.body, parts, services.limits)
             offers = services.offers(req, upload.format)
             job = BatchJob(upload.input, variants, archive, state.request_id, offers)
-            report, result = await services.perform(state, job)
+            report, result = await services.perform(state, job, upload)
         resp.data, resp.content_type = result, report.media_type
         resp.set_header("Vary", "Accept")
         report_timings(req, resp, report)

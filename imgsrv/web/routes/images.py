@@ -51,7 +51,7 @@ async def _answer(services: Services, req: Request, resp: Response, pipeline: Pi
             resp.set_header("Vary", "Accept")
         offers = services.offers(req, upload.format)
         job = ProcessJob(upload.input, pipeline, output, state.request_id, offers)
-        report, result = await services.perform(state, job)
+        report, result = await services.perform(state, job, upload)
     resp.data, resp.content_type = result, media_type_of(report.format)
     resp.set_header("Image-Width", str(report.size[0]))
     resp.set_header("Image-Height", str(report.size[1]))

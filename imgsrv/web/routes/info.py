@@ -26,4 +26,4 @@ class InfoRoute:
         with closing(state.body), detecting_lost_line_ends(req):
             upload = await receive_upload(req, Pipeline(), services.max_body, services.limits)
             job = DescribeJob(upload.input, include, state.request_id)
-            resp.media, _result = await services.perform(state, job)
+            resp.media, _result = await services.perform(state, job, upload)

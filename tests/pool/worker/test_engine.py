@@ -56,6 +56,8 @@ def bench(perform: Callable[[int, bytes], Reply]) -> Iterator[Bench]:
         assert not made.engine.is_alive()
     made.exchange._fronts.close()
     made.exchange._engines.close()
+    made.exchange._dear_fronts.close()
+    made.exchange._dear_engines.close()
     os.close(made.engine._stop_signal)
 
 
@@ -168,8 +170,8 @@ def file_size_limit(size: int) -> Iterator[None]:
     "head",
     [
         pytest.param(b"nonsense", id="nonsense"),
-        pytest.param(MESSAGE.pack(0, 4, 0.0) + b"x", id="too-long"),
-        pytest.param(MESSAGE.pack(5, 4, 0.0), id="a-plan-beyond-its-file"),
+        pytest.param(MESSAGE.pack(0, 4, 0.0, 0) + b"x", id="too-long"),
+        pytest.param(MESSAGE.pack(5, 4, 0.0, 0), id="a-plan-beyond-its-file"),
     ],
 )
 def test_the_sender_of_an_invalid_job_gets_an_error_and_the_engine_goes_on(head: bytes) -> None:

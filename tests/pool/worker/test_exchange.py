@@ -24,8 +24,12 @@ from imgsrv.shortages import FOR_ENGINE
 def exchange() -> Iterator[Exchange]:
     found = Exchange()
     yield found
-    found._fronts.close()
-    found._engines.close()
+    _close(found)
+
+
+def _close(exchange: Exchange) -> None:
+    for end in (exchange._fronts, exchange._engines, exchange._dear_fronts, exchange._dear_engines):
+        end.close()
 
 
 def in_use() -> int:
@@ -184,8 +188,7 @@ def test_a_full_queue_refuses_at_once() -> None:
         for reply in replies:
             reply.cancel()
         await asyncio.sleep(0)
-        exchange._fronts.close()
-        exchange._engines.close()
+        _close(exchange)
 
     asyncio.run(scenario())
 
@@ -199,7 +202,7 @@ def test_a_refused_job_leaves_no_descriptor_behind() -> None:
             with pytest.raises(BrokenPipeError):
                 submit(exchange, b"plan")
         after = in_use()
-        exchange._fronts.close()
+        _close(exchange)
         return before, after
 
     before, after = asyncio.run(scenario())
@@ -218,12 +221,12 @@ def _send(message: bytes, descriptors: int) -> Callable[[Exchange], None]:
     "send",
     [
         pytest.param(_send(b"short", 2), id="too-short"),
-        pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 0), id="without-descriptors"),
-        pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 1), id="with-one-descriptor"),
-        pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 3), id="with-three-descriptors"),
-        pytest.param(_send(MESSAGE.pack(0, 1 << 63, 0.0), 2), id="a-plan-beyond-its-file"),
-        pytest.param(_send(MESSAGE.pack(0, 1, 0.0) + b"x", 2), id="too-long"),
-        pytest.param(_send(MESSAGE.pack(0, 1, 0.0), 2), id="a-reply-that-is-no-pipe"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0, 0), 0), id="without-descriptors"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0, 0), 1), id="with-one-descriptor"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0, 0), 3), id="with-three-descriptors"),
+        pytest.param(_send(MESSAGE.pack(0, 1 << 63, 0.0, 0), 2), id="a-plan-beyond-its-file"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0, 0) + b"x", 2), id="too-long"),
+        pytest.param(_send(MESSAGE.pack(0, 1, 0.0, 0), 2), id="a-reply-that-is-no-pipe"),
     ],
 )
 def test_an_invalid_message_is_refused_and_its_descriptors_are_closed(
@@ -314,3 +317,40 @@ def test_a_thousand_jobs_answered_or_cancelled_leave_no_descriptor_behind(exchan
 
     before, after = asyncio.run(scenario())
     assert after == before
+
+
+def test_dear_jobs_wait_in_a_queue_of_their_own(exchange: Exchange) -> None:
+    async def scenario() -> tuple[int, int, list[tuple[int, bool]]]:
+        with memory(b"plan") as file:
+            for cost_s, is_dear in ((2.0, True), (0.5, False), (3.0, True)):
+                exchange.submit(file, 0, 4, 1234.5, cost_s=cost_s, is_dear=is_dear).cancel()
+            counts = exchange.waiting(), exchange.waiting_dear()
+            parcels = [exchange.receive(is_dear=is_dear) for is_dear in (True, False, True, True)]
+            await asyncio.sleep(0)
+        found = [(parcel.cost_us, parcel.is_dear) for parcel in parcels if parcel is not None]
+        for parcel in parcels:
+            if parcel is not None:
+                parcel.close()
+        return *counts, found
+
+    waiting, dear, found = asyncio.run(scenario())
+
+    assert (waiting, dear) == (3, 2)
+    assert found == [(2_000_000, True), (500_000, False), (3_000_000, True)]
+
+
+def test_a_poll_wakes_for_a_dear_job_only_where_that_is_wanted(exchange: Exchange) -> None:
+    async def scenario() -> list[bool]:
+        stop = os.eventfd(0)
+        with memory(b"plan") as file, exchange.watch(stop) as poll:
+            exchange.submit(file, 0, 4, 1234.5, is_dear=True).cancel()
+            found = [bool(poll.poll(0))]
+            for is_wanted in (True, False):
+                exchange.watch_dear(poll, is_wanted=is_wanted)
+                found.append(bool(poll.poll(0)))
+            received(exchange, is_dear=True).close()
+            await asyncio.sleep(0)
+        os.close(stop)
+        return found
+
+    assert asyncio.run(scenario()) == [False, True, False]
