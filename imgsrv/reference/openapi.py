@@ -39,7 +39,10 @@ PROBLEM: Mapping[str, tuple[str, Json]] = {
 HEADERS: Mapping[str, tuple[str, str]] = {
     "Image-Width": ("integer", "Width of the result in pixels."),
     "Image-Height": ("integer", "Height of the result in pixels."),
-    "Server-Timing": ("string", "Milliseconds of receive, queue, decode, operations and encode."),
+    "Server-Timing": (
+        "string",
+        "Milliseconds of receive, queue, decode, operations and encode, and the predicted sum of the last three.",
+    ),
     "X-Request-Id": ("string", "Names the request in the server's log."),
 }
 

@@ -120,8 +120,8 @@ def queue_of(server: Server) -> Iterator[socket.socket]:
     [
         pytest.param(b"nonsense", b"", "job_unreadable", id="a-message-of-the-wrong-size"),
         pytest.param(MESSAGE.pack(0, 99, 1e9, 0), b"{}", "job_unreadable", id="a-plan-beyond-its-file"),
-        pytest.param(MESSAGE.pack(0, 5, 1e9), b"\0{[}]", "job_failed", id="a-plan-that-is-no-json"),
-        pytest.param(MESSAGE.pack(0, 2, 1e9), b"{}", "job_failed", id="a-plan-without-a-picture"),
+        pytest.param(MESSAGE.pack(0, 5, 1e9, 0), b"\0{[}]", "job_failed", id="a-plan-that-is-no-json"),
+        pytest.param(MESSAGE.pack(0, 2, 1e9, 0), b"{}", "job_failed", id="a-plan-without-a-picture"),
     ],
 )
 def test_a_front_that_sends_an_unreadable_job_gets_an_error(
@@ -137,7 +137,7 @@ def test_a_front_that_sends_an_unreadable_job_gets_an_error(
 def test_messages_without_descriptors_are_ignored(server: Server) -> None:
     with queue_of(server) as queue:
         for _ in range(3):
-            queue.send(MESSAGE.pack(0, 1, 1e9))
+            queue.send(MESSAGE.pack(0, 1, 1e9, 0))
     assert is_flipped(ask(server, post("/flip", PNG)))
     wait_until(lambda: len(server.named("job_unreadable")) == 3, "the log has them")
 

@@ -24,6 +24,9 @@ import psutil
 
 DEADLINE_S = 20.0
 
+ENDLESS = {"IMGSRV_MAX_JOB_COST_S": "86400"}
+"""Many tests need a job that never ends, which a server refuses by default."""
+
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Return when the condition holds; fail with `what` after the deadline."""
@@ -56,7 +59,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "IMGSRV_RUNTIME_DIR": str(self.folder), **(environment or {})},
+            env={**os.environ, "IMGSRV_RUNTIME_DIR": str(self.folder), **ENDLESS, **(environment or {})},
             pass_fds=descriptors,
         )
         self.events: list[dict[str, Any]] = []

@@ -23,7 +23,7 @@ TOO_DEAR = "/pipeline?ops=resize:width=10000,height=10000,fit=fill,enlarge=true/
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server with two workers, and so with two engines."""
-    with serving("--workers", "2") as made:
+    with serving("--workers", "2", "--max-job-cost-s", "10") as made:
         yield made
 
 
