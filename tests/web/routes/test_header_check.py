@@ -11,7 +11,8 @@ from pictures import encoded, picture
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, metric, post
 
-WORKERS = 2
+WORKERS = 1
+"""The engine of one of several workers would be kept free of dear jobs."""
 HEAVY = "/pipeline?ops=resize:width=5000,enlarge=true" + "/blur:sigma=3.9" * 30
 """Half a minute of work for a small picture."""
 
