@@ -37,7 +37,7 @@ LAYERS = (
     ("imaging",),
     ("observe", "loadtest"),
     ("settings",),
-    ("settings_checks", "wording", "shortages", "trusted_paths"),
+    ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
     ("errors", "routes"),
 )
 """From top to bottom: a module imports from its own package and from the rows below, also for its types.

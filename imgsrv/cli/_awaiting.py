@@ -17,6 +17,7 @@ from imgsrv.errors import CommandFailed, NoSuchInstance
 from imgsrv.observe.log.reader import Reader
 from imgsrv.observe.log.text import BLOCKS, NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
+from imgsrv.printable import printable
 
 POLL_S = 0.05
 
@@ -121,5 +122,5 @@ def as_text(line: bytes) -> str:
     try:
         return HumanRenderer(NO_WRAPPING, has_colours=False).render(json.loads(line))
     except (ValueError, AttributeError):
-        # A line that is not a record is shown unchanged.
-        return line.decode(errors="replace")
+        # A line that is not a record is shown as it is.
+        return printable(line.decode(errors="replace"))

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgsrv.loadtest.phases import Phase
+from imgsrv.printable import printable
 
 HEADS = ("pictures/s", "p50 ms", "p99 ms", "most ms", "refused", "faults", "own CPU")
 
@@ -58,7 +59,8 @@ class View:
             table.add_column(head, justify="right", no_wrap=True)
         for phase in self._phases.values():
             table.add_row(phase.name, *_cells(phase))
-        faults = [Text(f"fault: {phase.fault[:300]}", style="red") for phase in self._phases.values() if phase.fault]
+        found = [printable(phase.fault[:300]) for phase in self._phases.values() if phase.fault]
+        faults = [Text(f"fault: {fault}", style="red") for fault in found]
         return Group(Text(f"\n{self._url} → {'; '.join(self._answers)}\n"), table, *faults)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from imgsrv.cli._flags import read_settings
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
+from imgsrv.printable import printable_data
 from imgsrv.settings import Settings, flag_name, runtime_folder
 
 CONNECT_S = 5.0
@@ -131,4 +132,5 @@ def _messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
     rest = b""
     while data := connection.recv(65536):
         *lines, rest = (rest + data).split(b"\n")
-        yield from map(json.loads, lines)
+        # What the server says may come from its clients, and goes to a terminal.
+        yield from (printable_data(json.loads(line)) for line in lines)

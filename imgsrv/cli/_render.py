@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgsrv.observe.log.text import size_text
+from imgsrv.printable import printable
 
 Result = Mapping[str, Any]
 
@@ -91,7 +92,7 @@ def outcome(found: Result | str) -> None:
 def event_line(event: Result) -> str:
     """Return one event of the master as a line."""
     facts = " ".join(f"{name}={value}" for name, value in event.items() if name not in ("time", "event"))
-    return f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']}  {facts}"
+    return f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']}  {printable(facts)}"
 
 
 def duration(seconds: float) -> str:

@@ -17,6 +17,7 @@ from imgsrv.errors import BadArgument, NoSuchInstance
 from imgsrv.observe.log.logger import LEVELS
 from imgsrv.observe.log.reader import LogReader
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
+from imgsrv.printable import printable_json, printable_lines
 from imgsrv.settings import default_log_file
 
 POLL_S = 0.2
@@ -111,12 +112,13 @@ def _filter(level: str, request_id: str | None) -> Callable[[bytes], bool]:
 
 def _renderer(*, as_json: bool) -> Callable[[bytes], str]:
     if as_json or not sys.stdout.isatty():
-        return lambda line: line.decode(errors="replace")
+        # Another program, or an older version, may have written controls there; as escapes they mean the same.
+        return lambda line: printable_json(line.decode(errors="replace"))
     human = HumanRenderer(os.get_terminal_size(sys.stdout.fileno()).columns or NO_WRAPPING, has_colours=True)
 
     def shown(line: bytes) -> str:
         record = _record(line)
-        return line.decode(errors="replace") if record is None else human.render(record)
+        return printable_lines(line.decode(errors="replace")) if record is None else human.render(record)
 
     return shown
 

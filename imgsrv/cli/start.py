@@ -21,6 +21,7 @@ from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.control.instances import Place
+from imgsrv.printable import printable
 from imgsrv.settings import (
     NOTIFY_SOCKET,
     Settings,
@@ -185,7 +186,7 @@ def _wait_until_ready(ready: socket.socket, process: subprocess.Popen[bytes], lo
         if "READY=1" in words:
             return
         for status in (word.removeprefix("STATUS=") for word in words if word.startswith("STATUS=")):
-            print(status, file=sys.stderr, flush=True)
+            print(printable(status), file=sys.stderr, flush=True)
     raise CommandFailed(f"it ended with exit status {process.returncode}")
 
 
@@ -203,7 +204,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _failure(name: str, kept: Kept, log_size: int, reason: str) -> str:
     said = kept.errors.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_ERRORS:]
     logged = last_lines(kept.log, log_size)
-    lines = [f"{name} did not start: {reason}", *(line.removeprefix("imgsrv: ") for line in said)]
+    lines = [f"{name} did not start: {reason}", *(printable(line.removeprefix("imgsrv: ")) for line in said)]
     return "\n  ".join([*lines, *([f"the last lines of {kept.log}:", *logged] if logged else [])])
 
 

@@ -27,6 +27,7 @@ from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.master import EXIT_TO_RESTART
 from imgsrv.pool.reload.exec import Passed, command_line, execute_afresh, read_state
 from imgsrv.pool.worker.identity import Identity
+from imgsrv.printable import printable_lines
 from imgsrv.server.listeners import open_listener, wait_for_address
 from imgsrv.server.notify import Notifier
 from imgsrv.server.parts import claim_of, master_of, work_of
@@ -104,7 +105,7 @@ def _serve(
         except NoWorkerCanBoot as error:
             sink.finish()
             with contextlib.suppress(OSError):
-                Writer(STANDARD_ERROR)(f"imgsrv: {error}\n".encode())
+                Writer(STANDARD_ERROR)(f"imgsrv: {printable_lines(str(error))}\n".encode())
             return EXIT_FAILED
         finally:
             sink.finish()

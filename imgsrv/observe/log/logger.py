@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
@@ -16,6 +17,7 @@ import structlog
 
 from imgsrv.observe.log.sink import STANDARD_ERROR, LogFile, Sink
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
+from imgsrv.printable import printable_json
 
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -36,9 +38,10 @@ def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str
             is_dated=not is_terminal,
         )
         if is_text
-        else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        else JSON
     )
-    sink = LogFile(Path(file), _lost_record) if file else Sink(_lost_record)
+    lost = partial(_lost_record, renderer)
+    sink = LogFile(Path(file), lost) if file else Sink(lost)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -58,6 +61,13 @@ def get_logger() -> Logger:
     return cast("Logger", structlog.get_logger())
 
 
-def _lost_record(count: int) -> str:
+def _lost_record(renderer: structlog.typing.Processor, count: int) -> str:
     facts = {"count": count, "pid": os.getpid(), "event": "log_records_lost", "level": "warning"}
-    return json.dumps({**facts, "timestamp": datetime.now(UTC).isoformat()}) + "\n"
+    return f"{renderer(None, '', {**facts, 'timestamp': datetime.now(UTC).isoformat()})!s}\n"
+
+
+def _as_json(record: structlog.typing.EventDict, **options: Any) -> str:
+    return printable_json(json.dumps(record, **options))
+
+
+JSON = structlog.processors.JSONRenderer(_as_json, ensure_ascii=False, default=str)

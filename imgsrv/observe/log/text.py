@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from imgsrv.printable import printable, printable_lines
+
 NO_WRAPPING = 1 << 20
 
 BLOCKS = ("exception", "stack", "traceback")
@@ -39,11 +41,12 @@ class HumanRenderer:
     def render(self, record: Mapping[str, Any]) -> str:
         """Return the text of a record, without a line break at its end."""
         facts = {name: value for name, value in record.items() if name not in ("timestamp", "level", "event")}
-        blocks = [str(facts.pop(name)) for name in BLOCKS if facts.get(name)]
+        blocks = [printable_lines(str(facts.pop(name))) for name in BLOCKS if facts.get(name)]
         level, event = str(record.get("level", "info")), str(record.get("event", ""))
         time = self._time(record.get("timestamp"))
         mark = f"{level}: " if level not in ("info", "debug") else ""
         words = _request(facts) if event == "request" else [f"{mark}{event}", *_facts(facts)]
+        words = [printable(word) for word in words]
         first, *rest = self._wrapped(words, len(time) + 1)
         code = COLOURS.get(level, "")
         head = self._in(DIM, time) + " " + self._in(code or BOLD if event != "request" else code, words[0])

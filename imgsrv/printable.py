@@ -1,0 +1,49 @@
+"""Text of others that cannot steer a terminal or a reader of logs: control characters are written as escapes.
+
+A path of a request, a message of a codec and the name of a file can hold anything.  ESC begins a sequence that moves
+the cursor, renames the window or worse; CR and LF begin a line that looks like another record; the controls of
+bidirectional text (Unicode Standard Annex 9) show a line in another order than it has.  Each text is escaped once,
+where a record or an answer becomes text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""C0, DEL and C1; marks, embeddings, overrides and isolates of direction; line and paragraph separators; surrogates."""
+
+_ALL = re.compile(f"[{CONTROLS}]")
+_ALL_BUT_LAYOUT = re.compile(rf"(?![\n\t])[{CONTROLS}]")
+
+
+def printable(text: str) -> str:
+    r"""Return the text on one line: ESC becomes `\x1b`, a line break `\n`, U+202E `\u202e`."""
+    return _ALL.sub(_escape, text)
+
+
+def printable_lines(text: str) -> str:
+    """Return the text with its line breaks and tabs, and everything else as `printable` does."""
+    return _ALL_BUT_LAYOUT.sub(_escape, text)
+
+
+def printable_json(text: str) -> str:
+    r"""Return JSON with its line breaks, and every other control as `\u001b`.
+
+    In JSON such a character can stand only in a string, where it means the same.
+    """
+    return _ALL_BUT_LAYOUT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def printable_data(value: Any) -> Any:
+    """Return JSON-compatible data in which each text is as `printable_lines` makes it."""
+    if isinstance(value, str):
+        return printable_lines(value)
+    if isinstance(value, dict):
+        return {printable_data(name): printable_data(each) for name, each in value.items()}
+    return [printable_data(each) for each in value] if isinstance(value, list) else value
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
