@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from falcon.asgi import Request, Response
@@ -24,6 +24,9 @@ from imgsrv.web.upload import Upload
 
 DEAR_S = 1.0
 """A job of more predicted seconds is dear: it has a queue of its own and never takes the last engine."""
+
+PATIENCE_S = 2.0
+"""A dear job waits so long in its front for room in the queue."""
 
 
 class Exchange(Queue, Protocol):
@@ -45,6 +48,7 @@ class Services:
     exchange: Exchange
     admission: Admission
     row: Row
+    dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def max_body(self) -> int:
@@ -78,7 +82,10 @@ class Services:
         plan = job.to_bytes(None if is_dear else DEAR_S)
         deadline = _received(state) + limit_s
         # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
-        self.admission.check(is_dear=is_dear)
+        if is_dear:
+            await self._room_for_dear()
+        else:
+            self.admission.check()
         plan_start = body.append(plan)
         reply = self.exchange.submit(
             body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=is_dear
@@ -98,6 +105,19 @@ class Services:
         # The engine has answered and reads the body no more: its file can take another body.
         body.is_unused = True
         return read_answer(job, message), result
+
+    async def _room_for_dear(self) -> None:
+        """Return when a further dear job may be queued.  Raises Overloaded if there is no room soon.
+
+        The jobs of a front wait one behind another.  Clients that ask again as soon as they are refused would
+        otherwise keep the fronts busy with refusals.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_S), self.dear_turn:
+                while self.admission.refusal(is_dear=True) is not None:  # noqa: ASYNC110  no event tells what other processes take
+                    await asyncio.sleep(PATIENCE_S / 20)
+        except TimeoutError:
+            self.admission.check(is_dear=True)
 
 
 def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
