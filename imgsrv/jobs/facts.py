@@ -35,7 +35,7 @@ def plan_facts(plan: bytes, message: bytes = b"") -> dict[str, Any]:
 def input_place(body: int, plan: bytes) -> tuple[str, int, int]:
     """The format of a plan's picture by its first bytes, and its start and size in the body.
 
-    Raises ValueError, KeyError or TypeError for a plan that cannot be read.
+    Raises ValueError, LookupError, TypeError, OverflowError, RecursionError or OSError for a plan that cannot be read.
     """
     start, size, _parts = json.loads(plan)["input"]
     start, size = int(start), int(size)

@@ -358,7 +358,7 @@ def _control(data: bytes) -> object:
 def _job(data: bytes) -> object:
     facts = plan_facts(data, data)
     assert isinstance(facts, dict)
-    with suppress(*JSON_FAULTS):
+    with suppress(*JSON_FAULTS, OverflowError, OSError):
         _in_memory(data, lambda file: input_place(file, data))
     return read_job(data)
 

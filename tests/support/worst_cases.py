@@ -1,0 +1,92 @@
+"""The worst of each pattern and each reader for 100 KB: how the package uses a pattern, and what is measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from attacks import Attack, Found, TooSlow, attacks_on, cpu_s, filled, patterns
+from readers import Reader, outcome
+from readers import attacks_on as attacks_on_reader
+from readers import filled as filled_bytes
+
+LIMIT_S = 1.0
+"""Of processor time for 100 KB.  The slowest takes a twentieth of it; one that is quadratic takes 10 s and more."""
+
+METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
+    "cli.main:findall": ("findall", ()),
+    "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
+    "imaging.formats.svg:OWN_PICTURE": ("fullmatch", (("data:image/png;base64,", "A", "!"),)),
+    "imaging.formats.svg:LENGTH": ("fullmatch", (("", "1", "!"), ("1e", "1", "!"), ("1", " ", "!"))),
+    "imaging.formats.svg:FONTS": ("sub", ((" font:", " ", ""), ("", " font:", ""), ("", " font ", ":"))),
+    "imaging.metadata.exif:_ORIENTATION_IN_XMP": ("sub", (("", " ", ""), ("", " tiff:Orientation ", ""))),
+    "imaging.metadata.summary:_TAG": ("sub", (("", "<", ""), ("<", "a", ""))),
+    "imaging.model.parameter_types:ASPECT": ("fullmatch", ()),
+    "imaging.model.parameter_types:TARGET": ("fullmatch", ()),
+    "imaging.model.parameter_types:pattern": ("match", ()),
+    "imaging.operations.overlay.covers:pattern": ("match", ()),
+    "jobs.variants:SAFE_NAME": ("fullmatch", ()),
+    "loadtest.conversation:CONTENT_LENGTH": ("search", ()),
+    "loadtest.conversation:CHUNKED": ("search", ()),
+    "loadtest.conversation:RETRY_AFTER": ("search", ()),
+    "loadtest.conversation:CLOSES": ("search", ()),
+    "loadtest.conversation:WORKED_MS": ("findall", ()),
+    "observe.log.rotation:ROTATED_NAME": ("fullmatch", ()),
+    "pool.control.operator:WISH": ("fullmatch", ()),
+    "reference.batch:pattern": ("match", ()),
+    "settings:pattern": ("match", ()),
+    "settings:pattern-2": ("match", ()),
+    "settings:pattern-3": ("match", ()),
+    "settings:pattern-4": ("match", ()),
+    "web.http.proxy_headers:PORT": ("fullmatch", ()),
+    "web.problems:REQUEST_ID": ("fullmatch", ()),
+}
+"""How the package uses each pattern, and attacks beside those that are made of the pattern.
+
+A `pattern` of a setting or a parameter runs in pydantic, whose engine is linear; here Python's stands for it.
+"""
+
+
+TRUSTED = {"reference.readme:BEGIN", "reference.readme:SECTION"}
+"""Patterns that only read the project's own documents."""
+
+FOUND = [found for found in patterns() if found.name not in TRUSTED]
+
+
+def use(found: Found, text: str) -> object:
+    """The pattern on the text, as the package uses it."""
+    pattern: re.Pattern[Any] = found.pattern
+    method = METHODS[found.name][0]
+    given = text if isinstance(pattern.pattern, str) else text.encode("latin-1", "replace")
+    call = getattr(pattern, method)
+    return call(given[:0], given) if method == "sub" else call(given)
+
+
+def worst_of_pattern(found: Found) -> tuple[float, str]:
+    """The longest processor time of an attack, and the attack."""
+    attacks = (*METHODS[found.name][1], *attacks_on(found.pattern))
+    return max(
+        (_timed(partial(use, found, filled(attack)), attack), _shown(attack)) for attack in attacks or [("", "a", "")]
+    )
+
+
+def worst_of_reader(reader: Reader) -> tuple[float, str]:
+    """The longest processor time of an attack, and the attack."""
+    return max(
+        (_timed(partial(outcome, reader, filled_bytes(attack)), attack), _shown(attack))
+        for attack in attacks_on_reader(reader)
+    )
+
+
+def _timed(call: Callable[[], object], attack: tuple[Any, ...]) -> float:
+    try:
+        return cpu_s(call, LIMIT_S)
+    except TooSlow as error:
+        raise AssertionError(f"more than {LIMIT_S} s for {_shown(attack)}") from error
+
+
+def _shown(attack: tuple[Any, ...]) -> str:
+    before, pump, behind = (part if isinstance(part, str) else part.decode("latin-1") for part in attack)
+    return f"{before[-40:]!r} {pump[:40]!r} … {behind[:20]!r}"
