@@ -33,6 +33,8 @@ from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats.av1 import coded_sizes
+from imgsrv.imaging.formats.iso_media import IsoMedia, Steps
 from imgsrv.imaging.formats.jxl import read_jxl_header
 from imgsrv.imaging.formats.svg import SafeDrawing
 from imgsrv.imaging.info import describe_picture
@@ -49,12 +51,13 @@ from imgsrv.jobs.facts import input_place, plan_facts
 from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, read_answer, read_job
 from imgsrv.jobs.variants import parse_variants
 from imgsrv.pool.control.control_socket import Client, _request
-from imgsrv.web.accept import offers, prefers
+from imgsrv.web.accept import offers, prefers, takes_gzip
 from imgsrv.web.http.protocol import Parser
 from imgsrv.web.http.proxy_headers import BadProxyHeader, Proxies, read_preface
 from imgsrv.web.multipart import BodyText, find_parts
 from imgsrv.web.problems import problem, request_id_of
 from imgsrv.web.query import parse_batch, parse_info, parse_operation, parse_operations
+from imgsrv.web.routes.document import _has as has_tag
 from imgsrv.web.state import KEY, RequestState
 from imgsrv.web.tracing import Tracing
 
@@ -147,6 +150,16 @@ def _xmp(data: bytes) -> object:
     told = xmp_summary(cast("Image.Image", SimpleNamespace(info={"xmp": data})))
     written_metadata(FORMATS["png"], Metadata(Image.Exif(), data), "keep")
     return told
+
+
+def _boxes(data: bytes) -> object:
+    media = IsoMedia(data, Steps())
+    return len(media.items()) + sum(1 for _ in media.samples(b"av01"))
+
+
+def _drawing(data: bytes) -> object:
+    drawing = SafeDrawing(data)
+    return drawing.size, drawing.text, list(drawing.pictures())
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -379,7 +392,8 @@ READERS = (
         (RequestError,),
         (*PICTURES, SVG, JXL_BARE, JXL_BOXES),
         (
-            *("imaging.formats.gif._size", "imaging.formats.png._size", "imaging.formats.png._skipped"),
+            *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
+            *("imaging.formats.webp._size", "imaging.formats.ico._size"),
             *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._pixels", "imaging.formats.iso_media.has_brand"),
         ),
         (
@@ -457,13 +471,43 @@ READERS = (
         ((b"\xff\x0a", b"\xff", b""),),
     ),
     Reader(
+        "boxes of an AVIF",
+        _boxes,
+        (SyntaxError, LookupError, struct.error),
+        _made("avif", STILL),
+        tuple(f"imaging.formats.iso_media.{name}" for name in ("boxes", "_Cursor.take")),
+        (
+            (b"", b"\0\0\0\x08free", b""),
+            (b"\0\0\xff\xffmeta\0\0\0\0", b"\0\0\0\x08iprp", b""),
+            (b"\0\1\0\0meta\0\0\0\0\0\0\xff\xffiloc\1\0\0\0\x44\0\xff\xff", b"\0\1\0\0\0\0\0\1", b""),
+            (b"\0\1\0\0moov", b"\0\0\0\x08trak", b""),
+        ),
+        words=(b"meta", b"iloc", b"iinf", b"infe", b"ipco", b"ispe", b"ipma", b"moov", b"stsz", b"stco", b"av01"),
+    ),
+    Reader(
+        "bitstream of an AVIF",
+        lambda data: list(coded_sizes(data, Steps())),
+        (SyntaxError, LookupError, struct.error),
+        (b"\x12\0\x0a\x0a\0\0\0\x02\xaf\xff\x9a\x5f\x2e\x08\x32\x0e\x10\0\x83\x04\x10",),
+        ("imaging.formats.av1._Bits.__init__",),
+        (
+            (b"", b"\x12\0", b""),
+            (b"\x0a", b"\xff", b""),
+            (b"\x0a\x0a\0\0\0\x02\xaf\xff\x9a\x5f\x2e\x08", b"\x32\x02\x10\0", b""),
+        ),
+    ),
+    Reader(
         "SVG",
-        SafeDrawing,
+        _drawing,
         (RequestError,),
         (SVG, SVG_ENTITIES),
         (
             *("imaging.formats.svg.SafeDrawing.__init__", "imaging.formats.svg.SafeDrawing._start"),
-            *("imaging.formats.svg._length", "imaging.formats.svg._view_box"),
+            *(
+                "imaging.formats.svg._length",
+                "imaging.formats.svg._view_box",
+                "imaging.formats.svg.SafeDrawing.pictures",
+            ),
         ),
         (
             (b'<svg width="', b"1", b'!"/>'),
@@ -676,6 +720,15 @@ READERS = (
         words=(b"q=", b"nan", b"1e999", b"-1", b'"', b"\\", b"*/*", b"image/*", b"*"),
     ),
     Reader(
+        "Accept-Encoding and If-None-Match",
+        _text(lambda text: (takes_gzip(text), has_tag(text, '"abc"'))),
+        (),
+        (b"gzip, br;q=0.5, *;q=0", b'W/"abc", "def"'),
+        ("web.accept.takes_gzip", "web.accept._weight", "web.routes.document._has"),
+        ((b"", b",", b""), (b"gzip;q=", b"1", b""), (b"gzip", b" ", b"!"), (b"", b'W/"a",', b"")),
+        words=(b"q=", b"nan", b"1e999", b"*", b"W/", b'"'),
+    ),
+    Reader(
         "request line and headers",
         _http,
         (),
@@ -817,6 +870,13 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.formats.png.write": OURS,
     "imaging.formats.svg._drawn": OURS,
     "imaging.model.picture.Source.of": ARRAYS,
+    "imaging.model.weights.Weights.of": OURS,
+    "imaging.model.weights._at_effort": OURS,
+    "imaging.model.weights._pair": OURS,
+    "imaging.model.weights.weights": OURS,
+    "imaging.pipelines.cost._decoding": OURS,
+    "imaging.pipelines.cost._encoding": OURS,
+    "web.app.make_front": SETTINGS,
     "imaging.operations.detail.denoise._denoised": ARRAYS,
     "imaging.operations.overlay.text._wrapped": "wraps a text of at most 1,000 characters",
     "imaging.operations.registry.operation.register": OURS,
