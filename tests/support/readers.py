@@ -394,7 +394,7 @@ READERS = (
         (
             *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
             *("imaging.formats.webp._size", "imaging.formats.ico._size"),
-            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._pixels", "imaging.formats.iso_media.has_brand"),
+            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._size", "imaging.formats.iso_media.has_brand"),
         ),
         (
             (b"\xff\xd8\xff", b"\xff", b""),
@@ -876,6 +876,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.model.weights.weights": OURS,
     "imaging.pipelines.cost._decoding": OURS,
     "imaging.pipelines.cost._encoding": OURS,
+    "jobs.job.perform": OURS,
     "web.app.make_front": SETTINGS,
     "imaging.operations.detail.denoise._denoised": ARRAYS,
     "imaging.operations.overlay.text._wrapped": "wraps a text of at most 1,000 characters",

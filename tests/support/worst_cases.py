@@ -41,6 +41,8 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "settings:pattern-3": ("match", ()),
     "settings:pattern-4": ("match", ()),
     "pool.worker.hooks:finditer": ("findall", ()),
+    "printable:_ALL": ("findall", ()),
+    "printable:_ALL_BUT_LAYOUT": ("findall", ()),
     "web.http.protocol:HOST": ("fullmatch", ()),
     "web.http.proxy_headers:PORT": ("fullmatch", ()),
     "web.problems:REQUEST_ID": ("fullmatch", ()),
