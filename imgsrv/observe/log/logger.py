@@ -21,6 +21,9 @@ from imgsrv.printable import printable_json
 
 Logger = structlog.typing.FilteringBoundLogger
 
+READERS_OF_UPLOADS = ("python_multipart", "multipart", "PIL")
+"""Loggers of libraries that complain of each broken upload."""
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -53,7 +56,25 @@ def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=True,
     )
+    libraries = logging.getLogger()
+    libraries.handlers = [one for one in libraries.handlers if not isinstance(one, _Libraries)] + [_Libraries()]
     return sink
+
+
+class _Libraries(logging.Handler):
+    """Takes the warnings of libraries into the log.
+
+    Without it `logging` writes them to standard error as they are: with control characters of a client, and waiting
+    for a reader.  What READERS_OF_UPLOADS say, the client is told already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith(READERS_OF_UPLOADS):
+            level = min(record.levelno, logging.ERROR)
+            get_logger().log(level, "library", logger=record.name, reason=record.getMessage(), exc_info=record.exc_info)
 
 
 def get_logger() -> Logger:

@@ -128,3 +128,19 @@ log.info("found")
 
 def test_a_closed_standard_error_does_no_harm() -> None:
     assert logged("import os; os.close(2); log.info('lost'); os._exit(0)") == ""
+
+
+def test_a_warning_of_a_library_is_a_record_and_what_it_says_of_an_upload_is_none() -> None:
+    code = """
+import logging
+logging.getLogger('asyncio').error('a task %s', '\\x1b[31m')
+logging.getLogger('python_multipart.multipart').warning('Found invalid character 255')
+logging.getLogger('PIL.TiffImagePlugin').error('More samples per pixel than can be decoded')
+logging.getLogger('falcon').info('nothing')
+configure_logs('json', 'info')
+logging.getLogger('falcon').warning('once')
+"""
+    first, second = records(logged(code))
+
+    assert (first["event"], first["level"], first["logger"]) == ("library", "error", "asyncio")
+    assert (second["reason"], second["level"]) == ("once", "warning")
