@@ -93,4 +93,4 @@ def _timed(call: Callable[[], object], attack: tuple[Any, ...]) -> float:
 
 def _shown(attack: tuple[Any, ...]) -> str:
     before, pump, behind = (part if isinstance(part, str) else part.decode("latin-1") for part in attack)
-    return f"{before[-40:]!r} {pump[:40]!r} … {behind[:20]!r}"
+    return f"{before[-30:]!a} {pump[:30]!a} … {behind[:15]!a}"
