@@ -81,5 +81,5 @@ FORMAT = Format(
     options=_options,
     fitness=Fitness(photograph=1, drawing=0.5, animation=1),
     decode_bytes_per_pixel=28,
-    encode_bytes_per_pixel=30,
+    encode_bytes_per_pixel=50,
 )

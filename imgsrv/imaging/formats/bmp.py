@@ -14,6 +14,6 @@ FORMAT = Format(
     signatures=(b"BM",),
     has_alpha=False,
     has_metadata=False,
-    decode_bytes_per_pixel=9,
-    encode_bytes_per_pixel=8,
+    decode_bytes_per_pixel=6,
+    encode_bytes_per_pixel=12,
 )

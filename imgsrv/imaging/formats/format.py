@@ -176,9 +176,10 @@ class Format:
         is_shown_everywhere: every client shows it, so that `Accept: */*` means it too.
         is_fallback: it holds every picture, and results of formats that are read only.
         encode_bytes_per_pixel: peak memory of writing it, in bytes for each pixel of all frames.
+        slow_encode: an effort, and the bytes for each pixel at that effort and above it.
 
-    The bytes for each pixel are those of the mode that takes most.  Reading counts the pixels that it returns; writing
-    does not count the pixels that it is given.  `tests/support/format_peaks.py` measures them.
+    The bytes for each pixel are those of noise in the mode that takes most.  Reading counts the pixels that it returns;
+    writing does not count the pixels that it is given.  `tests/support/format_peaks.py` measures them.
     """
 
     name: str
@@ -234,6 +235,12 @@ class Format:
     is_shown_everywhere: bool = False
     is_fallback: bool = False
     encode_bytes_per_pixel: float = 12
+    slow_encode: tuple[int, float] = (EFFORT_STEPS + 1, 0)
+
+    def bytes_to_encode(self, effort: int | None) -> float:
+        """The peak memory of writing it at that effort, in bytes for each pixel."""
+        from_effort, needed = self.slow_encode
+        return needed if effort is not None and effort >= from_effort else self.encode_bytes_per_pixel
 
     @property
     def is_written(self) -> bool:

@@ -82,6 +82,6 @@ FORMAT = Format(
     animation=_animation,
     fitness=Fitness(drawing=0.4, animation=0.6),
     is_shown_everywhere=True,
-    decode_bytes_per_pixel=12,
-    encode_bytes_per_pixel=12,
+    decode_bytes_per_pixel=9,
+    encode_bytes_per_pixel=43,
 )

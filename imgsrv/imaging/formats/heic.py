@@ -58,6 +58,6 @@ FORMAT = Format(
     bit_depth=_bit_depth,
     options=_options,
     fitness=Fitness(photograph=1, drawing=0.5),
-    decode_bytes_per_pixel=25,
-    encode_bytes_per_pixel=40,
+    decode_bytes_per_pixel=28,
+    encode_bytes_per_pixel=74,
 )

@@ -44,6 +44,6 @@ FORMAT = Format(
     max_side=256,
     size_in=_size,
     save=_save,
-    decode_bytes_per_pixel=12,
+    decode_bytes_per_pixel=14,
     encode_bytes_per_pixel=12,
 )

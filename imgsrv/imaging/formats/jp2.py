@@ -35,6 +35,6 @@ FORMAT = Format(
     bit_depth=_bit_depth,
     options=_options,
     fitness=Fitness(photograph=0.8),
-    decode_bytes_per_pixel=51,
-    encode_bytes_per_pixel=51,
+    decode_bytes_per_pixel=34,
+    encode_bytes_per_pixel=60,
 )

@@ -148,6 +148,6 @@ FORMAT = Format(
     attach_metadata=_attach_metadata,
     fitness=Fitness(photograph=0.9, drawing=0.3),
     is_shown_everywhere=True,
-    decode_bytes_per_pixel=14,
-    encode_bytes_per_pixel=10,
+    decode_bytes_per_pixel=13,
+    encode_bytes_per_pixel=9,
 )

@@ -228,5 +228,6 @@ FORMAT = Format(
     fitness=Fitness(photograph=1, drawing=1),
     lossless_drawings=True,
     decode_bytes_per_pixel=22,
-    encode_bytes_per_pixel=60,
+    encode_bytes_per_pixel=76,
+    slow_encode=(8, 290),
 )

@@ -322,6 +322,6 @@ FORMAT = Format(
     fitness=Fitness(photograph=0.3, drawing=0.9, animation=0.5),
     is_shown_everywhere=True,
     is_fallback=True,
-    decode_bytes_per_pixel=30,
-    encode_bytes_per_pixel=12,
+    decode_bytes_per_pixel=36,
+    encode_bytes_per_pixel=17,
 )

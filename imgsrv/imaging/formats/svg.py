@@ -312,5 +312,5 @@ FORMAT = Format(
     is_vector=True,
     pictures=_pictures,
     options=None,
-    decode_bytes_per_pixel=20,
+    decode_bytes_per_pixel=24,
 )

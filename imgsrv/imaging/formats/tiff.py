@@ -90,6 +90,6 @@ FORMAT = Format(
     has_subdirectories=False,
     try_tag=_try_tag,
     fitness=Fitness(photograph=0.1, drawing=0.2),
-    decode_bytes_per_pixel=30,
-    encode_bytes_per_pixel=12,
+    decode_bytes_per_pixel=33,
+    encode_bytes_per_pixel=26,
 )

@@ -118,6 +118,7 @@ FORMAT = Format(
     options=_options,
     fitness=Fitness(photograph=1, drawing=1, animation=1),
     lossless_drawings=True,
-    decode_bytes_per_pixel=12,
-    encode_bytes_per_pixel=20,
+    decode_bytes_per_pixel=23,
+    encode_bytes_per_pixel=30,
+    slow_encode=(7, 65),
 )

@@ -266,7 +266,7 @@ def _encoding(
         form = WRITTEN[name]
         area = float(width * height * (frames if holds_frames(name) else 1))
         channels = _channels(has_alpha=has_alpha and form.has_alpha)
-        needed = area * (form.encode_bytes_per_pixel + channels)
+        needed = area * (form.bytes_to_encode(output.effort) + channels)
         dearest = max(dearest, (area * sum(_encoder_ns(facts, form, output, channels)), needed))
     tally.add("encode", *dearest)
 
