@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -35,7 +36,7 @@ def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Mo
 def translated(error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
     """Our error for the first fault that pydantic found."""
     fault = error.errors(include_url=False)[0]
-    properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
+    properties = _properties(model)
     if not fault["loc"]:
         return UnusableParameters(owner, str(fault.get("ctx", {}).get("error", fault["msg"])))
     parameter = str(fault["loc"][0])
@@ -48,6 +49,13 @@ def translated(error: ValidationError, model: type[BaseModel], values: Mapping[s
     if isinstance(value, float) and not math.isfinite(value):
         value = str(value)
     return InvalidParameter(owner, parameter, str(value), allowed, closest(str(value), _choices(properties[parameter])))
+
+
+@cache
+def _properties(model: type[BaseModel]) -> Mapping[str, Any]:
+    """The JSON schema of each parameter.  Made once: it takes a front 1.3 ms, more than the rest of a refusal."""
+    properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
+    return properties
 
 
 def _choices(schema: Mapping[str, Any]) -> list[str]:
