@@ -525,6 +525,16 @@ class WorkerLost(ServerError):
         return "the worker that processed this picture died; it has been replaced, and the picture was not tried again"
 
 
+class CodecLost(ServerError):
+    """The process that a codec runs in died during the job."""
+
+    format: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the process for {self.format.upper()} pictures died ({self.reason}); the picture is not tried again"
+
+
 class JobKilled(ServerError):
     """An operator ended the job.  It is not a 503, because a proxy would send the same picture to the next server."""
 

@@ -32,6 +32,7 @@ LAYERS = (
     ("imaging.codecs",),
     ("imaging.analysis", "imaging.metadata"),
     ("imaging.formats", "imaging.colour", "imaging.testcard"),
+    ("imaging.apart",),
     ("imaging.pixels",),
     ("imaging.model",),
     ("imaging",),

@@ -11,6 +11,7 @@ import warnings
 import cv2
 from PIL import AvifImagePlugin, Image
 
+from imgsrv.imaging.apart.pool import keep_warm
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.operations import OPERATIONS
@@ -26,6 +27,7 @@ def prepare_process() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     cv2.setNumThreads(1)
     keep_freed_memory()
+    keep_warm()
     for form in FORMATS.values():
         form.register()
 

@@ -1,10 +1,15 @@
-"""JPEG 2000 by Pillow, through OpenJPEG."""
+"""JPEG 2000 by Pillow, through OpenJPEG, in a process of its own: it keeps the interpreter's lock to the end."""
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from PIL import Image
 
+from imgsrv.imaging.apart.pictures import read_apart, save_apart
+from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.model.picture import Frame
 
 SIZE_MARKER, FIRST_DEPTH = b"\xff\x4f\xff\x51", 42
 """The beginning of a codestream, and where the depth of its first channel stands behind it."""
@@ -22,6 +27,17 @@ def _bit_depth(data: bytes, _image: Image.Image) -> int:
     return (data[marker + FIRST_DEPTH] & 0x7F) + 1 if 0 <= marker < len(data) - FIRST_DEPTH else 0
 
 
+def _read_pixels(image: Image.Image) -> None:
+    read_apart(image, FORMAT.name, FORMAT.decode_bytes_per_pixel)
+
+
+def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
+    if is_warm():
+        save_apart(frame, file, form.name, form.pillow, options, form.encode_bytes_per_pixel)
+    else:
+        frame.save(file, form.pillow, **options)
+
+
 FORMAT = Format(
     name="jp2",
     label="JPEG 2000",
@@ -33,7 +49,9 @@ FORMAT = Format(
     fields=("quality", "lossless"),
     has_metadata=False,
     bit_depth=_bit_depth,
+    read_pixels=_read_pixels,
     options=_options,
+    save=_save,
     fitness=Fitness(photograph=0.8),
     # 31 by the script that measures; a server was seen to take 51 for RGBA.
     decode_bytes_per_pixel=51,

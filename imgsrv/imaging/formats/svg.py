@@ -1,16 +1,13 @@
 """SVG for Pillow: a drawing is parsed and written anew, without anything that refers to a file or an address.
 
 The new text keeps the elements and attributes of SVG, references to parts of the drawing, and embedded pictures.  resvg
-draws it in a separate process that can open nothing; see `imgsrv/imaging/codecs/svg_process.py`.
+draws it in a separate process that can open nothing; see `imgsrv/imaging/apart/`.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
-import subprocess
-import sys
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,9 +17,10 @@ from xml.parsers import expat
 
 from PIL import Image, ImageFile
 
-from imgsrv.errors import Undecodable
+from imgsrv.errors import CodecLost, Undecodable
+from imgsrv.imaging.apart.pool import run
+from imgsrv.imaging.apart.process import Allowance, Failed, Job, TooMuch
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.pixels.fonts import drawing_fonts
 
 NAME = "svg"
 
@@ -42,6 +40,15 @@ WALL_S = 60
 """Longest wait for one drawing in seconds, because a busy machine gives it little processor time."""
 
 TOO_MUCH = "it takes too much time or memory to draw"
+
+SPARE_BYTES, BYTES_PER_PIXEL = 512 << 20, 20
+"""Memory for everything but the pixels; memory per pixel, for the picture and four layers that are composed on it."""
+
+SPARE_ROOM = 1 << 20
+"""Room in a PNG for what is no pixel."""
+
+STACK_SIGNALS = ("SIGSEGV", "SIGABRT", "SIGBUS")
+"""How a process ends whose stack overflows."""
 
 MOST_ENTITIES = 64
 """Most entities of a drawing.  Some editors declare a dozen, for the addresses of namespaces."""
@@ -263,23 +270,24 @@ def _pictures(image: Image.Image) -> Iterator[bytes]:
 def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
     """The pixels, drawn in a process that can open no file and no socket and has limits on time and memory."""
     scale = size[0] / drawing.size[0], size[1] / drawing.size[1]
-    order = {"size": size, "scale": scale, "fonts": drawing_fonts(), "cpu_s": CPU_S}
-    command = [sys.executable, "-I", "-m", "imgsrv.imaging.codecs.svg_process", json.dumps(order)]
+    memory = SPARE_BYTES + BYTES_PER_PIXEL * size[0] * size[1]
+    # A PNG of noise is a little larger than its pixels.
+    room = 5 * size[0] * size[1] + SPARE_ROOM
+    job = Job("draw", {"size": size, "scale": scale}, [drawing.text.encode()], room)
     try:
-        done = subprocess.run(  # noqa: S603  no shell, and no word of the command comes from a client
-            command, input=drawing.text.encode(), capture_output=True, check=False, timeout=WALL_S
-        )
-    except subprocess.TimeoutExpired as error:
+        pieces = run(NAME, job, Allowance(memory, CPU_S, WALL_S))
+    except Failed as error:
+        raise Undecodable(NAME, str(error)) from error
+    except TooMuch as error:
         raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
-    except OSError as error:
-        # The server lacks a resource.  An OSError would be reported as a fault of the drawing.
-        raise MemoryError("cannot start the process that draws an SVG") from error
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode > 0 else []
-        if reason:
-            raise Undecodable(NAME, reason[-1])
-        raise Undecodable(NAME, TOO_MUCH, SIMPLIFY)
-    return Image.open(io.BytesIO(done.stdout), formats=["PNG"]).convert("RGBA")
+    except CodecLost as error:
+        if error.reason in STACK_SIGNALS:
+            raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
+        raise
+    drawn = Image.open(io.BytesIO(b"".join(pieces)), formats=["PNG"])
+    if drawn.size != size:
+        raise Undecodable(NAME, "it was drawn at another size than asked for")
+    return drawn.convert("RGBA")
 
 
 def _text_of(head: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""TIFF by Pillow, through libtiff; 16 bits a channel are written by OpenCV."""
+"""TIFF by Pillow, through libtiff, large ones in a process of their own; 16 bits a channel are written by OpenCV."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import IO, BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
+from imgsrv.imaging.apart.pictures import save_apart
+from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
 
 COMPRESSION = "tiff_adobe_deflate"
+
+APART_PIXELS = 100_000
+"""From this size on libtiff compresses for so long, 6 ms, that the interpreter's lock is not left to it."""
 
 UNREAD_COLOURS = {
     8: "CIELAB of more than 8 bits",
@@ -56,6 +61,13 @@ def _write_still(frame: Frame, _settings: EncoderSettings, metadata: Options, fi
     return True
 
 
+def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
+    if is_warm() and frame.width * frame.height >= APART_PIXELS:
+        save_apart(frame, file, form.name, form.pillow, options, form.encode_bytes_per_pixel)
+    else:
+        frame.save(file, form.pillow, **options)
+
+
 def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
     if xmp:
         exif[XMP_TAG] = xmp
@@ -85,6 +97,7 @@ FORMAT = Format(
     bit_depth=_bit_depth,
     options=lambda _settings: {"compression": COMPRESSION},
     write_still=_write_still,
+    save=_save,
     attach_metadata=_attach_metadata,
     # libtiff, as Pillow calls it, writes no directory below the main one.
     has_subdirectories=False,

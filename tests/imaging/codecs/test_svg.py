@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import resource
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +13,8 @@ import pytest
 from pictures import corpus, drawn, encoded, levels, opened, picture, result, run
 
 from imgsrv.errors import TooManyPixels, Undecodable
+from imgsrv.imaging.apart import pool
+from imgsrv.imaging.apart.process import Allowance, Job
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 
@@ -185,26 +184,10 @@ def test_the_process_that_draws_can_open_nothing(tmp_path: Path) -> None:
     """A drawing that was not made safe before cannot do it either."""
     secret = tmp_path / "secret.png"
     secret.write_bytes(encoded(picture("YY/YY")))
-    order = json.dumps({"size": [2, 2], "scale": [1, 1], "fonts": [], "cpu_s": 60})
-    command = [sys.executable, "-m", "imgsrv.imaging.codecs.svg_process", order]
     drawing = svg(f'<image width="2" height="2" href="{secret}"/>')
+    job = Job("draw", {"size": (2, 2), "scale": (1.0, 1.0)}, [drawing], 1 << 20)
 
-    done = subprocess.run(command, input=drawing, capture_output=True, check=True)
-
-    assert drawn(opened(done.stdout)) == "../.."
-
-
-def test_a_process_with_its_limits_set_opens_neither_file_nor_socket() -> None:
-    code = (
-        "import resource, socket\n"
-        "from imgsrv.imaging.codecs.svg_process import give_up\n"
-        "give_up(1 << 32, 60)\n"
-        "for opening in (lambda: open('/dev/null'), socket.socket):\n"
-        "    try: opening()\n"
-        "    except OSError: print('refused')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert done.stdout.split() == ["refused", "refused"]
+    assert drawn(opened(b"".join(pool.run("svg", job, Allowance(1 << 30))))) == "../.."
 
 
 # ---- bounds -------------------------------------------------------------------------------------------
@@ -256,14 +239,19 @@ def test_a_drawing_that_overflows_the_stack_ends_only_the_process_that_draws() -
     assert "cannot be d" in refused(svg("<g>" * 90_000 + "</g>" * 90_000))
 
 
-def test_a_drawing_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = resource.getrlimit(resource.RLIMIT_CPU)
+def endless() -> bytes:
+    """Patterns of patterns: more work than anybody can wait for."""
     size = 'width="100" height="100" patternUnits="userSpaceOnUse"'
     fill = '<rect width="100" height="100" fill="url(#p{})"/>'
     patterns = "".join(f'<pattern id="p{at}" {size}>{fill.format(at - 1) * 10}</pattern>' for at in range(1, 9))
+    return svg(f"<defs>{patterns}</defs>{fill.format(8)}", 'width="100" height="100"')
+
+
+def test_a_drawing_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CPU)
     monkeypatch.setattr("imgsrv.imaging.formats.svg.CPU_S", 1)
 
-    message = refused(svg(f"<defs>{patterns}</defs>{fill.format(8)}", 'width="100" height="100"'))
+    message = refused(endless())
 
     assert "takes too much time or memory" in message
     assert resource.getrlimit(resource.RLIMIT_CPU) == before
@@ -278,4 +266,4 @@ def test_a_drawing_that_is_cut_off_is_refused(share: float) -> None:
 def test_a_drawing_beyond_the_longest_wait_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgsrv.imaging.formats.svg.WALL_S", 0.001)
 
-    assert "takes too much time or memory" in refused(svg(HALVES))
+    assert "takes too much time or memory" in refused(endless())

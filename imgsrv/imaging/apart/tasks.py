@@ -1,0 +1,83 @@
+"""What a helper process does: tasks by their names, each from a job's bytes and its order to the bytes of a result.
+
+Each module is loaded, and each codec used once, before the process gives up its files: afterwards nothing can be
+imported.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+Order = Mapping[str, Any]
+"""What is wanted of a job, beside its bytes."""
+
+Task = Callable[[bytes, Order], bytes]
+
+FONT_FAMILY = "Source Sans Pro"
+"""The font of texts in fonts that are not installed."""
+
+TRIED = (("JPEG2000", {"irreversible": True}), ("TIFF", {"compression": "tiff_adobe_deflate"}))
+"""Pillow's names of the codecs that are used here, each with options that load what it needs."""
+
+
+def prepare(names: Sequence[str], fonts: Sequence[str]) -> dict[str, Task]:
+    """Make the tasks ready.  fonts: the files of the fonts for drawings.  Raises OSError or ImportError."""
+    drawing = _drawing(fonts) if "draw" in names else {}
+    return drawing if set(names) <= {"draw"} else {**drawing, **_codecs()}
+
+
+def _codecs() -> dict[str, Task]:
+    """Tasks that read and write pictures by Pillow: `decode` and `encode`."""
+    from PIL import Image  # noqa: PLC0415  a process for drawings alone starts faster without it
+
+    # The caller has checked the limits.
+    Image.MAX_IMAGE_PIXELS = None
+
+    def decode(data: bytes, order: Order) -> bytes:
+        """The pixels.  order: Pillow's name of the format, and the mode and size that the caller expects."""
+        with Image.open(io.BytesIO(data), formats=[order["format"]]) as image:
+            image.load()
+            if (image.mode, image.size) != (order["mode"], order["size"]):
+                raise ValueError("its pixels are of another size or kind than its header says")
+            return image.tobytes()
+
+    def encode(data: bytes, order: Order) -> bytes:
+        """The file.  order: Pillow's name of the format, the mode and size of the pixels, and the encoder's options."""
+        file = io.BytesIO()
+        Image.frombytes(order["mode"], order["size"], data).save(file, order["format"], **order["options"])
+        return file.getvalue()
+
+    for name, options in TRIED:
+        pixel = {"format": name, "mode": "RGB", "size": (1, 1)}
+        decode(encode(b"rgb", {**pixel, "options": options}), pixel)
+    return {"decode": decode, "encode": encode}
+
+
+def _drawing(fonts: Sequence[str]) -> dict[str, Task]:
+    """The task that draws an SVG: `draw`; none where the extra is not installed."""
+    if find_spec("resvg") is None:
+        return {}
+    from resvg import render, usvg  # noqa: PLC0415  it belongs to an extra
+
+    options = usvg.Options.default()
+    for font in fonts:
+        options.load_font_data(Path(font).read_bytes())
+    options.font_family = FONT_FAMILY
+    # Relative paths are looked up in this folder, which is none.
+    options.resources_dir = "/dev/null"
+
+    def draw(data: bytes, order: Order) -> bytes:
+        """A PNG of the drawing.  order: its size in pixels, and the scale in both directions."""
+        try:
+            tree = usvg.Tree.from_str(data.decode(), options)
+        except BaseException as error:  # noqa: BLE001  resvg raises a BaseException where it gives up
+            # The message is such as "…: ParsingFailed(NodesLimitReached)".
+            raise ValueError(f"it cannot be drawn: {str(error).rpartition(': ')[2]}") from None
+        across, down = order["scale"]
+        return bytes(render(tree, (across, 0, 0, 0, down, 0), bg_size=order["size"]))
+
+    return {"draw": draw}
