@@ -136,7 +136,8 @@ def test_a_worker_that_writes_nonsense_on_the_scoreboard_ends_only_itself(what: 
         with send(server, what):
             wait_for(server, "worker_exit")
             wait_for(server, "worker_ready", 3)
-        assert ask(server, "board") == ["READY", "READY"]
+        # If the master saw the nonsense before the death, the successor has another row.
+        assert [state for state in ask(server, "board") if state != "GONE"] == ["READY", "READY"]
         server.signal(signal.SIGTERM)
         assert server.wait_exit() == 0
 

@@ -56,7 +56,6 @@ class Writer:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._write: Callable[[bytes], int] | None = None
-        self._turn = -1
 
     def __call__(self, data: bytes) -> int:
         """Write as much as there is room for; return the number of bytes.  Raises OSError, such as BlockingIOError."""
@@ -69,8 +68,6 @@ class Writer:
         if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return self._send
         if _can_wait(descriptor):
-            # Made now, so that processes forked later share it.
-            self._turn = os.memfd_create("turn")
             return self._write_now
         return lambda data: os.write(descriptor, data)
 
@@ -92,17 +89,21 @@ class Writer:
         return self._write_in_turn(data)
 
     def _write_in_turn(self, data: bytes) -> int:
-        """Write if there is room.  A pipe that has room takes PIPE_BUF bytes, if no other process writes meanwhile."""
+        """Write if there is room.
+
+        A pipe that has room takes PIPE_BUF bytes, if no other process writes meanwhile.  So those of this server lock
+        it for the moment of the write.
+        """
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         for _ in range(ATTEMPTS):
             with contextlib.suppress(BlockingIOError, PermissionError):
-                fcntl.lockf(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 try:
                     if poll.poll(0):
                         return os.write(self._descriptor, data[: select.PIPE_BUF])
                 finally:
-                    fcntl.lockf(self._turn, fcntl.LOCK_UN)
+                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
                 break
             os.sched_yield()
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
