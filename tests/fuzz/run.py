@@ -63,6 +63,7 @@ class Session:
         self.inputs, self.worst_s, self.worst = 0, 0.0, b""
         self.kinds: set[str] = set()
         self.failures: dict[str, bytes] = {}
+        self.note()
 
     def attempt(self, data: bytes) -> bool:
         """Give the reader the data.  True if its answer is of a new kind."""
@@ -88,7 +89,7 @@ class Session:
         self._noted = time.monotonic()
         figures = {
             "inputs": self.inputs,
-            "seconds": self._noted - self.started,
+            "seconds": max(self._noted - self.started, 1e-3),
             "kinds": len(self.kinds),
             "worst_ms": self.worst_s * 1000,
             "worst": self.worst.hex(),
@@ -125,13 +126,14 @@ def _by_coverage(name: str, folder: Path, seconds: float, seed: int) -> None:
     with atheris.instrument_imports(include=["imgsrv", "python_multipart", "falcon.util"]):
         session = Session(name, folder)
     from fuzz_found import FOUND  # noqa: PLC0415
+    from mutations import WORDS  # noqa: PLC0415
 
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, data in enumerate((*session.reader.seeds, *FOUND.get(name, ()))):
         (corpus / str(number)).write_bytes(data)
     words = folder / "words"
-    quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in session.reader.words)
+    quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in (*session.reader.words, *WORDS))
     words.write_text("".join(f'"{word}"\n' for word in quoted if word), encoding="ascii")
     options = [f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-max_len=4096", "-verbosity=0", "-rss_limit_mb=6000"]
     atheris.Setup(["run", *options, f"-dict={words}", str(corpus)], partial(_tried, session))

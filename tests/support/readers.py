@@ -390,7 +390,7 @@ READERS = (
         "header check",
         _check_header,
         (RequestError,),
-        (*PICTURES, SVG, JXL_BARE, JXL_BOXES),
+        (*PICTURES, *((SVG,) if "svg" in FORMATS else ()), *((JXL_BARE, JXL_BOXES) if "jxl" in FORMATS else ())),
         (
             *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
             *("imaging.formats.webp._size", "imaging.formats.ico._size"),
