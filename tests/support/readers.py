@@ -871,7 +871,6 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.apart.tasks._drawing.draw": OURS,
     "imaging.formats.heic._options": OURS,
     "imaging.formats.png.write": OURS,
-    "imaging.formats.svg._drawn": OURS,
     "imaging.model.picture.Source.of": ARRAYS,
     "imaging.model.weights.Weights.of": OURS,
     "imaging.model.weights._at_effort": OURS,
