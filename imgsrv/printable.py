@@ -11,21 +11,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+C0, C0_BUT_LAYOUT = "\x00-\x1f", "\x00-\x08\x0b-\x1f"
+
+CONTROLS = f"{C0}\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """C0, DEL and C1; marks, embeddings, overrides and isolates of direction; line and paragraph separators; surrogates."""
 
 _ALL = re.compile(f"[{CONTROLS}]")
-_ALL_BUT_LAYOUT = re.compile(rf"(?![\n\t])[{CONTROLS}]")
+_ALL_BUT_LAYOUT = re.compile(f"[{CONTROLS.replace(C0, C0_BUT_LAYOUT)}]")
 
 
 def printable(text: str) -> str:
     r"""Return the text on one line: ESC becomes `\x1b`, a line break `\n`, U+202E `\u202e`."""
-    return _ALL.sub(_escape, text)
+    # Most texts have nothing to escape, which this sees ten times faster.
+    return text if text.isprintable() else _ALL.sub(_escape, text)
 
 
 def printable_lines(text: str) -> str:
     """Return the text with its line breaks and tabs, and everything else as `printable` does."""
-    return _ALL_BUT_LAYOUT.sub(_escape, text)
+    return text if text.isprintable() else _ALL_BUT_LAYOUT.sub(_escape, text)
 
 
 def printable_json(text: str) -> str:
@@ -33,7 +36,7 @@ def printable_json(text: str) -> str:
 
     In JSON such a character can stand only in a string, where it means the same.
     """
-    return _ALL_BUT_LAYOUT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text if text.isprintable() else _ALL_BUT_LAYOUT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def printable_data(value: Any) -> Any:

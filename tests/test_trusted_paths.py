@@ -99,6 +99,17 @@ def test_control_sockets_are_not_put_where_others_could_replace_their_folder(the
         prepare(theirs / "run")
 
 
+@pytest.mark.slow
+def test_fonts_in_a_folder_of_others_are_not_opened(theirs: Path) -> None:
+    os.mkfifo(theirs / "font.ttf")
+    server = Server(f"--font-dir={theirs}")
+    try:
+        assert server.wait_exit() == 2
+        assert "root does not read it" in server.other_lines[0]
+    finally:
+        server.stop()
+
+
 # ---- links, pipes and second names ------------------------------------------------------------------------
 
 

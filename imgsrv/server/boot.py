@@ -14,7 +14,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from imgsrv.errors import NoWorkerCanBoot
+from imgsrv.errors import BadSetting, NoWorkerCanBoot
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
@@ -34,6 +34,7 @@ from imgsrv.server.parts import claim_of, master_of, work_of
 from imgsrv.server.trial import run_trial
 from imgsrv.server.workers import identity_of
 from imgsrv.settings import Configuration, Settings, notify_socket, watchdog_s
+from imgsrv.trusted_paths import weakness
 from imgsrv.web.tracing import load_tracing
 
 EXIT_FAILED = 1
@@ -43,7 +44,7 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     """Serve until the server is told to stop; return the exit status.
 
     state_file: the descriptor of the state from the image before.  is_trial: only try whether a worker could boot.
-    Raises BadArgument, CannotListen, CannotWriteLog, NameTaken and BadRuntimeFolder.
+    Raises BadArgument, BadSetting, CannotListen, CannotWriteLog, NameTaken and BadRuntimeFolder.
     """
     passed = None if state_file is None else read_state(state_file)
     settings = configuration.settings
@@ -81,6 +82,9 @@ def _prepare_process(settings: Settings) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     prepare_process()
     if settings.font_dir:
+        # Root opens every font there.
+        if (fault := weakness(Path(settings.font_dir))) is not None:
+            raise BadSetting(f"--font-dir={settings.font_dir}", f"root does not read it: {fault}")
         use_fonts(Path(settings.font_dir))
     load_tracing(settings)
     preload()
