@@ -47,7 +47,7 @@ def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
     steps, view = Steps(), memoryview(data)
     media = IsoMedia(data, steps)
     copied = 0
-    for item in media.items():
+    for item in media.items().values():
         if item.kind != STREAM:
             continue
         parts = [view[start:end] for start, end in item.parts]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import cache
 
 from PIL import Image
 
-from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options, scaled_effort
-from imgsrv.imaging.formats.iso_media import has_brand
+from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options, scaled_effort
+from imgsrv.imaging.formats.iso_media import IsoMedia, Item, Steps, has_brand
 
 BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+GRID = b"grid"
+"""The type of an item that is a grid of tiles."""
+
+MOST_DEPTH = 16
+"""Most levels of pictures that are put together from others; cameras write one."""
 
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -40,6 +48,39 @@ def _bit_depth(_data: bytes, image: Image.Image) -> int:
     return found if isinstance(found, int) else 0
 
 
+def _coded(data: bytes, _image: Image.Image) -> Iterator[Coded]:
+    """The pixels from which every derived picture is put together, as a size of the picture's width.
+
+    libheif compares each stream with its container, but decodes as many tiles and layers as a file names, each as often
+    as it is named.  The tiles of a grid may extend beyond its right and lower edge by less than one tile.
+    """
+    items = IsoMedia(data, Steps()).items()
+    totals: dict[int, int] = {}
+    for number, item in items.items():
+        if not item.made_of or not item.size:
+            continue
+        total = _pixels(number, items, totals)
+        width, height = item.size
+        tiles = [items[part].size or (0, 0) for part in item.made_of if part in items]
+        across, down = (max((tile[side] for tile in tiles), default=1) for side in (0, 1))
+        if item.kind == GRID and total < (width + across) * (height + down):
+            continue
+        size = width, -(-total // max(1, width))
+        yield (item.size if item.kind == GRID else size), size
+
+
+def _pixels(number: int, items: dict[int, Item], totals: dict[int, int], depth: int = 0) -> int:
+    """The pixels that are decoded for an item.  Raises SyntaxError for one that is put together too often."""
+    if depth > MOST_DEPTH:
+        raise SyntaxError("its pictures are put together from one another too often")
+    if number not in totals:
+        item = items.get(number, Item())
+        own = math.prod(item.size or (0, 0))
+        parts = sum(_pixels(part, items, totals, depth + 1) for part in item.made_of)
+        totals[number] = parts if item.made_of else own
+    return totals[number]
+
+
 FORMAT = Format(
     name="heic",
     label="HEIC",
@@ -55,6 +96,7 @@ FORMAT = Format(
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
     max_side=16_384,
     is_upright=True,
+    coded=_coded,
     bit_depth=_bit_depth,
     options=_options,
     fitness=Fitness(photograph=1, drawing=0.5),

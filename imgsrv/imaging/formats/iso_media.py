@@ -57,11 +57,15 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 @dataclass(slots=True)
 class Item:
-    """A picture in a file.  size: that of the container; None if it has none.  parts: of the file, in this order."""
+    """A picture in a file.  size: that of the container; None if it has none.  parts: of the file, in this order.
+
+    made_of: the numbers of the items from which it is put together; one may be there several times.
+    """
 
     kind: bytes = b""
     size: Size | None = None
     parts: list[Part] = field(default_factory=list)
+    made_of: list[int] = field(default_factory=list)
 
 
 class Steps:
@@ -117,8 +121,8 @@ class IsoMedia:
 
     # ---- items ---------------------------------------------------------------------------------------
 
-    def items(self) -> list[Item]:
-        """The items of the file."""
+    def items(self) -> dict[int, Item]:
+        """The items of the file, by their numbers."""
         found: dict[int, Item] = {}
         for start, end in self._find((0, len(self._data)), b"meta"):
             meta = (start + 4, end)
@@ -129,7 +133,9 @@ class IsoMedia:
             item_data = next(self._find(meta, b"idat"), (0, 0))
             for part in self._find(meta, b"iloc"):
                 self._read_parts(part, item_data, found)
-        return list(found.values())
+            for part in self._find(meta, b"iref"):
+                self._read_references(part, found)
+        return found
 
     def _read_kinds(self, part: Part, found: dict[int, Item]) -> None:
         """The type of each item, from `iinf`."""
@@ -161,6 +167,14 @@ class IsoMedia:
                     # The highest bit says that a reader must understand the property.
                     number = cursor.take(wide) & (1 << 8 * wide - 1) - 1
                     item.size = item.size or sizes.get(number)
+
+    def _read_references(self, part: Part, found: dict[int, Item]) -> None:
+        """The items from which others are put together, from `iref`."""
+        wide = 2 if self._data[part[0]] == 0 else 4
+        for entry in self._find((part[0] + 4, part[1]), b"dimg"):
+            cursor = _Cursor(self._data, entry)
+            item = found.setdefault(cursor.take(wide), Item())
+            item.made_of += [cursor.take(wide) for _ in self._times(cursor.take(2))]
 
     def _read_parts(self, part: Part, item_data: Part, found: dict[int, Item]) -> None:
         """Where the data of each item is, from `iloc`."""

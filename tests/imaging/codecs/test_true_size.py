@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import struct
 import zlib
@@ -16,6 +17,8 @@ from PIL import Image
 from imgsrv.errors import BadPicture, ImgsrvError, TooManyPixels, Undecodable
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.true_size import check_true_size
+from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
@@ -324,3 +327,34 @@ def test_a_drawing_of_too_many_pictures_is_refused() -> None:
 
     with pytest.raises(Undecodable, match="more than 1,000 pictures"):
         run(data.encode(), format="png")
+
+
+def tiles(columns: int, shown: tuple[int, int]) -> bytes:
+    """The boxes of a grid of 8×8 tiles, which shows only a part of them."""
+    size = struct.pack(">II", columns * SMALL[0], SMALL[1])
+    return boxed_avif(b"", SMALL, columns=columns).replace(size, struct.pack(">II", *shown))
+
+
+def check_heic(data: bytes, most: int) -> None:
+    check_true_size(KNOWN["heic"], io.BytesIO(data), Image.new("RGB", SMALL), Limits(max_pixels=most))
+
+
+def test_a_heic_of_more_tiles_than_its_grid_shows_is_refused() -> None:
+    with pytest.raises(Undecodable, match="its header says 8×8, and its pixels are 8×320"):
+        check_heic(tiles(40, SMALL), 10_000)
+    with pytest.raises(TooManyPixels):
+        check_heic(tiles(40, SMALL), 2000)
+
+
+@pytest.mark.parametrize("shown", [(320, 8), (313, 1), (320, 4)])
+def test_a_grid_whose_last_tiles_extend_beyond_its_edge_is_read(shown: tuple[int, int]) -> None:
+    check_heic(tiles(40, shown), 320 * 8)
+
+
+def test_pictures_that_are_put_together_from_themselves_are_refused() -> None:
+    own, other = struct.pack(">HHHH", 1, 2, 2, 3), struct.pack(">HHHH", 1, 2, 1, 1)
+    data = tiles(2, (16, 8))
+    assert own in data
+
+    with pytest.raises(Undecodable, match="put together from one another too often"):
+        check_heic(data.replace(own, other), 10_000)
