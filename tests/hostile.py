@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).paren
 
 import psutil
 from hostile_requests import flat, pipeline, small_requests
-from serving import Server, serving
+from serving import Server, serving, wait_until
 from wire import Wire, head, post
 
 ORDINARY = post("/resize?width=40", flat("PNG", 160))
@@ -33,6 +33,9 @@ ORDINARY = post("/resize?width=40", flat("PNG", 160))
 PAUSE_S = 0.01
 ALONE_S, MOST_S = 1.5, 12.0
 """How long the ordinary client is measured alone, and how long one hostile request is waited for."""
+
+LEAST = 5
+"""Requests of the ordinary client before and after the hostile one."""
 
 CROWD, CROWD_S = 16, 15.0
 SLOW_CLIENTS, SLOW_S = 1_000, 8.0
@@ -63,6 +66,11 @@ class Ordinary(threading.Thread):
             except (OSError, EOFError) as error:
                 self.failures.append(repr(error)[:100])
             self.seconds.append(time.monotonic() - start)
+
+    def wait_more(self, number: int) -> None:
+        """Return when so many more of its requests have ended."""
+        wanted = len(self.seconds) + number
+        wait_until(lambda: len(self.seconds) >= wanted, "the ordinary client goes on", 60)
 
     def end(self) -> None:
         self.is_over.set()
@@ -107,11 +115,14 @@ def delays(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> N
         worst = 0.0
         for name, request in small_requests():
             said = ["no answer in time"]
-            with ordinary(server) as client, contextlib.suppress(OSError, EOFError), Wire(server) as wire:
-                wire.socket.settimeout(MOST_S)
-                wire.send(request)
-                answer = wire.answer()
-                said = [str(answer.status), *([answer.code] if answer.status >= 400 and answer.body else [])]
+            with ordinary(server) as client:
+                client.wait_more(LEAST)
+                with contextlib.suppress(OSError, EOFError), Wire(server) as wire:
+                    wire.socket.settimeout(MOST_S)
+                    wire.send(request)
+                    answer = wire.answer()
+                    said = [str(answer.status), *([answer.code] if answer.status >= 400 and answer.body else [])]
+                client.wait_more(LEAST)
             delay = max(client.seconds) - usual
             worst = max(worst, delay)
             failed = f", {len(client.failures)} failed: {client.failures[0]}" if client.failures else ""
@@ -399,7 +410,7 @@ def main() -> None:
         program = [wanted.program] if wanted.program else None
 
         def __call__(self, *flags: str) -> contextlib.AbstractContextManager[Server]:
-            return serving(*flags, program=self.program)
+            return serving(*flags, program=self.program, is_bounded=True)
 
     row("what", "measured", "wanted, or what was answered")
     row("---", "---", "---")

@@ -47,10 +47,13 @@ class Server:
         program: list[str] | None = None,
         descriptors: tuple[int, ...] = (),
         log_file: Path | None = None,
+        is_bounded: bool = False,
     ) -> None:
+        """is_bounded: refuse dear jobs, as a server does by default; tests of overload ask for endless ones."""
         self.log_file = log_file
         if log_file is not None:
             flags = (*flags, f"--log-file={log_file}")
+        bounds = {} if is_bounded else ENDLESS
         command = program or [sys.executable, "-m", "imgsrv"]
         # Of its own, so that any number of servers may be named `default`.
         self.folder = Path(tempfile.mkdtemp(prefix="imgsrv-test-"))
@@ -59,7 +62,12 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "IMGSRV_RUNTIME_DIR": str(self.folder), **ENDLESS, **(environment or {})},
+            env={
+                **os.environ,
+                "IMGSRV_RUNTIME_DIR": str(self.folder),
+                **bounds,
+                **(environment or {}),
+            },
             pass_fds=descriptors,
         )
         self.events: list[dict[str, Any]] = []
