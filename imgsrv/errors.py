@@ -561,6 +561,10 @@ class OutOfResources(Unavailable):
     """No memory or no descriptor is left for the request; the log reports it too."""
 
 
+class OutOfMemoryBudget(Unavailable):
+    """No room in the budget of memory for the request: bodies, answers not yet sent, and jobs at work fill it."""
+
+
 class JobTimeout(ServerError):
     """A job that did not finish by its deadline."""
 

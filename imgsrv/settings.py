@@ -187,6 +187,14 @@ class Settings(BaseSettings):
     max_wait_s: Annotated[
         PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")
     ] = 10.0
+    max_memory: Annotated[
+        Literal["auto"] | Annotated[ByteSize, Field(ge=1)],
+        Field(
+            json_schema_extra={"allowed": "auto, or a size such as 2GB"},
+            description="Memory for bodies, unread answers and jobs of all workers; beyond it a request is answered "
+            "503.  `auto` is four fifths of the machine or cgroup.",
+        ),
+    ] = "auto"
     max_worker_memory: Annotated[
         Bytes,
         Field(

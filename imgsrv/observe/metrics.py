@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
+from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import BUCKETS_S, CLASSES, RATIOS, REPLACED_FOR, STAGES, Board, WorkerState
 
@@ -61,9 +62,11 @@ COUNTERS = (
 class BoardCollector(Collector):
     """Collector that reads the board at every scrape."""
 
-    def __init__(self, board: Board, queue: Queue, version: str, max_queue: int, clock: Callable[[], float]) -> None:
-        self._board, self._queue, self._version, self._max_queue = board, queue, version, max_queue
-        self._clock = clock
+    def __init__(
+        self, board: Board, queue: Queue, version: str, max_queue: int, max_memory: int, clock: Callable[[], float]
+    ) -> None:
+        self._board, self._queue, self._version = board, queue, version
+        self._max_queue, self._max_memory, self._clock = max_queue, max_memory, clock
         self._memory_of: dict[int, int] = {}
         self._measured_at = -math.inf
 
@@ -92,6 +95,8 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
         yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Largest number of jobs that may wait.", self._max_queue)
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))
+        yield self._budget()
+        yield GaugeMetricFamily("imgsrv_memory_budget_bytes", "Memory that requests may use.", self._max_memory)
         unsent = self._board.total("unsent_bytes")
         yield GaugeMetricFamily("imgsrv_unsent_bytes", "Bytes of answers that clients have still to read.", unsent)
         build = GaugeMetricFamily("imgsrv_build_info", "The version of the running server.", labels=["version"])
@@ -132,6 +137,14 @@ class BoardCollector(Collector):
             ratios.add_metric([kind], buckets, self._board.total(f"{kind}_ratio_thousandths") * 1e-3)
         return ratios
 
+    def _budget(self) -> Metric:
+        used = GaugeMetricFamily(
+            "imgsrv_memory_budget_used_bytes", "Memory that requests use or may need, by kind.", labels=["kind"]
+        )
+        for kind, size in memory_by_kind(self._board).items():
+            used.add_metric([kind], size)
+        return used
+
     def _memory(self) -> Metric:
         memory = GaugeMetricFamily(
             "imgsrv_worker_memory_bytes",
@@ -163,12 +176,17 @@ class BoardCollector(Collector):
 
 
 def metrics_of(
-    board: Board, queue: Queue, version: str, max_queue: int, clock: Callable[[], float] = time.monotonic
+    board: Board,
+    queue: Queue,
+    version: str,
+    max_queue: int,
+    max_memory: int,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[], bytes]:
     """Return a function that returns the metrics as Prometheus text.
 
-    max_queue: largest number of jobs that may wait.
+    max_queue: largest number of jobs that may wait.  max_memory: the budget of memory in bytes.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(BoardCollector(board, queue, version, max_queue, clock))
+    registry.register(BoardCollector(board, queue, version, max_queue, max_memory, clock))
     return lambda: generate_latest(registry)

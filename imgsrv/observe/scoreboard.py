@@ -44,6 +44,9 @@ STAGES = ("receive", "queue", "decode", "operations", "encode")
 WORK = ("decode", "operations", "encode")
 """The stages in which an engine works."""
 
+LARGEST_JOBS = tuple(f"memory_job_{index}" for index in range(4))
+"""Estimated bytes of the largest jobs of a front, in descending order."""
+
 WORKER_FIELDS = (
     "pid",
     "state",
@@ -51,6 +54,11 @@ WORKER_FIELDS = (
     "sending",
     "unsent_bytes",
     "answers_cut",
+    "memory_base",
+    "memory_bodies",
+    "memory_answers",
+    "memory_jobs",
+    *LARGEST_JOBS,
     "requests",
     "bytes_in",
     "bytes_out",
@@ -109,6 +117,11 @@ GAUGES = frozenset(
         "connections",
         "sending",
         "unsent_bytes",
+        "memory_base",
+        "memory_bodies",
+        "memory_answers",
+        "memory_jobs",
+        *LARGEST_JOBS,
         "job_began_us",
         "job_deadline_us",
         "job_cost_us",

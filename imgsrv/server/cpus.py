@@ -31,41 +31,45 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
     """Return the smallest CPU quota of the cgroups of this process, in CPUs; None without a quota."""
     quotas = [
         quota
-        for line in _lines(root / "proc/self/cgroup")
-        for directory in _own_and_above(root, line)
+        for line in lines_of(root / "proc/self/cgroup")
+        for directory in own_and_above(root, line, "cpu")
         if (quota := _quota_v2(directory) or _quota_v1(directory)) is not None
     ]
     return min(quotas, default=None)
 
 
-def _own_and_above(root: Path, line: str) -> list[Path]:
-    """Return the folders of one line of /proc/self/cgroup: v2 is `0::/path`, v1 is `4:cpu,cpuacct:/path`."""
+def own_and_above(root: Path, line: str, controller: str) -> list[Path]:
+    """Return the folders of a controller by one line of /proc/self/cgroup.
+
+    v2 is `0::/path`, v1 is `4:cpu,cpuacct:/path`.
+    """
     _number, controllers, path = line.split(":", 2)
     mounts = [root / "sys/fs/cgroup"]
     if controllers:
-        if "cpu" not in controllers.split(","):
+        if controller not in controllers.split(","):
             return []
-        mounts = [root / "sys/fs/cgroup" / name for name in ("cpu", controllers, "cpu,cpuacct")]
+        mounts = [root / "sys/fs/cgroup" / name for name in (controller, controllers, "cpu,cpuacct")]
     own = Path(path.lstrip("/"))
     return [mount / directory for mount in mounts for directory in (own, *own.parents)]
 
 
 def _quota_v2(directory: Path) -> float | None:
-    for line in _lines(directory / "cpu.max"):
+    for line in lines_of(directory / "cpu.max"):
         limit, period = line.split()
         return None if limit == "max" else int(limit) / int(period)
     return None
 
 
 def _quota_v1(directory: Path) -> float | None:
-    limits = _lines(directory / "cpu.cfs_quota_us")
-    periods = _lines(directory / "cpu.cfs_period_us")
+    limits = lines_of(directory / "cpu.cfs_quota_us")
+    periods = lines_of(directory / "cpu.cfs_period_us")
     if not limits or not periods or int(limits[0]) <= 0:
         return None
     return int(limits[0]) / int(periods[0])
 
 
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a file; none if there is no such file."""
     try:
         return file.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -32,6 +32,7 @@ from imgsrv.pool.worker.worker import Work
 from imgsrv.server.banner import announce
 from imgsrv.server.cpus import worker_count
 from imgsrv.server.description import about
+from imgsrv.server.memory import memory_budget
 from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Configuration, Settings, runtime_folder
 from imgsrv.web.app import make_front
@@ -39,9 +40,12 @@ from imgsrv.web.app import make_front
 
 def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
     """Make the work of a worker: HTTP in front, pictures behind.  title: for `ps`, behind the process's name."""
-    limits = Limits(settings.max_pixels, settings.max_frames, settings.max_job_cost_s, int(settings.max_job_memory))
+    max_memory = memory_budget(settings.max_memory)
+    limits = Limits(
+        settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
+    )
     return Work(
-        make_front=partial(make_front, settings),
+        make_front=partial(make_front, settings, max_memory),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,

@@ -20,6 +20,7 @@ from imgsrv.web.admission import Admission
 from imgsrv.web.front import Front
 from imgsrv.web.http.host import Drain
 from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
@@ -30,18 +31,24 @@ from imgsrv.web.services import Exchange, Services
 from imgsrv.web.tracing import make_tracing
 
 
-def make_front(settings: Settings, exchange: Exchange, board: Board, row: Row) -> Front:
-    """The front of one worker, ready to be started.  row: the worker's own row of the board."""
+def make_front(settings: Settings, max_memory: int, exchange: Exchange, board: Board, row: Row) -> Front:
+    """The front of one worker, ready to be started.
+
+    max_memory: the budget of all workers in bytes.  row: the worker's own row of the board.
+    """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
-    limits = Limits(settings.max_pixels, settings.max_frames, settings.max_job_cost_s, int(settings.max_job_memory))
-    services = Services(settings, limits, exchange, admission, row)
-    app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue))
+    limits = Limits(
+        settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
+    )
+    budget = MemoryBudget(board, row, max_memory)
+    services = Services(settings, limits, exchange, admission, row, budget)
+    app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue, max_memory))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
     close_app = tracing.close if tracing is not None else None
-    return Front(gate, settings, row, log, proxies, drain, admission.refusal, close_app)
+    return Front(gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app)
 
 
 def _make_app(services: Services, drain: Drain, render: Callable[[], bytes]) -> falcon.asgi.App[Any, Any]:

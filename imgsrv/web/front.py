@@ -10,7 +10,7 @@ from imgsrv.errors import ImgsrvError, OutOfResources
 from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
-from imgsrv.web.http.body import Files
+from imgsrv.web.http.body import BodyBudget, Files
 from imgsrv.web.http.connection import Connection
 from imgsrv.web.http.host import App, Drain, Drainable
 from imgsrv.web.http.outflow import Outflow
@@ -20,7 +20,8 @@ from imgsrv.web.http.proxy_headers import Proxies
 class Front:
     """All connections of one worker, and the app behind them.  It is the `Host` of its connections.
 
-    drain: begun by this front and read by all that share it.  refusal: gives the error for a picture that came now.
+    drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
+    refusal: gives the error for a picture that came now.
     close_app: awaited when the last client has gone.
     """
 
@@ -32,13 +33,14 @@ class Front:
         log: Logger,
         proxies: Proxies,
         drain: Drain,
+        budget: BodyBudget,
         refusal: Callable[[], ImgsrvError | None],
         close_app: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.proxies, self.drain = proxies, drain
         self.refusal = refusal
-        self.files = Files()
+        self.files = Files(budget)
         self.loop = asyncio.get_running_loop()
         # The loop itself keeps only weak references to tasks.
         self.tasks: set[asyncio.Task[None]] = set()

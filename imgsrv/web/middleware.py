@@ -54,6 +54,7 @@ class Gate:
         try:
             await self._app(scope, receive, sending)
         finally:
+            state.on_end()
             self._record(scope, state, status, sent)
 
     def _headers(self, state: RequestState) -> list[tuple[bytes, bytes]]:

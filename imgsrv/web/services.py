@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from falcon.asgi import Request, Response
@@ -19,6 +20,7 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
 from imgsrv.web.admission import Admission, Queue
+from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.state import Prediction, RequestState, state_of
 from imgsrv.web.upload import Upload
 
@@ -48,6 +50,7 @@ class Services:
     exchange: Exchange
     admission: Admission
     row: Row
+    budget: MemoryBudget
     dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -63,18 +66,26 @@ class Services:
     async def perform(self, state: RequestState, job: Job[Answer], upload: Upload) -> tuple[Answer, bytes]:
         """Queue the job; gives the engine's answer and the bytes of the result.
 
-        Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources, ClientGone,
-        JobTooDear, JobTooLarge.
+        Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources,
+        OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge.
         """
         state.prediction = predict(job, upload, self.limits)
         try:
-            return await self._queued(state, job, state.prediction)
+            return await self._budgeted(state, job, state.prediction)
         except JobTooDear as error:
             # The engine knows more than the header check: the job is dear, or too dear.
             if state.prediction.is_dear or error.seconds > self.limits.max_job_cost_s:
                 raise JobTooDear(error.seconds, self.limits.max_job_cost_s, error.parts) from error
-            state.prediction = Prediction(error.seconds, is_dear=True)
-        return await self._queued(state, job, state.prediction)
+            state.prediction = replace(state.prediction, seconds=error.seconds, is_dear=True)
+        return await self._budgeted(state, job, state.prediction)
+
+    async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
+        """Queue the job if there is memory for it, and count its result until it is sent."""
+        with self.budget.job(prediction.memory):
+            answer, result = await self._queued(state, job, prediction)
+        self.budget.hold_answer(len(result))
+        state.on_end = partial(self.budget.release_answer, len(result))
+        return answer, result
 
     async def _queued(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job once, among the cheap or the dear ones."""
@@ -127,14 +138,15 @@ def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
     """
     estimate = job.estimate(upload.facts, limits)
     if not upload.is_sure:
-        return Prediction(estimate.seconds, is_dear=estimate.seconds > DEAR_S or upload.facts.form.is_vector)
+        is_dear = estimate.seconds > DEAR_S or upload.facts.form.is_vector
+        return Prediction(estimate.seconds, round(estimate.memory), is_dear=is_dear)
     try:
         estimate.check(limits)
     except (JobTooDear, JobTooLarge):
         # The orientation is not known here, and the picture may lie on its side.
         estimate = job.estimate(upload.facts.sideways, limits)
         estimate.check(limits)
-    return Prediction(estimate.seconds, is_dear=estimate.seconds > DEAR_S)
+    return Prediction(estimate.seconds, round(estimate.memory), is_dear=estimate.seconds > DEAR_S)
 
 
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,10 @@ KEY = "imgsrv.request"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The seconds that a job takes by its estimate, and whether it goes to the queue of dear jobs."""
+    """The seconds and the most bytes of a job by its estimate, and whether it goes to the queue of dear jobs."""
 
     seconds: float
+    memory: int
     is_dear: bool
 
     @property
@@ -34,7 +35,7 @@ class RequestState:
 
     started, received: when the app started on it, and when its whole body was here, in monotonic seconds.
     code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
-    prediction: of the time that its job takes.
+    prediction: of the cost of its job.  on_end: called when the answer is written.
     """
 
     request_id: str
@@ -44,6 +45,7 @@ class RequestState:
     code: str | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
     prediction: Prediction | None = None
+    on_end: Callable[[], None] = lambda: None
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ def parsed(text: str) -> dict[str, Metric]:
 
 
 def rendered(board: Board, queue: Queue | None = None) -> dict[str, Metric]:
-    return parsed(metrics_of(board, queue or Queue(), "1.2.3", 256)().decode())
+    return parsed(metrics_of(board, queue or Queue(), "1.2.3", 256, 10**9)().decode())
 
 
 def value(metric: Metric) -> float:
@@ -149,7 +149,7 @@ def test_the_memory_of_the_workers_is_measured_once_in_a_while(monkeypatch: pyte
     monkeypatch.setattr("imgsrv.observe.metrics.proportional_bytes", measure)
     board = Board(1)
     board.row(0).set("state", WorkerState.READY)
-    render = metrics_of(board, Queue(), "1.2.3", 256, clock=lambda: now[0])
+    render = metrics_of(board, Queue(), "1.2.3", 256, 10**9, clock=lambda: now[0])
     for now[0] in (0.0, 0.1, MEMORY_FRESH_S, MEMORY_FRESH_S + 0.1):
         assert b'imgsrv_worker_memory_bytes{slot="0"} 5.0' in render()
     assert len(measured) == 2

@@ -1,4 +1,4 @@
-"""Helpers for tests of the queue: bodies in memory, and jobs on an exchange."""
+"""Helpers for tests of the queue: bodies in memory, jobs on an exchange, and budgets of memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
+from imgsrv.observe.scoreboard import Board, WorkerState
 from imgsrv.pool.worker.exchange import REPLY, Exchange, Parcel, Reply
+from imgsrv.web.memory_budget import MemoryBudget
 
 SOON_S = 5.0
 
@@ -61,3 +63,19 @@ def message(queue: socket.socket, head: bytes, plan: bytes) -> Iterator[Callable
 
         yield reply
         os.close(ours)
+
+
+# ---- budgets of memory --------------------------------------------------------------------------------
+
+
+def budgets(limit: int, workers: int = 1, base: int = 0) -> tuple[Board, list[MemoryBudget]]:
+    """A board with ready workers, and the budget as each of them sees it.  limit, base: in bytes."""
+    board = Board(workers)
+    for row in board.rows():
+        row.set("state", WorkerState.READY)
+    return board, [MemoryBudget(board, row, limit, base) for row in board.rows()]
+
+
+def unlimited() -> MemoryBudget:
+    """A budget that never fills."""
+    return budgets(1 << 40)[1][0]

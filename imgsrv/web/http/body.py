@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfResources
+from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfMemoryBudget, OutOfResources
 from imgsrv.shortages import FOR_REPLIES, needing, refuse_scarce
 
 KEPT_FILES, KEPT_BYTES = 4, 2 << 20
@@ -20,6 +20,10 @@ KEPT_FILES, KEPT_BYTES = 4, 2 << 20
 
 UNREAD_KEPT = 65_536
 """The rest of a refused request is read and dropped up to this size; a longer rest ends the connection."""
+
+
+COUNTED_BYTES = 1 << 20
+"""A body is counted in the budget of memory in steps of this size: what is announced may never come."""
 
 
 class BodyReader(Protocol):
@@ -34,11 +38,28 @@ class BodyReader(Protocol):
         ...
 
 
-class Files:
-    """The memfds for the bodies of one worker."""
+class BodyBudget(Protocol):
+    """What a body asks of the budget of memory."""
 
-    def __init__(self) -> None:
+    def check(self, size: int) -> None:
+        """Raise OutOfMemoryBudget if there is no room for so many bytes more."""
+        ...
+
+    def grow_body(self, size: int) -> None:
+        """Count so many bytes of a body in.  Raises OutOfMemoryBudget."""
+        ...
+
+    def release_body(self, size: int) -> None:
+        """Count so many bytes of a body out."""
+        ...
+
+
+class Files:
+    """The memfds for the bodies of one worker, and the budget that these bodies come from."""
+
+    def __init__(self, budget: BodyBudget) -> None:
         self._kept: list[int] = []
+        self.budget = budget
 
     def take(self) -> int:
         """A memfd, which may still contain an earlier body.  Raises OutOfResources if no descriptor is left."""
@@ -71,7 +92,7 @@ class Body:
         self.is_wanted = self.is_dropped = False
         self.is_client_gone = False
         self.is_unused = True
-        self._limit = 0
+        self._limit = self._counted = 0
         self._early = bytearray()
         self._file: int | None = None
         self._done: asyncio.Future[None] | None = None
@@ -84,10 +105,11 @@ class Body:
         """Receive the whole body; gives a descriptor of the file that begins with it, and that `close` releases.
 
         Raises BodyTooLarge, before a byte is received if the length is known, else as soon as the limit is passed;
-        RequestTimeout, OutOfResources and ClientGone.
+        OutOfMemoryBudget at the same moments, RequestTimeout, OutOfResources and ClientGone.
         """
         if self.expected is not None and self.expected > limit:
             raise BodyTooLarge(limit, self.expected)
+        self._files.budget.check(self.expected or 1)
         if self._failure:
             raise self._failure
         self._file = self._files.take()
@@ -120,6 +142,8 @@ class Body:
         self._on_gone = None
         # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
         self._early = bytearray()
+        self._files.budget.release_body(self._counted)
+        self._counted = 0
         if self._file is not None:
             self._files.give_back(self._file, is_unused=self.is_unused)
             self._file = None
@@ -191,12 +215,21 @@ class Body:
             self._spoil(BodyTooLarge(self._limit))
             return
         try:
+            self._count(self.received + len(data))
             _write(self._file, data, self.received)
-        except OutOfResources as error:
+        except (OutOfResources, OutOfMemoryBudget) as error:
             # If it were raised from here, the connection would end without an answer.
             self._spoil(error)
         else:
             self.received += len(data)
+
+    def _count(self, size: int) -> None:
+        """Count bytes of the body in before they are written, in steps.  Raises OutOfMemoryBudget."""
+        if size > self._counted:
+            wanted = max(size, self._counted + COUNTED_BYTES)
+            wanted = min(wanted, self._limit if self.expected is None else self.expected)
+            self._files.budget.grow_body(wanted - self._counted)
+            self._counted = wanted
 
     def _spoil(self, error: ImgsrvError) -> None:
         self._failure = error

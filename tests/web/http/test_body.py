@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from queueing import budgets, unlimited
 
-from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, RequestTimeout
+from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfMemoryBudget, RequestTimeout
 from imgsrv.web.http.body import KEPT_BYTES, KEPT_FILES, UNREAD_KEPT, Body, Files
 
 LIMIT = 100
@@ -34,7 +35,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def files() -> Iterator[Files]:
-    found = Files()
+    found = Files(unlimited())
     yield found
     for file in found._kept:
         os.close(file)
@@ -52,6 +53,26 @@ def received(body: Body, *pieces: bytes, limit: int = LIMIT) -> bytes:
         return os.pread(await waiting, body.received, 0)
 
     return asyncio.run(run())
+
+
+@pytest.mark.parametrize("expected", [None, 1000])
+def test_a_body_that_grows_past_the_budget_of_memory_is_refused_and_gives_it_back(
+    wire: Wire, expected: int | None
+) -> None:
+    board, (budget,) = budgets(1000)
+    body = Body(wire, Files(budget), expected)
+
+    async def run() -> None:
+        waiting = asyncio.ensure_future(body.receive(10_000))
+        await asyncio.sleep(0)
+        board.row(0).set("memory_answers", 400)  # meanwhile another request has had its share
+        body.feed(bytes(700))
+        with pytest.raises(OutOfMemoryBudget):
+            await waiting
+
+    asyncio.run(run())
+    body.close()
+    assert board.row(0)["memory_bodies"] == 0
 
 
 def test_a_body_in_pieces_is_put_together(wire: Wire, files: Files) -> None:

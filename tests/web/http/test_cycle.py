@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from queueing import unlimited
 
 from imgsrv.errors import ImgsrvError
 from imgsrv.observe.log.logger import get_logger
@@ -52,7 +53,8 @@ class FakeWire:
 
 def cycle_on(wire: FakeWire, method: str = "GET", *, keeps_alive: bool = True) -> Cycle:
     scope: dict[str, Any] = {"method": method, "path": "/", "headers": [(b"x-request-id", b"a1b2")]}
-    return Cycle(wire, scope, Body(wire, Files(), 0), lambda: None, keeps_alive=keeps_alive, awaits_continue=False)
+    body = Body(wire, Files(unlimited()), 0)
+    return Cycle(wire, scope, body, lambda: None, keeps_alive=keeps_alive, awaits_continue=False)
 
 
 def run(
