@@ -54,6 +54,7 @@ COUNTERS = (
     Count("imgsrv_engine_busy_seconds", "Seconds that engines spent on jobs.", "job_busy_us", 1e-6),
     Count("imgsrv_answers_cut", "Answers cut off because their client did not read them.", "answers_cut"),
     Count("imgsrv_spans_lost", "Spans of traces that did not reach the collector.", "spans_lost"),
+    Count("imgsrv_codec_process_deaths", "Processes of codecs that died or were ended.", "codec_deaths"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),
     Count("imgsrv_worker_deaths", "Workers that ended although nobody asked them to.", "deaths"),
 )

@@ -80,6 +80,7 @@ WORKER_FIELDS = (
     "engine_beats",
     "log_records_lost",
     "spans_lost",
+    "codec_deaths",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from imgsrv.imaging.apart.pool import set_deadline, take_losses
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.selftest import self_test
 from imgsrv.jobs.facts import input_place, plan_facts
@@ -25,7 +26,7 @@ from imgsrv.pool.reload.exec import Passed
 from imgsrv.pool.roster import Roster
 from imgsrv.pool.supervise.coroner import Coroner
 from imgsrv.pool.supervise.log_keeper import LogKeeper
-from imgsrv.pool.worker.engine import Telling
+from imgsrv.pool.worker.engine import Helpers, Telling
 from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.pool.worker.worker import Work
@@ -54,6 +55,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> W
         hooks=hooks_of(settings),
         become=identity.take,
         sink=sink,
+        helpers=Helpers(set_deadline, take_losses),
         telling=Telling(plan_facts, settings.slow_job_s),
         send_s=settings.send_timeout_s,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from PIL import Image, ImageFile
@@ -19,6 +21,8 @@ OPTIMIZED_PIXELS = 300_000
 
 Of larger ones the pass takes a larger share of the time, and the tables of the standard fit them better.
 """
+
+COPIED_BYTES = 1 << 20
 
 MOST_BYTES_A_PIXEL = 4
 """Noise of black and white in three full channels at quality 100 takes 3.6."""
@@ -88,8 +92,26 @@ def _options(settings: EncoderSettings) -> Options:
 def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
     is_optimized = has_own_tables(frame.size, options["optimize"]) or options["progressive"]
     metadata_bytes = sum(len(value) for value in options.values() if isinstance(value, bytes))
-    with _buffer_for(frame.size, metadata_bytes) if is_optimized else nullcontext():
-        frame.save(file, form.pillow, **{**options, "optimize": is_optimized})
+    options = {**options, "optimize": is_optimized}
+    if not is_optimized:
+        frame.save(file, form.pillow, **options)
+        return
+    with _buffer_for(frame.size, metadata_bytes):
+        if frame.width * frame.height <= OPTIMIZED_PIXELS:
+            frame.save(file, form.pillow, **options)
+        else:
+            _save_unlocked(frame, file, form.pillow, options)
+
+
+def _save_unlocked(frame: Frame, file: BinaryIO, pillow: str, options: Options) -> None:
+    """Write by way of a file of the system, for which Pillow gives up the interpreter's lock.
+
+    It keeps the lock while it encodes into a buffer, all in one call: 35 ms for each megapixel of a progressive JPEG.
+    """
+    with os.fdopen(os.memfd_create("imgsrv-jpeg"), "w+b") as written:
+        frame.save(written, pillow, **options)
+        written.seek(0)
+        shutil.copyfileobj(written, file, COPIED_BYTES)
 
 
 _lock = threading.Lock()

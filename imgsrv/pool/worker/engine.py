@@ -45,6 +45,18 @@ class Telling:
     slow_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """The processes in which codecs of an engine run.
+
+    set_deadline: ends what runs for this thread at a time of the monotonic clock; None for no such time.
+    take_losses: returns why such processes have died since the last call.
+    """
+
+    set_deadline: Callable[[float | None], None] = lambda _at: None
+    take_losses: Callable[[], list[str]] = list
+
+
 class Engine(threading.Thread):
     """Takes jobs from the exchange until it is stopped; the current job is always finished.
 
@@ -61,10 +73,12 @@ class Engine(threading.Thread):
         telling: Telling | None = None,
         box: CrashBox | None = None,
         turns: Turns | None = None,
+        helpers: Helpers | None = None,
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._exchange, self._perform, self._row, self._log, self._on_crash = exchange, perform, row, log, on_crash
         self._telling, self._box, self._turns = telling or Telling(), box, turns or Turns(None, row)
+        self._helpers = helpers or Helpers()
         self._hears_dear = False
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
@@ -175,9 +189,16 @@ class Engine(threading.Thread):
         self._turns.spent(parcel.is_dear, busy_us * 1e-6)
         self._row.add("job_busy_us", busy_us)
         self._row.add("jobs_done")
+        self._report_losses(parcel)
         self._answer(parcel, message, result)
         if 0 < self._telling.slow_s <= busy_us * 1e-6:
             self._log.warning("slow_job", seconds=round(busy_us * 1e-6, 3), **self._telling.facts(parcel.plan, message))
+
+    def _report_losses(self, parcel: Parcel) -> None:
+        """Count and log the processes of codecs that died during the job."""
+        for reason in self._helpers.take_losses():
+            self._row.add("codec_deaths")
+            self._log.error("codec_process_died", reason=reason, **self._telling.facts(parcel.plan, b""))
 
     def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
         """Send the reply, or the error that prevents it, and let go of the job."""
@@ -194,6 +215,7 @@ class Engine(threading.Thread):
 
     def _performed(self, parcel: Parcel) -> tuple[bytes, Data]:
         try:
+            self._helpers.set_deadline(parcel.deadline)
             with needing("the picture"):
                 return self._perform(parcel.body, parcel.plan)
         # A picture must not end the engine, whatever a codec raises: the client gets a 5xx, the log gets the traceback.

@@ -30,7 +30,7 @@ from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.signals import HANDLED
 from imgsrv.pool.worker.crashbox import CrashBox
-from imgsrv.pool.worker.engine import BEAT_S, Engine, Perform, Telling
+from imgsrv.pool.worker.engine import BEAT_S, Engine, Helpers, Perform, Telling
 from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.hooks import Hooks
 from imgsrv.pool.worker.turns import Turns
@@ -91,6 +91,7 @@ class Work:
     hooks: the operator's functions to call in each worker.
     become: changes to the user that the worker runs as.
     sink: the log.  telling: what the log reports of jobs.
+    helpers: the processes in which codecs of an engine run.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -103,6 +104,7 @@ class Work:
     become: Callable[[], None] = lambda: None
     sink: Sink = field(default_factory=Sink)
     telling: Telling = field(default_factory=Telling)
+    helpers: Helpers = field(default_factory=Helpers)
     send_s: float = 0.0
 
 
@@ -159,7 +161,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
     _reopen_on_signal(work.sink)
     stop, has_crashed, is_orphan = asyncio.Event(), asyncio.Event(), asyncio.Event()
     crashed, turns = _from_thread(has_crashed, stop), Turns(given.board, row)
-    engine = Engine(given.exchange, work.perform, row, log, crashed, work.telling, given.box, turns)
+    engine = Engine(given.exchange, work.perform, row, log, crashed, work.telling, given.box, turns, work.helpers)
     _listen_to_the_master(line, stop, is_orphan, engine.kill_job)
     try:
         work.self_test()
