@@ -153,6 +153,14 @@ class Settings(BaseSettings):
             description="Most memory that a picture may take, by the same estimate, such as 4GiB.",
         ),
     ] = ByteSize(4 << 30)
+    weights_file: Annotated[
+        str,
+        AfterValidator(no_folder),
+        Field(
+            description="File with the times of this machine for these estimates, as `imgsrv bench --weights` prints "
+            "it; empty for those that come with imgsrv."
+        ),
+    ] = ""
 
     font_dir: Annotated[
         str,

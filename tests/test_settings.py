@@ -124,6 +124,7 @@ WRONG = [
     ("max_pixels", "0", "a whole number of at least 1"),
     ("max_frames", "1.5", "a whole number from 1 to 100000"),
     ("max_job_cost_s", "0", "a number above 0 and at most 86400"),
+    ("weights_file", "/", "/ is a folder; name a file in it"),
     ("max_job_memory", "0", "a size such as 4GiB, of at least 1 byte"),
     ("header_timeout_s", "0", "a number above 0 and at most 86400"),
     ("body_timeout_s", "nan", "a number above 0 and at most 86400"),

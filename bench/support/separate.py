@@ -29,6 +29,8 @@ class OwnParcel:
     plan: bytes
     deadline: float
     future: asyncio.Future[Reply]
+    cost_us: int = 0
+    is_dear: bool = False
 
     def is_abandoned(self) -> bool:
         """Nobody waits for the reply any more."""
@@ -64,15 +66,22 @@ class OwnQueue:
         """Jobs that the engine has not taken yet."""
         return self._jobs.qsize()
 
-    def submit(self, body: int, plan_start: int, plan_size: int, deadline: float) -> asyncio.Future[Reply]:
-        """Queue a job; the future gives its reply."""
+    def waiting_dear(self) -> int:
+        """None: all jobs are in one queue here."""
+        return 0
+
+    def submit(
+        self, body: int, plan_start: int, plan_size: int, deadline: float, *, cost_s: float, is_dear: bool
+    ) -> asyncio.Future[Reply]:
+        """Queue a job, dear or not; the future gives its reply."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         # The front takes a body's file for the next request as soon as its client has left.
-        self._jobs.put(OwnParcel(os.dup(body), plan_start, os.pread(body, plan_size, plan_start), deadline, future))
+        plan, cost_us = os.pread(body, plan_size, plan_start), round(cost_s * 1e6)
+        self._jobs.put(OwnParcel(os.dup(body), plan_start, plan, deadline, future, cost_us, is_dear))
         os.eventfd_write(self._bell, 1)
         return future
 
-    def receive(self) -> OwnParcel | None:
+    def receive(self, *, is_dear: bool = False) -> OwnParcel | None:  # noqa: ARG002  all jobs are in one queue
         """The next job, if there is one."""
         try:
             os.eventfd_read(self._bell)
@@ -86,6 +95,9 @@ class OwnQueue:
         poll.register(self._bell, select.EPOLLIN)
         poll.register(stop, select.EPOLLIN)
         return poll
+
+    def watch_dear(self, poll: select.epoll, *, is_wanted: bool) -> None:
+        """Nothing: the poll wakes for every job."""
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ rate.  Then comes an open loop for each --load: requests arrive at random, at th
 This gives the latency that users see.  Every answer is compared with the first answer for the same picture.
 
   imgsrv bench --self
+  imgsrv bench --weights > weights.json
   imgsrv bench http://127.0.0.1:8000 --picture photo.jpg --path '/resize?width=800&format=webp'
   imgsrv bench http://127.0.0.1:8888/unsafe/800x600/photo.jpg --get
   imgsrv bench http://127.0.0.1:8000 --rate 50 --seconds 60 --json > result.json
@@ -61,6 +62,7 @@ def add_parser(commands: Any) -> None:
     where.add_argument(
         "--self", action="store_true", dest="is_self", help="start a server on a free port and measure it"
     )
+    where.add_argument("--weights", action="store_true", help="print how long each operation takes, for --weights-file")
     parser.add_argument("--workers", default="max", metavar="N", help="number of workers of --self (default: max)")
     parser.add_argument("--path", metavar="PATH", help=f"path and query of the requests (default: {PATH})")
     parser.add_argument(
@@ -98,6 +100,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load the server and print the results; return the exit status.  Raises BadArgument."""
+    if args.weights:
+        return _weigh()
     if args.get and args.picture:
         raise BadArgument("--get sends no picture; leave out --picture")
     bodies = [] if args.get else _bodies(args.picture)
@@ -114,6 +118,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_result(target, about, phases), indent=2))
     return EXIT_FAULTS if any(phase.faults for phase in phases) else 0
+
+
+def _weigh() -> int:
+    """Print the weights of this machine, with the progress on stderr."""
+    from imgsrv.imaging.prepare import prepare_process  # noqa: PLC0415  loads every codec
+    from imgsrv.reference.weighing import Weighing, as_text  # noqa: PLC0415
+
+    prepare_process()
+    with Console(stderr=True).status("") as status:
+        numbers = Weighing().weigh(lambda name: status.update(f"measuring {name}"))
+    sys.stdout.write(as_text(numbers))
+    return 0
 
 
 def _load(target: Target, requests: Sequence[Request], args: argparse.Namespace, view: View) -> list[Phase]:

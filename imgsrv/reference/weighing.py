@@ -6,6 +6,7 @@ Times are processor time of the whole process, which a busy machine hardly chang
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ from imgsrv.imaging.formats import FORMATS, WRITTEN
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.model.picture import Frame, Picture
-from imgsrv.imaging.model.weights import EFFORTS
+from imgsrv.imaging.model.weights import EFFORTS, UNKNOWN_CODEC, weights
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.testcard import noise_card
 from imgsrv.reference.examples import example_of
 
 RUNS = 3
@@ -35,11 +37,7 @@ RUNS = 3
 
 SLOW_S = 0.3
 
-CELLS = 12
-"""The smooth picture has so many cells of one colour along its shorter side, blended into each other."""
-
-GRAIN = 2
-"""Standard deviation of the grain on it, in levels."""
+SATURATION = 0.1
 
 CUBE_SIDE = 17
 
@@ -49,10 +47,14 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Weighing:
-    """size: of the pictures for operations and codecs.  slow_size: for encoders with an effort."""
+    """size: of the pictures for operations and codecs.  slow_size: for encoders with an effort.
+
+    palette_size: for palettes, which take longer for each pixel of a large picture, as it has more colours.
+    """
 
     size: Size = (1200, 800)
     slow_size: Size = (256, 192)
+    palette_size: Size = (2400, 1500)
 
     def weigh(self, tell: Told = lambda _name: None) -> dict[str, Any]:
         """All weights, in the form of weights.json."""
@@ -70,14 +72,17 @@ class Weighing:
         found = {}
         for name, row in rows.items():
             tell(name)
-            if (numbers := weigh(row)) is not None:
-                found[name] = numbers
+            found[name] = weigh(row)
         return found
 
     @cached_property
     def _pictures(self) -> tuple[Frame, Frame]:
         """A smooth picture and noise."""
         return _smooth(self.size), _noise(self.size, 3)
+
+    @cached_property
+    def _large_pictures(self) -> tuple[Frame, Frame]:
+        return _smooth(self.palette_size), _noise(self.palette_size, 3)
 
     def _operation(self, operation: Operation) -> list[float]:
         """For RGB and RGBA."""
@@ -100,9 +105,10 @@ class Weighing:
                 return part
         raise RuntimeError(f"{operation.name} reads neither a picture nor a cube")
 
-    def _decoder(self, form: Format) -> list[float] | None:
+    def _decoder(self, form: Format) -> list[float]:
         if not form.is_written:
-            return None
+            # No picture can be made here to measure it with.
+            return list(weights().decoders.get(form.name, UNKNOWN_CODEC))
         found = []
         for frame in self._pictures:
             fitting = frame.crop((0, 0, min(frame.width, form.max_side), min(frame.height, form.max_side)))
@@ -121,26 +127,34 @@ class Weighing:
             row["best"] = self._encoded(form, {"quality": 100})
         if "progressive" in form.fields:
             row["progressive"] = self._encoded(form, {"progressive": True})
+        if _makes_palette(form):
+            row["makes_palette"] = True
         return row
 
     def _encoded(self, form: Format, given: Mapping[str, Any]) -> list[float]:
         """For a smooth picture and noise."""
         output = Output(format=form.name, **{name: value for name, value in given.items() if value is not None})
-        size = self.slow_size if "effort" in given and given["effort"] is not None else self.size
+        size = self.slow_size if given.get("effort") is not None else self.size
+        pictures = self._pictures
+        if _makes_palette(form):
+            size, pictures = self.palette_size, self._large_pictures
         found = []
-        for frame in self._pictures:
+        for frame in pictures:
             part = frame.crop((0, 0, min(size[0], form.max_side), min(size[1], form.max_side)))
             picture = Picture((part,), form.name)
             found.append(_ns(lambda: encode(picture, form.name, output, io.BytesIO()), part.width * part.height))  # noqa: B023  called at once
         return found
 
-    def _palette(self) -> float:
-        frame = self._pictures[1]
-        plain, reduced = (
-            _ns(lambda: encode(Picture((frame,), "png"), "png", output, io.BytesIO()), frame.width * frame.height)  # noqa: B023  called at once
-            for output in (Output(format="png"), Output(format="png", colours=256))
-        )
-        return max(0.0, reduced - plain)
+    def _palette(self) -> list[float]:
+        """For a smooth picture and noise."""
+        found = []
+        for frame in self._large_pictures:
+            plain, reduced = (
+                _ns(lambda: encode(Picture((frame,), "png"), "png", output, io.BytesIO()), frame.width * frame.height)  # noqa: B023  called at once
+                for output in (Output(format="png"), Output(format="png", colours=256))
+            )
+            found.append(max(0.0, round(reduced - plain, 1)))
+        return found
 
     def _likeness(self) -> float:
         frame = self._pictures[1]
@@ -160,6 +174,11 @@ FORMATS_OF_WEIGHING = "png"
 """The format that a picture is said to come from."""
 
 
+def _makes_palette(form: Format) -> bool:
+    """Its pictures always have a palette: the number of colours is all that can be asked of it."""
+    return form.fields == ("colours",)
+
+
 def _ns(work: Callable[[], object], count: float) -> float:
     """Nanoseconds of processor time for each of `count`."""
     best = float("inf")
@@ -174,11 +193,9 @@ def _ns(work: Callable[[], object], count: float) -> float:
 
 
 def _smooth(size: Size) -> Frame:
-    random = np.random.default_rng(1)
-    cells = random.integers(0, 256, (CELLS, CELLS, 3), np.uint8)
-    blended = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC), np.float32)
-    grain = random.normal(0, GRAIN, blended.shape)
-    return Image.fromarray(np.clip(blended + grain, 0, 255).astype(np.uint8))
+    """A picture with as much detail as a photograph, and about as few different colours."""
+    card = Image.open(io.BytesIO(noise_card(size))).convert("RGB")
+    return Image.blend(card.convert("L").convert("RGB"), card, SATURATION)
 
 
 def _noise(size: Size, channels: int) -> Frame:
@@ -207,3 +224,15 @@ def _is_read(operation: Operation, part: bytes) -> bool:
         return operation.read_part is not None and operation.read_part(part, Limits()) is not None
     except ImgsrvError:
         return False
+
+
+def as_text(numbers: Mapping[str, Any]) -> str:
+    """The weights as the text of weights.json: a line for each operation and codec."""
+    groups = []
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            rows = ",\n".join(f"    {json.dumps(key)}: {json.dumps(row)}" for key, row in value.items())
+            groups.append(f"  {json.dumps(name)}: {{\n{rows}\n  }}")
+        else:
+            groups.append(f"  {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(groups) + "\n}\n"

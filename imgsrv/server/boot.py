@@ -16,6 +16,7 @@ from pathlib import Path
 
 from imgsrv.errors import BadSetting, NoWorkerCanBoot
 from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.model.weights import use_weights
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.observe.log.logger import configure_logs
@@ -86,6 +87,8 @@ def _prepare_process(settings: Settings) -> None:
         if (fault := weakness(Path(settings.font_dir))) is not None:
             raise BadSetting(f"--font-dir={settings.font_dir}", f"root does not read it: {fault}")
         use_fonts(Path(settings.font_dir))
+        if settings.weights_file:
+            use_weights(Path(settings.weights_file))
     load_tracing(settings)
     preload()
 

@@ -77,7 +77,7 @@ def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Uplo
     start, size = parts[FILE_PART]
     further = {name: place for name, place in parts.items() if name != FILE_PART}
     checked = check_header(body.file, start, size, limits)
-    facts = glanced(checked.format, checked.size, checked.frames, size, limits)
+    facts = glanced(checked, size, limits)
     # What a drawing costs, its header does not tell.
     is_sure = checked.size is not None and not facts.form.is_vector
     return Upload(Input(start, size, further), facts, is_sure)

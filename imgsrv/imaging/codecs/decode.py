@@ -25,6 +25,9 @@ from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 from imgsrv.imaging.pixels.sixteen_bit import read_deep
 
+OPAQUE_MODES = ("1", "L", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
+"""Modes of Pillow that have no alpha, unless the file names a transparent colour."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodePlan:
@@ -60,6 +63,12 @@ class Header:
     def format(self) -> str:
         """The name of the format."""
         return self.form.name
+
+    @property
+    def may_have_alpha(self) -> bool:
+        """False for a still picture in a mode without alpha."""
+        image = self.image
+        return self.frames > 1 or image.mode not in OPAQUE_MODES or "transparency" in image.info
 
 
 def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:

@@ -44,12 +44,13 @@ class Checked:
     """What a header check has learned.
 
     format: a key of FORMATS.  size: as it is stored, in pixels; None where only an engine opens the format.
-    frames: 1 where they are not counted.
+    frames: 1 where they are not counted.  may_have_alpha: False where the header tells that it has none.
     """
 
     format: str
     size: Size | None = None
     frames: int = 1
+    may_have_alpha: bool = True
 
 
 def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
@@ -77,7 +78,7 @@ def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
             # A file so short that its header may be cut is Pillow's to open.
             if found is None or beginning.is_all or not limits.allows(math.prod(found)):
                 header = open_header(form, beginning, limits)
-                return Checked(form.name, header.size, header.frames)
+                return Checked(form.name, header.size, header.frames, header.may_have_alpha)
             return Checked(form.name, found)
     return Checked(form.name)
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from imgsrv.errors import BadArgument
 
 FILE = Path(__file__).with_name("weights.json")
 
 Pair = tuple[float, float]
 
-EFFORTS: tuple[int | None, ...] = (None, 0, 3, 6, 9)
+EFFORTS: tuple[int | None, ...] = (None, 0, 3, 5, 6, 9)
 """The values of `effort` that are measured; None is the default of the format."""
 
 UNKNOWN: Pair = (50.0, 100.0)
@@ -26,8 +27,12 @@ UNKNOWN: Pair = (50.0, 100.0)
 
 UNKNOWN_CODEC: Pair = (100.0, 200.0)
 
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.4
 """A smooth picture counts as at least this fraction of noise: a small file can hold noise that nobody foresees."""
+
+
+PALETTE_SHARE = 0.25
+"""The same for a palette, which takes noise twelve times as long as a photograph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,20 @@ class Encoder:
 
     lossy, lossless: a pair for each of EFFORTS, or one pair where the format has no effort.
     best: at quality 100.  progressive: with progressive scans.
+    makes_palette: it always reduces a picture to a palette.
     """
 
     lossy: tuple[Pair, ...]
     lossless: tuple[Pair, ...] = ()
     best: Pair = (0.0, 0.0)
     progressive: Pair = (0.0, 0.0)
+    makes_palette: bool = False
 
     def ns(self, detail: float, *, effort: int | None, is_lossless: bool, is_best: bool, is_progressive: bool) -> float:
         """Nanoseconds for each pixel.  detail: 0 for a smooth picture to 1 for noise."""
+        least_share = PALETTE_SHARE if self.makes_palette else LEAST_SHARE
         pairs = self.lossless if is_lossless and self.lossless else self.lossy
-        found = _at_effort([blended(pair, detail) for pair in pairs], effort)
+        found = _at_effort([blended(pair, detail, least_share) for pair in pairs], effort)
         extra = (self.best if is_best else (0.0, 0.0), self.progressive if is_progressive else (0.0, 0.0))
         return max(found, *(blended(pair, detail) for pair in extra))
 
@@ -63,7 +71,7 @@ class Weights:
     decoders: Mapping[str, Pair]
     operations: Mapping[str, Pair]
     encoders: Mapping[str, Encoder]
-    palette: float
+    palette: Pair
     likeness: float
     part_byte: float
 
@@ -86,19 +94,37 @@ class Weights:
             {name: _pair(pair) for name, pair in numbers["decoders"].items()},
             {name: _pair(pair) for name, pair in numbers["operations"].items()},
             {name: _encoder(row) for name, row in numbers["encoders"].items()},
-            *(float(numbers[name]) for name in ("palette", "likeness", "part_byte")),
+            _pair(numbers["palette"]),
+            *(float(numbers[name]) for name in ("likeness", "part_byte")),
         )
 
 
-@cache
+_used: list[Weights] = []
+"""The weights that were read last."""
+
+
 def weights() -> Weights:
-    """The weights of the file."""
-    return Weights.of(json.loads(FILE.read_text(encoding="utf-8")))
+    """The weights in use: of the file that was named last, else of the one beside this module."""
+    if not _used:
+        use_weights(FILE)
+    return _used[-1]
 
 
-def blended(pair: Pair, detail: float) -> float:
+def use_weights(file: Path) -> None:
+    """Use the weights of a file from now on.  Raises BadArgument for a file that cannot be read."""
+    try:
+        found = Weights.of(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise BadArgument(
+            f"the weights in {file} cannot be read ({reason}); make them by `imgsrv bench --weights`"
+        ) from error
+    _used[:] = [found]
+
+
+def blended(pair: Pair, detail: float, least_share: float = LEAST_SHARE) -> float:
     """The time of a picture between smooth (0) and noise (1)."""
-    low, high = max(pair[0], LEAST_SHARE * pair[1]), max(pair)
+    low, high = max(pair[0], least_share * pair[1]), max(pair)
     return low + (high - low) * detail
 
 
@@ -126,4 +152,5 @@ def _encoder(row: Mapping[str, Any]) -> Encoder:
         tuple(map(_pair, row.get("lossless", ()))),
         _pair(row.get("best", nothing)),
         _pair(row.get("progressive", nothing)),
+        makes_palette=bool(row.get("makes_palette")),
     )

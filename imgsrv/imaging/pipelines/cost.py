@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.decode import DecodePlan, Header, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.codecs.header_check import Checked
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Data, Limits, Size
-from imgsrv.imaging.model.weights import weights
+from imgsrv.imaging.model.weights import PALETTE_SHARE, blended, weights
 from imgsrv.imaging.operations.registry import pixels
 from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_results, result_format
 from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
@@ -32,11 +33,17 @@ Result = tuple[Output, Pipeline]
 JOB_S, DRAWING_S = 0.0005, 0.06
 """Seconds that every job takes, and that the process of a drawing takes beside its pixels."""
 
-SMOOTH_BITS, NOISE_BITS = 2.0, 6.0
+BUSY = 1.3
+"""How many times as long a machine takes whose other cores work too; weights are measured on an idle one."""
+
+SMOOTH_BITS, NOISE_BITS = 4.0, 10.0
 """Bits of the file for a pixel, up to which a picture counts as smooth, and from which it counts as noise."""
 
 GUESSED_BITS = 1.0
 """Bits of the file for a pixel of a picture that no header check opens."""
+
+HEADER_BYTES = 1000
+"""Bytes of a file that hold no pixels: without them every tiny picture would count as noise."""
 
 SCALED_SHARE = 0.4
 """The part of a JPEG's decoding time that a smaller scale does not save: the entropy decoder."""
@@ -60,6 +67,7 @@ class Facts:
 
     size: upright, in pixels.  frames: that would be decoded of an animation.  file_bytes: its length.
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.
+    has_alpha: some pixels may be transparent.
     """
 
     form: Format
@@ -67,6 +75,7 @@ class Facts:
     frames: int
     file_bytes: int
     parts: Mapping[str, Facts | int] = field(default_factory=dict)
+    has_alpha: bool = True
 
     @property
     def format(self) -> str:
@@ -76,13 +85,13 @@ class Facts:
     @property
     def detail(self) -> float:
         """0 for a smooth picture to 1 for noise, by the bits of the file for a pixel."""
-        bits = 8 * self.file_bytes / max(1, pixels(self.size) * self.frames)
+        bits = 8 * max(0, self.file_bytes - HEADER_BYTES) / max(1, pixels(self.size) * self.frames)
         return min(1.0, max(0.0, (bits - SMOOTH_BITS) / (NOISE_BITS - SMOOTH_BITS)))
 
     @property
     def sideways(self) -> Facts:
         """The facts of the same picture, turned by 90 degrees."""
-        return Facts(self.form, self.size[::-1], self.frames, self.file_bytes, self.parts)
+        return replace(self, size=self.size[::-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def facts_of(
     if data is not None and header.index is None and header.form.has_animation and not header.form.counts_frames:
         frames = max(1, len(read_durations(header.form, header.frames, data, limits) or ()))
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
-    return Facts(header.form, header.size, frames, file_bytes, further)
+    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha)
 
 
 def _part_facts(data: Data, limits: Limits) -> Facts | int:
@@ -182,7 +191,7 @@ class _Tally:
 
     def add(self, name: str, nanoseconds: float, memory: float = 0.0) -> None:
         """Add a part.  memory: bytes that are held during it."""
-        self._parts.append((name, nanoseconds * 1e-9))
+        self._parts.append((name, BUSY * nanoseconds * 1e-9))
         if memory > self._memory:
             self._memory, self._largest = memory, name
 
@@ -217,7 +226,7 @@ def _result(
     limits: Limits,
     offers: Offers,
 ) -> None:
-    (small, frames), size, has_alpha = decoded, facts.size, facts.form.has_alpha
+    (small, frames), size, has_alpha = decoded, facts.size, facts.has_alpha and facts.form.has_alpha
     held = frames * pixels(small) * _channels(has_alpha=has_alpha)
     for number, step in enumerate(pipeline.steps):
         try:
@@ -294,7 +303,7 @@ def _encoder_ns(facts: Facts, form: Format, output: Output, channels: int) -> It
         )
     )
     if output.colours is not None and "colours" in form.fields:
-        once += table.palette
+        once += blended(table.palette, detail, PALETTE_SHARE)
     yield once
     if "quality" in form.fields and not output.lossless:
         if output.target is not None:
@@ -303,10 +312,11 @@ def _encoder_ns(facts: Facts, form: Format, output: Output, channels: int) -> It
             yield SEARCHES * once
 
 
-def glanced(name: str, size: Size | None, frames: int, file_bytes: int, limits: Limits | None = None) -> Facts:
-    """The facts that a header check has found.  name: a key of FORMATS.  size: None if unknown; it is guessed then."""
+def glanced(checked: Checked, file_bytes: int, limits: Limits | None = None) -> Facts:
+    """The facts that a header check has found; a size that it does not know is guessed from the bytes of the file."""
+    size = checked.size
     if size is None:
         area = (limits or Limits()).max_pixels
         side = max(1, math.isqrt(min(area, round(8 * file_bytes / GUESSED_BITS))))
         size = side, side
-    return Facts(FORMATS[name], size, frames, file_bytes)
+    return Facts(FORMATS[checked.format], size, checked.frames, file_bytes, has_alpha=checked.may_have_alpha)
