@@ -33,7 +33,7 @@ def test_a_job_that_is_too_dear_is_refused_with_its_figures_before_it_is_queued(
     answer = ask(server, post(TOO_DEAR, PNG))
 
     assert (answer.status, answer.code) == (422, "job_too_dear")
-    assert "morphology 5" in answer.problem["detail"]
+    assert "+ morphology " in answer.problem["detail"]
     assert "may take 10 s (--max-job-cost-s)" in answer.problem["detail"]
     assert metric(server, "imgsrv_jobs_submitted_total") == before
 
