@@ -11,6 +11,11 @@ from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.model.picture import Frame
 
+APART_PIXELS = 20_000
+"""From this size on writing takes more than 10 ms; smaller pictures are written in the worker.  Reading never is, as
+what is read comes from a client.
+"""
+
 SIZE_MARKER, FIRST_DEPTH = b"\xff\x4f\xff\x51", 42
 """The beginning of a codestream, and where the depth of its first channel stands behind it."""
 
@@ -32,7 +37,7 @@ def _read_pixels(image: Image.Image) -> None:
 
 
 def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
-    if is_warm():
+    if is_warm() and frame.width * frame.height >= APART_PIXELS:
         save_apart(frame, file, form.name, form.pillow, options, form.encode_bytes_per_pixel)
     else:
         frame.save(file, form.pillow, **options)
