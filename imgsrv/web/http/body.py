@@ -22,6 +22,9 @@ UNREAD_KEPT = 65_536
 """The rest of a refused request is read and dropped up to this size; a longer rest ends the connection."""
 
 
+GATHERED_BYTES = 65_536
+"""Small pieces of a body are gathered up to this size before they are written."""
+
 COUNTED_BYTES = 1 << 20
 """A body is counted in the budget of memory in steps of this size: what is announced may never come."""
 
@@ -93,7 +96,7 @@ class Body:
         self.is_client_gone = False
         self.is_unused = True
         self._limit = self._counted = 0
-        self._early = bytearray()
+        self._early, self._gathered = bytearray(), bytearray()
         self._file: int | None = None
         self._done: asyncio.Future[None] | None = None
         self._failure: ImgsrvError | None = None
@@ -116,6 +119,8 @@ class Body:
         self._limit, self.is_wanted = limit, True
         early, self._early = self._early, bytearray()
         self._store(early)
+        if self.is_complete:
+            self._flush()
         if self._failure:
             raise self._failure
         if not self.is_complete:
@@ -141,7 +146,7 @@ class Body:
         """Release the file; it is used again if no engine can still read it."""
         self._on_gone = None
         # A refused body's beginning would otherwise live until the collector finds the cycles that hold it.
-        self._early = bytearray()
+        self._early, self._gathered = bytearray(), bytearray()
         self._files.budget.release_body(self._counted)
         self._counted = 0
         if self._file is not None:
@@ -186,9 +191,11 @@ class Body:
         """The answer has been sent: the rest of the body is not wanted."""
         self.is_dropped, self.is_wanted = True, False
         self._early.clear()
+        self._gathered.clear()
 
     def ended(self) -> None:
         """The last byte is here."""
+        self._flush()
         self.is_complete = True
         self._reader.body_ended()
         if self._done is not None and not self._done.done():
@@ -211,8 +218,25 @@ class Body:
     def _store(self, data: bytes | bytearray | memoryview) -> None:
         if self._file is None or self._failure:
             return
-        if self.received + len(data) > self._limit:
+        if self.received + len(self._gathered) + len(data) > self._limit:
+            self._flush()
             self._spoil(BodyTooLarge(self._limit))
+        elif len(data) < GATHERED_BYTES:
+            self._gathered += data
+            if len(self._gathered) >= GATHERED_BYTES:
+                self._flush()
+        else:
+            self._flush()
+            self._append(data)
+
+    def _flush(self) -> None:
+        """Write what was gathered."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, bytearray()
+            self._append(gathered)
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        if self._file is None or self._failure:
             return
         try:
             self._count(self.received + len(data))

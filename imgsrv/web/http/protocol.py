@@ -21,6 +21,9 @@ from imgsrv.web.problems import request_id_of
 MOST_WAITING = 64
 """Most requests that wait on one connection: a segment can hold thousands, and each needs an object here."""
 
+FREE_PIECES, LEAST_PIECE = 10_000, 64
+"""A body may come in so many pieces of any size, and then in pieces of this mean size: each costs a microsecond."""
+
 VERSIONS = ("1.0", "1.1")
 """Versions that are spoken; the parser also accepts 0.9 and 2.0."""
 
@@ -53,7 +56,7 @@ class Parser:
         self._waiting: deque[Cycle] = deque()
         self.is_in_head = self.has_passed_head = False
         self.has_body_bytes = False
-        self.head_bytes = self.framing_bytes = 0
+        self.head_bytes = self.framing_bytes = self._pieces = 0
 
     @property
     def is_answering(self) -> bool:
@@ -110,7 +113,7 @@ class Parser:
         """A request begins."""
         if not self._skips_body:
             self._url, self._headers, self._hosts, self._expects_continue = b"", [], [], False
-            self.is_in_head, self.head_bytes = True, 0
+            self.is_in_head, self.head_bytes, self._pieces = True, 0, 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
@@ -159,8 +162,12 @@ class Parser:
     def on_body(self, data: bytes) -> None:
         """Bytes of a body that goes through the parser."""
         self.has_body_bytes = True
+        self._pieces += 1
         if self._body is not None:
             self._body.feed(data)
+            if self._pieces > FREE_PIECES + self._body.came // LEAST_PIECE:
+                self._fault = BadHttp(f"its body comes in {self._pieces} chunks of very few bytes; send larger ones")
+                raise self._fault
 
     def on_message_complete(self) -> None:
         """The whole request is here, unless the parser skips a body behind an offer to upgrade."""

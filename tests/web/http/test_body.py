@@ -10,7 +10,7 @@ import pytest
 from queueing import budgets, unlimited
 
 from imgsrv.errors import BodyTooLarge, ClientGone, ImgsrvError, OutOfMemoryBudget, RequestTimeout
-from imgsrv.web.http.body import KEPT_BYTES, KEPT_FILES, UNREAD_KEPT, Body, Files
+from imgsrv.web.http.body import GATHERED_BYTES, KEPT_BYTES, KEPT_FILES, UNREAD_KEPT, Body, Files
 
 LIMIT = 100
 
@@ -55,24 +55,39 @@ def received(body: Body, *pieces: bytes, limit: int = LIMIT) -> bytes:
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("expected", [None, 1000])
+@pytest.mark.parametrize("expected", [None, 1_000_000])
 def test_a_body_that_grows_past_the_budget_of_memory_is_refused_and_gives_it_back(
     wire: Wire, expected: int | None
 ) -> None:
-    board, (budget,) = budgets(1000)
+    board, (budget,) = budgets(1_000_000)
     body = Body(wire, Files(budget), expected)
 
     async def run() -> None:
-        waiting = asyncio.ensure_future(body.receive(10_000))
+        waiting = asyncio.ensure_future(body.receive(10_000_000))
         await asyncio.sleep(0)
-        board.row(0).set("memory_answers", 400)  # meanwhile another request has had its share
-        body.feed(bytes(700))
+        board.row(0).set("memory_answers", 400_000)  # meanwhile another request has had its share
+        body.feed(bytes(700_000))
         with pytest.raises(OutOfMemoryBudget):
             await waiting
 
     asyncio.run(run())
     body.close()
     assert board.row(0)["memory_bodies"] == 0
+
+
+def test_tiny_pieces_are_gathered_before_they_are_written(
+    wire: Wire, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, pieces = list[int](), [b"x"] * 200_000
+    pwrite = os.pwrite
+
+    def counting(file: int, data: bytes, at: int) -> int:
+        written.append(len(data))
+        return pwrite(file, data, at)
+
+    monkeypatch.setattr(os, "pwrite", counting)
+    assert received(Body(wire, files, None), *pieces, limit=1_000_000) == b"x" * 200_000
+    assert len(written) <= 200_000 // GATHERED_BYTES + 2
 
 
 def test_a_body_in_pieces_is_put_together(wire: Wire, files: Files) -> None:

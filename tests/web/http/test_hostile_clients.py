@@ -7,9 +7,9 @@ import contextlib
 import psutil
 import pytest
 from serving import Server, wait_until
-from wire import HEALTH, PNG, Wire, head, metric, post
+from wire import HEALTH, PNG, Wire, chunked, head, metric, noise, post
 
-from imgsrv.web.http.protocol import MOST_WAITING
+from imgsrv.web.http.protocol import FREE_PIECES, LEAST_PIECE, MOST_WAITING
 
 MOST_TAKEN = 100 << 20
 """More than the kernel keeps of one connection in all its buffers."""
@@ -99,6 +99,26 @@ def test_extensions_and_trailers_of_chunks_have_the_limit_of_a_head(server: Serv
         assert (answer.status, answer.code, answer.closes) == (431, "headers_too_large", True)
         wire.half_close()
         assert wire.ends()
+
+
+def test_a_body_in_very_many_tiny_chunks_is_refused(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send_until_refused(head("/flip", "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * (4 * FREE_PIECES))
+        answer = wire.answer()
+        assert (answer.status, answer.code, answer.closes) == (400, "bad_http", True)
+        assert "chunks" in answer.problem["detail"]
+        wire.half_close()
+        assert wire.ends()
+
+
+@pytest.mark.parametrize("size", [pytest.param(1, id="tiny"), pytest.param(LEAST_PIECE, id="small")])
+def test_a_picture_in_many_small_chunks_is_understood(server: Server, size: int) -> None:
+    picture = PNG if size == 1 else noise(700)
+    pieces = [picture[at : at + size] for at in range(0, len(picture), size)]
+    assert len(pieces) > 2 * FREE_PIECES or size == 1
+    with Wire(server) as wire:
+        wire.send(head("/resize?width=2", "Transfer-Encoding: chunked") + chunked(pieces))
+        assert wire.answer().status == 200
 
 
 def test_the_number_of_requests_that_wait_on_a_connection_is_limited(server: Server) -> None:
