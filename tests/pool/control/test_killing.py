@@ -19,7 +19,10 @@ from imgsrv.pool.control.instances import Place
 
 pytestmark = pytest.mark.slow
 
-ENDLESS = "/pipeline?ops=resize:width=9000,enlarge=true&format=avif&effort=9"
+ENDLESS = "/pipeline?ops=resize:width=6000,enlarge=true&format=avif&effort=9"
+
+WITHOUT_BOUND = "--max-job-cost-s=86400"
+"""The server accepts such a job."""
 
 
 def kill(server: Server, which: str) -> Any:
@@ -43,7 +46,7 @@ def at_work(server: Server, name: str) -> Iterator[Wire]:
 
 @pytest.mark.parametrize("by", ["slot", "request"])
 def test_the_client_of_a_killed_job_gets_an_error_and_the_worker_is_replaced(by: str) -> None:
-    with serving("--workers", "2") as server, at_work(server, "a1b2") as wire:
+    with serving("--workers", "2", WITHOUT_BOUND) as server, at_work(server, "a1b2") as wire:
         ((slot, pid),) = jobs(server).items()
         began = time.monotonic()
         assert kill(server, str(slot) if by == "slot" else "a1b2") == {"slot": slot, "pid": pid, "request_id": "a1b2"}
@@ -62,7 +65,7 @@ def test_the_client_of_a_killed_job_gets_an_error_and_the_worker_is_replaced(by:
 
 
 def test_no_other_client_notices_that_a_job_is_killed() -> None:
-    with serving("--workers", "2") as server, at_work(server, "a1b2") as wire:
+    with serving("--workers", "2", WITHOUT_BOUND) as server, at_work(server, "a1b2") as wire:
         with loading(server, keep_alive=2, fresh=2) as load:
             load.wait_more(1)
             kill(server, "a1b2")
@@ -72,7 +75,7 @@ def test_no_other_client_notices_that_a_job_is_killed() -> None:
 
 
 def test_a_job_can_be_killed_while_the_server_stops(tmp_path: Path) -> None:
-    with serving("--workers", "1", f"--crash-dir={tmp_path}") as server, at_work(server, "a1b2") as wire:
+    with serving("--workers", "1", WITHOUT_BOUND, f"--crash-dir={tmp_path}") as server, at_work(server, "a1b2") as wire:
         server.process.terminate()
         wait_until(lambda: server.named("stopping") != [], "it stops")
         kill(server, "a1b2")
@@ -82,7 +85,7 @@ def test_a_job_can_be_killed_while_the_server_stops(tmp_path: Path) -> None:
 
 
 def test_killing_a_job_that_does_not_exist_lists_those_that_do() -> None:
-    with serving("--workers", "1") as server:
+    with serving("--workers", "1", WITHOUT_BOUND) as server:
         for which, fault in (("0", "slot 0 has no job"), ("7", "no slot works on a request '7'")):
             with pytest.raises(CommandFailed, match=f"{fault}; at work now: none"):
                 kill(server, which)
