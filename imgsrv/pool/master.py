@@ -163,6 +163,8 @@ class Master:
                 self.roster.bury(child, exit_code)
                 self.coroner.examine(child, 0 if self.roster.is_stopping else exit_code, exit_reason(exit_code))
                 self._shutdown.buried(exit_code)
+        for child in self.roster.children.values():
+            self.coroner.examine_codec(child)
 
     def _steer(self) -> None:
         roster = self.roster

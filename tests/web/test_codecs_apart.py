@@ -124,6 +124,25 @@ def test_the_end_of_a_helper_costs_one_answer_and_no_worker(server: Server, larg
     assert server.named("codec_process_died")[0]["reason"] == "SIGKILL"
 
 
+def test_the_input_of_a_codec_that_died_goes_into_quarantine(large: bytes, tmp_path: Path) -> None:
+    flags = ("--max-job-cost-s", "600", "--job-timeout-s", "120", "--crash-dir", str(tmp_path))
+    with serving("--workers", "1", "--quarantine", str(tmp_path), *flags) as server:
+        assert small_works(server)
+        victim, answers = helper_of(server), list[httpx.Response]()
+        before = sum(victim.cpu_times()[:2])
+        job = start_job(server, large, answers)
+        wait_until(lambda: sum(victim.cpu_times()[:2]) > before + 0.05, "the helper works")
+
+        os.kill(victim.pid, signal.SIGKILL)
+        job.join()
+        assert small_works(server)
+
+        wait_until(lambda: server.named("crash_report") != [], "the master reports it")
+        report = server.named("crash_report")[0]
+    assert (report["reason"], report["input_format"]) == ("codec: SIGKILL", "jp2")
+    assert Path(report["quarantined"]).read_bytes() == large
+
+
 def test_a_job_past_its_deadline_ends_its_helper_and_no_worker(large: bytes) -> None:
     with serving("--workers", "1", "--job-timeout-s", "1", "--max-job-cost-s", "600") as server:
         assert small_works(server)

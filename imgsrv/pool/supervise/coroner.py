@@ -52,12 +52,24 @@ class Coroner:
 
     def examine(self, child: Child, exit_code: int, reason: str) -> None:
         """Examine an unexpected death, if the worker left a job or a stack.  exit_code: 0 for an expected one."""
+        self.examine_codec(child)
         with closing(child.box):
             remains = child.box.open()
         facts = {"slot": child.slot.index, "pid": child.pid, "reason": reason, "was_hung": child.is_hung}
         try:
             if exit_code != 0 and (remains.body is not None or remains.stack):
                 self._employ(facts, remains)
+        finally:
+            if remains.body is not None:
+                os.close(remains.body)
+
+    def examine_codec(self, child: Child) -> None:
+        """Examine the death of a codec's process, if its worker has left the job; the worker lives on."""
+        if (found := child.box.left()) is None:
+            return
+        remains, reason = found
+        try:
+            self._employ({"slot": child.slot.index, "pid": child.pid, "reason": f"codec: {reason}"}, remains)
         finally:
             if remains.body is not None:
                 os.close(remains.body)

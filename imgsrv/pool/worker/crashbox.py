@@ -24,6 +24,9 @@ from imgsrv.pool.descriptors import received
 NOTE = struct.Struct("<QQ")
 """The start of the plan in the body's file, and its length."""
 
+LONGEST_REASON = 32
+"""Bytes of the reason for which a codec died, such as SIGSEGV."""
+
 STACK_BYTES = 65_536
 
 LONGEST_PLAN = 2 << 20
@@ -83,18 +86,23 @@ class CrashBox:
 
     def __init__(self, passed: Sequence[int] = ()) -> None:
         if passed:
-            inside, outside, stack = map(received, passed)
-            self._inside, self._outside = socket.socket(fileno=inside), socket.socket(fileno=outside)
+            stack, *ends = map(received, passed)
+            self._inside, self._outside, self._leave, self._found = (socket.socket(fileno=end) for end in ends)
         else:
-            self._inside, self._outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack = os.memfd_create("imgsrv-stack")
-        self._inside.setblocking(False)
-        self._outside.setblocking(False)
+            self._inside, self._outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._leave, self._found = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in self._sockets:
+            end.setblocking(False)
         self._stack = os.fdopen(stack, "r+b", buffering=0)
 
     def dump(self) -> list[int]:
         """Return what the next image of the master needs of it."""
-        return [self._inside.fileno(), self._outside.fileno(), self._stack.fileno()]
+        return [self._stack.fileno(), *(end.fileno() for end in self._sockets)]
+
+    @property
+    def _sockets(self) -> tuple[socket.socket, ...]:
+        return self._inside, self._outside, self._leave, self._found
 
     def watch_signals(self) -> None:
         """In the worker: let a signal such as SIGSEGV write the stacks of all threads here."""
@@ -122,6 +130,31 @@ class CrashBox:
         with contextlib.suppress(BlockingIOError):
             self._outside.recv(NOTE.size)
 
+    def leave(self, body: int, plan_start: int, plan_size: int, reason: str) -> None:
+        """Leave a copy of a job whose codec has died; its own file is used again.  Without room there is no report."""
+        with contextlib.suppress(OSError):
+            copy = os.memfd_create("imgsrv-crash")
+            try:
+                at = 0
+                while at < plan_start + plan_size and (
+                    sent := os.sendfile(copy, body, at, plan_start + plan_size - at)
+                ):
+                    at += sent
+                note = NOTE.pack(plan_start, plan_size) + reason.encode(errors="replace")[:LONGEST_REASON]
+                socket.send_fds(self._leave, [note], [copy])
+            finally:
+                os.close(copy)
+
+    def left(self) -> tuple[Remains, str] | None:
+        """Return a job that `leave` has left, and why its codec died.  The caller closes the body's descriptor."""
+        try:
+            note, descriptors, _flags, _address = socket.recv_fds(self._found, NOTE.size + LONGEST_REASON, 1)
+        except OSError:
+            return None
+        body = self._checked(descriptors)
+        remains = Remains(body, _plan(note[: NOTE.size], body) if body is not None else b"", "")
+        return remains, note[NOTE.size :].decode(errors="replace")
+
     def facts(self, facts: Callable[[bytes], Facts]) -> Facts:
         """Return the facts of the current job, cut to a bearable length; empty if there is no job.
 
@@ -147,12 +180,15 @@ class CrashBox:
             note, descriptors, _flags, _address = socket.recv_fds(self._outside, NOTE.size, 1, flags)
         except BlockingIOError:
             return None, b""
-        if not descriptors:
-            return None, b""
-        if not self._is_memory(descriptors[0]):
+        body = self._checked(descriptors)
+        return (None, b"") if body is None else (body, _plan(note, body))
+
+    def _checked(self, descriptors: Sequence[int]) -> int | None:
+        """Return the descriptor that has come with a note; None for none, and for what is no memory file."""
+        if descriptors and not self._is_memory(descriptors[0]):
             os.close(descriptors[0])
-            return None, b""
-        return descriptors[0], _plan(note, descriptors[0])
+            return None
+        return descriptors[0] if descriptors else None
 
     def _is_memory(self, descriptor: int) -> bool:
         """Return whether it is a memory file, as each body is.  A read of anything else could wait for ever."""
@@ -161,6 +197,6 @@ class CrashBox:
 
     def close(self) -> None:
         """Close it: in the master after the worker's death, in a worker the boxes of other workers."""
-        self._inside.close()
-        self._outside.close()
+        for end in self._sockets:
+            end.close()
         self._stack.close()

@@ -198,6 +198,9 @@ class Engine(threading.Thread):
         """Count and log the processes of codecs that died during the job."""
         for reason in self._helpers.take_losses():
             self._row.add("codec_deaths")
+            # A limit is no crash: it is expected, and the client is told.
+            if self._box is not None and reason.startswith("SIG"):
+                self._box.leave(parcel.body, parcel.plan_start, len(parcel.plan), reason)
             self._log.error("codec_process_died", reason=reason, **self._telling.facts(parcel.plan, b""))
 
     def _answer(self, parcel: Parcel, message: bytes, result: Data = b"") -> None:
