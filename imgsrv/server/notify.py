@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgsrv.errors import BadSetting
+from imgsrv.printable import printable
 
 ABSTRACT = "@"
 """The first character of an abstract socket's name in NOTIFY_SOCKET; in the system call it is a zero byte."""
@@ -78,7 +79,7 @@ class Notifier:
 
     def _send(self, *lines: str) -> None:
         with contextlib.suppress(OSError):
-            self._socket.sendto("\n".join(line.replace("\n", " ") for line in lines).encode(), self._address)
+            self._socket.sendto("\n".join(printable(line.replace("\n", " ")) for line in lines).encode(), self._address)
 
 
 def _words(event: str) -> str:
