@@ -18,6 +18,7 @@ import resource
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -53,6 +54,9 @@ class Session:
 
         # Some libraries say of each broken input what is wrong with it.
         logging.disable()
+        # As in the tests: a warning is an exception, but for those of Pillow.
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         self.reader = next(reader for reader in READERS if reader.name == name)
         self._outcome, self._cpu_s = outcome, cpu_s
         self._notes = folder / "notes"

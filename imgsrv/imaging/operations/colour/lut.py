@@ -96,10 +96,11 @@ def _parse(text: bytes) -> Cube:
         for number, line in islice(rows.items(), LINES_SEARCHED):
             _colour(number, line)
         raise BadLookUpTable(f"a cube of side {side} has {side**3} colours and {len(rows)} follow")
-    values = _numbers(rows).astype(np.float32)
-    if not np.isfinite(values).all():
+    numbers = _numbers(rows)
+    if not np.isfinite(numbers).all():
         raise BadLookUpTable("a colour is not a finite number")
-    values = values.clip(0, 1)
+    # In this order, because 1e300 is beyond the numbers of 32 bits.
+    values = numbers.clip(0, 1).astype(np.float32)
     # All requests with this table share it.
     values.flags.writeable = False
     return Cube(side, values)
