@@ -144,7 +144,7 @@ class Settings(BaseSettings):
             description="Most seconds of an engine that a picture may take, by an estimate from its header and from "
             "what is asked for."
         ),
-    ] = 10.0
+    ] = 15.0
     max_job_memory: Annotated[
         ByteSize,
         Field(

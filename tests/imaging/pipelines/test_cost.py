@@ -89,7 +89,7 @@ def test_a_dear_job_is_refused_with_the_seconds_of_its_parts(
     assert f"{dearest} takes most" in text
     assert "(decode " in text
     assert f"about {found.seconds:.1f} s of an engine" in text
-    assert "may take 10 s (--max-job-cost-s)" in text
+    assert "may take 15 s (--max-job-cost-s)" in text
     assert math.isclose(sum(seconds for _name, seconds in refused.value.parts), found.seconds, abs_tol=0.01)
 
 
