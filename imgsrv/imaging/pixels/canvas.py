@@ -11,6 +11,7 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.composite import composite_at
 from imgsrv.imaging.pixels.placement import Position, top_left
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import through_array
@@ -51,9 +52,8 @@ def framed(frame: Frame, margins: Margins, filling: Filling, background: Colour)
     if filling == "blur":
         canvas = _blurred(frame, size)
         if frame.mode == "RGBA":
-            canvas.alpha_composite(frame, (left, top))
-        else:
-            canvas.paste(frame, (left, top))
+            return composite_at(canvas, frame, (left, top))
+        canvas.paste(frame, (left, top))
         return canvas
     mode = mode_with(frame, background)
     canvas = Image.new(mode, size, background[: len(mode)])

@@ -10,6 +10,9 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour, Gravity, gravity_point
 from imgsrv.imaging.model.picture import Frame
 
+BAND_PIXELS = 1_000_000
+"""Pixels that are composed at a time: Pillow keeps the interpreter's lock meanwhile, 6 ms a megapixel."""
+
 Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
 
 _BLENDS = {
@@ -33,6 +36,18 @@ def composite(below: Frame, above: Frame, blend: Blend = "normal") -> Frame:
     co = cs × αs × (1 − αb) + blended × αs × αb + cb × αb × (1 − αs) over αo.
     Source: W3C Compositing and Blending Level 1, §5 and §9.
     """
+    rows = max(1, BAND_PIXELS // below.width)
+    if rows >= below.height:
+        return _composite(below, above, blend)
+    result = Image.new("RGB" if below.mode == "L" else below.mode, below.size)
+    for top in range(0, below.height, rows):
+        band = (0, top, below.width, min(below.height, top + rows))
+        result.paste(_composite(below.crop(band), above.crop(band), blend), (0, top))
+    return result
+
+
+def _composite(below: Frame, above: Frame, blend: Blend) -> Frame:
+    """`composite` of a few rows."""
     if blend != "normal":
         above = _blended(below, above, blend)
     if below.mode == "RGBA":
@@ -64,7 +79,7 @@ def flatten(frame: Frame, background: Colour) -> Frame:
     """The frame in mode RGB, over a colour where it is transparent."""
     if frame.mode != "RGBA":
         return frame.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", frame.size, background), frame).convert("RGB")
+    return composite(Image.new("RGBA", frame.size, background), frame).convert("RGB")
 
 
 def _blended(below: Frame, above: Frame, blend: Blend) -> Frame:

@@ -16,6 +16,7 @@ from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.picture import Picture
+from imgsrv.imaging.pixels.composite import Blend, composite
 from imgsrv.imaging.prepare import prepare_process
 
 # Only a process that is prepared for pictures keeps helpers.
@@ -72,6 +73,21 @@ def held(work: Callable[[], object]) -> float:
 )
 def test_a_jpeg_that_is_encoded_in_one_call_lets_other_threads_run(output: Output) -> None:
     assert held(lambda: encode(Picture((NOISE,), "png"), "jpeg", output, io.BytesIO())) < MOST_SHARE
+
+
+def test_large_layers_are_composed_in_bands_with_the_lock_given_up_between_them() -> None:
+    layer = Image.new("RGBA", (3000, 2000), (10, 20, 30, 100))
+    assert held(lambda: composite(layer, layer)) < MOST_SHARE
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("blend", ["normal", "overlay"])
+def test_bands_do_not_change_a_composition(mode: str, blend: Blend, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (41, 30, 4), np.uint8)
+    below, above = Image.fromarray(noise).convert(mode), Image.fromarray(noise[::-1].copy())
+    whole = composite(below, above, blend)
+    monkeypatch.setattr("imgsrv.imaging.pixels.composite.BAND_PIXELS", 100)
+    assert np.array_equal(np.asarray(composite(below, above, blend)), np.asarray(whole))
 
 
 @pytest.mark.parametrize("name", ["jp2", "tiff"])

@@ -13,7 +13,7 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation, pixels
-from imgsrv.imaging.pixels.composite import composite_at, place_in_margins
+from imgsrv.imaging.pixels.composite import composite, composite_at, place_in_margins
 from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
 
 LINE_SPACING = 0.2
@@ -93,7 +93,8 @@ def text(
         )
         painted = Image.new("RGBA", needed, tint[:3])
         painted.putalpha(mask.point([round(level * tint.alpha / 255) for level in range(256)]))
-        layer.alpha_composite(painted)
+        nonlocal layer
+        layer = composite(layer, painted)
 
     if shadow:
         add(shadow_colour, shadow, outline)

@@ -12,6 +12,7 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter, Length
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.pixels.strips import Pixels, bands
 
 USUAL_RADIUS = 0.1
@@ -61,7 +62,7 @@ def round(  # noqa: A001  the name that everybody looks for
     result.putalpha(ImageChops.multiply(result.getchannel("A"), mask) if frame.mode == "RGBA" else mask)
     if background == TRANSPARENT:
         return result
-    behind = Image.alpha_composite(Image.new("RGBA", frame.size, background), result)
+    behind = composite(Image.new("RGBA", frame.size, background), result)
     return behind.convert("RGB") if background.is_opaque else behind
 
 
