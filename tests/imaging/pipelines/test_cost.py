@@ -61,7 +61,9 @@ ATTACKS = [
     pytest.param(
         ("png", HUNDRED_MEGAPIXELS, 99_000, f"redact:mode=blur,boxes={EVERYWHERE}"), {}, "redact", id="many-boxes"
     ),
-    pytest.param(("jpeg", HUNDRED_MEGAPIXELS, 900_000, "median:radius=50/median:radius=50"), {}, "median (×2)", id="median"),
+    pytest.param(
+        ("jpeg", HUNDRED_MEGAPIXELS, 900_000, "median:radius=50/median:radius=50"), {}, "median (×2)", id="median"
+    ),
     pytest.param(("jpeg", (5000, 5000), 33_000_000, ""), {"format": "gif"}, "encode", id="palette-of-a-gif"),
     pytest.param(
         ("jpeg", (5000, 5000), 33_000_000, ""), {"format": "png", "colours": 256}, "encode", id="palette-of-a-png"
