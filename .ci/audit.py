@@ -1,5 +1,8 @@
 """Fail if an environment holds a package with a known advisory: `.ci/audit.py PYTHON...`.
 
+It needs an environment of its own: `python3 -m venv /tmp/audit && /tmp/audit/bin/pip install pip-audit packaging`, and
+then `/tmp/audit/bin/python .ci/audit.py .venv/bin/python`.
+
 pip-audit asks the database of PyPI where it can be reached.  The list beside this file is read in any case.
 """
 

@@ -7,6 +7,7 @@ keeps anything of a picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from mmap import mmap
 
 from imgsrv.errors import UnusableParameters
 from imgsrv.imaging.codecs.output import OWNER, Output
@@ -50,14 +51,22 @@ def describe(data: Picture, include: Iterable[str] = (), limits: Limits | None =
 
     Without `include` only the header is read.  include: names of measures of the pixels, such as ("palette",
     "sharpness"); "gps" for the place; "all" for every measure.
+    A text of names with commas between them is the same.
     Raises errors.InvalidParameter and RepeatedParameter for a name of `include`, and children of errors.BadPicture.
     """
     from imgsrv.imaging.info import describe_picture, parse_include  # noqa: PLC0415  the first picture loads the codecs
 
-    names = ",".join(include)
+    names = include if isinstance(include, str) else ",".join(include)
     return describe_picture(_readable(data), limits or Limits(), parse_include(names) if names else ())
 
 
 def _readable(data: Picture) -> Data:
-    """The bytes in a type that the codecs accept, without a copy."""
-    return memoryview(data) if isinstance(data, bytearray) else data
+    """The bytes in a type that the codecs accept, without a copy.  Raises UnusableParameters for anything else."""
+    if isinstance(data, bytearray):
+        return memoryview(data)
+    if not isinstance(data, bytes | memoryview | mmap):
+        kind = type(data).__name__
+        raise UnusableParameters(
+            "data", f"{kind} is no picture; give the bytes of a file, as Path(name).read_bytes() reads them"
+        )
+    return data

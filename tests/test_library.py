@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -235,3 +236,21 @@ def test_six_threads_give_the_same_bytes_as_one() -> None:
         together = list(pool.map(lambda work: process(*work), WORK * 2))
 
     assert together == alone * 2
+
+
+@pytest.mark.parametrize("data", ["photo.jpg", Path("photo.jpg"), 5, None])
+def test_data_that_is_no_bytes_is_refused_with_what_to_give(data: Any) -> None:
+    with pytest.raises(errors.BadRequest, match=r"give the bytes of a file, as Path\(name\).read_bytes\(\) reads them"):
+        process(data, "flip")
+    with pytest.raises(errors.BadRequest, match="give the bytes of a file"):
+        describe(data)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "1GiB", True, None])
+def test_a_limit_that_is_no_positive_number_is_refused(value: Any) -> None:
+    with pytest.raises(errors.BadRequest, match=r"max_pixels is .*; give a number above 0"):
+        Limits(max_pixels=value)
+
+
+def test_the_names_of_include_may_stand_in_one_text() -> None:
+    assert describe(photo(), "average,palette").keys() == describe(photo(), ("average", "palette")).keys()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from types import MappingProxyType
 
-from imgsrv.errors import ResultTooLarge, TooManyFrames, TooManyPixels
+from imgsrv.errors import ResultTooLarge, TooManyFrames, TooManyPixels, UnusableParameters
 
 Data = bytes | memoryview | mmap
 """The bytes of a picture file."""
@@ -38,6 +38,13 @@ class Limits:
     max_frames: int = 256
     max_job_cost_s: float = math.inf
     max_job_memory: float = math.inf
+
+    def __post_init__(self) -> None:
+        """Raise UnusableParameters for a limit that is no positive number."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise UnusableParameters("Limits", f"{name} is {value!r}; give a number above 0")
 
     def check_input(self, size: Size, frames: int = 1) -> None:
         """Raise TooManyFrames or TooManyPixels for a picture that is too large to decode."""
