@@ -1,13 +1,14 @@
-"""What hostile clients cost others: five measurements of a real server, on loopback, bounded in time and number.
+"""What hostile clients cost others: six measurements of a real server, on loopback, bounded in time and number.
 
 `python tests/hostile.py` prints one table; `--program /elsewhere/.venv/bin/imgsrv` measures another version, and names
-measure only some: delays, dearest, memory, slow, download.  A quiet machine is needed.  It is not collected by pytest.
+measure only some: delays, dearest, memory, slow, download, mixed.  A quiet machine is needed.  pytest does not collect it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import random
 import resource
 import signal
 import socket
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).parents[1])]
@@ -36,6 +38,8 @@ ALONE_S, MOST_S = 1.5, 12.0
 
 LEAST = 5
 """Requests of the ordinary client before and after the hostile one."""
+
+MIXED_S, MIXED_SLOW = 1_800.0, 100
 
 CROWD, CROWD_S = 16, 15.0
 SLOW_CLIENTS, SLOW_S = 1_000, 8.0
@@ -395,9 +399,85 @@ def _disturb(server: Server, what: str) -> None:
         server.signal(signal.SIGTTOU)
 
 
+# ---- half an hour ------------------------------------------------------------------------------------
+
+
+def mixed(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+    """Half an hour of good, broken, hostile and slow clients at once leaves what was there after its first third."""
+    with start("--workers", "2") as server:
+        alone(server)
+        seen, pids, over = [holdings(server)], server.workers(), threading.Event()
+        asked = {"hostile": 0, "broken": 0}
+        threads = [
+            threading.Thread(target=_ask, args=(server, over, kind, asked), daemon=True)
+            for kind in ("hostile", "broken")
+        ]
+        threads.append(threading.Thread(target=_drip, args=(server, over), daemon=True))
+        for thread in threads:
+            thread.start()
+        with ordinary(server) as client:
+            for _ in range(3):
+                time.sleep(MIXED_S / 3)
+                seen.append(holdings(server))
+        over.set()
+        for thread in threads:
+            thread.join(60)
+        settle(server)
+        alone(server)
+        seen.append(holdings(server))
+        lost = len(set(pids) - set(server.workers()))
+        good = f"{len(client.seconds)} good ({len(client.failures)} failed {client.failures[:1]})"
+        row(f"**{MIXED_S / 60:.0f} minutes of mixed load**", " → ".join(seen), f"{good}, {asked}, {lost} workers lost")
+
+
+def _ask(server: Server, over: threading.Event, kind: str, asked: dict[str, int]) -> None:
+    """Send hostile requests as they are, or broken ones."""
+    dice, requests = random.Random(12), [request for _name, request in small_requests()]  # noqa: S311  a test's dice
+    while not over.wait(0.2):
+        request = bytearray(dice.choice([ORDINARY, *requests]))
+        if kind == "broken":
+            for _ in range(dice.randrange(1, 9)):
+                request[dice.randrange(len(request))] = dice.randrange(256)
+            del request[dice.randrange(1, len(request)) :]
+        with contextlib.suppress(OSError, EOFError, AssertionError, ValueError), Wire(server) as wire:
+            wire.socket.settimeout(30)
+            wire.send(bytes(request))
+            wire.half_close()
+            wire.answer()
+        asked[kind] += 1
+
+
+def _drip(server: Server, over: threading.Event) -> None:
+    """Hold connections in each of the slow ways, new ones every 20 s."""
+    while not over.is_set():
+        crowd = [server.connect() for _ in range(MIXED_SLOW)]
+        for client, (first, _again) in zip(crowd, cycle(SLOW_WAYS.values()), strict=False):
+            with contextlib.suppress(OSError):
+                client.send(first or b"P")
+        over.wait(20)
+        for client in crowd:
+            client.close()
+
+
+def holdings(server: Server) -> str:
+    """The memory, the descriptors and the threads of the master and its workers, without those of helpers."""
+    processes = [psutil.Process(pid) for pid in (server.pid, *server.workers())]
+    memory = "/".join(f"{process.memory_full_info().pss / (1 << 20):.0f}" for process in processes)
+    descriptors = "/".join(str(process.num_fds()) for process in processes)
+    threads = "/".join(str(process.num_threads()) for process in processes)
+    return f"{memory} MB, {descriptors} descriptors, {threads} threads"
+
+
 # ---- all of it ---------------------------------------------------------------------------------------
 
-MEASUREMENTS = {"delays": delays, "dearest": dearest, "memory": memory, "slow": slow, "download": download}
+MEASUREMENTS = {
+    "delays": delays,
+    "dearest": dearest,
+    "memory": memory,
+    "slow": slow,
+    "download": download,
+    "mixed": mixed,
+}
 
 
 def main() -> None:
