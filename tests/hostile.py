@@ -1,7 +1,7 @@
 """What hostile clients cost others: six measurements of a real server, on loopback, bounded in time and number.
 
-`python tests/hostile.py` prints one table; `--program /elsewhere/.venv/bin/imgsrv` measures another version, and names
-measure only some: delays, dearest, memory, slow, download, mixed.  A quiet machine is needed.  pytest does not collect it.
+`python tests/hostile.py` prints one table.  `--program /elsewhere/.venv/bin/imgsrv` measures another version.  Names
+choose some of the measurements: delays, dearest, memory, slow, download, mixed.  The machine must be quiet.
 """
 
 from __future__ import annotations
