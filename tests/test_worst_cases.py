@@ -43,7 +43,7 @@ def test_the_attacks_find_a_pattern_that_backtracks(text: str) -> None:
 def test_every_function_that_reads_what_clients_send_has_a_reader() -> None:
     covered = {name for reader in READERS for name in reader.covers}
 
-    assert reading_functions() - covered - set(NOT_FROM_CLIENTS) == set(), "a row of tests/support/readers.py runs it"
+    assert reading_functions() - covered == set(), "a row of tests/support/readers.py runs it"
     assert not covered & set(NOT_FROM_CLIENTS)
 
 
