@@ -7,12 +7,14 @@ who finish work: an engine that takes a job and gets no descriptor would lose it
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from imgsrv.errors import OutOfResources
+from imgsrv.errors import ImgsrvError, OutOfResources
 
 FOR_ENGINE, FOR_REPLIES, FOR_BODIES = 16, 32, 64
 """Descriptors that are kept back: the reply of a job leaves the last 16 free, a body 32, a connection 64."""
@@ -27,6 +29,31 @@ SHORTAGES = frozenset(
     }
 )
 """Error numbers of the system for a lack of descriptors, of memory, and of space in files."""
+
+
+ALLOCATION_FAILED = re.compile(
+    r"out of memory|insufficient memory|cannot allocate|allocating \d+ bytes failed", re.IGNORECASE
+)
+"""What codecs say of a lack of memory, in exceptions that say nothing else of it: libavif, libheif, OpenCV, libtiff."""
+
+
+def lacks_memory(error: BaseException, needed: int = 0) -> bool:
+    """True if an exception of a library means that memory is short.
+
+    needed: bytes of the work that failed.  Some codecs name no reason; then a trial shows if there is room for these.
+    """
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return bool(ALLOCATION_FAILED.search(str(error)[:1000])) or not _has_room(needed)
+
+
+def _has_room(size: int) -> bool:
+    """True if the kernel grants so many bytes; they are given back untouched."""
+    try:
+        mmap.mmap(-1, max(1, size)).close()
+    except (OSError, MemoryError):
+        return False
+    return True
 
 
 def is_scarce(descriptor: int, kept: int) -> bool:
@@ -54,6 +81,10 @@ def needing(what: str) -> Iterator[None]:
         if error.errno not in SHORTAGES:
             raise
         raise _out_of_resources(what, error.errno) from error
+    except Exception as error:
+        if isinstance(error, ImgsrvError) or not lacks_memory(error):
+            raise
+        raise _out_of_resources(what, errno.ENOMEM) from error
 
 
 def _out_of_resources(what: str, number: int) -> OutOfResources:

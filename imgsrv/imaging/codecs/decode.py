@@ -150,7 +150,8 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
     Raises Undecodable, and TooManyFrames or TooManyPixels where only decoding can count the frames.
     """
     image, full_size = header.image, header.image.size
-    with broken_is_ours(header.format):
+    needed = header.form.decode_bytes_per_pixel * full_size[0] * full_size[1] / plan.scale**2
+    with broken_is_ours(header.format, round(needed)):
         metadata = read_metadata(header.form, image)
         if plan.scale > 1:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imgsrv.errors import Undecodable
+from imgsrv.shortages import lacks_memory
 
 BROKEN = (
     OSError,
@@ -26,13 +27,22 @@ libavif raises RuntimeError.  ZeroDivisionError and OverflowError come from unch
 """
 
 
+PANIC = "pyo3_runtime"
+"""Module of the exception of a library in Rust that gives up; it is no child of Exception."""
+
+
 @contextmanager
-def broken_is_ours(name: str) -> Iterator[None]:
+def broken_is_ours(name: str, needed: int = 0) -> Iterator[None]:
     """A block in which exceptions of Pillow on a broken picture of the format `name` become Undecodable.
 
-    MemoryError passes unchanged: for a picture within the limits, the machine lacks memory.
+    MemoryError passes unchanged: for a picture within the limits, the machine lacks memory.  Exceptions of codecs that
+    mean the same become one.  needed: bytes of the decoder, for codecs that name no reason.
     """
     try:
         yield
-    except BROKEN as error:
+    except BaseException as error:
+        if not isinstance(error, BROKEN) and type(error).__module__ != PANIC:
+            raise
+        if lacks_memory(error, needed):
+            raise MemoryError(f"no memory to decode the {name} picture") from error
         raise Undecodable(name, str(error) or type(error).__name__) from error
