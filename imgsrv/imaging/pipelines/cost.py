@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
+from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge, TooManyFrames
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.decode import DecodePlan, Header, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
@@ -148,9 +148,18 @@ def facts_of(
     """
     frames = header.frames if header.index is None else 1
     if data is not None and header.index is None and header.form.has_animation and not header.form.counts_frames:
-        frames = max(1, len(read_durations(header.form, header.frames, data, limits) or ()))
+        frames = _counted(header, data, limits)
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
     return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha)
+
+
+def _counted(header: Header, data: Data, limits: Limits) -> int:
+    """The frames by the structure of the file, at most those that are ever decoded."""
+    try:
+        return max(1, len(read_durations(header.form, header.frames, data, limits) or ()))
+    except TooManyFrames:
+        # Only a result that shows all of them is refused for that, when it is decoded.
+        return limits.max_frames
 
 
 def _part_facts(data: Data, limits: Limits) -> Facts | int:

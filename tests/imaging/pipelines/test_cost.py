@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pictures import encoded, picture
 
-from imgsrv.errors import JobTooDear, JobTooLarge
+from imgsrv.errors import JobTooDear, JobTooLarge, TooManyFrames
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.header_check import Checked
@@ -191,6 +191,16 @@ def test_a_batch_is_the_sum_of_its_results() -> None:
     estimate(glanced("png", (2, 2), 1, 90), [(one.output, one.pipeline)], limits).check(limits)
     with pytest.raises(JobTooDear, match=r"median \(×16\)"):
         process_batch(ARCHIVES["zip"](), SMALL, many, limits)
+
+
+def test_frames_that_the_result_does_not_show_are_no_reason_to_refuse() -> None:
+    frames = [picture("RG/BY").resize((8, 8)).rotate(90 * number) for number in range(5)]
+    file = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    limits = Limits(max_frames=3, max_job_cost_s=10)
+
+    assert process(file, parse_pipeline("flip"), Output(format="jpeg"), limits).startswith(b"\xff\xd8")
+    with pytest.raises(TooManyFrames):
+        process(file, parse_pipeline("flip"), Output(format="gif"), limits)
 
 
 def test_the_library_refuses_nothing_by_default() -> None:

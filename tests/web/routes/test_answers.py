@@ -196,7 +196,7 @@ def test_a_photo_with_an_orientation_is_turned_upright(client: httpx.Client) -> 
 def test_the_time_of_every_stage_is_in_the_answer(client: httpx.Client) -> None:
     timing = client.post("/flip", content=PNG).headers["server-timing"]
     stages = re.findall(r"(\w+);dur=\d+\.\d", timing)
-    assert stages == ["receive", "queue", "decode", "operations", "encode"]
+    assert stages == ["receive", "queue", "decode", "operations", "encode", "predicted"]
     assert timing.count(",") == len(stages) - 1
 
 
