@@ -147,7 +147,7 @@ def test_start_waits_no_longer_than_these_workers_may_take(place: Background) ->
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        refused = place.imgsrv("start", "--port", str(other.getsockname()[1]), "--drain-s", "0")
+        refused = place.imgsrv("start", "--port", str(other.getsockname()[1]), "--drain-s=0", "--send-timeout-s=0.1")
     assert refused.returncode == 1
     assert "another process already listens there" in refused.stderr
 
