@@ -95,6 +95,8 @@ class Services:
         # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
         if is_dear:
             await self._room_for_dear()
+            if body.is_client_gone:
+                raise ClientGone
         else:
             self.admission.check()
         plan_start = body.append(plan)
@@ -105,7 +107,7 @@ class Services:
         self.row.add("dear_queued_us" if is_dear else "cost_queued_us", round(prediction.seconds * 1e6))
         body.when_gone(reply.cancel)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 message, result = await reply
         except TimeoutError as error:
             raise self.admission.overdue(deadline) or JobTimeout(limit_s) from error

@@ -96,6 +96,19 @@ def test_an_engine_that_finds_a_cheap_looking_job_dear_sends_it_to_the_dear_ones
     assert metric(server, 'imgsrv_job_time_ratio_count{class="dear"}') == before + 1
 
 
+def test_a_client_that_leaves_while_its_dear_job_waits_for_room_gets_no_job() -> None:
+    gone = 'imgsrv_errors_total{code="client_gone"}'
+    with serving("--workers", "1", "--max-wait-s", "0.1") as made, Wire(made) as first:
+        first.send(post(DEAR, PNG))
+        wait_until(lambda: metric(made, "imgsrv_jobs_begun_total") == 1, "the first is at work")
+        with Wire(made) as second:
+            second.send(post(DEAR, PNG))
+            wait_until(lambda: metric(made, "imgsrv_connections") == 3, "the second is connected")
+        assert first.answer().status == 200
+        wait_until(lambda: metric(made, gone) == 1, "the second has left")
+        assert metric(made, "imgsrv_jobs_submitted_total") == 1
+
+
 def test_the_only_engine_does_dear_jobs_too() -> None:
     with serving("--workers", "1") as alone:
         assert ask(alone, post(DEAR, PNG)).status == 200
