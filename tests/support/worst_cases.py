@@ -43,6 +43,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "pool.worker.hooks:finditer": ("findall", ()),
     "printable:_ALL": ("findall", ()),
     "printable:_ALL_BUT_LAYOUT": ("findall", ()),
+    "shortages:ALLOCATION_FAILED": ("search", ()),
     "web.http.protocol:HOST": ("fullmatch", ()),
     "web.http.proxy_headers:PORT": ("fullmatch", ()),
     "web.problems:REQUEST_ID": ("fullmatch", ()),
