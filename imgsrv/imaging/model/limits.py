@@ -40,11 +40,11 @@ class Limits:
     max_job_memory: float = math.inf
 
     def __post_init__(self) -> None:
-        """Raise UnusableParameters for a limit that is no positive number."""
+        """Raise UnusableParameters for a limit that is negative or no number."""
         for name in self.__slots__:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise UnusableParameters("Limits", f"{name} is {value!r}; give a number above 0")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise UnusableParameters("Limits", f"{name} is {value!r}; give a number of at least 0")
 
     def check_input(self, size: Size, frames: int = 1) -> None:
         """Raise TooManyFrames or TooManyPixels for a picture that is too large to decode."""
@@ -74,6 +74,10 @@ class Limits:
     def allows(self, pixels: float) -> bool:
         """The number of pixels is within the limit."""
         return pixels <= self.max_pixels
+
+    def allowed(self, pixels: float) -> float:
+        """The number of pixels, or the largest one within the limit."""
+        return min(self.max_pixels, pixels)
 
     def fitting(self, size: Size, factor: float) -> Size:
         """The size times the factor, or times the largest factor within the limit."""

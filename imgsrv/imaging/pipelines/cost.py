@@ -216,7 +216,7 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     area, size = float(pixels(facts.size)), facts.size
     nanoseconds = weights().decoder(form.name, facts.detail)
     if form.is_vector:
-        area = min(limits.max_pixels, area * plan.drawn**2)
+        area = limits.allowed(area * plan.drawn**2)
         tally.add("drawing", DRAWING_S * 1e9)
     share = 1.0
     if plan.scale > 1:
@@ -325,7 +325,6 @@ def glanced(checked: Checked, file_bytes: int, limits: Limits | None = None) -> 
     """The facts that a header check has found; a size that it does not know is guessed from the bytes of the file."""
     size = checked.size
     if size is None:
-        area = (limits or Limits()).max_pixels
-        side = max(1, math.isqrt(min(area, round(8 * file_bytes / GUESSED_BITS))))
+        side = max(1, math.isqrt(round((limits or Limits()).allowed(8 * file_bytes / GUESSED_BITS))))
         size = side, side
     return Facts(FORMATS[checked.format], size, checked.frames, file_bytes, has_alpha=checked.may_have_alpha)
