@@ -99,6 +99,7 @@ job, the state on the board means nothing, no sign of life.
 """
 
 MASTER_FIELDS = (
+    "generation",
     "slot",
     "starts",
     "deaths",
@@ -113,6 +114,7 @@ MASTER_FIELDS = (
 
 GAUGES = frozenset(
     {
+        "generation",
         "pid",
         "state",
         "connections",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import Board, Row, WorkerState
+from imgsrv.observe.scoreboard import LARGEST_JOBS, Board, Row, WorkerState
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
 from imgsrv.pool.worker.crashbox import CrashBox
@@ -34,6 +34,12 @@ MEMORY_FRESH_S = 1.0
 
 PROVEN_S = 10.0
 """A worker that has served for less is not replaced for its memory, even if the limit is below its first size."""
+
+CLEARED = (
+    *("connections", "sending", "unsent_bytes", "job_began_us", "is_silent"),
+    *("memory_base", "memory_bodies", "memory_answers", "memory_jobs", *LARGEST_JOBS),
+)
+"""Gauges of a worker that are over with it, so that others do not make room for what is gone."""
 
 OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
 """psutil cannot write the score."""
@@ -150,7 +156,7 @@ class Child:
     def clear_row(self) -> None:
         """Clear the gauges of a dead worker; nobody else writes its row until the next worker is forked."""
         self.row.set("state", WorkerState.GONE)
-        for gauge in ("connections", "sending", "unsent_bytes", "job_began_us", "is_silent"):
+        for gauge in CLEARED:
             self.row.set(gauge, 0)
 
     def _late_s(self, now: float) -> float:

@@ -149,6 +149,7 @@ class Roster:
         row.set("is_retired", 0)
         row.set("is_leaving", 0)
         row.set("is_silent", 0)
+        row.set("generation", self.generation)
         theirs = [each for child in self.children.values() for each in (child.line, child.box)]
         given = Surroundings(slot.index, row, self.listener, self.exchange, self.board, os.getpid(), CrashBox())
         pid, line = fork_worker(self.work, given, partial(self._let_go, index), theirs)

@@ -57,7 +57,7 @@ class Admission:
         self._board, self._queue, self._clock = board, queue, clock
         self._max_queue, self._max_wait_s = max_queue, max_wait_s
         self._job_s = FIRST_GUESS_S
-        self._estimated_at = -math.inf
+        self._estimated_at = self._forgot_at = -math.inf
         self._done = self._busy_us = 0
         self._errors_us = {False: 0, True: 0}
         self._factor, self._predicted_us, self._worked_us = 1.0, 0, 0
@@ -71,12 +71,15 @@ class Admission:
         """The error for a further job, with the time until there should be room; None if it may be queued."""
         waiting = self._queue.waiting()
         if not waiting and not is_dear:
+            self._forget_errors()
             return None
         dear = self._queue.waiting_dear()
-        wait_s = self.expected_wait_s(dear, is_dear=True) if is_dear else self.expected_wait_s(waiting - dear)
+        # Each kind has a queue of its own, and one that is full must not close the other.
+        queued = dear if is_dear else waiting - dear
+        wait_s = self.expected_wait_s(queued, is_dear=is_dear)
         retry_after_s = max(1, math.ceil(wait_s))
-        if waiting >= self._max_queue:
-            return Overloaded(f"{waiting} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
+        if queued >= self._max_queue:
+            return Overloaded(f"{queued} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
         if wait_s > self._max_wait_s:
             reason = f"the wait would be about {wait_s:.1f} s and may be {self._max_wait_s:g} s (--max-wait-s)"
             return Overloaded(reason, retry_after_s)
@@ -125,6 +128,12 @@ class Admission:
         if not waiting or left < self._errors_us[is_dear]:
             self._errors_us[is_dear] = left
         return (left - self._errors_us[is_dear]) * 1e-6 * self._factor
+
+    def _forget_errors(self) -> None:
+        """Note, at most once in WINDOW_S, what the counts of cheap jobs differ by while none waits."""
+        if (now := self._clock()) - self._forgot_at >= WINDOW_S:
+            self._forgot_at = now
+            self._waiting_s(0, is_dear=False)
 
     def _unfinished_s(self, now: float) -> float:
         """The predicted rest of the dear jobs at work."""

@@ -100,11 +100,17 @@ class Services:
         else:
             self.admission.check()
         plan_start = body.append(plan)
-        reply = self.exchange.submit(
-            body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=is_dear
-        )
+        # Before the job is in the queue: an engine counts it as taken at once.
+        counter, cost_us = "dear_queued_us" if is_dear else "cost_queued_us", round(prediction.seconds * 1e6)
+        self.row.add(counter, cost_us)
+        try:
+            reply = self.exchange.submit(
+                body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=is_dear
+            )
+        except BaseException:
+            self.row.add(counter, -cost_us)
+            raise
         self.row.add("jobs_submitted")
-        self.row.add("dear_queued_us" if is_dear else "cost_queued_us", round(prediction.seconds * 1e6))
         body.when_gone(reply.cancel)
         try:
             async with asyncio.timeout(deadline - time.monotonic()):

@@ -62,6 +62,25 @@ def test_a_file_without_weights_is_refused_and_the_old_ones_stay(tmp_path: Path,
     assert weights() is before
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+def test_a_weight_that_is_no_time_is_refused(tmp_path: Path, number: float) -> None:
+    numbers = json.loads(FILE.read_text())
+    numbers["operations"]["flip"] = [1.0, number]
+    (file := tmp_path / "weights.json").write_text(json.dumps(numbers))
+
+    with pytest.raises(BadArgument, match="is no time"):
+        use_weights(file)
+
+
+def test_a_wrong_number_of_efforts_is_refused(tmp_path: Path) -> None:
+    numbers = json.loads(FILE.read_text())
+    numbers["encoders"]["png"]["lossy"].pop()
+    (file := tmp_path / "weights.json").write_text(json.dumps(numbers))
+
+    with pytest.raises(BadArgument, match=f"one for each of {len(EFFORTS)} efforts"):
+        use_weights(file)
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadArgument, match="FileNotFoundError"):
         use_weights(tmp_path / "weights.json")

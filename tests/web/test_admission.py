@@ -66,6 +66,26 @@ def test_a_full_queue_refuses_and_names_the_setting() -> None:
         admission.check()
 
 
+def test_a_queue_that_is_full_of_one_kind_does_not_close_the_other() -> None:
+    admission = Admission(_board(2), Waiting(8, dear=8), max_queue=8, max_wait_s=100)
+
+    admission.check()
+    with pytest.raises(Overloaded, match=r"8 pictures wait already and 8 may"):
+        admission.check(is_dear=True)
+
+
+def test_what_a_dead_worker_did_not_count_is_forgotten_while_no_job_waits() -> None:
+    board, clock, queue = _board(2), Clock(), Waiting(0)
+    admission = Admission(board, queue, max_queue=1000, max_wait_s=100, clock=clock)
+    board.row(0).add("cost_queued_us", 50_000_000)
+
+    admission.check()
+    queue.length = 1
+    board.row(0).add("cost_queued_us", 2_000_000)
+
+    assert admission.expected_wait_s(1) == pytest.approx(1.0)
+
+
 def test_a_long_wait_refuses_and_says_when_to_come_back() -> None:
     admission = Admission(_board(2), Waiting(200), max_queue=1000, max_wait_s=4)
 
@@ -238,8 +258,9 @@ def full_server() -> Iterator[Server]:
         serving("--workers", "1", "--max-queue", "1", "--job-timeout-s", "600") as server,
         contextlib.ExitStack() as stack,
     ):
-        for place in ("begun_total", "waiting"):
-            stack.enter_context(Wire(server)).send(post(VERY_HEAVY, SAMPLE))
+        # A cheap job waits behind a dear one; dear jobs that wait would fill another queue.
+        for place, target in (("begun_total", VERY_HEAVY), ("waiting", "/flip")):
+            stack.enter_context(Wire(server)).send(post(target, SAMPLE))
             wait_until(lambda: metric(server, f"imgsrv_jobs_{place}") == 1, f"a job is {place}")  # noqa: B023
         yield server
 

@@ -7,6 +7,7 @@ processor time.  A pair is the time of a smooth picture and of noise, for codecs
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -95,7 +96,7 @@ class Weights:
             {name: _pair(pair) for name, pair in numbers["operations"].items()},
             {name: _encoder(row) for name, row in numbers["encoders"].items()},
             _pair(numbers["palette"]),
-            *(float(numbers[name]) for name in ("likeness", "part_byte")),
+            *(_time(numbers[name]) for name in ("likeness", "part_byte")),
         )
 
 
@@ -142,11 +143,19 @@ def _at_effort(times: list[float], effort: int | None) -> float:
 
 def _pair(numbers: Any) -> Pair:
     first, second = numbers
-    return float(first), float(second)
+    return _time(first), _time(second)
+
+
+def _time(number: Any) -> float:
+    if not 0 <= float(number) < math.inf:
+        raise ValueError(f"{number} is no time")
+    return float(number)
 
 
 def _encoder(row: Mapping[str, Any]) -> Encoder:
     nothing = (0.0, 0.0)
+    if len(row["lossy"]) not in (1, len(EFFORTS)) or len(row.get("lossless", ())) not in (0, 1, len(EFFORTS)):
+        raise ValueError(f"an encoder has one pair, or one for each of {len(EFFORTS)} efforts")
     return Encoder(
         tuple(map(_pair, row["lossy"])),
         tuple(map(_pair, row.get("lossless", ()))),

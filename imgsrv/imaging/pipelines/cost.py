@@ -279,14 +279,14 @@ def _encoding(
     if result_format(facts, output) in PLACEHOLDERS:
         tally.add("encode", width * height)
         return
-    dearest: tuple[float, float] = (0.0, 0.0)
+    slowest = most = 0.0
     for name in _formats(facts, output, offers):
         form = WRITTEN[name]
         area = float(width * height * (frames if holds_frames(name) else 1))
         channels = _channels(has_alpha=has_alpha and form.has_alpha)
-        needed = area * (form.bytes_to_encode(output.effort) + channels)
-        dearest = max(dearest, (area * sum(_encoder_ns(facts, form, output, channels)), needed))
-    tally.add("encode", *dearest)
+        slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, channels)))
+        most = max(most, area * (form.bytes_to_encode(output.effort) + channels))
+    tally.add("encode", slowest, most)
 
 
 def _formats(facts: Facts, output: Output, offers: Offers) -> Sequence[str]:

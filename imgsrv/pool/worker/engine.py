@@ -117,9 +117,8 @@ class Engine(threading.Thread):
             self._row.add("engine_beats")
             self._hear(poll)
             # An engine that is kept free looks now and then whether it still is.
-            if not poll.poll(RECHECK_S if self._turns.is_kept_free() else BEAT_S):
-                continue
-            # Also after a stop: the job that woke this engine may have woken no other one.
+            poll.poll(RECHECK_S if self._turns.is_kept_free() else BEAT_S)
+            # Also after a stop, and without a wake-up: a job wakes one engine, which may have taken a dear one first.
             parcel = self._receive()
             # No poll in between: a queue that is not empty needs no wake-up.
             while parcel is not None:

@@ -45,7 +45,12 @@ class Turns:
         """Return whether this engine takes no dear job, because it has the lowest slot of several that are ready."""
         if self._board is not None and self._clock() - self._looked_at >= RECHECK_S:
             self._looked_at, own = self._clock(), self._row["slot"]
-            slots = [row["slot"] for row in self._board.rows() if row["state"] == WorkerState.READY]
+            slots = [row["slot"] for row in self._board.rows() if self._takes_jobs(row)]
             is_ready = self._row["state"] == WorkerState.READY
             self._is_kept_free = is_ready and min(slots, default=0) == own < max(slots, default=0)
         return self._is_kept_free
+
+    def _takes_jobs(self, row: Row) -> bool:
+        """Whether that engine takes jobs of the same queues: during a reload the old code has queues of its own."""
+        is_able = row["state"] == WorkerState.READY and not row["is_silent"]
+        return is_able and row["generation"] == self._row["generation"]

@@ -72,6 +72,21 @@ def test_a_worker_beside_its_successor_counts_as_one_slot() -> None:
     assert not Turns(made, made.row(0)).is_kept_free()
 
 
+@pytest.mark.parametrize(("field", "value"), [("generation", 2), ("is_silent", 1)])
+def test_an_engine_of_other_code_or_one_that_gives_no_sign_of_life_is_neither_kept_nor_counted(
+    field: str, value: int
+) -> None:
+    made = board(WorkerState.READY, WorkerState.READY)
+    made.row(1).set(field, value)
+
+    assert Turns(made, made.row(0)).order() == (DEAR, CHEAP)
+
+    made = board(WorkerState.READY, WorkerState.READY, WorkerState.READY)
+    made.row(0).set(field, value)
+
+    assert [Turns(made, made.row(slot)).is_kept_free() for slot in (1, 2)] == [True, False]
+
+
 def test_after_a_dear_job_cheap_ones_come_first_for_the_same_time() -> None:
     made, clock = board(WorkerState.READY), Clock()
     turns = Turns(made, made.row(0), clock)
