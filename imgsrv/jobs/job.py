@@ -82,13 +82,14 @@ class Job(ABC, Generic[Answer]):
     input: Input
     request_id: str
 
-    def to_bytes(self, most_s: float | None = None) -> bytes:
+    def to_bytes(self, most_s: float | None = None, most_memory: int | None = None) -> bytes:
         """The job as the engine reads it: its plan.
 
-        most_s: the engine refuses a job of more seconds by its own estimate; None for the limit of the server.
+        most_s, most_memory: the engine refuses a job of more seconds or bytes by its own estimate; None for the limit
+        of the server.
         """
-        common = {"kind": self.kind, "request_id": self.request_id, "input": self.input.to_wire(), "most_s": most_s}
-        return json.dumps({**common, **self.to_wire()}).encode()
+        common = {"kind": self.kind, "request_id": self.request_id, "input": self.input.to_wire()}
+        return json.dumps({**common, "most_s": most_s, "most_memory": most_memory, **self.to_wire()}).encode()
 
     @abstractmethod
     def to_wire(self) -> Wire:
@@ -241,6 +242,8 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
     job = _job(wire)
     if (most_s := wire["most_s"]) is not None:
         limits = replace(limits, max_job_cost_s=min(most_s, limits.max_job_cost_s))
+    if (most_memory := wire["most_memory"]) is not None:
+        limits = replace(limits, max_job_memory=min(most_memory, limits.max_job_memory))
     # The mapping ends with the input: the plan lies behind it, and a decoder must not take it for pixels.
     with mmap.mmap(body, job.input.end, prot=mmap.PROT_READ) as mapping:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +27,12 @@ from imgsrv.web.upload import Upload
 
 DEAR_S = 1.0
 """A job of more predicted seconds is dear: it has a queue of its own and never takes the last engine."""
+
+UNBOOKED_BYTES = 64 << 20
+"""An engine does a job of so much memory even if the front has predicted less."""
+
+MOST_RETURNS = 2
+"""An engine gives a job back at most so often: once for its seconds, and once for its memory."""
 
 PATIENCE_S = 2.0
 """A dear job waits so long in its front for room in the queue."""
@@ -69,15 +76,13 @@ class Services:
         Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources,
         OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge.
         """
-        state.prediction = predict(job, upload, self.limits)
-        try:
-            return await self._budgeted(state, job, state.prediction)
-        except JobTooDear as error:
-            # The engine knows more than the header check: the job is dear, or too dear.
-            if state.prediction.is_dear or error.seconds > self.limits.max_job_cost_s:
-                raise JobTooDear(error.seconds, self.limits.max_job_cost_s, error.parts) from error
-            state.prediction = replace(state.prediction, seconds=error.seconds, is_dear=True)
-        return await self._budgeted(state, job, state.prediction)
+        prediction = state.prediction = predict(job, upload, self.limits)
+        for _ in range(MOST_RETURNS):
+            try:
+                return await self._budgeted(state, job, prediction)
+            except (JobTooDear, JobTooLarge) as error:
+                prediction = state.prediction = _raised(prediction, error, self.limits)
+        return await self._budgeted(state, job, prediction)
 
     async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job if there is memory for it, and count its result until it is sent."""
@@ -90,7 +95,7 @@ class Services:
     async def _queued(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job once, among the cheap or the dear ones."""
         body, limit_s, is_dear = state.body, self.settings.job_timeout_s, prediction.is_dear
-        plan = job.to_bytes(None if is_dear else DEAR_S)
+        plan = job.to_bytes(None if is_dear else DEAR_S, max(prediction.memory, UNBOOKED_BYTES))
         deadline = _received(state) + limit_s
         # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
         if is_dear:
@@ -147,14 +152,34 @@ def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
     estimate = job.estimate(upload.facts, limits)
     if not upload.is_sure:
         is_dear = estimate.seconds > DEAR_S or upload.facts.form.is_vector
-        return Prediction(estimate.seconds, round(estimate.memory), is_dear=is_dear)
+        return Prediction(estimate.seconds, math.ceil(estimate.memory), is_dear=is_dear)
+    memory = estimate.memory
     try:
         estimate.check(limits)
     except (JobTooDear, JobTooLarge):
         # The orientation is not known here, and the picture may lie on its side.
         estimate = job.estimate(upload.facts.sideways, limits)
         estimate.check(limits)
-    return Prediction(estimate.seconds, round(estimate.memory), is_dear=estimate.seconds > DEAR_S)
+        memory = estimate.memory
+    else:
+        # The engine would give a photograph that lies on its side back, because it is reduced less while it is read.
+        if memory > UNBOOKED_BYTES / 2:
+            memory = max(memory, min(limits.max_job_memory, job.estimate(upload.facts.sideways, limits).memory))
+    return Prediction(estimate.seconds, math.ceil(memory), is_dear=estimate.seconds > DEAR_S)
+
+
+def _raised(prediction: Prediction, error: JobTooDear | JobTooLarge, limits: Limits) -> Prediction:
+    """The prediction with what the engine, which has opened the file, knows better than the header check.
+
+    Raises the error with the limit of the server if the job is beyond it.
+    """
+    if isinstance(error, JobTooDear):
+        if prediction.is_dear or error.seconds > limits.max_job_cost_s:
+            raise JobTooDear(error.seconds, limits.max_job_cost_s, error.parts) from error
+        return replace(prediction, seconds=error.seconds, is_dear=True)
+    if error.needed <= prediction.memory or error.needed > limits.max_job_memory:
+        raise JobTooLarge(error.needed, round(limits.max_job_memory), error.part) from error
+    return replace(prediction, memory=error.needed)
 
 
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:

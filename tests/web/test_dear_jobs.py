@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from pictures import encoded, picture
+from PIL import Image
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, metric, noise, post
 
@@ -94,6 +95,26 @@ def test_an_engine_that_finds_a_cheap_looking_job_dear_sends_it_to_the_dear_ones
 
     assert answer.status == 200
     assert metric(server, 'imgsrv_job_time_ratio_count{class="dear"}') == before + 1
+
+
+def test_a_job_that_an_engine_finds_dear_and_large_is_given_back_for_each(server: Server) -> None:
+    before = metric(server, "imgsrv_jobs_submitted_total")
+    flat = encoded(picture("R").resize((3000, 3000)), "TIFF", compression="tiff_adobe_deflate")
+
+    answer = ask(server, post("/median?radius=9&format=jpeg", flat))
+
+    assert answer.status == 200
+    assert metric(server, "imgsrv_jobs_submitted_total") == before + 3
+
+
+def test_a_photograph_on_its_side_is_queued_once(server: Server) -> None:
+    before = metric(server, "imgsrv_jobs_submitted_total")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph = encoded(picture("R").resize((4000, 3000)), "JPEG", exif=exif)
+
+    assert ask(server, post("/resize?width=1600", photograph)).status == 200
+    assert metric(server, "imgsrv_jobs_submitted_total") == before + 1
 
 
 def test_a_client_that_leaves_while_its_dear_job_waits_for_room_gets_no_job() -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 
 import pytest
-from queueing import budgets
+from pictures import animation, encoded, picture
+from queueing import budgets, memory
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, head, is_flipped, metric, post
 
-from imgsrv.errors import OutOfMemoryBudget
+from imgsrv.errors import JobTooLarge, OutOfMemoryBudget
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.jobs.job import Input, ProcessJob, perform, read_answer
 from imgsrv.observe.memory import KINDS, memory_by_kind
 from imgsrv.observe.scoreboard import WorkerState
 
@@ -119,3 +126,50 @@ def test_the_answer_that_a_client_does_not_read_is_in_the_metrics(base: int) -> 
             wait_until(lambda: used(server, "answers") > 1_000_000, "it is counted")
             assert (used(server, "jobs"), used(server, "bodies")) == (0, 0)
         wait_until(lambda: used(server, "answers") == 0, "it comes back with the connection")
+
+
+def flat_avif() -> bytes:
+    """A picture of 9 megapixels in a file of some hundred bytes, whose size only an engine reads."""
+    return encoded(picture("R").resize((3000, 3000)), "AVIF", speed=10)
+
+
+def long_gif() -> bytes:
+    """An animation of 40 frames, which a header check does not count."""
+    frames = [picture("RG/BY").resize((500, 500)).rotate(90 * number) for number in range(40)]
+    return animation(frames, "GIF")
+
+
+def needed_for(data: bytes) -> int:
+    """The memory by the estimate of an engine that has opened the file; the result is a picture of ten pixels."""
+    job = ProcessJob(Input(0, len(data)), parse_pipeline("resize:width=10"), Output())
+    with memory(data) as file:
+        message, _result = perform(file, job.to_bytes(most_memory=1), Limits())
+    with pytest.raises(JobTooLarge) as refused:
+        read_answer(job, message)
+    return refused.value.needed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(flat_avif, marks=pytest.mark.skipif("avif" not in FORMATS, reason="no AVIF"), id="avif"),
+        pytest.param(long_gif, id="gif"),
+    ],
+)
+def test_a_job_counts_with_the_memory_that_its_engine_finds(base: int, make: Callable[[], bytes]) -> None:
+    data = make()
+    needed = needed_for(data)
+    assert needed > 70_000_000
+
+    # What a server of one worker holds without requests differs by some megabytes from start to start.
+    with serving("--workers=1", f"--max-memory={base + needed - 15_000_000}") as small:
+        refused = ask(small, post("/resize?width=10", data))
+        other = ask(small, post("/flip", PNG))
+    with serving("--workers=1", f"--max-memory={base + needed + 30_000_000}") as large:
+        answer = ask(large, post("/resize?width=10", data))
+        wait_until(lambda: used(large, "jobs") == 0, "all of it comes back")
+
+    assert (refused.status, refused.code) == (503, "out_of_memory_budget")
+    assert f"{needed / 1e6:.1f} MB more are needed" in refused.problem["detail"]
+    assert is_flipped(other)
+    assert answer.status == 200

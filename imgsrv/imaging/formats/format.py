@@ -162,6 +162,7 @@ class Format:
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
         loop: how often an animation is played, where the file does not say it.
         decode_bytes_per_pixel: peak memory of reading it, in bytes for each pixel of all frames that are read.
+        decode_bytes: memory of reading it that does not depend on the pixels.
 
     How it is written:
         options: the encoder's options; None for a format that is read only.
@@ -222,6 +223,7 @@ class Format:
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
     loop: int | None = None
     decode_bytes_per_pixel: float = 20
+    decode_bytes: int = 0
 
     options: Callable[[EncoderSettings], Options] | None = lambda _settings: {}
     animation: Callable[[int | None], Options] = _loop

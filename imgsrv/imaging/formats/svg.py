@@ -44,6 +44,9 @@ TOO_MUCH = "it takes too much time or memory to draw"
 SPARE_BYTES, BYTES_PER_PIXEL = 512 << 20, 20
 """Memory for everything but the pixels; memory per pixel, for the picture and four layers that are composed on it."""
 
+BOOKED_BYTES = 128 << 20
+"""The part of SPARE_BYTES that an estimate counts.  Usual drawings need less, and small servers draw them too."""
+
 SPARE_ROOM = 1 << 20
 """Room in a PNG for what is no pixel."""
 
@@ -321,4 +324,5 @@ FORMAT = Format(
     pictures=_pictures,
     options=None,
     decode_bytes_per_pixel=24,
+    decode_bytes=BOOKED_BYTES,
 )

@@ -112,7 +112,7 @@ class Estimate:
         if self.seconds > limits.max_job_cost_s:
             raise JobTooDear(self.seconds, limits.max_job_cost_s, self._summed())
         if self.memory > limits.max_job_memory:
-            raise JobTooLarge(round(self.memory), round(limits.max_job_memory), self.largest)
+            raise JobTooLarge(math.ceil(self.memory), round(limits.max_job_memory), self.largest)
 
     def _summed(self) -> list[list[Any]]:
         """The parts with equal names together, such as `text (×32)`."""
@@ -222,7 +222,8 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     if plan.scale > 1:
         share = SCALED_SHARE + (1 - SCALED_SHARE) / plan.scale**2
         size = max(1, size[0] // plan.scale), max(1, size[1] // plan.scale)
-    tally.add("decode", frames * area * share * nanoseconds, frames * area * share * form.decode_bytes_per_pixel)
+    memory = form.decode_bytes + frames * area * share * form.decode_bytes_per_pixel
+    tally.add("decode", frames * area * share * nanoseconds, memory)
     return frames, size
 
 
@@ -254,7 +255,7 @@ def _result(
         tally.add(
             step.operation.name,
             frames * each + _part_ns(facts, step),
-            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger,
+            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger + _part_bytes(facts, step),
         )
         size, held = after, frames * pixels(after) * channels
     _encoding(tally, facts, output, (size, frames), offers, has_alpha=has_alpha)
@@ -266,6 +267,14 @@ def _part_ns(facts: Facts, step: Step) -> float:
     if isinstance(part, Facts):
         return pixels(part.size) * weights().decoder(part.format, part.detail)
     return (part or 0) * weights().part_byte
+
+
+def _part_bytes(facts: Facts, step: Step) -> float:
+    """The memory to read the further part that the step needs, and to hold it as RGBA."""
+    part = facts.parts.get(step.part) if step.part is not None else None
+    if not isinstance(part, Facts):
+        return 0
+    return part.form.decode_bytes + pixels(part.size) * (part.form.decode_bytes_per_pixel + 4)
 
 
 def _channels(*, has_alpha: bool) -> int:

@@ -171,6 +171,25 @@ def test_a_further_part_is_read_again_for_each_step() -> None:
     assert marked.seconds == pytest.approx(alone.seconds + 8 * dict(estimated("png", *_of(logo), "").parts)["decode"])
 
 
+def test_the_memory_of_a_further_part_is_counted_with_its_step() -> None:
+    pipeline = parse_pipeline("watermark")
+    logo = Facts(FORMATS["png"], HUNDRED_MEGAPIXELS, 1, 99_000)
+    alone = estimate(glanced("png", (9, 9), 1, 90), [(Output(), pipeline)], DEFAULTS)
+    marked = estimate(Facts(FORMATS["png"], (9, 9), 1, 90, {"watermark": logo}), [(Output(), pipeline)], DEFAULTS)
+
+    assert alone.memory < 100_000
+    assert marked.largest == "watermark"
+    # Its pixels beside what its decoder needs.
+    assert marked.memory >= 100_000_000 * (FORMATS["png"].decode_bytes_per_pixel + 4)
+
+
+@pytest.mark.skipif("svg" not in FORMATS, reason="no SVG")
+def test_a_drawing_counts_with_memory_beside_its_pixels() -> None:
+    drawing = Facts(FORMATS["svg"], (10, 10), 1, 200)
+
+    assert estimate(drawing, [(Output(format="png"), parse_pipeline(""))], DEFAULTS).memory > 100 << 20
+
+
 def _of(facts: Facts) -> tuple[Size, int]:
     return facts.size, facts.file_bytes
 
