@@ -154,7 +154,7 @@ def _xmp(data: bytes) -> object:
 
 def _boxes(data: bytes) -> object:
     media = IsoMedia(data, Steps())
-    return len(media.items()) + sum(1 for _ in media.samples(b"av01"))
+    return len(media.items()) + sum(1 for samples in media.tracks(b"av01") for _ in samples)
 
 
 def _drawing(data: bytes) -> object:
@@ -486,7 +486,7 @@ READERS = (
     ),
     Reader(
         "bitstream of an AVIF",
-        lambda data: list(coded_sizes(data, Steps())),
+        lambda data: list(coded_sizes(data, Steps(), [])),
         (SyntaxError, LookupError, struct.error),
         (b"\x12\0\x0a\x0a\0\0\0\x02\xaf\xff\x9a\x5f\x2e\x08\x32\x0e\x10\0\x83\x04\x10",),
         ("imaging.formats.av1._Bits.__init__",),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+from collections.abc import Container
 from dataclasses import replace
 
 from imgsrv.errors import CodecLost
@@ -63,8 +64,10 @@ def end_idle() -> None:
         helper.close()
 
 
-def run(name: str, job: Job, allowed: Allowance) -> list[bytes]:
+def run(name: str, job: Job, allowed: Allowance, overflows: Container[str] = ()) -> list[bytes]:
     """Do a job in a helper; its result in pieces.  name: of the picture's format.
+
+    overflows: signals that mean that the picture needs too much of the stack.  That is a limit, and no crash.
 
     Raises Failed with the codec's own reason, TooMuch, CodecLost, and MemoryError where the machine has no room.
     """
@@ -81,6 +84,9 @@ def run(name: str, job: Job, allowed: Allowance) -> list[bytes]:
         _lose(helper, "too much time or memory")
         raise
     except Ended as error:
+        if str(error) in overflows:
+            _lose(helper, f"too much of the stack ({error})")
+            raise TooMuch from error
         _lose(helper, str(error))
         raise CodecLost(name, str(error)) from error
     except OSError as error:

@@ -31,6 +31,9 @@ ALL_FRAMES = 0xFF
 REFERENCES, SLOTS = 7, 8
 """Frames that a frame may refer to, and places of reference frames."""
 
+MOST_SEQUENCES = 8
+"""Most different sequence headers of one stream.  A file that keeps the rules has one."""
+
 SIZE_BYTES = 8
 """Most bytes of the size of an OBU."""
 
@@ -75,22 +78,43 @@ class Sequence:
     order_bits: int = 0
 
 
-def coded_sizes(data: bytes | memoryview, steps: Steps) -> Iterator[Size]:
-    """The size of each sequence and of each frame with a size of its own.  Each OBU takes a step.
+def coded_sizes(data: bytes | memoryview, steps: Steps, known: list[Sequence]) -> Iterator[Size]:
+    """The size of each sequence and of each frame with a size of its own.
 
-    Raises SyntaxError for a sequence header that is cut off: 50,000 empty ones take 0.3 s.
+    Each OBU takes a step, and a frame one more for each header that it is read with.
+
+    known: the sequence headers of the samples before this one, to which its own are added.  A decoder keeps a header
+    for the samples after it, and a decoder that jumps to a sample may have any of them.  So a frame without a header
+    in its own sample is read with each.
+
+    Raises SyntaxError for a frame without any header, for too many different headers, and for a header that is cut
+    off: 50,000 empty ones take 0.3 s.
     """
-    sequence = None
+    ruling = known
     for kind, layers, start, end in _obus(data, steps):
         if kind == SEQUENCE_HEADER:
             if end - start < LEAST_SEQUENCE:
                 raise SyntaxError("a sequence header of it is cut off")
             sequence = read_sequence(bytes(data[start : min(end, start + HEADER_BYTES)]))
+            ruling = [sequence]
+            _remember(sequence, known)
             yield sequence.size
-        elif kind in (FRAME_HEADER, FRAME, REDUNDANT_FRAME_HEADER) and sequence and not sequence.is_reduced:
-            own = _own_size(_Bits(bytes(data[start : min(end, start + HEADER_BYTES)])), sequence, layers)
-            if own:
-                yield own
+        elif kind in (FRAME_HEADER, FRAME, REDUNDANT_FRAME_HEADER):
+            if not ruling:
+                raise SyntaxError("a frame of it has no sequence header")
+            head = bytes(data[start : min(end, start + HEADER_BYTES)])
+            for sequence in ruling:
+                steps.take()
+                if not sequence.is_reduced and (own := _own_size(_Bits(head), sequence, layers)):
+                    yield own
+
+
+def _remember(sequence: Sequence, known: list[Sequence]) -> None:
+    if sequence in known:
+        return
+    if len(known) >= MOST_SEQUENCES:
+        raise SyntaxError(f"it has more than {MOST_SEQUENCES} different sequence headers")
+    known.append(sequence)
 
 
 def _obus(data: bytes | memoryview, steps: Steps) -> Iterator[tuple[int, tuple[int, int] | None, int, int]]:

@@ -56,9 +56,11 @@ def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
             if copied > 2 * len(data):
                 raise SyntaxError("its items share their data")
         stream = parts[0] if len(parts) == 1 else b"".join(parts)
-        yield from ((item.size or image.size, size) for size in av1.coded_sizes(stream, steps))
-    for start, end in media.samples(STREAM):
-        yield from ((image.size, size) for size in av1.coded_sizes(view[start:end], steps))
+        yield from ((item.size or image.size, size) for size in av1.coded_sizes(stream, steps, []))
+    for samples in media.tracks(STREAM):
+        known: list[av1.Sequence] = []
+        for start, end in samples:
+            yield from ((image.size, size) for size in av1.coded_sizes(view[start:end], steps, known))
 
 
 FORMAT = Format(

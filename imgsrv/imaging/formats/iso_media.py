@@ -199,14 +199,14 @@ class IsoMedia:
 
     # ---- tracks --------------------------------------------------------------------------------------
 
-    def samples(self, kind: bytes) -> Iterator[Part]:
-        """The places of all samples of the tracks whose samples are of that type."""
+    def tracks(self, kind: bytes) -> Iterator[Iterator[Part]]:
+        """The places of the samples of each track whose samples are of that type."""
         for table in self._find((0, len(self._data)), b"moov", b"trak", b"mdia", b"minf", b"stbl"):
             kinds = [
                 found for start, end in self._find(table, b"stsd") for found, *_ in boxes(self._data, start + 8, end)
             ]
             if kind in kinds:
-                yield from self._samples(table)
+                yield self._samples(table)
 
     def _samples(self, table: Part) -> Iterator[Part]:
         """The place of each sample, from the boxes with the sizes, the runs of chunks and their positions."""

@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from PIL import Image, ImageFile
 
-from imgsrv.errors import CodecLost, Undecodable
+from imgsrv.errors import Undecodable
 from imgsrv.imaging.apart.pool import run
 from imgsrv.imaging.apart.process import Allowance, Failed, Job, TooMuch
 from imgsrv.imaging.formats.format import Format
@@ -278,15 +278,11 @@ def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
     room = 5 * size[0] * size[1] + SPARE_ROOM
     job = Job("draw", {"size": size, "scale": scale}, [drawing.text.encode()], room)
     try:
-        pieces = run(NAME, job, Allowance(memory, CPU_S, WALL_S))
+        pieces = run(NAME, job, Allowance(memory, CPU_S, WALL_S), STACK_SIGNALS)
     except Failed as error:
         raise Undecodable(NAME, str(error)) from error
     except TooMuch as error:
         raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
-    except CodecLost as error:
-        if error.reason in STACK_SIGNALS:
-            raise Undecodable(NAME, TOO_MUCH, SIMPLIFY) from error
-        raise
     drawn = Image.open(io.BytesIO(b"".join(pieces)), formats=["PNG"])
     if drawn.size != size:
         raise Undecodable(NAME, "it was drawn at another size than asked for")

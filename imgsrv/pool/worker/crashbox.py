@@ -8,13 +8,16 @@ nobody.  The box also has a memory file for the stacks that a dying process may 
 
 from __future__ import annotations
 
+import array
 import contextlib
 import faulthandler
+import fcntl
 import json
 import os
 import socket
 import stat
 import struct
+import termios
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +29,12 @@ NOTE = struct.Struct("<QQ")
 
 LONGEST_REASON = 32
 """Bytes of the reason for which a codec died, such as SIGSEGV."""
+
+LEFT = NOTE.size + LONGEST_REASON
+"""The length of a note of a job whose codec died, so that waiting ones can be counted."""
+
+MOST_LEFT = 2
+"""More jobs whose codec died do not wait for the master: each is a copy of a body in memory."""
 
 STACK_BYTES = 65_536
 
@@ -131,8 +140,13 @@ class CrashBox:
             self._outside.recv(NOTE.size)
 
     def leave(self, body: int, plan_start: int, plan_size: int, reason: str) -> None:
-        """Leave a copy of a job whose codec has died; its own file is used again.  Without room there is no report."""
+        """Leave a copy of a job whose codec has died; its own file is used again.
+
+        Without room, and while MOST_LEFT jobs wait for the master, there is no copy and no report.
+        """
         with contextlib.suppress(OSError):
+            if self._waiting() >= MOST_LEFT:
+                return
             copy = os.memfd_create("imgsrv-crash")
             try:
                 at = 0
@@ -141,19 +155,25 @@ class CrashBox:
                 ):
                     at += sent
                 note = NOTE.pack(plan_start, plan_size) + reason.encode(errors="replace")[:LONGEST_REASON]
-                socket.send_fds(self._leave, [note], [copy])
+                socket.send_fds(self._leave, [note.ljust(LEFT, b"\0")], [copy])
             finally:
                 os.close(copy)
+
+    def _waiting(self) -> int:
+        """The number of jobs that `leave` has left and the master has not taken."""
+        size = array.array("i", [0])
+        fcntl.ioctl(self._found, termios.FIONREAD, size)
+        return -(-size[0] // LEFT)
 
     def left(self) -> tuple[Remains, str] | None:
         """Return a job that `leave` has left, and why its codec died.  The caller closes the body's descriptor."""
         try:
-            note, descriptors, _flags, _address = socket.recv_fds(self._found, NOTE.size + LONGEST_REASON, 1)
+            note, descriptors, _flags, _address = socket.recv_fds(self._found, LEFT, 1)
         except OSError:
             return None
         body = self._checked(descriptors)
         remains = Remains(body, _plan(note[: NOTE.size], body) if body is not None else b"", "")
-        return remains, note[NOTE.size :].decode(errors="replace")
+        return remains, note[NOTE.size :].rstrip(b"\0").decode(errors="replace")
 
     def facts(self, facts: Callable[[bytes], Facts]) -> Facts:
         """Return the facts of the current job, cut to a bearable length; empty if there is no job.

@@ -114,10 +114,17 @@ class Replies:
         self._waiting: dict[int, tuple[asyncio.Future[Reply], int]] = {}
         self.loop.add_reader(self._poll.fileno(), self._read)
 
-    def future(self, reply: int, body: int) -> asyncio.Future[Reply]:
-        """Return a future for what comes from the read end `reply`, which is closed with the future."""
-        future: asyncio.Future[Reply] = self.loop.create_future()
+    def watch(self, reply: int) -> None:
+        """Watch the read end of a job that is not queued yet.  Raises OSError if the kernel has no room."""
         self._poll.register(reply, select.EPOLLIN)
+
+    def forget(self, reply: int) -> None:
+        """Watch the read end no longer, because the job could not be queued."""
+        self._poll.unregister(reply)
+
+    def future(self, reply: int, body: int) -> asyncio.Future[Reply]:
+        """Return a future for what comes from the read end that is watched; it is closed with the future."""
+        future: asyncio.Future[Reply] = self.loop.create_future()
         self._waiting[reply] = future, body
 
         def close(_: object) -> None:
@@ -180,8 +187,15 @@ class Exchange:
             ours, theirs = _reply_pipe()
         try:
             message = MESSAGE.pack(plan_start, plan_size, deadline, round(cost_s * 1e6))
-            with needing("the job in the queue"):
-                socket.send_fds(self._dear_fronts if is_dear else self._fronts, [message], [theirs, body])
+            # First: a job in the queue runs, also if nobody can read its reply.
+            with needing("the reply to the job"):
+                self._replies.watch(ours)
+            try:
+                with needing("the job in the queue"):
+                    socket.send_fds(self._dear_fronts if is_dear else self._fronts, [message], [theirs, body])
+            except BaseException:
+                self._replies.forget(ours)
+                raise
         except BaseException:
             os.close(ours)
             raise

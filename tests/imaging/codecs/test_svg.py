@@ -236,7 +236,11 @@ def test_nested_references_that_multiply_are_refused() -> None:
 
 
 def test_a_drawing_that_overflows_the_stack_ends_only_the_process_that_draws() -> None:
+    pool.take_losses()
+
     assert "cannot be d" in refused(svg("<g>" * 90_000 + "</g>" * 90_000))
+    # A reason that begins with a signal is a crash: its input is copied and reported.
+    assert not any(reason.startswith("SIG") for reason in pool.take_losses())
 
 
 def endless() -> bytes:

@@ -18,7 +18,7 @@ from wire import PNG, Wire, ask, is_flipped, post
 
 from imgsrv.jobs.facts import plan_facts
 from imgsrv.observe.crashes import Input, Keeping, keep_input, keep_report
-from imgsrv.pool.worker.crashbox import LONGEST_FACT, CrashBox, believable_facts
+from imgsrv.pool.worker.crashbox import LONGEST_FACT, MOST_LEFT, CrashBox, believable_facts
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +65,26 @@ def test_the_crash_box_does_not_have_a_finished_job(box: CrashBox, body: int) ->
         box.clear()
     assert box.open().body is None
     assert open_descriptors() == before
+
+
+def test_only_few_copies_of_jobs_whose_codec_died_wait_for_the_master(box: CrashBox, body: int) -> None:
+    before = open_descriptors()
+    for number in range(100):
+        box.leave(body, 7, 4, f"SIG{number}")
+    found = []
+    while (left := box.left()) is not None:
+        remains, reason = left
+        assert remains.body is not None
+        found.append((remains.plan, os.pread(remains.body, 7, 0), reason))
+        os.close(remains.body)
+
+    assert found == [(b"plan", b"picture", f"SIG{number}") for number in range(MOST_LEFT)]
+    assert open_descriptors() == before
+    box.leave(body, 7, 4, "SIGSEGV")
+    again = box.left()
+    assert again is not None
+    assert again[1] == "SIGSEGV"
+    os.close(again[0].body or 0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ from descriptors import open_descriptors
 from queueing import SOON_S, memory, received, submit
 
 from imgsrv.errors import InternalError, OutOfResources, WorkerLost
-from imgsrv.pool.worker.exchange import MESSAGE, Exchange, Reply, UnreadableJob
+from imgsrv.pool.worker.exchange import MESSAGE, Exchange, Replies, Reply, UnreadableJob
 from imgsrv.shortages import FOR_ENGINE
 
 
@@ -207,6 +208,26 @@ def test_a_refused_job_leaves_no_descriptor_behind() -> None:
 
     before, after = asyncio.run(scenario())
     assert after == before
+
+
+def test_a_job_whose_reply_cannot_be_watched_is_not_queued(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Replies, _reply: int) -> None:
+        raise OSError(errno.ENOSPC, "no room for a watch")
+
+    async def scenario() -> tuple[int, int]:
+        submit(exchange, b"plan").cancel()
+        await asyncio.sleep(0)
+        received(exchange).close()
+        before = in_use()
+        monkeypatch.setattr(Replies, "watch", fail)
+        for _ in range(10):
+            with pytest.raises(OutOfResources, match="no room for the reply"):
+                submit(exchange, b"plan")
+        return before, in_use()
+
+    before, after = asyncio.run(scenario())
+    assert after == before
+    assert exchange.waiting() == 0
 
 
 def _send(message: bytes, descriptors: int) -> Callable[[Exchange], None]:
