@@ -138,7 +138,6 @@ class ProcessJob(Job[Report]):
         """The report, and the encoded picture."""
         file = io.BytesIO()
         report = process_into(file, data, self.pipeline, self.output, limits, parts, offers=self.offers)
-        hand_back(report.pixels)
         return asdict(report), file.getbuffer()
 
     def estimate(self, facts: Facts, limits: Limits) -> Estimate:
@@ -178,7 +177,6 @@ class BatchJob(Job[BatchReport]):
         """The report, and the archive."""
         archive = ARCHIVES[self.archive]()
         report = process_batch(archive, data, self.variants, limits, parts, offers=self.offers)
-        hand_back(report.pixels)
         return asdict(report), archive.finish()
 
     def estimate(self, facts: Facts, limits: Limits) -> Estimate:
@@ -238,6 +236,14 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
 
     Raises OSError or MemoryError where there is no descriptor or no memory left for it.
     """
+    try:
+        return _performed(body, plan, limits)
+    finally:
+        # Here no error holds the frames of a job that failed.
+        hand_back()
+
+
+def _performed(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
     wire = json.loads(plan)
     job = _job(wire)
     if (most_s := wire["most_s"]) is not None:
