@@ -20,6 +20,7 @@ from load import Load
 from serving import Server, wait_until
 
 from imgsrv.cli._control_client import ask
+from imgsrv.errors import CommandFailed
 from imgsrv.pool.control.instances import Place
 
 MOST_SLOTS = 4
@@ -166,6 +167,9 @@ class Disturber:
 def put_in_order(server: Server, size: int) -> None:
     """Reload to this many new workers, and wait until nothing else is under way."""
     wait_until(lambda: status(server)["state"] == "serving", "what was under way is done", 90)
+    # The last disturbance may have killed a worker while it booted, of which the next command hears.
+    with contextlib.suppress(CommandFailed):
+        ask(place(server), "scale", str(size), patience_s=90)
     ask(place(server), "scale", str(size), patience_s=90)
     settled(server, size)
     ask(place(server), "reload", patience_s=90)
