@@ -190,7 +190,11 @@ class Settings(BaseSettings):
     ] = 30.0
     max_queue: Annotated[
         int,
-        Field(ge=1, le=100_000, description="Most pictures that may wait for an engine; the answer to more is 503."),
+        Field(
+            ge=1,
+            le=100_000,
+            description="Most cheap and most dear pictures that may wait for an engine; the answer to more is 503.",
+        ),
     ] = 256
     max_wait_s: Annotated[
         PositiveSeconds, Field(description="Longest expected wait for an engine; beyond it the answer is 503.")

@@ -94,7 +94,11 @@ class BoardCollector(Collector):
             "imgsrv_workers_not_responding", "Workers that give no sign of life.", self._board.total("is_silent")
         )
         yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
-        yield GaugeMetricFamily("imgsrv_jobs_waiting_limit", "Largest number of jobs that may wait.", self._max_queue)
+        yield GaugeMetricFamily(
+            "imgsrv_jobs_waiting_limit",
+            "Largest number of jobs of a kind that may wait.",
+            self._max_queue,
+        )
         yield GaugeMetricFamily("imgsrv_connections", "Open client connections.", self._board.total("connections"))
         yield self._budget()
         yield GaugeMetricFamily("imgsrv_memory_budget_bytes", "Memory that requests may use.", self._max_memory)
