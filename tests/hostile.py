@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
@@ -47,6 +47,21 @@ MEMORY_JOBS, MEMORY_MB, MEMORY_SIDE = 64, 1_000, 4_000
 DOWNLOAD_RATE = 300_000
 DOWNLOAD_PIXELS = 16_000_000
 """As BMP they are 48 MB."""
+
+
+class Start:
+    """Starts servers of one version with their default bounds.  program: its command; None for this tree's."""
+
+    def __init__(self, program: list[str] | None) -> None:
+        self.program = program
+
+    def __call__(self, *flags: str) -> contextlib.AbstractContextManager[Server]:
+        return serving(*flags, program=self.program, is_bounded=True)
+
+    def takes(self, flag: str) -> bool:
+        """Whether that version has such a setting."""
+        command = [*(self.program or [sys.executable, "-m", "imgsrv"]), "serve", "--help"]
+        return flag in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 class Ordinary(threading.Thread):
@@ -111,7 +126,7 @@ def row(what: str, *cells: object) -> None:
 # ---- one small request -------------------------------------------------------------------------------
 
 
-def delays(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def delays(start: Start) -> None:
     """No request of up to 64 KB delays another client's small request by more than 100 ms, with two workers."""
     with start("--workers", "2") as server:
         alone(server)
@@ -139,24 +154,16 @@ def settle(server: Server) -> None:
     """Wait until the server is idle again, or is so busy with the last request that it is not going to be."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        before = processor_s(server)
+        before = server.processor_s()
         time.sleep(0.3)
-        if processor_s(server) - before < 0.1:
+        if server.processor_s() - before < 0.1:
             return
-
-
-def processor_s(server: Server) -> float:
-    seconds = 0.0
-    for process in psutil.Process(server.pid).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            seconds += sum(process.cpu_times()[:2])
-    return seconds
 
 
 # ---- a crowd that asks for the dearest ---------------------------------------------------------------
 
 
-def dearest(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def dearest(start: Start) -> None:
     """Beside 16 clients with the dearest legal request, an ordinary one keeps half of its rate; none of its fails."""
     with start("--workers", "2") as server:
         request, name = dearest_legal(server)
@@ -210,15 +217,15 @@ def dearest_legal(server: Server) -> tuple[bytes, str]:
 # ---- memory ------------------------------------------------------------------------------------------
 
 
-def memory(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def memory(start: Start) -> None:
     """Under 64 jobs of the hungriest formats the pool keeps to its budget."""
     side = MEMORY_SIDE
     flags = ["--workers", "2", "--max-pixels", str(side * side)]
-    if takes(start, "--max-memory"):
+    if start.takes("--max-memory"):
         flags += ["--max-memory", f"{MEMORY_MB}MB"]
     for name, request in (
         ("JPEG 2000, read and written", post("/grayscale?format=jp2", flat("JPEG2000", side))),
-        ("AVIF to BMP, the answer not read", post("/flip?format=bmp", flat("AVIF", side))),
+        ("AVIF to BMP", post("/flip?format=bmp", flat("AVIF", side))),
         ("WebP to TIFF", post("/flip?format=tiff", flat("WEBP", side))),
     ):
         with start(*flags) as server:
@@ -264,11 +271,6 @@ def pool_mb(server: Server) -> float:
     return total / (1 << 20)
 
 
-def takes(start: Callable[..., contextlib.AbstractContextManager[Server]], flag: str) -> bool:
-    program = getattr(start, "program", None) or [sys.executable, "-m", "imgsrv"]
-    return flag in subprocess.run([*program, "serve", "--help"], capture_output=True, text=True, check=True).stdout
-
-
 # ---- slow clients ------------------------------------------------------------------------------------
 
 PICTURE = flat("PNG", 160)
@@ -292,7 +294,7 @@ SLOW_WAYS: dict[str, tuple[bytes, bytes]] = {
 """What is sent at first, and then again and again."""
 
 
-def slow(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def slow(start: Start) -> None:
     """A thousand connections in each of ten slow ways: the p99 of others is at most 1.5 times what it was."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
@@ -344,14 +346,14 @@ def slow(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> Non
 # ---- a slow download ---------------------------------------------------------------------------------
 
 
-def download(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def download(start: Start) -> None:
     """A client that reads 48 MB at 300 KB/s gets all of it, also during a stop, a scale and a reload."""
     with ThreadPoolExecutor(4) as pool:
         for line in pool.map(lambda what: _downloaded(start, what), ("nothing else", "a scale", "a reload", "a stop")):
             row(*line)
 
 
-def _downloaded(start: Callable[..., contextlib.AbstractContextManager[Server]], what: str) -> tuple[str, str, str]:
+def _downloaded(start: Start, what: str) -> tuple[str, str, str]:
     side = int(DOWNLOAD_PIXELS**0.5)
     with start("--workers", "2") as server:
         with Wire(server) as wire:
@@ -402,7 +404,7 @@ def _disturb(server: Server, what: str) -> None:
 # ---- half an hour ------------------------------------------------------------------------------------
 
 
-def mixed(start: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+def mixed(start: Start) -> None:
     """Half an hour of good, broken, hostile and slow clients at once leaves what was there after its first third."""
     with start("--workers", "2") as server:
         alone(server)
@@ -486,16 +488,11 @@ def main() -> None:
     parser.add_argument("--program", metavar="PATH", help="the `imgsrv` of another version")
     wanted = parser.parse_args()
 
-    class Start:
-        program = [wanted.program] if wanted.program else None
-
-        def __call__(self, *flags: str) -> contextlib.AbstractContextManager[Server]:
-            return serving(*flags, program=self.program, is_bounded=True)
-
+    start = Start([wanted.program] if wanted.program else None)
     row("what", "measured", "wanted, or what was answered")
     row("---", "---", "---")
     for name in wanted.measurements or MEASUREMENTS:
-        MEASUREMENTS[name](Start())
+        MEASUREMENTS[name](start)
 
 
 if __name__ == "__main__":

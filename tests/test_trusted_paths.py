@@ -129,17 +129,22 @@ def test_a_folder_that_is_renamed_meanwhile_is_still_the_same(theirs: Path, tmp_
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["file"]
 
 
+def make(what: str, file: Path, secret: Path) -> None:
+    """Put what another user could put in the place of a file."""
+    if what == "a link":
+        file.symlink_to(secret)
+    elif what == "a second name":
+        file.hardlink_to(secret)
+    else:
+        os.mkfifo(file)
+
+
 @pytest.mark.parametrize("made", ["a link", "a second name", "a pipe"])
 def test_a_log_file_in_a_folder_of_others_is_refused_if_it_may_be_somebody_elses(
     theirs: Path, secret: Path, made: str
 ) -> None:
     file = theirs / "imgsrv.log"
-    if made == "a link":
-        file.symlink_to(secret)
-    elif made == "a second name":
-        file.hardlink_to(secret)
-    else:
-        os.mkfifo(file)
+    make(made, file, secret)
     with pytest.raises(CannotWriteLog, match=r"symbolic link|one name"):
         LogFile(file)
     assert unchanged(secret)
@@ -161,12 +166,7 @@ def test_a_log_file_that_is_made_in_a_folder_of_others_is_given_to_the_workers(t
 @pytest.mark.parametrize("made", ["a link", "a pipe", "a second name"])
 def test_a_strange_file_with_the_name_of_a_rotated_log_is_left_alone(theirs: Path, secret: Path, made: str) -> None:
     strange = theirs / f"imgsrv.log.{STAMP}"
-    if made == "a link":
-        strange.symlink_to(secret)
-    elif made == "a second name":
-        strange.hardlink_to(secret)
-    else:
-        os.mkfifo(strange)
+    make(made, strange, secret)
     rotator = Rotator(LogFile(theirs / "imgsrv.log"), Rotation(keep=1))
     rotator.delete_surplus()
     assert made == "a second name" or (rotated_files(rotator.path), rotator.next_to_compress()) == ([], None)

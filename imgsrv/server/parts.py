@@ -46,7 +46,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> W
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     return Work(
-        make_front=partial(make_front, settings, max_memory),
+        make_front=partial(make_front, settings, limits, max_memory),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,

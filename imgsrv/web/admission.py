@@ -19,7 +19,6 @@ FIRST_GUESS_S = 0.05
 LONG_JOB = 10
 """Jobs that are older than so many times the mean are left out of the estimate of the wait."""
 
-
 FACTORS = (0.25, 8.0)
 """The least and the most true seconds for a predicted one."""
 
@@ -123,8 +122,8 @@ class Admission:
         Fronts count what they queue, and engines what they take.  A worker that dies between two counts leaves an
         error; it is forgotten when the queue is empty.
         """
-        queued, taken = ("dear_queued_us", "dear_taken_us") if is_dear else ("cost_queued_us", "cost_taken_us")
-        left = self._board.total(queued) - self._board.total(taken)
+        kind = CLASSES[is_dear]
+        left = self._board.total(f"{kind}_queued_us") - self._board.total(f"{kind}_taken_us")
         if not waiting or left < self._errors_us[is_dear]:
             self._errors_us[is_dear] = left
         return (left - self._errors_us[is_dear]) * 1e-6 * self._factor

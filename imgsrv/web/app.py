@@ -31,17 +31,17 @@ from imgsrv.web.services import Exchange, Services
 from imgsrv.web.tracing import make_tracing
 
 
-def make_front(settings: Settings, max_memory: int, exchange: Exchange, board: Board, row: Row) -> Front:
+def make_front(
+    settings: Settings, limits: Limits, max_memory: int, exchange: Exchange, board: Board, row: Row
+) -> Front:
     """The front of one worker, ready to be started.
 
-    max_memory: the budget of all workers in bytes.  row: the worker's own row of the board.
+    limits: of a picture and its job.  max_memory: the budget of all workers in bytes.
+    row: the worker's own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
-    limits = Limits(
-        settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
-    )
     budget = MemoryBudget(board, row, max_memory)
     services = Services(settings, limits, exchange, admission, row, budget)
     app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue, max_memory))

@@ -106,7 +106,7 @@ class Services:
             self.admission.check()
         plan_start = body.append(plan)
         # Before the job is in the queue: an engine counts it as taken at once.
-        counter, cost_us = "dear_queued_us" if is_dear else "cost_queued_us", round(prediction.seconds * 1e6)
+        counter, cost_us = f"{prediction.kind}_queued_us", round(prediction.seconds * 1e6)
         self.row.add(counter, cost_us)
         try:
             reply = self.exchange.submit(

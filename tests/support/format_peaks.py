@@ -8,20 +8,18 @@ it is given.
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import math
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peaks import LIBC, M_MMAP_THRESHOLD, OWN_MAPPING, PR_SET_THP_DISABLE, SMALL, apart, coloured, memory
+from peaks import LIBC, M_MMAP_THRESHOLD, OWN_MAPPING, PR_SET_THP_DISABLE, SMALL, apart, bounds, coloured
 from PIL import Image
 
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
@@ -113,23 +111,13 @@ def peaks(name: str, kind: Kind, sample: Image.Image) -> Iterator[tuple[str, flo
 
 
 def per_pixel(large: Picture, warm: Any, work: Any) -> float:
-    """The bytes that the work takes for each pixel of the large picture, after the same work on a small one."""
-    warm()
-    return round(taken(work) / (math.prod(large.size) * len(large.frames)), 1)
+    """The bytes that the work takes for each pixel of the large picture, after the same work on a small one.
 
-
-def taken(work: Callable[[], object]) -> int:
-    """The most bytes that are resident while it works.
-
-    Memory that the making of the file left to the allocator counts when it is used again, unlike in `peaks.taken`.
+    They are the most that are resident: memory that the making of the file left to the allocator counts when it is
+    used again.
     """
-    gc.collect()
-    LIBC.malloc_trim(0)
-    before = memory()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    work()
-    after = memory()
-    return after["VmHWM"] - before["VmRSS"] - (after["RssFile"] - before["RssFile"])
+    warm()
+    return round(bounds(work)[1] / (math.prod(large.size) * len(large.frames)), 1)
 
 
 def picture(kind: Kind, sample: Image.Image) -> Picture:

@@ -154,10 +154,15 @@ def apart(measured: Callable[[], float]) -> float:
 
 
 def taken(work: Callable[[], object]) -> int:
-    """The bytes of memory that work takes at most.
+    """The bytes of memory that work takes at most: the lower of the two bounds."""
+    return min(bounds(work))
 
-    Two bounds, of which the lower counts.  What is mapped is the same each time, but has what nobody ever writes to.
-    What is resident has the pages of programs too, which the kernel takes and brings back as it likes.
+
+def bounds(work: Callable[[], object]) -> tuple[int, int]:
+    """Two bounds of the bytes of memory that work takes at most: of what is mapped, and of what is resident.
+
+    What is mapped is the same each time, but has what nobody ever writes to.  What is resident has the pages of
+    programs too, which the kernel takes and brings back as it likes.
     """
     gc.collect()
     LIBC.malloc_trim(0)
@@ -166,7 +171,7 @@ def taken(work: Callable[[], object]) -> int:
     work()
     after = memory()
     of_programs = after["RssFile"] - before["RssFile"]
-    return min(after["VmPeak"] - before["VmSize"], after["VmHWM"] - before["VmRSS"] - of_programs)
+    return after["VmPeak"] - before["VmSize"], after["VmHWM"] - before["VmRSS"] - of_programs
 
 
 def memory() -> dict[str, int]:

@@ -114,6 +114,14 @@ class Server:
         """The process numbers of the living workers."""
         return sorted(child.pid for child in psutil.Process(self.pid).children())
 
+    def processor_s(self) -> float:
+        """The processor time of all workers and their children, from their start on."""
+        seconds = 0.0
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds += sum(process.cpu_times())
+        return seconds
+
     def client(self, timeout_s: float = 30.0) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=timeout_s)
 

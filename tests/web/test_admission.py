@@ -77,11 +77,11 @@ def test_a_queue_that_is_full_of_one_kind_does_not_close_the_other() -> None:
 def test_what_a_dead_worker_did_not_count_is_forgotten_while_no_job_waits() -> None:
     board, clock, queue = _board(2), Clock(), Waiting(0)
     admission = Admission(board, queue, max_queue=1000, max_wait_s=100, clock=clock)
-    board.row(0).add("cost_queued_us", 50_000_000)
+    board.row(0).add("cheap_queued_us", 50_000_000)
 
     admission.check()
     queue.length = 1
-    board.row(0).add("cost_queued_us", 2_000_000)
+    board.row(0).add("cheap_queued_us", 2_000_000)
 
     assert admission.expected_wait_s(1) == pytest.approx(1.0)
 
@@ -170,9 +170,9 @@ def test_a_job_that_no_engine_has_begun_is_overdue_and_one_at_work_is_not() -> N
 def test_the_predicted_cost_of_what_waits_counts_and_not_its_number() -> None:
     board = _board(2)
     admission = Admission(board, Waiting(3), max_queue=1000, max_wait_s=5)
-    board.row(0).add("cost_queued_us", 9_000_000)
-    board.row(1).add("cost_queued_us", 3_000_000)
-    board.row(1).add("cost_taken_us", 1_000_000)
+    board.row(0).add("cheap_queued_us", 9_000_000)
+    board.row(1).add("cheap_queued_us", 3_000_000)
+    board.row(1).add("cheap_taken_us", 1_000_000)
 
     with pytest.raises(Overloaded, match=r"about 5\.5 s"):
         admission.check()
@@ -203,11 +203,11 @@ def test_dear_jobs_do_not_count_for_cheap_ones() -> None:
 def test_what_a_dead_worker_has_not_counted_is_forgotten_when_the_queue_is_empty() -> None:
     board, queue = _board(1), Waiting(0)
     admission = Admission(board, queue, max_queue=1000, max_wait_s=100)
-    board.row(0).add("cost_queued_us", 50_000_000)
+    board.row(0).add("cheap_queued_us", 50_000_000)
 
     admission.expected_wait_s(0)
     queue.length = 1
-    board.row(0).add("cost_queued_us", 2_000_000)
+    board.row(0).add("cheap_queued_us", 2_000_000)
 
     assert admission.expected_wait_s(1) == pytest.approx(2.0)
 
@@ -225,7 +225,7 @@ def test_the_seconds_of_a_predicted_second_are_learned(worked_us: int, least: fl
         board.row(0).add("cheap_worked_us", worked_us)
         clock.now += WINDOW_S
         admission.expected_wait_s(1)
-    board.row(0).add("cost_queued_us", 1_000_000)
+    board.row(0).add("cheap_queued_us", 1_000_000)
 
     assert least < admission.expected_wait_s(1) <= most
 

@@ -29,8 +29,7 @@ def read_apart(image: Image.Image, name: str, bytes_per_pixel: float) -> None:
     if not (is_warm() and isinstance(image, ImageFile.ImageFile) and image.tile and image.fp is not None):
         return
     width, height = image.size
-    row = len(Image.new(image.mode, (width, 1)).tobytes())
-    rows = max(1, PIECE // row)
+    row, rows = _rows(image)
     order = {"format": image.format, "mode": image.mode, "size": image.size}
     image.fp.seek(0)
     job = Job("decode", order, _pieces(image.fp), row * height, rows * row)
@@ -57,8 +56,7 @@ def save_apart(
     Raises RuntimeError where the encoder fails, and what `run` raises.
     """
     width, height = frame.size
-    row = len(Image.new(frame.mode, (width, 1)).tobytes())
-    rows = max(1, PIECE // row)
+    row, rows = _rows(frame)
     bands = (frame.crop((0, top, width, min(height, top + rows))).tobytes() for top in range(0, height, rows))
     metadata_bytes = sum(len(value) for value in options.values() if isinstance(value, bytes))
     order = {"format": pillow, "mode": frame.mode, "size": frame.size, "options": dict(options)}
@@ -70,6 +68,12 @@ def save_apart(
     except TooMuch as error:
         raise RuntimeError(f"{name} cannot be written: it takes too much time or memory") from error
     file.writelines(pieces)
+
+
+def _rows(image: Image.Image) -> tuple[int, int]:
+    """The bytes of a row of pixels, and how many rows make a piece."""
+    row = len(Image.new(image.mode, (image.width, 1)).tobytes())
+    return row, max(1, PIECE // row)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,8 +1,7 @@
 """Cost: how many seconds of one core, and how many bytes, a job will take, from its header, pipeline and output.
 
-Sizes are followed step by step.  Nothing is decoded, and the estimate takes some 20 µs.  The weights stand in
-imgsrv/imaging/model/weights.json.  An estimate errs on the dear side: the pixels are not known, and what a small file
-holds may be noise.
+Sizes are followed step by step.  Nothing is decoded.  The weights stand in imgsrv/imaging/model/weights.json.  An
+estimate errs on the dear side: the pixels are not known, and what a small file holds may be noise.
 """
 
 from __future__ import annotations
@@ -252,29 +251,24 @@ def _result(
         channels = _channels(has_alpha=has_alpha)
         larger = max(pixels(before), pixels(after)) * channels
         each = work * weights().operation(step.operation.name, has_alpha=has_alpha)
+        part_ns, part_bytes = _part(facts, step)
         tally.add(
             step.operation.name,
-            frames * each + _part_ns(facts, step),
-            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger + _part_bytes(facts, step),
+            frames * each + part_ns,
+            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger + part_bytes,
         )
         size, held = after, frames * pixels(after) * channels
     _encoding(tally, facts, output, (size, frames), offers, has_alpha=has_alpha)
 
 
-def _part_ns(facts: Facts, step: Step) -> float:
-    """The time to read the further part that the step needs."""
+def _part(facts: Facts, step: Step) -> tuple[float, float]:
+    """The time to read the further part that the step needs, and the memory to read it and to hold it as RGBA."""
     part = facts.parts.get(step.part) if step.part is not None else None
     if isinstance(part, Facts):
-        return pixels(part.size) * weights().decoder(part.format, part.detail)
-    return (part or 0) * weights().part_byte
-
-
-def _part_bytes(facts: Facts, step: Step) -> float:
-    """The memory to read the further part that the step needs, and to hold it as RGBA."""
-    part = facts.parts.get(step.part) if step.part is not None else None
-    if not isinstance(part, Facts):
-        return 0
-    return part.form.decode_bytes + pixels(part.size) * (part.form.decode_bytes_per_pixel + 4)
+        area = pixels(part.size)
+        memory = part.form.decode_bytes + area * (part.form.decode_bytes_per_pixel + 4)
+        return area * weights().decoder(part.format, part.detail), memory
+    return (part or 0) * weights().part_byte, 0
 
 
 def _channels(*, has_alpha: bool) -> int:

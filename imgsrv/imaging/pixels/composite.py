@@ -9,9 +9,7 @@ from PIL import Image, ImageChops
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour, Gravity, gravity_point
 from imgsrv.imaging.model.picture import Frame
-
-BAND_PIXELS = 250_000
-"""Pixels that are composed at a time: Pillow keeps the interpreter's lock meanwhile, 6 ms a megapixel."""
+from imgsrv.imaging.pixels.strips import bands
 
 Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
 
@@ -55,12 +53,11 @@ def composite_at(frame: Frame, layer: Frame, at: tuple[int, int], blend: Blend =
     # Always a copy: the frame may belong to another operation too.
     result = frame.convert("RGB") if frame.mode == "L" else frame.copy()
     left, top = at
-    rows = max(1, BAND_PIXELS // layer.width)
-    for first in range(0, layer.height, rows):
-        last = min(layer.height, first + rows)
-        covered = result.crop((left, top + first, left + layer.width, top + last))
-        band = layer.crop((0, first, layer.width, last))
-        result.paste(_composite(covered, band, blend), (left, top + first))
+    # In bands, because Pillow keeps the interpreter's lock while it composes: 6 ms a megapixel.
+    for rows in bands(layer.height, layer.width):
+        covered = result.crop((left, top + rows.start, left + layer.width, top + rows.stop))
+        band = layer.crop((0, rows.start, layer.width, rows.stop))
+        result.paste(_composite(covered, band, blend), (left, top + rows.start))
     return result
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
 from imgsrv.observe.log.logger import Logger
-from imgsrv.observe.scoreboard import Row, now_us
+from imgsrv.observe.scoreboard import CLASSES, Row, now_us
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.pool.worker.turns import RECHECK_S, Turns
@@ -146,7 +146,7 @@ class Engine(threading.Thread):
     def _next(self) -> Parcel | None:
         for is_dear in self._turns.order():
             if (parcel := self._exchange.receive(is_dear=is_dear)) is not None:
-                self._row.add("dear_taken_us" if is_dear else "cost_taken_us", parcel.cost_us)
+                self._row.add(f"{CLASSES[is_dear]}_taken_us", parcel.cost_us)
                 return parcel
         return None
 

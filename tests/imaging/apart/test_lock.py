@@ -86,7 +86,7 @@ def test_bands_do_not_change_a_composition(mode: str, blend: Blend, monkeypatch:
     noise = np.random.default_rng(4).integers(0, 256, (41, 30, 4), np.uint8)
     below, above = Image.fromarray(noise).convert(mode), Image.fromarray(noise[::-1].copy())
     whole = composite(below, above, blend)
-    monkeypatch.setattr("imgsrv.imaging.pixels.composite.BAND_PIXELS", 100)
+    monkeypatch.setattr("imgsrv.imaging.pixels.strips.BAND_PIXELS", 100)
     assert np.array_equal(np.asarray(composite(below, above, blend)), np.asarray(whole))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from pictures import CORPUS, Array, corpus, levels, opened, psnr
 from PIL import Image, ImageCms, ImageOps
@@ -51,16 +49,6 @@ def memory_mb(server: Server, field: str) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
-def processor_seconds(server: Server) -> float:
-    """The processor time of all workers and their children, from their start on."""
-    seconds = 0.0
-    for worker in [psutil.Process(pid) for pid in server.workers()]:
-        for process in (worker, *worker.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                seconds += sum(process.cpu_times())
-    return seconds
-
-
 def forget_peaks(server: Server) -> None:
     for pid in server.workers():
         Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
@@ -81,9 +69,9 @@ def test_a_hostile_file_is_answered_in_time_and_within_memory(
 ) -> None:
     body = corpus(f"hostile/{name}")
     forget_peaks(server)
-    before = processor_seconds(server)
+    before = server.processor_s()
     answer = client.post(target, content=body)
-    seconds = processor_seconds(server) - before
+    seconds = server.processor_s() - before
     used_mb = memory_mb(server, "VmHWM") - idle_mb
     if answer.status_code == 200:
         assert target == "/info" or is_right(answer, body, target)
