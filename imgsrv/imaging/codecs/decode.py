@@ -23,7 +23,7 @@ from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
-from imgsrv.imaging.pixels.sixteen_bit import read_deep
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
 OPAQUE_MODES = ("1", "L", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
 """Modes of Pillow that have no alpha, unless the file names a transparent colour."""
@@ -185,8 +185,8 @@ def _frames(
         except EOFError:
             break
         limits.check_input(image.size, len(frames) + 1)
-        deep = read_deep(image) if plan.is_deep and may_stay_deep(image.info.get("icc_profile"), plan.icc) else None
-        plain = deep or header.form.read_pixels(image)
+        is_deep = plan.is_deep and may_stay_deep(image.info.get("icc_profile"), plan.icc)
+        plain = header.form.read_pixels(image, is_deep)
         if plain is None:
             image.load()
             limits.check_input(image.size, len(frames) + 1)
@@ -194,7 +194,7 @@ def _frames(
             # Some decoders read the profile only with the pixels.
             profile = image.info.get("icc_profile")
             target = working_profile(image, profile, plan.icc)
-        kept = deep or (deep_grey(image, profile) if plan.is_deep else None)
+        kept = plain if isinstance(plain, DeepFrame) else deep_grey(image, profile) if plan.is_deep else None
         frame = upright(kept or to_profile(plain or image, profile, target), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))

@@ -53,7 +53,7 @@ def _bounded(picture: Picture, name: str, output: Output) -> bytes:
 
     def is_like(data: bytes) -> bool:
         with Image.open(io.BytesIO(data)) as image:
-            FORMATS[name].read_pixels(image)
+            FORMATS[name].read_pixels(image, False)
             return ssim(shown, luma(image)) >= (output.target or 0.0)
 
     if "quality" not in FORMATS[name].fields or output.lossless:

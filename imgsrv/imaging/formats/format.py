@@ -156,7 +156,8 @@ class Format:
             give one.
         pictures: the files of further pictures that are decoded with the picture.
         decoded_area: the area that the decoder allocates, where it is not that of the picture.
-        read_pixels: a faster decoder; None where it leaves the picture to Pillow.
+        read_pixels: a decoder of the frame at which the image stands, given whether 16 bits a channel are wanted; None
+            where it leaves the frame to Pillow.
         durations: milliseconds of each frame, from the file's structure.
         bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
@@ -217,7 +218,7 @@ class Format:
     coded: Callable[[bytes, Image.Image], Iterator[Coded]] | None = None
     pictures: Callable[[Image.Image], Iterable[bytes]] = lambda _image: ()
     decoded_area: Callable[[Image.Image], Size] | None = None
-    read_pixels: Callable[[Image.Image], Frame | None] = lambda _image: None
+    read_pixels: Callable[[Image.Image, bool], Frame | None] = lambda _image, _is_deep: None
     durations: Callable[[Data], Iterator[int]] | None = None
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True

@@ -32,7 +32,7 @@ def _bit_depth(data: bytes, _image: Image.Image) -> int:
     return (data[marker + FIRST_DEPTH] & 0x7F) + 1 if 0 <= marker < len(data) - FIRST_DEPTH else 0
 
 
-def _read_pixels(image: Image.Image) -> None:
+def _read_pixels(image: Image.Image, _is_deep: bool) -> None:  # noqa: FBT001
     read_apart(image, FORMAT.name, FORMAT.decode_bytes_per_pixel)
 
 

@@ -27,7 +27,7 @@ from imgsrv.imaging.formats.format import (
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, read_deep
 from imgsrv.imaging.pixels.strips import bands
 
 if TYPE_CHECKING:
@@ -101,7 +101,12 @@ def _may_read_exif(image: Image.Image) -> bool:
 # ---- reading -----------------------------------------------------------------------------------------
 
 
-def read_pixels(image: Image.Image) -> Frame | None:
+def read_pixels(image: Image.Image, is_deep: bool = False) -> Frame | None:  # noqa: FBT001, FBT002
+    """The pixels of an opened PNG; None where Pillow has to read it."""
+    return (read_deep(image) if is_deep else None) or _read_unfiltered(image)
+
+
+def _read_unfiltered(image: Image.Image) -> Frame | None:
     """The pixels of an opened PNG whose rows are plain and not filtered; None where Pillow has to read it.
 
     It takes 3 ms instead of 11 ms for 3 megapixels of RGBA.  Pillow finds and reports other faults of the file.

@@ -12,7 +12,7 @@ from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, read_deep, write_tiff
 
 COMPRESSION = "tiff_adobe_deflate"
 
@@ -52,6 +52,10 @@ def _bit_depth(_data: bytes, image: Image.Image) -> int:
     bits = getattr(image, "tag_v2", {}).get(TiffImagePlugin.BITSPERSAMPLE, 1)
     bits = bits[0] if isinstance(bits, tuple) and bits else bits
     return bits if isinstance(bits, int) else 0
+
+
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
+    return read_deep(image) if is_deep else None
 
 
 def _write_still(frame: Frame, _settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
@@ -94,6 +98,7 @@ FORMAT = Format(
     is_upright=True,
     unread_variant=_unread_variant,
     decoded_area=_tile,
+    read_pixels=_read_pixels,
     bit_depth=_bit_depth,
     options=lambda _settings: {"compression": COMPRESSION},
     write_still=_write_still,

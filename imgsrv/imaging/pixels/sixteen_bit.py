@@ -29,6 +29,9 @@ RAW_MODES = tuple(f"{mode}{order}" for mode in MODES.values() for order in "BLN"
 
 GREY = "I;16"
 
+STEPS_OF_8_BITS = 257
+"""Steps of 16 bits in one of 8 bits: 65,535 / 255."""
+
 _TURNS: dict[Image.Transpose, tuple[int, bool]] = {
     Image.Transpose.FLIP_LEFT_RIGHT: (0, True),
     Image.Transpose.ROTATE_90: (1, False),
@@ -64,7 +67,12 @@ class DeepFrame(Image.Image):
 
     def shallow(self) -> Frame:
         """The frame in its 8 high bits, as Pillow reads it."""
-        return Image.fromarray((self.pixels >> 8).astype(np.uint8))
+        return Image.fromarray(to_8_bits(self.pixels))
+
+
+def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Samples of 16 bits as 8 bits: value / 257, rounded.  The array has two or three dimensions."""
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / STEPS_OF_8_BITS), np.uint8).reshape(pixels.shape)
 
 
 def read_deep(image: Image.Image) -> DeepFrame | None:
