@@ -867,6 +867,7 @@ ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this p
 NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.apart.helper.main": OURS,
     "imaging.apart.helper._heard": OURS,
+    "imaging.apart.pictures._Filling.done": "reads at most 64 KB of a helper",
     "imaging.apart.process.Helper._heard": "reads at most 64 KB of a helper; tests/imaging/apart plays one that lies",
     "imaging.apart.tasks._drawing.draw": OURS,
     "imaging.formats.heic._options": OURS,

@@ -49,15 +49,20 @@ def _done(task: Task, order: Order, shared: memoryview, size: int, room: int) ->
     """Do a job; the answer.  size: bytes of the job; room: bytes for the result."""
     try:
         result = task(bytes(shared[:size]), order)
-        if len(result) > room:
-            return {"reason": f"its result has {len(result):,} bytes, and there is room for {room:,}"}
-        shared[: len(result)] = result
+        parts = [memoryview(part).cast("B") for part in result if len(part)]
+        size = sum(map(len, parts))
+        if size > room:
+            return {"reason": f"its result has {size:,} bytes, and there is room for {room:,}"}
+        at = 0
+        for part in parts:
+            shared[at : at + len(part)] = part
+            at += len(part)
     except MemoryError:
         return {"is_too_much": True}
     # The caller knows which exceptions mean what, and gets the text of all.
     except Exception as error:  # noqa: BLE001
         return {"reason": (str(error) or type(error).__name__)[:LONGEST_REASON]}
-    return {"size": len(result)}
+    return {"size": size}
 
 
 def _heard(jobs: int) -> bytes | None:

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class Job:
 
     task: one of those that it can do.  order: what the task wants to know.  pieces: the bytes, of which each piece is
     small, because copying one keeps the interpreter's lock.  room: most bytes of the result.  piece: bytes of a piece
-    of the result.
+    of the result.  take: is given each piece in turn; without it they are collected.
     """
 
     task: str
@@ -68,6 +68,7 @@ class Job:
     pieces: Iterable[bytes]
     room: int
     piece: int = PIECE
+    take: Callable[[bytes], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,9 @@ class Helper:
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
                 pass_fds=(self._memory,),
-                # Nothing of the environment is needed, and it may hold secrets.
-                env={},
+                # Nothing of the environment is needed, and it may hold secrets.  A process with threads cannot be
+                # confined, and numpy would start some.
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         except OSError as error:
             os.close(self._memory)
@@ -129,7 +131,7 @@ class Helper:
         return self.is_ours and not self._poll.poll(0)
 
     def do(self, job: Job, allowed: Allowance) -> list[bytes]:
-        """Do one job; its result in pieces.
+        """Do one job; its result in pieces, none of them where the job takes them itself.
 
         Raises Failed, after which it can go on; TooMuch and Ended, after which it has gone; OSError.
         """
@@ -193,9 +195,12 @@ class Helper:
         """The result in the shared file."""
         if not isinstance(size, int) or not 0 <= size <= job.room:
             raise Ended(self._ended_for("an answer that makes no sense"))
-        pieces = [os.pread(self._memory, min(job.piece, size - at), at) for at in range(0, size, job.piece)]
-        if sum(map(len, pieces)) != size:
-            raise Ended(self._ended_for("a result that is cut short"))
+        pieces: list[bytes] = []
+        for at in range(0, size, job.piece):
+            piece = os.pread(self._memory, min(job.piece, size - at), at)
+            if len(piece) != min(job.piece, size - at):
+                raise Ended(self._ended_for("a result that is cut short"))
+            (job.take or pieces.append)(piece)
         return pieces
 
     def _heard(self, end: float) -> dict[str, Any]:

@@ -7,7 +7,12 @@ imported.
 from __future__ import annotations
 
 import io
+import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,37 @@ from typing import Any
 Order = Mapping[str, Any]
 """What is wanted of a job, beside its bytes."""
 
-Task = Callable[[bytes, Order], bytes]
+Result = Sequence[bytes | memoryview]
+"""The bytes of a result, in parts."""
+
+Task = Callable[[bytes, Order], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a decoder gives.
+
+    pixels: row by row, in the mode and size of the order; 16 bits in the byte order of the machine.
+    facts: what else it has learned; a few short values that JSON holds.  profile: an ICC profile.
+    """
+
+    pixels: bytes | memoryview
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    profile: bytes = b""
+
+
+Decoder = Callable[[bytes, Order], Decoded]
+"""From a file and an order, which has at least the `mode` and the `size` that are expected, to the pixels.
+
+Raises any exception, with a text for people, for a file that it cannot read so.
+"""
+
+DECODERS: dict[str, str] = {}
+"""Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the
+decoder needs and decodes something small: afterwards nothing can be imported."""
+
+FACTS_LENGTH = struct.Struct("=I")
+"""Between the pixels and the facts; the profile follows them."""
 
 FONT_FAMILY = "Source Sans Pro"
 """The font of texts in fonts that are not installed."""
@@ -26,8 +61,28 @@ TRIED = (("JPEG2000", {"irreversible": True}), ("TIFF", {"compression": "tiff_ad
 
 def prepare(names: Sequence[str], fonts: Sequence[str]) -> dict[str, Task]:
     """Make the tasks ready.  fonts: the files of the fonts for drawings.  Raises OSError or ImportError."""
-    drawing = _drawing(fonts) if "draw" in names else {}
-    return drawing if set(names) <= {"draw"} else {**drawing, **_codecs()}
+    tasks = _drawing(fonts) if "draw" in names else {}
+    if {"decode", "encode"} & set(names):
+        tasks |= _codecs()
+    return tasks | {name: _decoding(name) for name in names if name in DECODERS}
+
+
+@cache
+def decoder(name: str) -> Decoder:
+    """Return the decoder of a task, made ready on first use."""
+    made: Decoder = import_module(DECODERS[name]).prepare()
+    return made
+
+
+def _decoding(name: str) -> Task:
+    decode = decoder(name)
+
+    def task(data: bytes, order: Order) -> Result:
+        decoded = decode(data, order)
+        facts = json.dumps(decoded.facts).encode()
+        return decoded.pixels, FACTS_LENGTH.pack(len(facts)), facts, decoded.profile
+
+    return task
 
 
 def _codecs() -> dict[str, Task]:
@@ -37,23 +92,23 @@ def _codecs() -> dict[str, Task]:
     # The caller has checked the limits.
     Image.MAX_IMAGE_PIXELS = None
 
-    def decode(data: bytes, order: Order) -> bytes:
+    def decode(data: bytes, order: Order) -> Result:
         """The pixels.  order: Pillow's name of the format, and the mode and size that the caller expects."""
         with Image.open(io.BytesIO(data), formats=[order["format"]]) as image:
             image.load()
             if (image.mode, image.size) != (order["mode"], order["size"]):
                 raise ValueError("its pixels are of another size or kind than its header says")
-            return image.tobytes()
+            return [image.tobytes()]
 
-    def encode(data: bytes, order: Order) -> bytes:
+    def encode(data: bytes, order: Order) -> Result:
         """The file.  order: Pillow's name of the format, the mode and size of the pixels, and the encoder's options."""
         file = io.BytesIO()
         Image.frombytes(order["mode"], order["size"], data).save(file, order["format"], **order["options"])
-        return file.getvalue()
+        return [file.getvalue()]
 
     for name, options in TRIED:
         pixel = {"format": name, "mode": "RGB", "size": (1, 1)}
-        decode(encode(b"rgb", {**pixel, "options": options}), pixel)
+        decode(b"".join(encode(b"rgb", {**pixel, "options": options})), pixel)
     return {"decode": decode, "encode": encode}
 
 
@@ -70,7 +125,7 @@ def _drawing(fonts: Sequence[str]) -> dict[str, Task]:
     # Relative paths are looked up in this folder, which is none.
     options.resources_dir = "/dev/null"
 
-    def draw(data: bytes, order: Order) -> bytes:
+    def draw(data: bytes, order: Order) -> Result:
         """A PNG of the drawing.  order: its size in pixels, and the scale in both directions."""
         try:
             tree = usvg.Tree.from_str(data.decode(), options)
@@ -78,6 +133,6 @@ def _drawing(fonts: Sequence[str]) -> dict[str, Task]:
             # The message is such as "…: ParsingFailed(NodesLimitReached)".
             raise ValueError(f"it cannot be drawn: {str(error).rpartition(': ')[2]}") from None
         across, down = order["scale"]
-        return bytes(render(tree, (across, 0, 0, 0, down, 0), bg_size=order["size"]))
+        return [bytes(render(tree, (across, 0, 0, 0, down, 0), bg_size=order["size"]))]
 
     return {"draw": draw}

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from pictures import encoded, opened, run
 from PIL import Image
 
 from imgsrv.errors import CodecLost, Undecodable
-from imgsrv.imaging.apart import pool
+from imgsrv.imaging.apart import pictures, pool, tasks
 from imgsrv.imaging.apart.process import Allowance, Ended, Failed, Helper, Job, TooMuch
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
 ROOMY = Allowance(1 << 30, 60, 60.0)
 
@@ -82,6 +84,49 @@ def test_a_picture_that_is_cut_off_is_the_clients_fault() -> None:
     with pytest.raises(Undecodable):
         run(data[:5000], format="png")
     assert pool.take_losses() == []
+
+
+@pytest.mark.parametrize("mode", list(pictures.PIXEL_BYTES))
+@pytest.mark.parametrize("size", [(7, 5), (2100, 1100)])
+def test_a_decoders_pixels_become_a_frame_piece_by_piece(mode: str, size: tuple[int, int]) -> None:
+    filling, count = pictures._Filling(mode, size), pictures.PIXEL_BYTES[mode] * size[0] * size[1]
+    facts = b'{"depth": 12}'
+    pixels = np.random.default_rng(1).integers(0, 256, count, np.uint8).tobytes()
+    result = pixels + tasks.FACTS_LENGTH.pack(len(facts)) + facts + b"profile"
+    for at in range(0, len(result), filling.piece):
+        filling.take(result[at : at + filling.piece])
+
+    frame, found, profile = filling.done()
+
+    assert (frame.mode, frame.size, found, profile) == (mode, size, {"depth": 12}, b"profile")
+    assert (frame.pixels.tobytes() if isinstance(frame, DeepFrame) else frame.tobytes()) == pixels
+
+
+@pytest.mark.parametrize("result", [b"", b"12", bytes(3 * 35), bytes(3 * 35) + b"\xff\xff\xff\xff", bytes(3 * 35 + 4)])
+def test_a_result_that_makes_no_sense_is_no_frame(result: bytes) -> None:
+    filling = pictures._Filling("RGB", (7, 5))
+    filling.take(result)
+    with pytest.raises(OSError, match="no sense"):
+        filling.done()
+
+
+def test_a_decoder_runs_here_where_no_helpers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(data: bytes, order: tasks.Order) -> tasks.Decoded:
+        if data != b"file":
+            raise ValueError("it is broken")
+        return tasks.Decoded(bytes(range(6)), {"mode": order["mode"], "asked": order["asked"]}, b"profile")
+
+    monkeypatch.setattr(pictures, "is_warm", lambda: False)
+    monkeypatch.setattr(pictures, "decoder", lambda _task: decode)
+    wanted = pictures.Wanted("a task", "RGB", (2, 1), {"asked": 1}, 10)
+
+    frame, facts, profile = pictures.decode_apart(io.BytesIO(b"file"), "tiff", wanted)
+
+    assert (frame.tobytes(), facts, profile) == (bytes(range(6)), {"mode": "RGB", "asked": 1}, b"profile")
+    with pytest.raises(OSError, match="it is broken"):
+        pictures.decode_apart(io.BytesIO(b"other"), "tiff", wanted)
+    with pytest.raises(OSError, match="fewer pixels"):
+        pictures.decode_apart(io.BytesIO(b"file"), "tiff", replace(wanted, size=(3, 1)))
 
 
 # ---- confinement --------------------------------------------------------------------------------------
