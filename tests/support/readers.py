@@ -185,7 +185,8 @@ def _made(name: str, image: Image.Image) -> tuple[bytes, ...]:
 
 
 XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6" xmp:Rating="3">'
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
+    b'<rdf:Description tiff:Orientation="6" xmp:Rating="3">'
     b'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A &amp; B &#233;</rdf:li></rdf:Alt></dc:title>'
     b"<tiff:Orientation>6</tiff:Orientation></rdf:Description></rdf:RDF></x:xmpmeta>"
 )
@@ -536,19 +537,27 @@ READERS = (
         _xmp,
         (RequestError,),
         (XMP,),
-        ("imaging.metadata.summary._xmp_value",),
         (
-            (b"", b" ", b""),
-            (b"", b" ", b"tiff:Orientation="),
-            (b" tiff:Orientation", b" ", b"!"),
-            (b"", b" tiff:Orientation =", b""),
+            "imaging.metadata.summary._xmp_value",
+            *(f"imaging.metadata.xmp._Rewriting.{name}" for name in ("parse", "_start", "_is_stale")),
+        ),
+        (
+            (b"<a>", b" ", b"</a>"),
+            (b"<a>", b"<b/>", b"</a>"),
+            (b"<a>", b"<b xmlns:c='d' c:e='f'/>", b"</a>"),
+            (b"<a ", b"b='c' ", b"/>"),
+            (b"<a xmlns:b='http://ns.adobe.com/tiff/1.0/'>", b"<b:Orientation/>", b"</a>"),
+            (b"<a>", b"&#38;", b"</a>"),
+            (b"<a>", b"<!---->", b"</a>"),
+            (b"<a>", b"<?b?>", b"</a>"),
+            (b"", b"<a>", b""),
             (b"<dc:title>", b"<", b"</dc:title>"),
             (b"<dc:title>", b"&", b"</dc:title>"),
             (b"<dc:title>", b"&abcdefghijklmnopqrstuvwxyzabcdef", b"</dc:title>"),
             (b"<dc:title>&#", b"1", b";</dc:title>"),
             (b"<dc:title>", b"<dc:description>", b"</dc:title>"),
         ),
-        words=(b"tiff:Orientation", b"<dc:title>", b"</dc:title>", b"&#x", b"xmp:Rating", b"&#99999999999"),
+        words=(b"tiff:Orientation", b"xmlns:", b"<dc:title>", b"</dc:title>", b"&#x", b"xmp:Rating", b"&#99999999999"),
     ),
     Reader(
         ".cube",

@@ -21,7 +21,6 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "imaging.formats.svg:OWN_PICTURE": ("fullmatch", (("data:image/png;base64,", "A", "!"),)),
     "imaging.formats.svg:LENGTH": ("fullmatch", (("", "1", "!"), ("1e", "1", "!"), ("1", " ", "!"))),
     "imaging.formats.svg:FONTS": ("sub", ((" font:", " ", ""), ("", " font:", ""), ("", " font ", ":"))),
-    "imaging.metadata.exif:_ORIENTATION_IN_XMP": ("sub", (("", " ", ""), ("", " tiff:Orientation ", ""))),
     "imaging.metadata.summary:_TAG": ("sub", (("", "<", ""), ("<", "a", ""))),
     "imaging.model.parameter_types:ASPECT": ("fullmatch", ()),
     "imaging.model.parameter_types:TARGET": ("fullmatch", ()),

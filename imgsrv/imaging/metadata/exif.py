@@ -5,13 +5,13 @@ A tag that cannot be read or written costs the tag, never the picture.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
 
 from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.metadata.xmp import true_xmp
 from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture import Metadata
 
@@ -50,10 +50,19 @@ SPENT_TAGS = (
 
 BLOCKS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
-_ORIENTATION_IN_XMP = re.compile(
-    rb"""\stiff:Orientation\s*+=\s*+(["'])[0-9]\1|<tiff:Orientation>[0-9]</tiff:Orientation>"""
-)
-"""One blank before the attribute is enough: a pattern that takes all of them begins anew at each, in quadratic time."""
+
+class RawText(str):
+    """A text of EXIF whose encoding gives the bytes of the file that it came from, for tags of no type in Pillow.
+
+    The standard says ASCII, and files have UTF-8 or Latin-1.  Pillow reads each byte as the character of Latin-1, and
+    writes a question mark for whatever is not ASCII.
+    """
+
+    __slots__ = ()
+
+    def encode(self, _encoding: str = "", _errors: str = "") -> bytes:
+        """The bytes of the file; a question mark for a character that came from elsewhere."""
+        return str.encode(self, "latin-1", "replace")
 
 
 def read_metadata(form: Format, image: Image.Image) -> Metadata:
@@ -61,14 +70,20 @@ def read_metadata(form: Format, image: Image.Image) -> Metadata:
     xmp = image.info.get("xmp")
     if isinstance(xmp, str):
         xmp = xmp.encode()
-    return Metadata(read_exif(form, image), xmp if isinstance(xmp, bytes) else None)
+    is_turned = read_orientation(form, image) != 1
+    return Metadata(read_exif(form, image), xmp if isinstance(xmp, bytes) else None, is_turned)
 
 
 def read_orientation(form: Format, image: Image.Image) -> int:
-    """The EXIF orientation that is still to be applied, 1 to 8."""
-    if form.is_upright:
+    """The EXIF orientation that is still to be applied, 1 to 8.
+
+    Only a SHORT counts, as the standard has it and as Chromium reads it.
+    """
+    # Pillow turns a TIFF by the orientation that is found here.
+    exif = read_exif(form, image)
+    if form.is_upright or _type_of(exif, ExifTags.Base.Orientation) != TiffTags.SHORT:
         return 1
-    value = read_tag(read_exif(form, image), ExifTags.Base.Orientation)
+    value = read_tag(exif, ExifTags.Base.Orientation)
     return value if value in range(1, 9) else 1
 
 
@@ -77,9 +92,19 @@ def read_exif(form: Format, image: Image.Image) -> Image.Exif:
     if not form.may_read_exif(image):
         return Image.Exif()
     try:
-        return image.getexif()
+        exif = image.getexif()
+        if ExifTags.Base.Orientation in exif and _type_of(exif, ExifTags.Base.Orientation) is None:
+            # Pillow took it from XMP, where it describes a picture that is not in this file.
+            del exif[ExifTags.Base.Orientation]
     except BROKEN:
         return Image.Exif()
+    return exif
+
+
+def _type_of(exif: Image.Exif, tag: int) -> int | None:
+    """The type of a tag in the file; None where the file's directory does not have it."""
+    directory = exif._info  # noqa: SLF001  Pillow does not show types
+    return None if directory is None else directory.tagtype.get(tag)
 
 
 def read_tag(exif: Image.Exif, tag: int) -> Any:
@@ -100,12 +125,13 @@ def written_metadata(
     exif.update(_main_tags(metadata.exif, DESCRIPTIVE_TAGS if which == "keep" else COPYRIGHT_TAGS, form))
     if which == "keep" and form.has_subdirectories:
         exif.update({block: tags for block in BLOCKS if (tags := _block_tags(metadata.exif, block, form))})
-    xmp = _ORIENTATION_IN_XMP.sub(b"", metadata.xmp) if which == "keep" and metadata.xmp else b""
+    is_kept = which == "keep" and metadata.xmp
+    xmp = true_xmp(metadata.xmp or b"", is_reshaped=metadata.is_reshaped) if is_kept else b""
     return form.attach_metadata(exif, xmp)
 
 
 def _main_tags(exif: Image.Exif, tags: tuple[int, ...], form: Format) -> dict[int, Any]:
-    found = {tag: read_tag(exif, tag) for tag in tags}
+    found = {tag: _as_stored(tag, read_tag(exif, tag)) for tag in tags}
     return {tag: value for tag, value in found.items() if value is not None and _is_writable(form, tag, value)}
 
 
@@ -114,9 +140,15 @@ def _block_tags(exif: Image.Exif, block: int, form: Format) -> dict[int, Any]:
         found = exif.get_ifd(block)
     except BROKEN:
         return {}
-    return {
-        tag: value for tag, value in found.items() if tag not in SPENT_TAGS and _is_writable(form, block, {tag: value})
-    }
+    kept = {tag: value for tag, value in found.items() if tag not in SPENT_TAGS}
+    kept = {tag: RawText(value) if isinstance(value, str) else value for tag, value in kept.items()}
+    return {tag: value for tag, value in kept.items() if _is_writable(form, block, {tag: value})}
+
+
+def _as_stored(tag: int, value: Any) -> Any:
+    """The value of a tag of the main directory; a text as its bytes, which Pillow writes as they are."""
+    is_text = isinstance(value, str) and TiffTags.lookup(tag).type == TiffTags.ASCII
+    return RawText(value).encode() if is_text else value
 
 
 def _is_writable(form: Format, tag: int, value: Any) -> bool:

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, IptcImagePlugin
 
 from imgsrv.imaging.colour.icc import MAX_PROFILE_BYTES
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.metadata.exif import read_exif, read_tag
+from imgsrv.imaging.metadata.exif import RawText, read_exif, read_tag
 from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture_facts import Place
 
@@ -91,7 +91,8 @@ def exif_summary(form: Format, image: Image.Image) -> dict[str, str]:
     found = {name: read_tag(exif, tag) for name, tag in EXIF_SUMMARY.items()}
     exposure = _directory(exif, ExifTags.IFD.Exif)
     found |= {name: exposure.get(tag) for name, tag in EXPOSURE_SUMMARY.items()}
-    return _told(found)
+    # Pillow reads each byte as a character of Latin-1, and many files have UTF-8.
+    return _told({name: RawText(value).encode() if isinstance(value, str) else value for name, value in found.items()})
 
 
 def iptc_summary(image: Image.Image) -> dict[str, Any]:

@@ -40,10 +40,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """EXIF and XMP of a picture.  Decoding applies orientation and colour profile, so they are not included."""
+    """EXIF and XMP of a picture.  Decoding applies orientation and colour profile, so they are not included.
+
+    is_reshaped: pixels do not have the places that they had in the file.
+    """
 
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes | None = None
+    is_reshaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
+from imgsrv.imaging.operations.shape import CATEGORY as SHAPES
 from imgsrv.wording import closest
 
 MAX_STEPS = 32
@@ -100,6 +101,8 @@ class Pipeline:
             part = step.read_part(parts, limits)
             frames = step.operation.apply(picture.frames, step.arguments, picture.source, part)
             picture = replace(picture, frames=frames, source=None)
+        if any(step.operation.category == SHAPES for step in self.steps):
+            picture = replace(picture, metadata=replace(picture.metadata, is_reshaped=True))
         return picture
 
 

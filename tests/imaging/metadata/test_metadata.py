@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
+from imgsrv import describe
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.metadata.exif import DESCRIPTIVE_TAGS, written_metadata
@@ -176,3 +178,33 @@ def test_text_of_a_png_does_not_reach_the_result() -> None:
     text = PngInfo()
     text.add_text("Place", "secret")
     assert b"secret" not in run(encoded(picture("RG/BY"), "PNG", pnginfo=text), metadata="keep")
+
+
+ARTIST, LENS = "Jörg Ærø 日本", "Größe ƒ/2.8"
+
+
+def with_texts(artist: bytes, lens: bytes = b"") -> bytes:
+    """EXIF made by hand: Artist in the main directory, LensModel in that of the exposure."""
+    main, below = 8 + 2 + 2 * 12 + 4, 8 + 2 + 2 * 12 + 4 + 2 + 12 + 4
+    head = b"MM\0*" + struct.pack(">IH", 8, 2)
+    head += struct.pack(">HHII", 0x13B, 2, len(artist) + 1, below) + struct.pack(">HHII", 0x8769, 4, 1, main) + bytes(4)
+    lens_at = below + len(artist) + 1
+    directory = struct.pack(">HHHII", 1, 0xA434, 2, len(lens) + 1, lens_at) + bytes(4)
+    return b"Exif\0\0" + head + directory + artist + b"\0" + lens + b"\0"
+
+
+@pytest.mark.parametrize("metadata", ["copyright", "keep"])
+@pytest.mark.parametrize("name", WITH_METADATA)
+def test_a_text_of_exif_keeps_its_bytes(name: str, metadata: str) -> None:
+    for artist in (ARTIST.encode(), "Jörg".encode("latin-1"), b"Ada Lovelace"):
+        data = run(encoded(picture("RG/BY"), exif=with_texts(artist, LENS.encode())), format=name, metadata=metadata)
+        assert opened(data).getexif()[BASE.Artist].encode("latin-1") == artist
+        assert artist + b"\0" in data
+        assert (LENS.encode() + b"\0" in data) == (metadata == "keep" and WRITTEN[name].has_subdirectories)
+
+
+def test_texts_of_exif_are_shown_as_utf_8_or_else_as_latin_1() -> None:
+    shown = describe(encoded(picture("RG/BY"), exif=with_texts(ARTIST.encode(), LENS.encode())))["exif"]
+    assert (shown["artist"], shown["lens"]) == (ARTIST, LENS)
+    shown = describe(encoded(picture("RG/BY"), exif=with_texts("Jörg".encode("latin-1"))))["exif"]
+    assert shown["artist"] == "Jörg"
