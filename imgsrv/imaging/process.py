@@ -18,6 +18,7 @@ from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
 from imgsrv.imaging.pipelines.cost import check_job
 from imgsrv.imaging.pipelines.decode_plan import plan_planes, plan_result, result_format
+from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 
@@ -64,6 +65,7 @@ def process_into(
     """
     started = clock()
     header = read_header(data, limits, output.index)
+    pipeline = on_drawing(header.form, pipeline)
     check_job(header, data, [(output, pipeline)], limits, parts, offers)
     name = result_format(header, output)
     if (fast := plan_planes(header, output, pipeline, limits)) and (planes := fast.decode(data)):

@@ -19,7 +19,7 @@ from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.broken import broken_is_ours
-from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
@@ -34,13 +34,13 @@ class DecodePlan:
     """How much of a file is decoded; without arguments, the first frame at full size.
 
     scale: denominator of the scale at which a JPEG is decoded.  all_frames: more than the first frame is wanted.
-    drawn: factor by which a vector format is drawn larger than its size.  icc: the colours of the result.
+    drawn: the size at which a vector format is drawn; None for its own.  icc: the colours of the result.
     is_deep: 16 bits a channel are kept.
     """
 
     scale: int = 1
     all_frames: bool = False
-    drawn: float = 1.0
+    drawn: Size | None = None
     icc: Icc = "srgb"
     is_deep: bool = False
 
@@ -63,6 +63,11 @@ class Header:
     def format(self) -> str:
         """The name of the format."""
         return self.form.name
+
+    @property
+    def exact_size(self) -> ExactSize:
+        """The size of a drawing, which need not be of whole pixels; of any other picture, the size."""
+        return self.form.exact_size(self.image) or self.size
 
     @property
     def may_have_alpha(self) -> bool:
@@ -91,7 +96,9 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
             raise _unread_variant(form, file) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = getattr(image, "n_frames", 1) if form.counts_frames else 1
-    limits.check_input(image.size, frames)
+    if not form.is_vector:
+        # A drawing has no pixels yet; `decode` checks the size at which it is drawn.
+        limits.check_input(image.size, frames)
     if index is not None:
         _choose(form, image, index, limits)
     check_true_size(form, file, image, limits)
@@ -102,11 +109,6 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
     orientation = read_orientation(form, image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
     return Header(form, size, frames, orientation, image, index)
-
-
-def decode_first_frame(data: Data, limits: Limits) -> Frame:
-    """The first frame of a picture at full size, in sRGB.  Raises what `read_header` and `decode` raise."""
-    return decode(read_header(data, limits), DecodePlan(), limits).frames[0]
 
 
 def _choose(form: Format, image: Image.Image, index: int, limits: Limits) -> None:
@@ -150,21 +152,37 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
     Raises Undecodable, and TooManyFrames or TooManyPixels where only decoding can count the frames.
     """
     image, full_size = header.image, header.image.size
-    needed = header.form.decode_bytes_per_pixel * full_size[0] * full_size[1] / plan.scale**2
+    drawn = _drawn_size(header, plan, limits)
+    area = drawn[0] * drawn[1] if drawn else full_size[0] * full_size[1] / plan.scale**2
+    needed = header.form.decode_bytes_per_pixel * area
     with broken_is_ours(header.format, round(needed)):
         metadata = read_metadata(header.form, image)
         if plan.scale > 1:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
-        if header.form.is_vector:
-            image.draft(None, limits.fitting(full_size, plan.drawn))
+        if drawn:
+            image.draft(None, drawn)
         frames, durations, profile = _frames(header, plan, limits)
-    source = _source(header, plan.scale, image.size) if image.size != full_size else None
+    source = None if drawn or image.size == full_size else _source(header, plan.scale, image.size)
     loop = image.info.get("loop", header.form.loop)
     picture = Picture(frames, header.format, durations, loop, metadata, source, profile)
     for frame in frames:
         # Pillow's encoders would write what stands in info, such as comments.
         frame.info = {}
     return picture
+
+
+def _drawn_size(header: Header, plan: DecodePlan, limits: Limits) -> Size | None:
+    """The size at which a drawing is drawn; None for any other picture.
+
+    Raises TooManyPixels for its own size.  A wanted size may be larger than what is kept of it, so it becomes the
+    largest one that is allowed.
+    """
+    if not header.form.is_vector:
+        return None
+    if plan.drawn:
+        return limits.fitting(plan.drawn)
+    limits.check_input(header.size)
+    return header.size
 
 
 def _frames(
@@ -219,12 +237,7 @@ def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
 
 
 def _source(header: Header, scale: int, decoded: Size) -> Source:
-    """The part of a decoded frame that the picture covers.
-
-    At 1/scale, libjpeg rounds width and height up.  A vector picture covers the whole frame.
-    """
-    if header.form.is_vector:
-        return Source(header.size, (0.0, 0.0, float(decoded[0]), float(decoded[1])))
+    """The part of a decoded frame that the picture covers.  At 1/scale, libjpeg rounds width and height up."""
     stored = header.size[::-1] if header.orientation in SIDEWAYS else header.size
     width, height = stored[0] / scale, stored[1] / scale
     spare_x, spare_y = decoded[0] - width, decoded[1] - height

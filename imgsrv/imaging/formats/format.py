@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, Protocol
 
 from PIL import Image
 
-from imgsrv.imaging.model.limits import Data, Size
+from imgsrv.imaging.model.limits import Data, ExactSize, Size
 from imgsrv.imaging.model.picture import Frame
 
 EFFORT_STEPS = 9
@@ -141,6 +141,7 @@ class Format:
         max_side: most pixels along one side that the encoder writes and this server reads again.
         max_duration_ms: longest duration of one frame.
         is_vector: it has no pixels of its own and is drawn at any size by `draft`.
+        exact_size: the size of a drawing, which need not be of whole pixels; None for a picture of pixels.
         has_pages: its frames are called pages.
 
     How it is read:
@@ -205,6 +206,7 @@ class Format:
     max_side: int = 65_535
     max_duration_ms: int = 16_777_215
     is_vector: bool = False
+    exact_size: Callable[[Image.Image], ExactSize | None] = lambda _image: None
     has_pages: bool = False
 
     scales: tuple[int, ...] = ()

@@ -21,6 +21,7 @@ from imgsrv.errors import Undecodable
 from imgsrv.imaging.apart.pool import run
 from imgsrv.imaging.apart.process import Allowance, Failed, Job, TooMuch
 from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.model.limits import ExactSize
 
 NAME = "svg"
 
@@ -254,10 +255,10 @@ class SvgFile(ImageFile.ImageFile):
         self.tile = []
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
-        """Set the size at which `load` draws."""
+        """Set the size at which `load` draws, also after another one was drawn."""
         del mode
         if size is not None:
-            self._size = size
+            self._size, self._im = size, None
 
     def load(self) -> Any:
         """Draw the picture once.  Raises Undecodable if it cannot be drawn within the limits."""
@@ -268,6 +269,10 @@ class SvgFile(ImageFile.ImageFile):
 
 def _pictures(image: Image.Image) -> Iterator[bytes]:
     return image.drawing.pictures() if isinstance(image, SvgFile) else iter(())
+
+
+def _exact_size(image: Image.Image) -> ExactSize | None:
+    return image.drawing.size if isinstance(image, SvgFile) else None
 
 
 def _drawn(drawing: SafeDrawing, size: tuple[int, int]) -> Image.Image:
@@ -317,6 +322,7 @@ FORMAT = Format(
     begins=_begins,
     has_metadata=False,
     is_vector=True,
+    exact_size=_exact_size,
     pictures=_pictures,
     options=None,
     decode_bytes_per_pixel=24,

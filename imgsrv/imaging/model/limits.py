@@ -20,6 +20,9 @@ NO_PARTS: Mapping[str, Data] = MappingProxyType({})
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
+ExactSize = tuple[float, float]
+"""(width, height) of a drawing, in pixels and fractions of them."""
+
 Box = tuple[float, float, float, float]
 """Left, top, width, height in pixels, fractions allowed."""
 
@@ -79,7 +82,9 @@ class Limits:
         """The number of pixels, or the largest one within the limit."""
         return min(self.max_pixels, pixels)
 
-    def fitting(self, size: Size, factor: float) -> Size:
-        """The size times the factor, or times the largest factor within the limit."""
-        factor = min(factor, math.sqrt(self.max_pixels / math.prod(size)))
+    def fitting(self, size: Size) -> Size:
+        """The size, or the largest one of its shape within the limit."""
+        if self.allows(math.prod(size)):
+            return size
+        factor = math.sqrt(self.max_pixels / math.prod(size))
         return max(1, math.floor(size[0] * factor)), max(1, math.floor(size[1] * factor))

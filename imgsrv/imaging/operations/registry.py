@@ -48,7 +48,8 @@ class Operation:
     details: str
     run: Callable[..., Frame]
     check: Callable[..., None] | None
-    result_size: Callable[[Size, Arguments], Size]
+    result_size: Callable[[Any, Arguments], Size]
+    scaled_size: Callable[[Any, Arguments], Size] | None
     is_reduction: bool
     needs_every_pixel: Callable[[Arguments], bool]
     keeps_depth: Callable[[Arguments], bool]
@@ -56,6 +57,7 @@ class Operation:
     survey: Survey | None
     work: Callable[[Size, Size, Arguments], float]
     adds_alpha: Callable[[Arguments], bool]
+    is_scale_free: Callable[[Arguments], bool]
     weighed_with: str
 
     @cached_property
@@ -100,6 +102,7 @@ OPERATIONS: dict[str, Operation] = {}
 def operation(
     *,
     size: Callable[..., Size] | None = None,
+    scaled: Callable[..., Size] | None = None,
     check: Callable[..., None] | None = None,
     is_reduction: bool = False,
     needs_every_pixel: Callable[..., bool] | None = None,
@@ -108,16 +111,19 @@ def operation(
     survey: Callable[..., Any] | None = None,
     work: Callable[..., float] | None = None,
     adds_alpha: Callable[..., bool] | None = None,
+    is_scale_free: Callable[..., bool] | None = None,
     weighed_with: str = "",
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
 
-    `size`, `check`, `needs_every_pixel`, `keeps_depth`, `survey`, `work` and `adds_alpha` take as keywords those
-    parameters of the operation that they declare.  Raises TypeError where one declares a parameter, or a type, that
-    the operation does not have.
+    `size`, `scaled`, `check`, `needs_every_pixel`, `keeps_depth`, `survey`, `work`, `adds_alpha` and `is_scale_free`
+    take as keywords those parameters of the operation that they declare.  Raises TypeError where one declares a
+    parameter, or a type, that the operation does not have.
 
     size: gives the size of the result from the size before; may raise OperationDoesNotFit.  Where only the pixels
         can tell, it gives the largest possible width and height; the limits are checked against them.
+    scaled: gives the size to which the whole picture is scaled before a part is cut off or bars are added.  The first
+        such operation gives the size at which a drawing is drawn.  It has a parameter `enlarge`.
     check: raises ValueError where parameters contradict each other.
     is_reduction: the function also takes a Source.  As the first step it can then work on a JPEG that was decoded
         at a smaller scale which still covers `size`.
@@ -130,6 +136,8 @@ def operation(
     work: gives the work of one frame in pixels from the sizes before and after; a pixel takes the time that
         weights.json has for the operation.  Without it, the work is the pixels of the larger of the two sizes.
     adds_alpha: true where the result has alpha although the frame has none.
+    is_scale_free: true where it does the same to a picture at any scale, so that a drawing may be drawn larger before
+        it.  Without it, IS_SCALE_FREE of the folder decides, or else it counts in pixels.
     weighed_with: the parameters for which weights.json is measured, as in a pipeline; without them, those of the
         example in the catalogue.
     """
@@ -139,20 +147,23 @@ def operation(
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
         helpers = [
             helper
-            for helper in (size, check, needs_every_pixel, keeps_depth, survey, work, adds_alpha)
+            for helper in (size, scaled, check, needs_every_pixel, keeps_depth, survey, work, adds_alpha, is_scale_free)
             if helper is not None
         ]
+        folder = import_module(function.__module__.rpartition(".")[0])
+        free_by_default = always if getattr(folder, "IS_SCALE_FREE", False) else _never
         known = keywords_of(function) if helpers else {}
         for helper in helpers:
             _check_keywords(helper, known, function.__qualname__)
         OPERATIONS[name] = Operation(
             name=name,
-            category=_category_of(function.__module__),
+            category=str(folder.CATEGORY),
             summary=summary,
             details=details.strip(),
             run=function,
             check=check,
             result_size=from_arguments(size) if size else _same_size,
+            scaled_size=from_arguments(scaled) if scaled else None,
             is_reduction=is_reduction,
             needs_every_pixel=from_arguments(needs_every_pixel or _never),
             keeps_depth=from_arguments(keeps_depth or _never),
@@ -160,6 +171,7 @@ def operation(
             survey=from_arguments(survey) if survey else None,
             work=from_arguments(work or _larger),
             adds_alpha=from_arguments(adds_alpha or _never),
+            is_scale_free=from_arguments(is_scale_free or free_by_default),
             weighed_with=weighed_with,
         )
         return function
@@ -218,11 +230,6 @@ def always() -> bool:
 
 def _never() -> bool:
     return False
-
-
-def _category_of(module: str) -> str:
-    folder = import_module(module.rpartition(".")[0])
-    return str(folder.CATEGORY)
 
 
 def _parameters_model(function: Callable[..., Frame], check: Callable[..., None] | None) -> type[Arguments]:

@@ -20,10 +20,11 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.weights import PALETTE_SHARE, blended, weights
 from imgsrv.imaging.operations.registry import pixels
-from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_results, result_format
+from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_result, plan_results, result_format
+from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
 
 Result = tuple[Output, Pipeline]
@@ -80,6 +81,11 @@ class Facts:
     def format(self) -> str:
         """The name of the format."""
         return self.form.name
+
+    @property
+    def exact_size(self) -> ExactSize:
+        """The size of a drawing, as far as it is known."""
+        return self.size
 
     @property
     def detail(self) -> float:
@@ -173,9 +179,11 @@ def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Of
 
     A step that cannot be done ends the estimate of its result, because the job will end there.
     """
-    plan = plan_results(facts, results)
     tally = _Tally()
-    frames, size = _decoding(tally, facts, plan, limits)
+    if facts.form.is_vector:
+        _drawings(tally, facts, results, limits, offers)
+        return tally.estimate()
+    frames, size = _decoding(tally, facts, plan_results(facts, results), limits)
     for output, pipeline in results:
         _result(tally, facts, pipeline, output, (size, frames), limits, offers)
     return tally.estimate()
@@ -215,7 +223,8 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     area, size = float(pixels(facts.size)), facts.size
     nanoseconds = weights().decoder(form.name, facts.detail)
     if form.is_vector:
-        area = limits.allowed(area * plan.drawn**2)
+        size = limits.fitting(plan.drawn or facts.size)
+        area = float(pixels(size))
         tally.add("drawing", DRAWING_S * 1e9)
     share = 1.0
     if plan.scale > 1:
@@ -224,6 +233,17 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     memory = form.decode_bytes + frames * area * share * form.decode_bytes_per_pixel
     tally.add("decode", frames * area * share * nanoseconds, memory)
     return frames, size
+
+
+def _drawings(tally: _Tally, facts: Facts, results: Sequence[Result], limits: Limits, offers: Offers) -> None:
+    """Add every result of a drawing, which is drawn anew where a result wants another size than the one before."""
+    last: DecodePlan | None = None
+    for output, pipeline in results:
+        plan = plan_result(facts, output, pipeline)
+        if plan != last:
+            frames, size = _decoding(tally, facts, plan, limits)
+            last = plan
+        _result(tally, facts, on_drawing(facts.form, pipeline), output, (size, frames), limits, offers)
 
 
 def _result(
@@ -235,7 +255,8 @@ def _result(
     limits: Limits,
     offers: Offers,
 ) -> None:
-    (small, frames), size, has_alpha = decoded, facts.size, facts.has_alpha and facts.form.has_alpha
+    (small, frames), has_alpha = decoded, facts.has_alpha and facts.form.has_alpha
+    size = small if facts.form.is_vector else facts.size
     held = frames * pixels(small) * _channels(has_alpha=has_alpha)
     for number, step in enumerate(pipeline.steps):
         try:
@@ -251,7 +272,7 @@ def _result(
         channels = _channels(has_alpha=has_alpha)
         larger = max(pixels(before), pixels(after)) * channels
         each = work * weights().operation(step.operation.name, has_alpha=has_alpha)
-        part_ns, part_bytes = _part(facts, step)
+        part_ns, part_bytes = _part(facts, step, before)
         tally.add(
             step.operation.name,
             frames * each + part_ns,
@@ -261,11 +282,12 @@ def _result(
     _encoding(tally, facts, output, (size, frames), offers, has_alpha=has_alpha)
 
 
-def _part(facts: Facts, step: Step) -> tuple[float, float]:
+def _part(facts: Facts, step: Step, before: Size) -> tuple[float, float]:
     """The time to read the further part that the step needs, and the memory to read it and to hold it as RGBA."""
     part = facts.parts.get(step.part) if step.part is not None else None
     if isinstance(part, Facts):
-        area = pixels(part.size)
+        # A second drawing is drawn no larger than the picture over which it is laid.
+        area = pixels(before if part.form.is_vector else part.size)
         memory = part.form.decode_bytes + area * (part.form.decode_bytes_per_pixel + 4)
         return area * weights().decoder(part.format, part.detail), memory
     return (part or 0) * weights().part_byte, 0

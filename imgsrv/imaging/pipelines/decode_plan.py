@@ -1,8 +1,8 @@
 """What of a file is decoded: the only module that decides it, for pictures, batches, descriptions and the JPEG path.
 
 A JPEG whose pipeline begins with a reduction is decoded at 1/2, 1/4 or 1/8 scale by the inverse DCT, and a drawing is
-drawn at the size that it is resized to.  Only as many frames are decoded as the output can hold.  A second picture that
-is laid over the first is decoded by `decode_first_frame`, for it is used as it is.
+drawn at the size that it is scaled to.  Only as many frames are decoded as the output can hold.  A second picture that
+is laid over the first is a SecondPicture, which is decoded at full size, or drawn at the size at which it is laid.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from imgsrv.imaging.colour.icc import is_srgb
 from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.jpeg_fast_path import PlanesPlan
-from imgsrv.imaging.model.limits import Limits, Size
+from imgsrv.imaging.model.limits import ExactSize, Limits, Size
 from imgsrv.imaging.operations.shape.resize import shown_part
+from imgsrv.imaging.pipelines.drawing import drawn_size
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 GLIMPSE_SIDE = 200
@@ -45,6 +46,10 @@ class Known(Protocol):
     def size(self) -> Size:
         """Upright."""
 
+    @property
+    def exact_size(self) -> ExactSize:
+        """The size of a drawing, which need not be of whole pixels."""
+
 
 def result_format(header: Known, output: Output) -> str:
     """The format that was asked for, or that of the input, which also stands for `auto` until pixels are known."""
@@ -57,7 +62,9 @@ def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan
     """The plan for one result; it has every frame where the result may be animated."""
     name = result_format(header, output)
     if name in PLACEHOLDERS and not pipeline.steps:
-        return DecodePlan(_glimpse_scale(header))
+        return _glimpse(header)
+    if header.form.is_vector:
+        return DecodePlan(drawn=drawn_size(header.exact_size, pipeline), icc=output.icc)
     plan = _reduced(header, pipeline, DecodePlan(all_frames=output.format == "auto" or holds_frames(name)))
     can_be_deep = output.format != "auto" and name in WRITTEN and WRITTEN[name].has_16_bits
     is_deep = can_be_deep and output.colours is None and pipeline.keeps_depth
@@ -65,7 +72,7 @@ def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan
 
 
 def plan_results(header: Known, outputs: Iterable[tuple[Output, Pipeline]]) -> DecodePlan:
-    """The plan for several results of one picture: that of the result that needs most of it.
+    """The plan for several results of one picture that is no drawing: that of the result that needs most of it.
 
     The outputs have the same icc.
     """
@@ -73,15 +80,14 @@ def plan_results(header: Known, outputs: Iterable[tuple[Output, Pipeline]]) -> D
     return DecodePlan(
         min(plan.scale for plan in plans),
         any(plan.all_frames for plan in plans),
-        max(plan.drawn for plan in plans),
-        plans[0].icc,
-        all(plan.is_deep for plan in plans),
+        icc=plans[0].icc,
+        is_deep=all(plan.is_deep for plan in plans),
     )
 
 
 def plan_measures(header: Known, *, is_full: bool) -> DecodePlan:
     """The plan for measures of the first frame; a JPEG at a smaller scale unless a measure needs the full size."""
-    return DecodePlan() if is_full else DecodePlan(_glimpse_scale(header))
+    return DecodePlan() if is_full else _glimpse(header)
 
 
 def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limits) -> PlanesPlan | None:
@@ -124,20 +130,21 @@ def _reduced(header: Known, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan:
     to 12: on four photographs at least 41.0 dB, 52 dB at the median; on a field of stars, single bright pixels on
     black, at least 35 dB just above a ratio of 4 or 8.
     """
-    form, size = header.form, header.size
-    has_scales = form.is_vector or form.scales
-    if not has_scales or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
+    size = header.size
+    if not header.form.scales or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
         return plan
     target = pipeline.steps[0].result_size(size)
-    if form.is_vector:
-        return replace(plan, drawn=max(target[0] / size[0], target[1] / size[1]))
     reduction = min(size[0] / target[0], size[1] / target[1])
     return replace(plan, scale=_scale(header, reduction))
 
 
-def _glimpse_scale(header: Known) -> int:
-    """The scale at which colours and placeholders are what they are at full size."""
-    return _scale(header, max(header.size) / GLIMPSE_SIDE)
+def _glimpse(header: Known) -> DecodePlan:
+    """The plan for a picture so small that colours and placeholders are what they are at full size."""
+    reduction = max(header.size) / GLIMPSE_SIDE
+    if header.form.is_vector:
+        width, height = (max(1, round(side / max(1.0, reduction))) for side in header.exact_size)
+        return DecodePlan(drawn=(width, height))
+    return DecodePlan(_scale(header, reduction))
 
 
 def _scale(header: Known, reduction: float) -> int:

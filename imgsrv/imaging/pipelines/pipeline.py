@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
@@ -48,9 +48,24 @@ class Step:
         """As first step, it accepts a JPEG that was decoded at a smaller scale."""
         return self.operation.is_reduction and not self.operation.needs_every_pixel(self.arguments)
 
-    def result_size(self, before: Size) -> Size:
+    @property
+    def is_scale_free(self) -> bool:
+        """It does the same to a picture at any scale: nothing of it is given in pixels."""
+        return self.operation.is_scale_free(self.arguments)
+
+    @property
+    def enlarging(self) -> Step:
+        """The same step, which also makes a picture larger than it is."""
+        return replace(self, arguments=self.arguments.model_copy(update={"enlarge": True}))
+
+    def result_size(self, before: ExactSize) -> Size:
         """(width, height) after this step, or an upper bound for it.  Raises OperationDoesNotFit."""
         return self.operation.result_size(before, self.arguments)
+
+    def scaled_size(self, before: ExactSize) -> Size:
+        """(width, height) to which a step that scales the whole picture scales it, before it cuts off or adds."""
+        scaled = self.operation.scaled_size or self.operation.result_size
+        return scaled(before, self.arguments)
 
     def read_part(self, parts: Mapping[str, Data], limits: Limits) -> Any:
         """The result of reading the further part, which is read once for all frames; None if the step uses none."""

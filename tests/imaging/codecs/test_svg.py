@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 import resource
 import socket
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import corpus, drawn, encoded, levels, opened, picture, result, run
+from PIL import Image
 
-from imgsrv.errors import TooManyPixels, Undecodable
+from imgsrv.errors import JobTooDear, ResultTooLarge, TooManyPixels, Undecodable
 from imgsrv.imaging.apart import pool
 from imgsrv.imaging.apart.process import Allowance, Job
+from imgsrv.imaging.codecs.decode import read_header
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.cost import DRAWING_S, estimate, facts_of
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.process import process
+from imgsrv.jobs.archive import Zip
+from imgsrv.jobs.batch import process_batch
+from imgsrv.jobs.variants import parse_variants
 
 pytest.importorskip("resvg", reason="the extra svg is not installed", exc_type=ImportError)
 
@@ -92,6 +104,117 @@ def test_a_drawing_is_drawn_at_the_size_it_is_resized_to(step: str, size: tuple[
     # Enlarged pixels would fade from red to blue; drawn ones do so in two columns at most.
     row = levels(got, "RGB")[size[1] // 2]
     assert np.count_nonzero((row[:, 0] > 3) & (row[:, 2] > 3)) <= 2
+
+
+def is_sharp(got: Image.Image) -> bool:
+    """The picture of HALVES has no more than one column between red and blue; enlarged pixels would fade."""
+    row = levels(got, "RGB")[got.height // 2]
+    return bool(row[0, 0] == row[-1, 2] == 255 and np.count_nonzero((row[:, 0] > 3) & (row[:, 2] > 3)) <= 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "size"),
+    [
+        ("resize:width=300", (300, 300)),
+        ("resize:height=301", (301, 301)),
+        ("resize:width=300,height=200", (200, 200)),
+        ("resize:width=300,height=200,fit=outside", (300, 300)),
+        ("resize:width=300,height=200,fit=cover", (300, 200)),
+        ("resize:width=300,height=200,fit=fill", (300, 200)),
+        ("resize:width=300,max_height=90", (90, 90)),
+        ("resize:min_width=90,max_height=200", (90, 90)),
+        ("resize:max_width=90", (2, 2)),
+        ("resize:width=150,dpr=2", (300, 300)),
+        ("smartcrop:width=300,height=200", (300, 200)),
+        ("invert/invert/resize:width=300", (300, 300)),
+        ("flip/rotate:degrees=180/flop/resize:width=300", (300, 300)),
+        ("rotate:degrees=360/orient:value=1/extend:aspect=1:1/resize:width=300", (300, 300)),
+        ("crop:aspect=2:1/resize:width=300", (300, 150)),
+        ("crop:width=0.5,left=0.25/resize:width=300", (300, 600)),
+        ("resize:width=300/pad:edge=10,colour=f00", (320, 320)),
+    ],
+)
+def test_a_drawing_has_no_size_of_its_own_that_a_resize_could_not_exceed(steps: str, size: tuple[int, int]) -> None:
+    got = result(svg(HALVES), steps)
+    assert got.size == size
+    assert max(size) < 10 or "pad" in steps or is_sharp(got)
+
+
+def test_bars_lie_beside_a_drawing_that_fills_the_canvas() -> None:
+    got = result(svg(HALVES), "resize:width=30,height=20,fit=contain")
+    assert got.size == (30, 20)
+    assert got.getbbox() == (5, 0, 25, 20)
+
+
+def test_a_step_that_counts_pixels_works_on_the_size_of_the_drawing() -> None:
+    assert result(svg(HALVES), "pad:edge=1/resize:width=300").size == (4, 4)
+    assert result(svg(HALVES), "crop:width=1,height=2/resize:width=300").size == (1, 2)
+
+
+def test_the_shape_of_a_drawing_is_exact_where_its_size_is_no_whole_number_of_pixels() -> None:
+    data = svg('<rect width="1.5" height="1" fill="#f00"/>', 'viewBox="0 0 1.5 1"')
+    got = result(data, "resize:width=300")
+    assert got.size == (300, 200)
+    assert got.getextrema() == ((255, 255), (0, 0), (0, 0), (255, 255))
+    assert result(data).size == (2, 1)
+
+
+def test_a_circle_is_drawn_at_the_wanted_size_and_not_enlarged() -> None:
+    """Every pixel is that of the circle, computed, but for those on its edge."""
+    got = result(svg('<circle cx="12" cy="12" r="10"/>', 'width="24" height="24"'), "resize:width=300")
+    row, column = np.mgrid[:300, :300] + 0.5
+    distance = np.hypot(row - 150, column - 150) - 125
+    alpha = np.asarray(got.getchannel("A"))
+    assert (alpha[distance < -1] == 255).all()
+    assert (alpha[distance > 1] == 0).all()
+
+
+def test_a_drawing_of_huge_size_is_drawn_if_it_is_wanted_small() -> None:
+    data = svg(HALVES, 'width="1e6" height="1e6" viewBox="0 0 2 2"')
+    assert drawn(result(data, "resize:width=2")) == "RB/RB"
+    assert describe_picture(data, Limits(), ["average"])["average"] == "800080"
+
+
+def test_a_result_beyond_the_limit_is_refused() -> None:
+    with pytest.raises(ResultTooLarge):
+        run(svg(HALVES), "resize:width=101", Limits(max_pixels=10_000))
+    assert opened(run(svg(HALVES), "resize:width=100", Limits(max_pixels=10_000))).size == (100, 100)
+
+
+def test_each_output_of_a_batch_is_drawn_as_its_own_request_would_draw_it() -> None:
+    data, steps = svg(HALVES), ["", "resize:width=301", "resize:width=30", "resize:width=301/blur:sigma=2", ""]
+    archive = Zip()
+    items = [{"name": str(at), "ops": ops} for at, ops in enumerate(steps)]
+
+    process_batch(archive, data, parse_variants(json.dumps(items).encode(), {}), Limits())
+
+    with zipfile.ZipFile(io.BytesIO(archive.finish())) as files:
+        assert [files.read(f"{at}.png") for at in range(len(steps))] == [run(data, ops) for ops in steps]
+
+
+def test_a_mark_is_drawn_at_the_size_at_which_it_is_laid() -> None:
+    below = encoded(Image.new("RGB", (400, 400)))
+    for mark in (svg(HALVES), svg(HALVES, 'width="9e8" height="9e8" viewBox="0 0 2 2"')):
+        made = process(
+            below, parse_pipeline("watermark:scale=1,margin=0"), Output(format="png"), Limits(), {"watermark": mark}
+        )
+        assert opened(made).size == (400, 400)
+        assert is_sharp(opened(made))
+
+
+def test_the_estimate_counts_the_size_at_which_a_drawing_is_drawn() -> None:
+    data = svg(HALVES)
+
+    def estimated(*steps: str) -> float:
+        facts = facts_of(read_header(data, Limits()), len(data), Limits())
+        return estimate(facts, [(Output(format="png"), parse_pipeline(text)) for text in steps], Limits()).seconds
+
+    large = estimated("resize:width=2000")
+    assert large > estimated("resize:width=1000") + 0.01
+    assert estimated("resize:width=2000", "resize:width=2000,kernel=box") < 2 * large - DRAWING_S
+    assert estimated("resize:width=2000", "resize:width=1999") > 2 * large - 2 * DRAWING_S
+    with pytest.raises(JobTooDear):
+        run(data, "resize:width=9000", Limits(max_job_cost_s=1))
 
 
 def test_a_large_drawing_is_drawn_small_if_the_pipeline_reduces_it() -> None:

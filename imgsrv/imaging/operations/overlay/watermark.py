@@ -9,24 +9,18 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from imgsrv.imaging.codecs.decode import decode_first_frame
-from imgsrv.imaging.model.limits import Data, Limits, Size
+from imgsrv.imaging.codecs.second_picture import SecondPicture
+from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Gravity, PartName, Unit
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.composite import Blend, composite, composite_at, place_in_margins
-from imgsrv.imaging.pixels.resample import resample
 
 
-def _read_mark(data: Data, limits: Limits) -> Frame:
-    """The first frame of the second picture, in mode RGBA."""
-    return decode_first_frame(data, limits).convert("RGBA")
-
-
-@operation(part=_read_mark)
+@operation(part=SecondPicture)
 def watermark(
     frame: Frame,
-    mark: Frame,
+    picture: SecondPicture,
     *,
     part: PartName = "watermark",
     scale: Annotated[
@@ -51,7 +45,7 @@ def watermark(
     -F watermark=@logo.png`.
     """
     space = round(margin * min(frame.size))
-    mark = _sized(mark, frame.size, space, scale)
+    mark = _sized(picture, frame.size, space, scale)
     if opacity < 1:
         mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
     if tile:
@@ -59,14 +53,13 @@ def watermark(
     return composite_at(frame, mark, place_in_margins(frame.size, mark.size, space, gravity), blend)
 
 
-def _sized(mark: Frame, picture: Size, space: int, scale: float | None) -> Frame:
-    """A copy of the mark at the wanted width, shrunk to fit into the margins."""
+def _sized(mark: SecondPicture, picture: Size, space: int, scale: float | None) -> Frame:
+    """The mark at the wanted width, shrunk to fit into the margins."""
+    width, height = mark.size
     room = max(1, picture[0] - 2 * space), max(1, picture[1] - 2 * space)
-    wanted = mark.width if scale is None else max(1.0, picture[0] * scale)
-    factor = min(wanted / mark.width, room[0] / mark.width, room[1] / mark.height)
-    size = max(1, round(mark.width * factor)), max(1, round(mark.height * factor))
-    # Copied, because the mark is used for every frame of an animation.
-    return mark.copy() if size == mark.size else resample(mark, size)
+    wanted = width if scale is None else max(1.0, picture[0] * scale)
+    factor = min(wanted / width, room[0] / width, room[1] / height)
+    return mark.at((max(1, round(width * factor)), max(1, round(height * factor))))
 
 
 def _tiled(mark: Frame, picture: Size, space: int) -> Frame:

@@ -112,7 +112,18 @@ def _keeps_depth(*, gravity: CropGravity) -> bool:
     return gravity != "smart"
 
 
-@operation(size=_cropped_size, check=_check_crop, survey=_survey_crop, keeps_depth=_keeps_depth)
+def _is_in_fractions(*, width: Length | None, height: Length | None, left: Offset | None, top: Offset | None) -> bool:
+    lengths = all(length is None or length < 1 for length in (width, height))
+    return lengths and all(offset is None or offset == 0 or isinstance(offset, float) for offset in (left, top))
+
+
+@operation(
+    size=_cropped_size,
+    check=_check_crop,
+    survey=_survey_crop,
+    keeps_depth=_keeps_depth,
+    is_scale_free=_is_in_fractions,
+)
 def crop(
     frame: Frame,
     edges: Edges,
@@ -198,7 +209,11 @@ def _differing_in(frame: Frame, colour: Colour, threshold: int) -> Edges | None:
     return distance.point(table * len(shown.mode)).getbbox(alpha_only=False)
 
 
-@operation(survey=_survey_trim)
+def _has_no_margin(*, margin: int) -> bool:
+    return not margin
+
+
+@operation(survey=_survey_trim, is_scale_free=_has_no_margin)
 def trim(
     frame: Frame,
     edges: Edges,

@@ -109,7 +109,11 @@ def _free_margins(before: Size, after: Size, gravity: Gravity) -> Margins:
     return left, top, after[0] - before[0] - left, after[1] - before[1] - top
 
 
-@operation(size=_extended_size, check=_check_extend, adds_alpha=_margins_add_alpha)
+def _is_shape(*, aspect: Aspect | None) -> bool:
+    return aspect is not None
+
+
+@operation(size=_extended_size, check=_check_extend, adds_alpha=_margins_add_alpha, is_scale_free=_is_shape)
 def extend(
     frame: Frame,
     *,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal, TypedDict, Unpack
+from typing import Annotated, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -25,8 +23,7 @@ from imgsrv.imaging.pixels.placement import (
 )
 from imgsrv.imaging.pixels.resample import Kernel, resample
 from imgsrv.imaging.pixels.saliency import most_salient
-
-Fit = Literal["inside", "outside", "cover", "contain", "fill"]
+from imgsrv.imaging.pixels.scaling import Fit, Target, cover_box, covering
 
 Width = Annotated[
     Side | None, Field(description="Width of the result in pixels; at most the picture's own unless `enlarge`.")
@@ -46,6 +43,10 @@ MostWidth = Annotated[
     ),
 ]
 MostHeight = Annotated[Side | None, Field(description="Upper bound of the scaled height.")]
+Enlarge = Annotated[
+    bool,
+    Field(description="Also make a picture larger than it is.  A drawing (SVG) becomes as large as asked without it."),
+]
 Density = Annotated[float, Field(ge=0.1, le=10, description="Device pixel ratio: multiplies all sides.")]
 
 
@@ -67,85 +68,12 @@ class _Sides(TypedDict):
     max_height: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The size that resize is asked for."""
-
-    width: int | None
-    height: int | None
-    fit: Fit = "cover"
-    enlarge: bool = False
-    dpr: float = 1.0
-    min_width: int | None = None
-    min_height: int | None = None
-    max_width: int | None = None
-    max_height: int | None = None
-
-    @property
-    def box(self) -> tuple[int | None, int | None]:
-        """Width and height in device pixels."""
-        return self._dense(self.width), self._dense(self.height)
-
-    @property
-    def canvas(self) -> Size | None:
-        """The exact size that `cover` and `contain` give; None for any other fit."""
-        width, height = self.box
-        return (width, height) if width and height and self.fit in ("cover", "contain") else None
-
-    def scaled_size(self, before: Size) -> Size:
-        """The size of the whole picture after scaling and before cropping or padding."""
-        own = math.inf if self.enlarge else 1.0
-        wanted = self._factors(before, self.width, self.height, none=0.0)
-        least = self._factors(before, self.min_width, self.min_height, none=0.0)
-        most = self._factors(before, self.max_width, self.max_height, none=math.inf)
-        if self.fit == "fill":
-            sides = (
-                have * min(max(min(factor or 1.0, upper), lower), own)
-                for have, factor, lower, upper in zip(before, wanted, least, most, strict=True)
-            )
-            return _rounded(*sides)
-        given = [factor for factor in wanted if factor] or [1.0]
-        scale = max(given) if self.fit in ("cover", "outside") else min(given)
-        scale = min(max(min(scale, *most), *least), own)
-        return _rounded(before[0] * scale, before[1] * scale)
-
-    def result_size(self, before: Size) -> Size:
-        if self.canvas is None:
-            return self.scaled_size(before)
-        return self.canvas if self.fit == "contain" else _covered_size(self.scaled_size(before), self.canvas)
-
-    def _factors(self, before: Size, width: int | None, height: int | None, *, none: float) -> tuple[float, float]:
-        """Scale factor along each side from its own length to the given one; `none` where none is given."""
-        across, down = self._dense(width), self._dense(height)
-        return across / before[0] if across else none, down / before[1] if down else none
-
-    def _dense(self, side: int | None) -> int | None:
-        return None if side is None else max(1, math.floor(side * self.dpr + 0.5))
-
-
-def _rounded(width: float, height: float) -> Size:
-    return max(1, math.floor(width + 0.5)), max(1, math.floor(height + 0.5))
-
-
-def _covered_size(scaled: Size, wanted: Size) -> Size:
-    """The wanted size, shrunk in proportion where the scaled picture is smaller."""
-    shrink = min(1.0, scaled[0] / wanted[0], scaled[1] / wanted[1])
-    return _rounded(wanted[0] * shrink, wanted[1] * shrink)
-
-
-def _covering(before: Size, after: Size) -> tuple[float, float]:
-    """Width and height of the largest part of the picture that has the aspect ratio of `after`."""
-    scale = min(before[0] / after[0], before[1] / after[1])
-    return after[0] * scale, after[1] * scale
-
-
-def _cover_box(before: Size, after: Size, position: Position) -> Box:
-    width, height = _covering(before, after)
-    return (before[0] - width) * position[0], (before[1] - height) * position[1], width, height
+def _scaled_size(before: Size, **sides: Unpack[_Sides]) -> Size:
+    return Target(**sides).scaled_size(before)
 
 
 def _result_size(before: Size, **sides: Unpack[_Sides]) -> Size:
-    return _Target(**sides).result_size(before)
+    return Target(**sides).result_size(before)
 
 
 def _check(
@@ -187,7 +115,7 @@ def _survey(
     **sides: Unpack[_Sides],
 ) -> Position:
     """The position of the part that `cover` keeps, or of the picture on the canvas of `contain`."""
-    part = _covering(source.size, _Target(**sides).result_size(source.size))
+    part = covering(source.size, Target(**sides).result_size(source.size))
     return position_of_part(frames, source, part, gravity=gravity, focus_x=focus_x, focus_y=focus_y)
 
 
@@ -216,7 +144,7 @@ def _shown_part(
     linear: bool,
     **sides: Unpack[_Sides],
 ) -> tuple[Size, Box, Kernel] | None:
-    target, source = _Target(**sides), Source(before, (0.0, 0.0, float(before[0]), float(before[1])))
+    target, source = Target(**sides), Source(before, (0.0, 0.0, float(before[0]), float(before[1])))
     if not _only_resamples(linear=linear, gravity=gravity, kernel=kernel):
         return None
     if target.canvas is None:
@@ -225,7 +153,7 @@ def _shown_part(
         return None
     after = target.result_size(before)
     position = _survey((), source, gravity=gravity, focus_x=focus_x, focus_y=focus_y, **sides)
-    return after, _cover_box(before, after, position), kernel
+    return after, cover_box(before, after, position), kernel
 
 
 shown_part = from_arguments(_shown_part)
@@ -239,7 +167,7 @@ def _resize_work(
     before: Size, after: Size, *, kernel: Kernel, linear: bool, gravity: CropGravity, **sides: Unpack[_Sides]
 ) -> float:
     """Both passes of the kernel; lanczos has the most weights."""
-    scaled = _Target(**sides).scaled_size(before)
+    scaled = Target(**sides).scaled_size(before)
     passes = pixels(before) + SECOND_PASS * pixels(scaled) + pixels(after)
     slower = LINEAR if linear else HAMMING if kernel == "hamming" else 1
     return slower * passes + (pixels(before) if gravity == "smart" else 0)
@@ -251,6 +179,7 @@ def _resize_adds_alpha(*, fit: Fit, background: Colour) -> bool:
 
 @operation(
     size=_result_size,
+    scaled=_scaled_size,
     check=_check,
     is_reduction=True,
     needs_every_pixel=_needs_every_pixel,
@@ -280,7 +209,7 @@ def resize(
         ),
     ] = "center",
     kernel: Annotated[Kernel, Field(description="Resampling kernel.")] = "lanczos",
-    enlarge: Annotated[bool, Field(description="Also make a picture larger than it is.")] = False,
+    enlarge: Enlarge = False,
     background: Annotated[ColourParameter, Field(description="Colour of the bars of `contain`.")] = TRANSPARENT,
     focus_x: FocusX = None,
     focus_y: FocusY = None,
@@ -295,30 +224,41 @@ def resize(
 
     A picture is never enlarged unless `enlarge` is true: `inside`, `outside` and `fill` stop at its own size, `cover`
     keeps the wanted aspect ratio at the largest size that the picture has, and `contain` keeps the size of the canvas.
+    A drawing has no pixels of its own: it is drawn at the size that is asked for.
     """
-    target = _Target(width, height, fit, enlarge, dpr, min_width, min_height, max_width, max_height)
+    target = Target(width, height, fit, enlarge, dpr, min_width, min_height, max_width, max_height)
     after = target.result_size(source.size)
     if target.canvas and fit == "cover":
-        box = source.part(_cover_box(source.size, after, position))
+        box = source.part(cover_box(source.size, after, position))
         return resample(frame, after, box=box, kernel=kernel, linear=linear)
     scaled = resample(frame, target.scaled_size(source.size), box=source.box, kernel=kernel, linear=linear)
     return on_canvas(scaled, after, position, background) if target.canvas else scaled
 
 
 def _smartcrop_size(before: Size, *, width: int, height: int, enlarge: bool) -> Size:
-    return _Target(width, height, enlarge=enlarge).result_size(before)
+    return Target(width, height, enlarge=enlarge).result_size(before)
+
+
+def _smartcrop_scaled_size(before: Size, *, width: int, height: int, enlarge: bool) -> Size:
+    return Target(width, height, enlarge=enlarge).scaled_size(before)
 
 
 def _survey_smartcrop(frames: Sequence[Frame], source: Source, *, width: int, height: int, enlarge: bool) -> Position:
     after = _smartcrop_size(source.size, width=width, height=height, enlarge=enlarge)
-    return most_salient(frames, source, _covering(source.size, after))
+    return most_salient(frames, source, covering(source.size, after))
 
 
 def _smartcrop_work(before: Size, after: Size) -> float:
     return 2 * pixels(before) + SECOND_PASS * pixels(after)
 
 
-@operation(size=_smartcrop_size, is_reduction=True, survey=_survey_smartcrop, work=_smartcrop_work)
+@operation(
+    size=_smartcrop_size,
+    scaled=_smartcrop_scaled_size,
+    is_reduction=True,
+    survey=_survey_smartcrop,
+    work=_smartcrop_work,
+)
 def smartcrop(
     frame: Frame,
     source: Source,
@@ -326,12 +266,12 @@ def smartcrop(
     *,
     width: Annotated[Side, Field(description="Width of the result in pixels.")],
     height: Annotated[Side, Field(description="Height of the result in pixels.")],
-    enlarge: Annotated[bool, Field(description="Also make a picture larger than it is.")] = False,
+    enlarge: Enlarge = False,
 ) -> Frame:
     """Scale, and crop to the most salient part: edges, skin, strong colours and contrast.
 
     It is the same as `resize` with `fit=cover,gravity=smart`.  It does not detect faces.  All frames of an animation
     are cropped alike.
     """
-    after = _Target(width, height, enlarge=enlarge).result_size(source.size)
-    return resample(frame, after, box=source.part(_cover_box(source.size, after, position)))
+    after = Target(width, height, enlarge=enlarge).result_size(source.size)
+    return resample(frame, after, box=source.part(cover_box(source.size, after, position)))

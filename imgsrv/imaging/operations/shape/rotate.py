@@ -75,7 +75,9 @@ def _rotate_adds_alpha(*, degrees: float, background: Colour) -> bool:
     return not background.is_opaque and not _is_exact(degrees=degrees)
 
 
-@operation(size=_rotated_size, keeps_depth=_is_exact, work=_rotate_work, adds_alpha=_rotate_adds_alpha)
+@operation(
+    size=_rotated_size, keeps_depth=_is_exact, work=_rotate_work, adds_alpha=_rotate_adds_alpha, is_scale_free=_is_exact
+)
 def rotate(
     frame: Frame,
     *,
@@ -97,13 +99,13 @@ def rotate(
     return warp_affine(frame, matrix, _bounds(frame.size, matrix), background)
 
 
-@operation(keeps_depth=always)
+@operation(keeps_depth=always, is_scale_free=always)
 def flip(frame: Frame) -> Frame:
     """Mirror top to bottom."""
     return frame.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 
 
-@operation(keeps_depth=always)
+@operation(keeps_depth=always, is_scale_free=always)
 def flop(frame: Frame) -> Frame:
     """Mirror left to right."""
     return frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -113,7 +115,7 @@ def _upright_size(before: Size, *, value: int) -> Size:
     return before[::-1] if value in SIDEWAYS else before
 
 
-@operation(size=_upright_size, keeps_depth=always)
+@operation(size=_upright_size, keeps_depth=always, is_scale_free=always)
 def orient(
     frame: Frame,
     *,
