@@ -173,6 +173,29 @@ def _png_with_texts() -> bytes:
     return encoded(picture("RG/BY"), "PNG", pnginfo=texts)
 
 
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def _png_with_colours() -> bytes:
+    """A PNG with every chunk that tells colours, and a transparent one."""
+    plain = encoded(STILL, "PNG")
+    chunks = (
+        _chunk(b"gAMA", struct.pack(">I", 45_455)),
+        _chunk(b"cHRM", struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)),
+        _chunk(b"sRGB", b"\0"),
+        _chunk(b"iCCP", b"n\0\0" + zlib.compress(bytes(200))),
+        _chunk(b"cICP", bytes((12, 13, 0, 1))),
+        _chunk(b"tRNS", bytes(6)),
+    )
+    return plain[:33] + b"".join(chunks) + plain[33:]
+
+
+def _png_of_16_bits() -> bytes:
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 6, 0, 0, 0)
+    pixels = _chunk(b"IDAT", zlib.compress(bytes(17)))
+    return PNG_START + _chunk(b"IHDR", header) + pixels + _chunk(b"IEND", b"")
+
+
 def _tagged_jpeg() -> bytes:
     exif = Image.Exif()
     exif.update({0x010E: "a text", 0x0112: 6, 0x8298: "somebody"})
@@ -183,6 +206,8 @@ def _made(name: str, image: Image.Image) -> tuple[bytes, ...]:
     """A file of the format, where it can be written here."""
     return (encoded(image, KNOWN[name].pillow),) if name in FORMATS else ()
 
+
+STILL, MOVING = picture("RG/BY"), [picture("RG/BY"), picture("YB/GR")]
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
@@ -198,8 +223,6 @@ SVG = (
 )
 
 SVG_ENTITIES = b'<!DOCTYPE svg [<!ENTITY a "red">]><svg xmlns="http://www.w3.org/2000/svg" fill="&a;"><g/></svg>'
-
-STILL, MOVING = picture("RG/BY"), [picture("RG/BY"), picture("YB/GR")]
 
 JXL_BARE = b"\xff\x0a\x00\x10\x08\x08\x06\x00" + bytes(24)
 JXL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl \0\0\0\x0cExif\0\0\0\0\0\0\0\x28jxlc" + JXL_BARE
@@ -429,9 +452,24 @@ READERS = (
         "PNG pixels",
         _decode,
         (RequestError,),
-        (encoded(STILL, "PNG"), _png_with_texts()),
-        ("imaging.formats.png._pixel_data",),
+        (encoded(STILL, "PNG"), _png_with_texts(), _png_with_colours(), _png_of_16_bits()),
         (
+            "imaging.formats.png._pixel_data",
+            *(f"imaging.formats.png_parts.colours.Colours._read_{name}" for name in ("cicp", "profile", "gamma")),
+            "imaging.formats.png_parts.colours.Colours._read_chromaticity",
+            *(f"imaging.formats.png_parts.opening._{name}" for name in ("chunks", "is_text", "is_packed_text")),
+            "imaging.formats.png_parts.opening._is_international_text",
+        ),
+        (
+            *(
+                (PNG_START + _chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 2, 0, 0, 0)), chunk, b"")
+                for chunk in (
+                    _chunk(b"zTXt", b"exif\0\0" + zlib.compress(bytes(1 << 20))),
+                    _chunk(b"iCCP", b"n\0\0" + zlib.compress(bytes(1 << 22))),
+                    _chunk(b"acTL", b""),
+                    _chunk(b"abCd", b""),
+                )
+            ),
             (
                 b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 999, 999, 8, 2, 0, 0, 0)),
                 _chunk(b"IDAT", b""),

@@ -91,7 +91,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
     checked: Any = CheckedFile(form.size_in, file, limits) if form.size_in else file
     with broken_is_ours(form.name):
         try:
-            image = Image.open(checked, formats=[form.pillow])
+            image = Image.open(checked, formats=[form.reader or form.pillow])
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.

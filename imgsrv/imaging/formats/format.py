@@ -127,7 +127,8 @@ class Format:
         position: its place in tables and messages; a format without one comes last.
         extra: the extra of imgsrv that brings the codec, empty where it is always there.
         wheel: the module that tells whether the extra is installed.
-        register: adds the codec of the extra to Pillow; calling it again does nothing.
+        reader: the name in Pillow of a reader that this package has; empty where Pillow's own reads it.
+        register: adds that reader, or the codec of the extra, to Pillow; calling it again does nothing.
 
     How a file is recognised:
         signatures: first bytes.  begins: a test of the first bytes where no signature is enough.
@@ -193,6 +194,7 @@ class Format:
     position: int = 1000
     extra: str = ""
     wheel: str = ""
+    reader: str = ""
     register: Callable[[], object] = _nothing
 
     signatures: tuple[bytes, ...] = ()

@@ -89,9 +89,10 @@ def test_a_grey_picture_with_a_grey_profile_stays_grey() -> None:
     assert (got.mode, got.size) == ("L", (50, 50))
 
 
-def test_sixteen_bits_of_grey_become_their_high_byte() -> None:
+def test_sixteen_bits_of_grey_become_the_nearest_level() -> None:
+    # PNG specification, third edition, 12.4: level · 255 / 65535, rounded.
     got = np.asarray(result(sixteen_bit(), format="bmp"))
-    assert np.array_equal(got, (np.arange(65_536) >> 8).reshape(256, 256))
+    assert np.array_equal(got, ((np.arange(65_536) + 128) // 257).reshape(256, 256))
 
 
 def test_sixteen_bits_of_colour_become_eight_bits() -> None:
