@@ -14,7 +14,8 @@ from imgsrv.errors import NoSuchFrame, TooManyFrames, Undecodable, UnsupportedFo
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.codecs.true_size import check_true_size
-from imgsrv.imaging.colour.icc import deep_grey, may_stay_deep, to_profile, working_profile
+from imgsrv.imaging.colour.colours import Colours, colours_of
+from imgsrv.imaging.colour.convert import converted, deep_grey, is_same, shallow, wanted_colours
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
@@ -23,7 +24,6 @@ from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
 OPAQUE_MODES = ("1", "L", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
 """Modes of Pillow that have no alpha, unless the file names a transparent colour."""
@@ -161,10 +161,10 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
             image.draft(None, (full_size[0] // plan.scale, full_size[1] // plan.scale))
         if drawn:
             image.draft(None, drawn)
-        frames, durations, profile = _frames(header, plan, limits)
+        frames, durations, colours = _frames(header, plan, limits)
     source = None if drawn or image.size == full_size else _source(header, plan.scale, image.size)
     loop = image.info.get("loop", header.form.loop)
-    picture = Picture(frames, header.format, durations, loop, metadata, source, profile)
+    picture = Picture(frames, header.format, durations, loop, metadata, source, colours.profile, colours.hdr)
     for frame in frames:
         # Pillow's encoders would write what stands in info, such as comments.
         frame.info = {}
@@ -185,12 +185,10 @@ def _drawn_size(header: Header, plan: DecodePlan, limits: Limits) -> Size | None
     return header.size
 
 
-def _frames(
-    header: Header, plan: DecodePlan, limits: Limits
-) -> tuple[tuple[Frame, ...], tuple[int, ...], bytes | None]:
-    """The frames, the duration of each in ms, and the profile of their colours."""
+def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...], Colours]:
+    """The frames, the duration of each in ms, and their colours."""
     image = header.image
-    profile = target = None
+    colours = wanted = Colours()
     has_many = (
         plan.all_frames and header.index is None and header.form.has_animation and getattr(image, "is_animated", False)
     )
@@ -203,20 +201,27 @@ def _frames(
         except EOFError:
             break
         limits.check_input(image.size, len(frames) + 1)
-        is_deep = plan.is_deep and may_stay_deep(image.info.get("icc_profile"), plan.icc)
-        plain = header.form.read_pixels(image, is_deep)
+        plain = _read_pixels(header.form, image, plan)
         if plain is None:
             image.load()
             limits.check_input(image.size, len(frames) + 1)
+            plain = deep_grey(image)
         if not frames:
             # Some decoders read the profile only with the pixels.
-            profile = image.info.get("icc_profile")
-            target = working_profile(image, profile, plan.icc)
-        kept = plain if isinstance(plain, DeepFrame) else deep_grey(image, profile) if plan.is_deep else None
-        frame = upright(kept or to_profile(plain or image, profile, target), header.orientation)
+            colours = colours_of(image.info, plain.mode)
+            wanted = wanted_colours(colours, plain.mode, plan.icc)
+        frame = converted(plain, colours, wanted)
+        frame = upright(frame if plan.is_deep else shallow(frame), header.orientation)
         frames.append(_detached(image, has_more=has_many) if frame is image else frame)
         durations.append(max(0, round(image.info.get("duration", 0))))
-    return _alike(frames), tuple(durations), target
+    return _alike(frames), tuple(durations), wanted
+
+
+def _read_pixels(form: Format, image: Image.Image, plan: DecodePlan) -> Frame | None:
+    """The pixels by the format's own reader, of 16 bits if the result keeps them or if colours have to be converted."""
+    colours = colours_of(image.info, image.mode)
+    is_converted = not is_same(colours, wanted_colours(colours, image.mode, plan.icc))
+    return form.read_pixels(image, plan.is_deep or is_converted)
 
 
 def _detached(image: Image.Image, *, has_more: bool) -> Frame:

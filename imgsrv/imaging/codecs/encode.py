@@ -14,7 +14,8 @@ from imgsrv.imaging.analysis.ssim import luma, ssim
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
-from imgsrv.imaging.colour.icc import to_profile
+from imgsrv.imaging.colour.colours import Colours
+from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
@@ -77,14 +78,17 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
     form.register()
-    frames, profile = _in_profile(form, picture)
+    is_animated = form.has_animation and picture.is_animated
+    holds_cicp = form.holds_cicp and not is_animated and output.colours is None
+    frames, profile = _in_profile(form, picture, holds_cicp=holds_cicp)
     frames = tuple(_fit_for(form, frame, output.background) for frame in frames)
     if output.colours is not None and "colours" in form.fields:
         frames = tuple(_reduced(frame, output.colours) for frame in frames)
     metadata = written_metadata(form, picture.metadata, output.metadata)
     if profile:
         metadata = {**metadata, "icc_profile": profile}
-    is_animated = form.has_animation and picture.is_animated
+    elif picture.cicp and holds_cicp:
+        metadata = {**metadata, "cicp": picture.cicp}
     if form.write_still and not is_animated and form.write_still(frames[0], output, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
@@ -94,12 +98,13 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     form.save(form, frames[0], file, options)
 
 
-def _in_profile(form: Format, picture: Picture) -> tuple[tuple[Frame, ...], bytes | None]:
+def _in_profile(form: Format, picture: Picture, *, holds_cicp: bool) -> tuple[tuple[Frame, ...], bytes | None]:
     """The frames and their profile; frames in sRGB and None for a format that holds no profile."""
-    if picture.profile is None:
+    if picture.profile is None and picture.cicp is None:
         return picture.frames, None
-    if "icc" not in form.fields:
-        return tuple(to_profile(frame, picture.profile) for frame in picture.frames), None
+    if "icc" not in form.fields or (picture.cicp and not holds_cicp):
+        own = Colours(picture.profile, picture.cicp)
+        return tuple(converted(frame, own, Colours()) for frame in picture.frames), None
     # A file of one channel may not have a profile of RGB; grey is the same colour in every such profile.
     colours = (frame.convert("RGB") if frame.mode == "L" else frame for frame in picture.frames)
     return tuple(colours), picture.profile

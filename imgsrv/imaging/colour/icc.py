@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from imgsrv.imaging.colour.display_p3 import make_display_p3
-from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import to_8_bits
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
@@ -22,23 +22,12 @@ SAME_LEVELS = 1
 
 TOP_16 = 65_535
 
-COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX")
+COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX", "RGB;16", "RGBA;16")
 
 GREYS = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 P3 = make_display_p3()
-
-
-def working_profile(image: Image.Image, profile: bytes | None, icc: Icc) -> bytes | None:
-    """The profile to convert the image to; None is sRGB.
-
-    profile: the image's own.  Only RGB profiles are kept; CMYK, LAB and grey become sRGB with icc=keep.
-    """
-    if icc == "p3":
-        return P3 if image.mode not in GREYS else None
-    is_kept = icc == "keep" and profile and image.mode in COLOURS and _is_usable(profile, "RGB")
-    return profile if is_kept else None
 
 
 def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None = None) -> Frame:
@@ -47,7 +36,7 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
     profile: the image's own.  None is sRGB for both profiles.  As in browsers, a profile that is unusable or for
     another mode is ignored.  CMYK without a profile is converted as `(255 − ink) × (255 − black) / 255`.
     """
-    image = _plain_mode(image)
+    image = plain_mode(image)
     if profile and len(profile) > MAX_PROFILE_BYTES:
         profile = None
     if image.mode == "LAB":
@@ -58,27 +47,21 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
 
 def is_srgb(profile: bytes | None) -> bool:
     """True if RGB pixels with that profile need no conversion to sRGB."""
-    if not profile or len(profile) > MAX_PROFILE_BYTES or not _is_usable(profile, "RGB"):
+    if not profile or len(profile) > MAX_PROFILE_BYTES or not is_usable(profile, "RGB"):
         return True
     return _transform(profile, "RGB", None) is None
 
 
-def deep_grey(image: Image.Image, profile: bytes | None) -> Frame | None:
-    """The image as 16 bits of grey; None if it has 8 bits or a profile that must be applied."""
-    if not image.mode.startswith("I") or (profile is not None and _is_usable(profile, "L")):
-        return None
-    return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
+def changes_nothing(profile: bytes | None) -> bool:
+    """True if pixels of the profile's kind, RGB or grey, need no conversion to sRGB."""
+    if profile is None:
+        return True
+    mode = next((mode for mode in ("RGB", "L") if is_usable(profile, mode)), None)
+    return mode is not None and _transform(profile, mode, None) is None
 
 
-def may_stay_deep(profile: bytes | None, icc: Icc) -> bool:
-    """True if colours with the profile need no conversion, which would have only 8 bits."""
-    if icc == "p3" or (profile and len(profile) > MAX_PROFILE_BYTES):
-        return False
-    return icc == "keep" or is_srgb(profile)
-
-
-def _plain_mode(image: Image.Image) -> Image.Image:
-    """The image in mode L, RGB, RGBA, CMYK or LAB; 16-bit grey keeps its high byte."""
+def plain_mode(image: Image.Image) -> Image.Image:
+    """The image in mode L, RGB, RGBA, CMYK or LAB; 16 bits are rounded to 8."""
     if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
         # A PNG or GIF without an alpha channel can declare one colour transparent.
         return image.convert("RGBA")
@@ -87,7 +70,7 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, TOP_16) >> 8).astype(np.uint8))
+        return Image.fromarray(to_8_bits(np.asarray(image).clip(0, TOP_16).astype(np.uint16)))
     if image.mode == "F":
         return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
     has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info
@@ -96,7 +79,7 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 
 def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None) -> Image.Image:
     colours = "RGB" if image.mode == "RGBA" else image.mode
-    if profile is not None and not _is_usable(profile, colours):
+    if profile is not None and not is_usable(profile, colours):
         profile = None
     if profile is None and image.mode == "CMYK":
         image, colours = image.convert("RGB"), "RGB"
@@ -116,7 +99,7 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
 
 
 @lru_cache(maxsize=16)
-def _is_usable(profile: bytes, mode: str) -> bool:
+def is_usable(profile: bytes, mode: str) -> bool:
     """True if the profile can be read and is for pixels of that mode."""
     try:
         _built(profile, mode, None)

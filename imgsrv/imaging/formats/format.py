@@ -139,6 +139,7 @@ class Format:
         has_animation: animations are read and written with all their frames; otherwise only one frame is.
         has_metadata: it is written with EXIF and XMP.
         has_16_bits: it is written with 16 bits a channel where the picture has them.
+        holds_cicp: its `write_still` writes the code points `cicp` that it finds among the options of the metadata.
         max_side: most pixels along one side that the encoder writes and this server reads again.
         max_duration_ms: longest duration of one frame.
         is_vector: it has no pixels of its own and is drawn at any size by `draft`.
@@ -205,6 +206,7 @@ class Format:
     has_animation: bool = False
     has_metadata: bool = True
     has_16_bits: bool = False
+    holds_cicp: bool = False
     max_side: int = 65_535
     max_duration_ms: int = 16_777_215
     is_vector: bool = False

@@ -189,6 +189,9 @@ def _chunks_of(metadata: Options) -> list[tuple[bytes, bytes]]:
     if "icc_profile" in metadata:
         # A name, which may be anything, and the one way in which the profile may be packed.
         chunks.append((b"iCCP", b"ICC Profile\0\0" + bytes(deflate.zlib_compress(metadata["icc_profile"]))))
+    if "cicp" in metadata:
+        # Samples of a PNG are RGB, so that matrix and range are always these two.
+        chunks.append((b"cICP", bytes((metadata["cicp"].primaries, metadata["cicp"].transfer, 0, 1))))
     if "exif" in metadata:
         chunks.append((b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
     if "pnginfo" in metadata:
@@ -320,6 +323,7 @@ FORMAT = Format(
     fields=("effort", "colours", "icc"),
     has_animation=True,
     has_16_bits=True,
+    holds_cicp=True,
     counts_frames=True,
     size_in=read_size,
     # Behind its size only the name of the next chunk is of interest.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from imgsrv.imaging.model.cicp import Cicp
 from imgsrv.imaging.model.limits import Box, Size
 
 Frame = Image.Image
@@ -56,7 +57,8 @@ class Picture:
 
     durations: of each frame, in ms.  loop: how often an animation is played (0: for ever, None: once).
     source: set by decoding at a smaller scale; the first step uses and removes it.
-    profile: ICC profile of the colours; None is sRGB.
+    profile: ICC profile of the colours; None is sRGB.  cicp: their code points, where the levels are those of high
+    dynamic range.
     """
 
     frames: tuple[Frame, ...]
@@ -66,6 +68,7 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     source: Source | None = None
     profile: bytes | None = None
+    cicp: Cicp | None = None
 
     @property
     def size(self) -> Size:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
-from imgsrv.imaging.colour.cicp import Cicp
 from imgsrv.imaging.formats.png import FORMAT
+from imgsrv.imaging.model.cicp import Cicp
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 

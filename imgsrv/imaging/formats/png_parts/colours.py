@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from imgsrv.imaging.colour.cicp import Cicp
+from imgsrv.imaging.model.cicp import Cicp
 
 MOST_PROFILE_BYTES = 4 << 20
 """Bytes of a profile that is read.  Profiles of printing presses have up to 3 MiB."""
