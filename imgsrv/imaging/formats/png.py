@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BYTES = 64 << 20
-"""Largest picture that is worked on whole; Pillow works in pieces and takes no second copy."""
+"""Largest picture that is unpacked whole; Pillow works in pieces and takes no second copy."""
+
+CHUNK_BYTES = 1 << 30
+"""Most pixels of one chunk that is written; a length has 31 bits (specification, 5.3)."""
 
 PEEKED_ROWS, PEEKED_BYTES = 16, 65_536
 """Rows that are unpacked to see whether rows are filtered, and the compressed bytes that they are unpacked from."""
@@ -150,7 +153,7 @@ def _pixel_data(file: IO[bytes], start: int) -> Iterator[bytes]:
         yield data
 
 
-def _checksum(kind: bytes, data: bytes | bytearray) -> bytes:
+def _checksum(kind: bytes, data: bytes | bytearray | memoryview) -> bytes:
     """That of a chunk."""
     return deflate.crc32(data, deflate.crc32(kind)).to_bytes(CHECKSUM_BYTES, "big")
 
@@ -178,9 +181,7 @@ def _inflated(data: bytes, size: int) -> bytearray | None:
 
 def _can_write(frame: Frame) -> bool:
     """`write` can write it; it has to write frames that Pillow has no mode for."""
-    if isinstance(frame, DeepFrame):
-        return True
-    return frame.mode in COLOUR_TYPES and frame.width * frame.height * len(frame.getbands()) <= MOST_BYTES
+    return isinstance(frame, DeepFrame) or frame.mode in COLOUR_TYPES
 
 
 def _chunks_of(metadata: Options) -> list[tuple[bytes, bytes]]:
@@ -212,7 +213,8 @@ def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes
 
     chunks: further ones, as `_chunks_of` gives them.
 
-    3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.
+    3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.  Beside the
+    frame there are its rows and their compressed form, which is no larger: three times the frame in all.
     """
     mode, _, bits = frame.mode.partition(";")
     header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes(
@@ -221,11 +223,13 @@ def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes
     file.write(SIGNATURE)
     for kind, data in ((b"IHDR", header), *chunks):
         _write_chunk(file, kind, data)
-    _write_chunk(file, b"IDAT", deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
+    packed = memoryview(deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
+    for start in range(0, len(packed), CHUNK_BYTES):
+        _write_chunk(file, b"IDAT", packed[start : start + CHUNK_BYTES])
     _write_chunk(file, b"IEND", b"")
 
 
-def _write_chunk(file: BinaryIO, kind: bytes, data: bytes | bytearray) -> None:
+def _write_chunk(file: BinaryIO, kind: bytes, data: bytes | bytearray | memoryview) -> None:
     file.write(len(data).to_bytes(4, "big") + kind)
     file.write(data)
     file.write(_checksum(kind, data))

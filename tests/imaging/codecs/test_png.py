@@ -11,8 +11,11 @@ from pictures import encoded, opened, run, sample
 from PIL import Image, PngImagePlugin
 
 from imgsrv.errors import Undecodable
+from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import png
 from imgsrv.imaging.formats.png import read_pixels
+from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.pixels import strips
 
 SIZES = [(1, 1), (1, 7), (3, 1), (33, 5), (150, 100)]
@@ -118,6 +121,25 @@ def test_a_picture_written_in_many_bands_is_the_same_as_in_one(monkeypatch: pyte
         files.append(io.BytesIO())
         png.write(image, files[-1], 6)
     assert files[0].getvalue() == files[1].getvalue()
+
+
+def test_a_large_picture_is_written_by_libdeflate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png, "MOST_BYTES", 1000)
+    image, file = picture_of("RGB", (60, 40)), io.BytesIO()
+    encode(Picture((image,), "png"), "png", Output(format="png"), file)
+    small = io.BytesIO()
+    png.write(image, small, png.DEFAULT_LEVEL)
+
+    assert file.getvalue() == small.getvalue()
+
+
+def test_many_pixels_are_written_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png, "CHUNK_BYTES", 100)
+    image, file = picture_of("RGB", (60, 40)), io.BytesIO()
+    png.write(image, file, 6)
+
+    assert file.getvalue().count(b"IDAT") > 10
+    assert opened(file.getvalue()).tobytes() == image.tobytes()
 
 
 @pytest.mark.parametrize(
