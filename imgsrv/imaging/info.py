@@ -8,6 +8,7 @@ from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.codecs.stored_frames import read_plays
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits
@@ -66,7 +67,7 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
             "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
             "frames": _frames(header, durations),
             "durations": None if durations is None else list(durations),
-            "loop": image.info.get("loop") if durations else None,
+            "plays": read_plays(header.form, image, data) if durations else None,
             "orientation": header.orientation,
             "profile": profile_name(image.info.get("icc_profile")),
             "exif": exif_summary(header.form, image),

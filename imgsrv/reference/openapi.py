@@ -62,9 +62,9 @@ INFO: Mapping[str, Json] = {
         "items": {"type": "integer"},
         "description": "Milliseconds of each frame; empty for a still picture, null if only decoding could tell.",
     },
-    "loop": {
+    "plays": {
         "type": ["integer", "null"],
-        "description": "How often an animation is played; 0: for ever, null: not given.",
+        "description": "How often an animation plays, 0 for ever; null for a still picture.",
     },
     "orientation": {"type": "integer", "minimum": 1, "maximum": 8, "description": "EXIF orientation; 1 is upright."},
     "profile": {"type": ["string", "null"], "description": "Name of the colour profile."},

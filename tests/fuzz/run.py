@@ -110,8 +110,7 @@ def _kind(text: str) -> str:
 
 def _by_kind(name: str, folder: Path, seconds: float, seed: int) -> None:
     """Mutate seeds and inputs that gave an answer of a new kind."""
-    from fuzz_found import FOUND  # noqa: PLC0415
-    from mutations import mutated  # noqa: PLC0415
+    from mutations import FOUND, mutated  # noqa: PLC0415
 
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     session, random = Session(name, folder), Random(seed)  # noqa: S311  it makes no secrets
@@ -129,8 +128,7 @@ def _by_coverage(name: str, folder: Path, seconds: float, seed: int) -> None:
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=["imgsrv", "python_multipart", "falcon.util"]):
         session = Session(name, folder)
-    from fuzz_found import FOUND  # noqa: PLC0415
-    from mutations import WORDS  # noqa: PLC0415
+    from mutations import FOUND, WORDS  # noqa: PLC0415
 
     corpus = folder / "corpus"
     corpus.mkdir()

@@ -10,10 +10,9 @@ from random import Random
 
 import pytest
 from attacks import cpu_s
-from fuzz_found import FOUND
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutations import mutated
+from mutations import FOUND, mutated
 from readers import READERS, Reader, outcome
 
 pytestmark = pytest.mark.slow

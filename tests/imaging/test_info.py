@@ -35,7 +35,7 @@ def test_a_plain_picture_is_described() -> None:
         "has_alpha": False,
         "frames": 1,
         "durations": [],
-        "loop": None,
+        "plays": None,
         "orientation": 1,
         "profile": None,
         "exif": {},
@@ -87,14 +87,16 @@ FRAMES = [picture("RG/BY"), picture("GR/BY"), picture("YY/BY")]
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize(("loop", "durations"), [(0, [40, 200, 1000]), (3, [10, 20, 30])])
-def test_durations_and_loop_are_those_that_decoding_finds(form: str, loop: int, durations: list[int]) -> None:
+def test_durations_and_plays_are_those_that_decoding_finds(form: str, loop: int, durations: list[int]) -> None:
+    # A GIF has the number of repetitions, the others that of plays.
+    plays = loop + 1 if loop and form == "GIF" else loop
     data = animation(FRAMES, form, duration=durations, loop=loop)
     decoded = decode(read_header(data, Limits()), DecodePlan(all_frames=True), Limits())
 
     found = describe_picture(data, Limits())
 
-    assert (found["frames"], found["durations"], found["loop"]) == (3, durations, loop)
-    assert (list(decoded.durations), decoded.loop) == (durations, loop)
+    assert (found["frames"], found["durations"], found["plays"]) == (3, durations, plays)
+    assert (list(decoded.durations), decoded.plays) == (durations, plays)
 
 
 def test_the_still_picture_beside_an_animated_png_is_no_frame() -> None:

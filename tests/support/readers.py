@@ -146,6 +146,10 @@ def _decode(data: bytes) -> object:
     return decode(read_header(data, LIMITS), DecodePlan(), LIMITS)
 
 
+def _decode_all(data: bytes) -> object:
+    return decode(read_header(data, LIMITS), DecodePlan(all_frames=True), LIMITS)
+
+
 def _xmp(data: bytes) -> object:
     told = xmp_summary(cast("Image.Image", SimpleNamespace(info={"xmp": data})))
     written_metadata(FORMATS["png"], Metadata(Image.Exif(), data), "keep")
@@ -478,11 +482,26 @@ READERS = (
         ),
     ),
     Reader(
+        "frames of an animation",
+        _decode_all,
+        (RequestError,),
+        tuple(animation(MOVING, form) for form in ("GIF", "PNG", "WEBP")),
+        (
+            *("imaging.codecs.frame_durations._found", "imaging.codecs.stored_frames.stored_frames"),
+            *("imaging.codecs.stored_frames.choose_frame", "imaging.codecs.stored_frames.read_plays"),
+        ),
+        (
+            (b"GIF89a\2\0\2\0\x80\0\0\0\0\0\1\1\1", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0", b";"),
+            (b"GIF89a\2\0\2\0\x80\0\0\0\0\0\1\1\1,\0\0\0\0\1\0\1\0\0\2\2D\1\0", b"\0", b""),
+        ),
+        words=(b"fcTL", b"fdAT", b"acTL", b"ANMF", b"VP8L", b"NETSCAPE2.0", b"!\xf9\x04"),
+    ),
+    Reader(
         "durations of a GIF",
         _durations("gif"),
         (RequestError,),
         (animation(MOVING, "GIF"),),
-        ("imaging.formats.gif._durations",),
+        ("imaging.formats.gif._blocks", "imaging.formats.gif._parts", "imaging.formats.gif._plays"),
         ((b"GIF89a\1\0\1\0\0\0\0", b"!\xf9\4\0\0\0\0\0", b""), (b"GIF89a\1\0\1\0\0\0\0!\xfe", b"\1\0", b"")),
     ),
     Reader(
@@ -490,7 +509,12 @@ READERS = (
         _durations("png"),
         (RequestError,),
         (animation(MOVING, "PNG"),),
-        ("imaging.formats.png._durations",),
+        (
+            "imaging.formats.png_parts.animation.split",
+            "imaging.formats.png_parts.animation._parts",
+            "imaging.formats.png_parts.animation._frames",
+            "imaging.formats.png_parts.animation.chunks",
+        ),
         ((b"\x89PNG\r\n\x1a\n", b"\0\0\0\0teXt\0\0\0\0", b""), (b"\x89PNG\r\n\x1a\n", b"\0\0\0\0fcTL\0\0\0\0", b"")),
     ),
     Reader(
@@ -498,7 +522,12 @@ READERS = (
         _durations("webp"),
         (RequestError,),
         (animation(MOVING, "WEBP"),),
-        ("imaging.formats.webp._durations",),
+        (
+            "imaging.formats.webp._chunks",
+            "imaging.formats.webp._parts",
+            "imaging.formats.webp._plays",
+            "imaging.formats.webp._end",
+        ),
         ((b"RIFF\0\0\0\0WEBP", b"ANMF\0\0\0\0", b""),),
     ),
     Reader(

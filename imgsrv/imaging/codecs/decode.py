@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
-from imgsrv.errors import NoSuchFrame, TooManyFrames, Undecodable, UnsupportedFormat
+from imgsrv.errors import TooManyFrames, Undecodable, UnsupportedFormat
+from imgsrv.imaging.codecs.animate import Canvas
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
+from imgsrv.imaging.codecs.stored_frames import choose_frame, own_frames, read_plays, stored_frames
 from imgsrv.imaging.codecs.true_size import check_true_size
 from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.colour.convert import converted, deep_grey, is_same, shallow, wanted_colours
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
+from imgsrv.imaging.model.animation import ONCE, Milliseconds
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
@@ -49,7 +52,7 @@ class DecodePlan:
 class Header:
     """The facts that are known before decoding.  size: upright.  frames: 1 where only decoding counts them.
 
-    index: of the one frame or page that is wanted, counted from 0.
+    index: of the one frame or page that is wanted, counted from 0.  data: the file, where all of it is known.
     """
 
     form: Format
@@ -58,6 +61,7 @@ class Header:
     orientation: int
     image: Image.Image
     index: int | None = None
+    data: Data = b""
 
     @property
     def format(self) -> str:
@@ -82,11 +86,11 @@ def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
     index: of the one frame or page that is wanted.  Raises UnsupportedFormat, Undecodable, TooManyPixels,
     TooManyFrames or NoSuchFrame.
     """
-    return open_header(FORMATS[sniff(bytes(data[:SNIFF_BYTES]))], _as_file(data), limits, index)
+    return open_header(FORMATS[sniff(bytes(data[:SNIFF_BYTES]))], _as_file(data), limits, index, data)
 
 
-def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None = None) -> Header:
-    """The header of a picture of that format; the file must begin with the picture."""
+def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None = None, data: Data = b"") -> Header:
+    """The header of a picture of that format; the file must begin with the picture.  data: all of the file."""
     form.register()
     checked: Any = CheckedFile(form.size_in, file, limits) if form.size_in else file
     with broken_is_ours(form.name):
@@ -95,12 +99,13 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
-        frames = getattr(image, "n_frames", 1) if form.counts_frames else 1
+        frames = own_frames(image) if form.counts_frames else 1
     if not form.is_vector:
         # A drawing has no pixels yet; `decode` checks the size at which it is drawn.
         limits.check_input(image.size, frames)
     if index is not None:
-        _choose(form, image, index, limits)
+        with broken_is_ours(form.name):
+            choose_frame(form, image, data, index, limits)
     check_true_size(form, file, image, limits)
     for picture in form.pictures(image):
         # The decoder ignores or refuses what is no picture.
@@ -108,35 +113,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
             read_header(picture, limits)
     orientation = read_orientation(form, image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
-    return Header(form, size, frames, orientation, image, index)
-
-
-def _choose(form: Format, image: Image.Image, index: int, limits: Limits) -> None:
-    """Go to the frame or page.  Raises NoSuchFrame, TooManyFrames, TooManyPixels, Undecodable."""
-    limits.check_frames(index + 1)
-    with broken_is_ours(form.name):
-        try:
-            image.seek(index + _default_images(image))
-        except EOFError as error:
-            asked = f"page={index + 1}" if form.has_pages else f"frame={index}"
-            raise NoSuchFrame(asked, _counted(image, index)) from error
-    # Each page of a TIFF has a size of its own.
-    limits.check_input(image.size)
-
-
-def _counted(image: Image.Image, most: int) -> int:
-    """The number of frames, up to `most`.  After a failed seek, Pillow's own count is one too high."""
-    for index in range(most):
-        try:
-            image.seek(index + _default_images(image))
-        except EOFError:
-            return index
-    return most
-
-
-def _default_images(image: Image.Image) -> int:
-    """1 for an animated PNG that begins with a picture for viewers that cannot play it, which is no part of it."""
-    return 1 if getattr(image, "is_animated", False) and image.info.get("default_image") else 0
+    return Header(form, size, frames, orientation, image, index, data)
 
 
 def _unread_variant(form: Format, file: IO[bytes]) -> Undecodable:
@@ -162,9 +139,9 @@ def decode(header: Header, plan: DecodePlan, limits: Limits) -> Picture:
         if drawn:
             image.draft(None, drawn)
         frames, durations, colours = _frames(header, plan, limits)
+        plays = read_plays(header.form, image, header.data) if len(frames) > 1 else ONCE
     source = None if drawn or image.size == full_size else _source(header, plan.scale, image.size)
-    loop = image.info.get("loop", header.form.loop)
-    picture = Picture(frames, header.format, durations, loop, metadata, source, colours.profile, colours.hdr)
+    picture = Picture(frames, header.format, durations, plays, metadata, source, colours.profile, colours.hdr)
     for frame in frames:
         # Pillow's encoders would write what stands in info, such as comments.
         frame.info = {}
@@ -185,23 +162,20 @@ def _drawn_size(header: Header, plan: DecodePlan, limits: Limits) -> Size | None
     return header.size
 
 
-def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Frame, ...], tuple[int, ...], Colours]:
+def _frames(
+    header: Header, plan: DecodePlan, limits: Limits
+) -> tuple[tuple[Frame, ...], tuple[Milliseconds, ...], Colours]:
     """The frames, the duration of each in ms, and their colours."""
-    image = header.image
     colours = wanted = Colours()
-    has_many = (
-        plan.all_frames and header.index is None and header.form.has_animation and getattr(image, "is_animated", False)
-    )
-    first = image.tell() if header.index is not None else _default_images(image) if has_many else 0
+    has_many = plan.all_frames and header.index is None and header.form.has_animation
+    canvas = Canvas(header.image.size)
     frames: list[Frame] = []
-    durations: list[int] = []
-    for index in range(first, first + (limits.max_frames + 1 if has_many else 1)):
-        try:
-            image.seek(index)
-        except EOFError:
-            break
-        limits.check_input(image.size, len(frames) + 1)
-        plain = _read_pixels(header.form, image, plan)
+    durations: list[Milliseconds] = []
+    for stored in stored_frames(header.form, header.image, header.data, limits, header.index, has_many=has_many):
+        image, part = stored.image, stored.part
+        # An animation is composed in 8 bits, and one frame of it in the bits that it has.
+        is_deep = plan.is_deep and not (part and has_many)
+        plain = _read_pixels(header.form, image, replace(plan, is_deep=is_deep))
         if plain is None:
             image.load()
             limits.check_input(image.size, len(frames) + 1)
@@ -211,9 +185,13 @@ def _frames(header: Header, plan: DecodePlan, limits: Limits) -> tuple[tuple[Fra
             colours = colours_of(image.info, plain.mode)
             wanted = wanted_colours(colours, plain.mode, plan.icc)
         frame = converted(plain, colours, wanted)
-        frame = upright(frame if plan.is_deep else shallow(frame), header.orientation)
-        frames.append(_detached(image, has_more=has_many) if frame is image else frame)
-        durations.append(max(0, round(image.info.get("duration", 0))))
+        frame = frame if is_deep else shallow(frame)
+        if part:
+            frame = canvas.show(frame, part)
+        if stored.is_wanted:
+            frame = upright(frame, header.orientation)
+            frames.append(_detached(image, has_more=has_many and not part) if frame is image else frame)
+            durations.append(stored.duration)
     return _alike(frames), tuple(durations), wanted
 
 

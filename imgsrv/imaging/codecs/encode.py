@@ -19,6 +19,7 @@ from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
+from imgsrv.imaging.model.animation import Milliseconds
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.composite import flatten
@@ -129,17 +130,17 @@ def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
         "save_all": True,
         "append_images": picture.frames[1:],
         "duration": _durations(form, picture.durations),
-        **form.animation(picture.loop),
+        **form.animation(picture.plays),
     }
 
 
-def _durations(form: Format, durations: tuple[int, ...]) -> list[int]:
+def _durations(form: Format, durations: tuple[Milliseconds, ...]) -> list[Milliseconds]:
     # Pillow merges frames that look alike, so that one frame may get the sum of all durations.
     longest = form.max_duration_ms if sum(durations) <= form.max_duration_ms else form.max_duration_ms // len(durations)
     return [_roundest(min(duration, longest)) for duration in durations]
 
 
-def _roundest(duration: int) -> int:
+def _roundest(duration: Milliseconds) -> Milliseconds:
     """The duration in steps of 1, 10 or 1000 ms, the first of them that needs at most MOST_STEPS."""
     step = next(step for step in (1, 10, 1000) if duration <= MOST_STEPS * step)
     return round(duration / step) * step

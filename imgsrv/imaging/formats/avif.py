@@ -9,6 +9,7 @@ from PIL import Image
 from imgsrv.imaging.formats import av1
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.iso_media import IsoMedia, Steps, has_brand
+from imgsrv.imaging.model.animation import FOR_EVER
 
 BRANDS = (b"avif", b"avis")
 
@@ -78,8 +79,8 @@ FORMAT = Format(
     coded=_coded,
     bit_depth=_bit_depth,
     # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
-    loop=0,
-    animation=lambda _loop: {},
+    plays=FOR_EVER,
+    animation=lambda _plays: {},
     options=_options,
     fitness=Fitness(photograph=1, drawing=0.5, animation=1),
     decode_bytes_per_pixel=28,

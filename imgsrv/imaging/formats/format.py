@@ -11,6 +11,7 @@ from typing import IO, Any, BinaryIO, Protocol
 
 from PIL import Image
 
+from imgsrv.imaging.model.animation import ONCE, Animation
 from imgsrv.imaging.model.limits import Data, ExactSize, Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -20,8 +21,8 @@ EFFORT_STEPS = 9
 UNFIT = 0.05
 """Fitness of a format that names none."""
 
-ANIMATED_ONCE, MOST_LOOPS = 1, 65_535
-"""How often a file plays an animation that names no number, and the largest number that files hold."""
+MOST_PLAYS = 65_535
+"""The largest number of plays, or of repetitions, that files hold."""
 
 
 class EncoderSettings(Protocol):
@@ -108,8 +109,8 @@ def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
     frame.save(file, form.pillow, **options)
 
 
-def _loop(loop: int | None) -> Options:
-    return {"loop": ANIMATED_ONCE if loop is None else min(loop, MOST_LOOPS)}
+def _plays(plays: int) -> Options:
+    return {"loop": min(plays, MOST_PLAYS)}
 
 
 def _metadata(exif: Image.Exif, xmp: bytes) -> Options:
@@ -161,16 +162,17 @@ class Format:
         decoded_area: the area that the decoder allocates, where it is not that of the picture.
         read_pixels: a decoder of the frame at which the image stands, given whether 16 bits a channel are wanted; None
             where it leaves the frame to Pillow.
-        durations: milliseconds of each frame, from the file's structure.
+        durations: milliseconds of each frame, from the file's structure, where `split` does not tell them.
         bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
-        loop: how often an animation is played, where the file does not say it.
+        split: takes an animation apart, None for a still picture; for a format whose animations are composed here.
+        plays: how often an animation plays, where neither `split` nor Pillow tells it.
         decode_bytes_per_pixel: peak memory of reading it, in bytes for each pixel of all frames that are read.
         decode_bytes: memory of reading it that does not depend on the pixels.
 
     How it is written:
         options: the encoder's options; None for a format that is read only.
-        animation: further options of an animation, from the number of loops.
+        animation: further options of an animation, from the number of plays.
         write_still: a faster or more exact encoder for a still picture.
         save: calls Pillow's encoder.
         attach_metadata: the encoder's options for EXIF and XMP.
@@ -228,12 +230,13 @@ class Format:
     durations: Callable[[Data], Iterator[int]] | None = None
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
-    loop: int | None = None
+    split: Callable[[Data], Animation | None] | None = None
+    plays: int = ONCE
     decode_bytes_per_pixel: float = 20
     decode_bytes: int = 0
 
     options: Callable[[EncoderSettings], Options] | None = lambda _settings: {}
-    animation: Callable[[int | None], Options] = _loop
+    animation: Callable[[int], Options] = _plays
     write_still: StillWriter | None = None
     save: Callable[[Format, Frame, BinaryIO, Options], None] = _save
     attach_metadata: Callable[[Image.Exif, bytes], Options] = _metadata

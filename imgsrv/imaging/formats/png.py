@@ -14,21 +14,13 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import deflate
 from PIL import Image, PngImagePlugin
 
-from imgsrv.imaging.formats.format import (
-    MOST_BLOCKS,
-    EncoderSettings,
-    Fitness,
-    Format,
-    HeaderLayout,
-    Options,
-    TooManyBlocks,
-    scaled_effort,
-)
+from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options, scaled_effort
 from imgsrv.imaging.formats.png_parts import opening
+from imgsrv.imaging.formats.png_parts.animation import split
 from imgsrv.imaging.formats.png_parts.opening import CHECKSUM_BYTES, SIGNATURE
 from imgsrv.imaging.formats.png_parts.sixteen import is_sixteen, read_sixteen
 from imgsrv.imaging.lazy import np
-from imgsrv.imaging.model.limits import Data, Size
+from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.pixels.strips import bands
@@ -82,17 +74,6 @@ def _skipped(head: bytes) -> int:
     length, kind = struct.unpack_from(">I4s", head)
     is_skipped = (kind.isalpha() and kind[:1].islower() and kind != b"fdAT") or kind == b"PLTE"
     return 12 + length if is_skipped else 0
-
-
-def _durations(data: Data) -> Iterator[int]:
-    at = len(SIGNATURE)
-    for _ in range(MOST_BLOCKS):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        if kind == b"fcTL":
-            count, parts = struct.unpack(">HH", data[at + 28 : at + 32])
-            yield round(count / (parts or 100) * 1000)
-        at += 12 + size
-    raise TooManyBlocks
 
 
 def _may_read_exif(image: Image.Image) -> bool:
@@ -333,7 +314,7 @@ FORMAT = Format(
     # Behind its size only the name of the next chunk is of interest.
     header=HeaderLayout(SIZE_BYTES, b"", 64, _skipped),
     read_pixels=read_pixels,
-    durations=_durations,
+    split=split,
     bit_depth=lambda data, _image: data[BEFORE_DEPTH],
     may_read_exif=_may_read_exif,
     options=lambda settings: {"compress_level": 6 if settings.effort is None else settings.effort},

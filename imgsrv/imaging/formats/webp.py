@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 
 from PIL import Image, WebPImagePlugin
 
@@ -20,6 +21,7 @@ from imgsrv.imaging.formats.format import (
     scaled_effort,
 )
 from imgsrv.imaging.lazy import cv2, np
+from imgsrv.imaging.model.animation import FOR_EVER, Animation, Disposal, Part
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -28,6 +30,15 @@ RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
 
 RIFF_HEADER, CHUNK_HEADER = 12, 8
 """Bytes before the first chunk, and before the content of a chunk."""
+
+FLAGS_AT, ANIMATED, HAS_ALPHA = 20, 0x02, 0x10
+"""The place of the flags of a file, and two of them."""
+
+FRAME_HEADER, CLEARED, REPLACING = 16, 0x01, 0x02
+"""Bytes before the chunks of a frame; flags of one that is cleared afterwards, and of one that is not blended."""
+
+PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
+"""Chunks of a frame that hold pixels."""
 
 SIZE_BYTES = 30
 """First bytes of a file, which have the size of the canvas; Pillow reads them at once."""
@@ -80,14 +91,60 @@ def read_pixels(image: Image.Image, _is_deep: bool = False) -> Frame | None:  # 
     return Image.frombytes(image.mode, image.size, pixels.data, "raw", RAW_MODES[image.mode])
 
 
-def _durations(data: Data) -> Iterator[int]:
-    at = RIFF_HEADER
-    for _ in range(MOST_BLOCKS):
-        kind, size = struct.unpack("<4sI", data[at : at + CHUNK_HEADER])
+def split(data: Data) -> Animation | None:
+    """The frames of an animated WebP; None for a still one."""
+    is_animated = bytes(data[RIFF_HEADER : RIFF_HEADER + 4]) == b"VP8X" and data[FLAGS_AT] & ANIMATED
+    return Animation(_parts(data), partial(_plays, data)) if is_animated else None
+
+
+def _parts(data: Data) -> Iterator[Part]:
+    for kind, start, end in _chunks(data, RIFF_HEADER, _end(data)):
         if kind == b"ANMF":
-            yield int(struct.unpack("<I", bytes(data[at + 20 : at + 23]) + b"\0")[0])
+            fields = (int.from_bytes(bytes(data[at : at + 3]), "little") for at in range(start, start + 15, 3))
+            left, top, width, height, duration = fields
+            flags, size = data[start + 15], (width + 1, height + 1)
+            disposal = Disposal.CLEAR if flags & CLEARED else Disposal.KEEP
+            still = partial(_still, data, start + FRAME_HEADER, end, size)
+            yield Part((2 * left, 2 * top), size, still, duration, disposal, is_over=not flags & REPLACING)
+
+
+def _still(data: Data, start: int, end: int, size: Size) -> bytes:
+    """A WebP of the chunks of one frame."""
+    chunks = [(kind, bytes(data[at:until])) for kind, at, until in _chunks(data, start, end) if kind in PIXELS]
+    if any(kind == b"ALPH" for kind, _content in chunks):
+        sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
+        chunks.insert(0, (b"VP8X", struct.pack("<I", HAS_ALPHA) + sides))
+    body = b"".join(
+        kind + struct.pack("<I", len(content)) + content + bytes(len(content) & 1) for kind, content in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def _plays(data: Data) -> int:
+    for kind, start, _until in _chunks(data, RIFF_HEADER, _end(data)):
+        if kind == b"ANIM":
+            return int.from_bytes(bytes(data[start + 4 : start + 6]), "little")
+    return FOR_EVER
+
+
+def _end(data: Data) -> int:
+    """The end of the file by its header; what follows belongs to no WebP."""
+    return min(len(data), int.from_bytes(bytes(data[4:8]), "little") + CHUNK_HEADER)
+
+
+def _chunks(data: Data, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The kind of each chunk, and the start and the end of its content.
+
+    A file that is cut off ends with what it has.  Raises TooManyBlocks.
+    """
+    for _ in range(MOST_BLOCKS):
+        if at + CHUNK_HEADER > end:
+            return
+        kind, size = struct.unpack("<4sI", data[at : at + CHUNK_HEADER])
+        at += CHUNK_HEADER
+        yield kind, at, min(at + size, end)
         # RIFF pads a content of an odd size.
-        at += CHUNK_HEADER + size + (size & 1)
+        at += size + (size & 1)
     raise TooManyBlocks
 
 
@@ -114,7 +171,7 @@ FORMAT = Format(
     size_in=_size,
     screen_bytes=SIZE_BYTES,
     read_pixels=read_pixels,
-    durations=_durations,
+    split=split,
     options=_options,
     fitness=Fitness(photograph=1, drawing=1, animation=1),
     lossless_drawings=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from imgsrv.imaging.model.animation import ONCE, Milliseconds
 from imgsrv.imaging.model.cicp import Cicp
 from imgsrv.imaging.model.limits import Box, Size
 
@@ -55,7 +56,7 @@ class Metadata:
 class Picture:
     """Frames of one size.
 
-    durations: of each frame, in ms.  loop: how often an animation is played (0: for ever, None: once).
+    durations: of each frame, in ms.  plays: how often an animation plays, 0 for ever.
     source: set by decoding at a smaller scale; the first step uses and removes it.
     profile: ICC profile of the colours; None is sRGB.  cicp: their code points, where the levels are those of high
     dynamic range.
@@ -63,8 +64,8 @@ class Picture:
 
     frames: tuple[Frame, ...]
     format: str
-    durations: tuple[int, ...] = ()
-    loop: int | None = None
+    durations: tuple[Milliseconds, ...] = ()
+    plays: int = ONCE
     metadata: Metadata = field(default_factory=Metadata)
     source: Source | None = None
     profile: bytes | None = None

@@ -46,8 +46,8 @@ class PictureFacts(TypedDict):
     """Number of frames; None if only decoding could count them."""
     durations: list[int] | None
     """Milliseconds of each frame; empty for a still picture, None if only decoding could tell."""
-    loop: int | None
-    """How often an animation is played; 0: for ever, None: not given."""
+    plays: int | None
+    """How often an animation plays, 0 for ever; None for a still picture."""
     orientation: int
     """EXIF orientation, 1 to 8; 1 is upright."""
     profile: str | None
