@@ -34,7 +34,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ or not config.pluginmanager.hasplugin("xdist"):
         return
     is_plain = config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly
-    if is_plain and all(Path(argument).is_dir() for argument in config.args):
+    if is_plain and any(Path(argument).is_dir() for argument in config.args):
         config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"
     # In the order of pytest_collection_modifyitems, not by the number of tests in a file.
     config.option.loadscopereorder = False
