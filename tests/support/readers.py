@@ -7,6 +7,7 @@ package that reads belongs into `covers` of a row, or into NOT_FROM_CLIENTS with
 from __future__ import annotations
 
 import ast
+import io
 import json
 import mmap
 import os
@@ -35,6 +36,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN
 from imgsrv.imaging.formats.av1 import coded_sizes
 from imgsrv.imaging.formats.iso_media import IsoMedia, Steps
+from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl import read_jxl_header
 from imgsrv.imaging.formats.svg import SafeDrawing
 from imgsrv.imaging.info import describe_picture
@@ -148,6 +150,10 @@ def _decode(data: bytes) -> object:
 
 def _decode_all(data: bytes) -> object:
     return decode(read_header(data, LIMITS), DecodePlan(all_frames=True), LIMITS)
+
+
+def _scans(data: bytes) -> object:
+    return read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
 
 
 def _xmp(data: bytes) -> object:
@@ -451,6 +457,23 @@ READERS = (
             (b"\xff\xd8", b"\xff\xed\0\x12Photoshop 3.0\0" + bytes(2), b""),
             (b"\0\0\1\0\xff\xff", b"\1\1\0\0\1\0\x20\0\x28\0\0\0\x16\0\0\0", b""),
         ),
+    ),
+    Reader(
+        "scans of a JPEG",
+        _scans,
+        (),
+        (encoded(STILL, "JPEG"), encoded(STILL, "JPEG", progressive=True, restart_marker_blocks=2)[:-2]),
+        tuple(
+            f"imaging.formats.jpeg_scans.{name}" for name in ("read_scans", "read_frame_kind", "_read_frame", "_takes")
+        ),
+        (
+            (b"\xff\xd8", b"\xff", b""),
+            (b"\xff\xd8", b"\xff\xfe\0\2", b""),
+            (b"\xff\xd8", b"\xff\xdd\0\4\0\1", b""),
+            (b"\xff\xd8\xff\xc2\0\x0b\x08\0\1\0\1\1\1\x11\0", b"\xff\xda\0\x08\1\1\0\1\x3f\0", b""),
+            (b"\xff\xd8\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0\xff\xda\0\x08\1\1\0\1\x3f\0", b"\xff\xd0", b""),
+        ),
+        words=(b"\xff\xd8", b"\xff\xda", b"\xff\xc2", b"\xff\xd0", b"\xff\xd9"),
     ),
     Reader(
         "PNG pixels",

@@ -18,6 +18,9 @@ LIMIT_S = 1.0
 METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli.main:findall": ("findall", ()),
     "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
+    "imaging.formats.jpeg_scans:_FILL": ("match", ()),
+    "imaging.formats.jpeg_scans:_MARKER": ("search", (("", "\xff", ""), ("", "\xff\0", ""))),
+    "imaging.formats.jpeg_scans:_RESTART": ("findall", (("", "\xff", ""), ("", "\xff\xd0", ""))),
     "imaging.formats.svg:OWN_PICTURE": ("fullmatch", (("data:image/png;base64,", "A", "!"),)),
     "imaging.formats.svg:LENGTH": ("fullmatch", (("", "1", "!"), ("1e", "1", "!"), ("1", " ", "!"))),
     "imaging.formats.svg:FONTS": ("sub", ((" font:", " ", ""), ("", " font:", ""), ("", " font ", ":"))),

@@ -98,6 +98,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
             image = Image.open(checked, formats=[form.reader or form.pillow])
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
+        form = form.variant(file) or form
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = own_frames(image) if form.counts_frames else 1
     if not form.is_vector:

@@ -155,6 +155,7 @@ class Format:
         size_in: reads sizes while Pillow reads the file, where Pillow would allocate too early.
         screen_bytes: first bytes that give the size by `size_in` alone, for the header check.
         header: what a header check reads; None where only an engine opens the format.
+        variant: the row of a kind of the format that is read in another way, from the opened file; None for this row.
         unread_variant: what a file holds that Pillow does not read, and what to do about it.
         coded: the sizes of the coded pictures, from the file and the opened image, where container and stream both
             give one.
@@ -222,6 +223,7 @@ class Format:
     size_in: SizeReader | None = None
     screen_bytes: int = 0
     header: HeaderLayout | None = None
+    variant: Callable[[IO[bytes]], Format | None] = lambda _file: None
     unread_variant: Callable[[IO[bytes]], tuple[str, str] | None] = lambda _file: None
     coded: Callable[[bytes, Image.Image], Iterator[Coded]] | None = None
     pictures: Callable[[Image.Image], Iterable[bytes]] = lambda _image: ()

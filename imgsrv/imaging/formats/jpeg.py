@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from dataclasses import replace
+from typing import IO, BinaryIO
 
 from PIL import Image, ImageFile
 
+from imgsrv.errors import Undecodable
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options
+from imgsrv.imaging.formats.jpeg_scans import LOSSLESS_FRAME, UNREAD_FRAMES, completed, read_frame_kind
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -32,6 +36,9 @@ BLOCK, MARKERS_BYTES = 16, 65_536
 
 SEGMENT_BYTES = 65_533 - len("http://ns.adobe.com/xap/1.0/\0")
 """Most bytes of EXIF or XMP, each of which a JPEG holds in one segment."""
+
+BITS = 8
+"""Of a sample."""
 
 APPLICATION_0, APPLICATION_15, COMMENT = 0xFFE0, 0xFFEF, 0xFFFE
 QUANTIZATION, HUFFMAN, RESTART = 0xFFDB, 0xFFC4, 0xFFDD
@@ -59,11 +66,57 @@ def _size(known: bytes) -> Size | None:
     at = 2
     while at + FRAME.size <= len(known):
         marker, length, depth, height, width = FRAME.unpack_from(known, at)
-        if marker in FRAMES and depth == 8 and height and width:  # noqa: PLR2004
+        if marker in FRAMES and depth == BITS and height and width:
             return width, height
         if marker not in BEFORE_FRAME:
             break
         at += 2 + length
+    return None
+
+
+# ---- the decoder --------------------------------------------------------------------------------------
+
+
+def _variant(file: IO[bytes]) -> Format | None:
+    """A lossless JPEG has no coefficients, so that no part of it gives a smaller picture.
+
+    Raises Undecodable for a kind that libjpeg does not read.
+    """
+    kind = read_frame_kind(file)
+    if kind is not None and (unread := _unread_kind(*kind)):
+        raise Undecodable(FORMAT.name, *unread)
+    return LOSSLESS if kind is not None and kind[0] == LOSSLESS_FRAME else None
+
+
+def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
+    kind = read_frame_kind(file)
+    return None if kind is None else _unread_kind(*kind)
+
+
+def _unread_kind(marker: int, bits: int) -> tuple[str, str] | None:
+    """The reason why a JPEG is not read, and what to do about it."""
+    if marker in UNREAD_FRAMES:
+        return f"it is {UNREAD_FRAMES[marker]}, which this server does not read", "save it as a baseline JPEG"
+    if bits != BITS:
+        return f"it has {bits} bits a channel, and this server reads JPEGs of 8", "save it with 8 bits, or as a PNG"
+    return None
+
+
+def _read_pixels(image: Image.Image, _is_deep: bool) -> Frame | None:  # noqa: FBT001
+    """Let Pillow load the picture, with an end marker where nothing else is missing."""
+    if not isinstance(image, ImageFile.ImageFile) or image.fp is None:
+        return None
+    file, tile = image.fp, list(image.tile)
+    try:
+        image.load()
+    except OSError:
+        file.seek(0)
+        whole = completed(file.read())
+        if whole is None:
+            raise
+        # Pillow gives both up before it raises.
+        image.fp, image.tile = io.BytesIO(whole), tile
+        image.load()
     return None
 
 
@@ -165,6 +218,9 @@ FORMAT = Format(
     # Without profiles and thumbnails the header has about 700 bytes.  An empty comment joins it to the signature:
     # what follows a segment may be junk, which is read over there and nowhere else.
     header=HeaderLayout(2, b"\xff\xfe\0\2", 2048, _skipped, _size),
+    variant=_variant,
+    unread_variant=_unread_variant,
+    read_pixels=_read_pixels,
     options=_options,
     save=_save,
     attach_metadata=_attach_metadata,
@@ -173,3 +229,6 @@ FORMAT = Format(
     decode_bytes_per_pixel=13,
     encode_bytes_per_pixel=9,
 )
+
+LOSSLESS = replace(FORMAT, scales=())
+"""The row of a lossless JPEG (ITU-T T.81, annex H)."""
