@@ -45,7 +45,7 @@ Decoder = Callable[[bytes, Order], Decoded]
 Raises any exception, with a text for people, for a file that it cannot read so.
 """
 
-DECODERS: dict[str, str] = {}
+DECODERS = {"jp2": "imgsrv.imaging.apart.decoders.jp2"}
 """Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the
 decoder needs and decodes something small: afterwards nothing can be imported."""
 

@@ -1,14 +1,22 @@
-"""JPEG 2000 by Pillow, through OpenJPEG, in a process of its own: it keeps the interpreter's lock to the end."""
+"""JPEG 2000 for Pillow: the header is read here, and OpenJPEG decodes in a process of its own.
+
+Pillow writes it, which keeps the interpreter's lock to the end, so that larger pictures are written there too.
+"""
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import struct
+from functools import cache
+from mmap import mmap
+from typing import IO, Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile
 
-from imgsrv.imaging.apart.pictures import read_apart, save_apart
+from imgsrv.imaging.apart.pictures import Wanted, decode_apart, save_apart
 from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.formats.jp2_header import NAME, SIZE_MARKER, Jp2Header, read_jp2_header
+from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
 
 APART_PIXELS = 20_000
@@ -16,8 +24,94 @@ APART_PIXELS = 20_000
 what is read comes from a client.
 """
 
-SIZE_MARKER, FIRST_DEPTH = b"\xff\x4f\xff\x51", 42
-"""The beginning of a codestream, and where the depth of its first channel stands behind it."""
+BOX_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+COMPONENT_BYTES = 4
+"""OpenJPEG decodes each sample to so many bytes."""
+
+TILE_COPIES = 2
+"""A picture of several tiles has one of them in memory twice."""
+
+
+class Jp2File(ImageFile.ImageFile):
+    """A JPEG 2000 picture in Pillow.  Opening reads its header; `load` decodes the pixels."""
+
+    format = "JP2"
+    format_description = "JPEG 2000"
+
+    def _open(self) -> None:
+        assert self.fp is not None  # noqa: S101  there is one while a file is opened
+        self.header: Jp2Header = read_jp2_header(_bytes(self.fp))
+        self._size = self.header.codestream.size
+        self._mode = _mode(self.header, is_deep=False)
+        self._halvings = 0
+        if self.header.profile:
+            self.info["icc_profile"] = self.header.profile
+        self.tile = []
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
+        """Halve the size at which `load` decodes, as long as it stays larger than `size` and the file allows it."""
+        del mode
+        if size is None or not _is_scalable(self.header):
+            return
+        width, height = self.header.codestream.size
+        while (
+            self._halvings < self.header.codestream.levels
+            and width >> (self._halvings + 1) >= size[0]
+            and height >> (self._halvings + 1) >= size[1]
+        ):
+            self._halvings += 1
+        if self._halvings:
+            # A sample of a smaller scale stands where the first of its pixels stood, so that the picture ends behind
+            # the middle of the last one; see `offset_at`.
+            self._size = -(-width >> self._halvings) + 1, -(-height >> self._halvings) + 1
+
+    def pixels(self, *, is_deep: bool) -> Frame:
+        """The decoded frame.  Raises what `decode_apart` raises."""
+        assert self.fp is not None  # noqa: S101  for the type checker
+        header = self.header
+        mode = _mode(header, is_deep=is_deep)
+        order = {
+            "codestream": header.codestream.start,
+            "reduce": self._halvings,
+            "grid": header.codestream.grid,
+            "depths": tuple((part.bits, part.is_signed) for part in header.codestream.components),
+            "is_subsampled": header.codestream.is_subsampled,
+            "channels": header.channels,
+            "colour_count": header.colour_count,
+            "palette": header.palette,
+            "colours": "plain" if header.colours == "cmyk" else header.colours,
+            "is_premultiplied": header.is_premultiplied,
+        }
+        needed = FORMAT.decode_bytes_per_pixel + COMPONENT_BYTES * len(header.codestream.components)
+        return decode_apart(self.fp, NAME, Wanted(NAME, mode, self._size, order, needed))[0]
+
+    def load(self) -> Any:
+        """Decode the pixels once."""
+        if self._im is None:
+            self.im = self.pixels(is_deep=False).im
+        return super().load()
+
+
+def _bytes(file: Any) -> Data:
+    """The bytes of a file; a memory mapping is not copied."""
+    return file if isinstance(file, mmap) else bytes(file.read())
+
+
+def _mode(header: Jp2Header, *, is_deep: bool) -> str:
+    """The mode of the frame.  CMYK has neither alpha nor more than 8 bits."""
+    if header.colours == "cmyk":
+        return "CMYK"
+    grey, has_alpha = header.colour_count == 1, header.has_alpha
+    if is_deep and header.bits > 8:  # noqa: PLR2004
+        return "RGBA;16" if has_alpha else "I;16" if grey else "RGB;16"
+    return ("LA" if has_alpha else "L") if grey else ("RGBA" if has_alpha else "RGB")
+
+
+def _is_scalable(header: Jp2Header) -> bool:
+    """Smaller scales show the same picture: no palette, no subsampling, and a picture at the origin of its grid."""
+    codestream = header.codestream
+    return not header.palette and not codestream.is_subsampled and codestream.grid[:2] == codestream.tile[:2] == (0, 0)
 
 
 def _options(settings: EncoderSettings) -> Options:
@@ -27,13 +121,29 @@ def _options(settings: EncoderSettings) -> Options:
     return {"irreversible": True, "quality_mode": "dB", "quality_layers": [25 + settings.quality / 4]}
 
 
-def _bit_depth(data: bytes, _image: Image.Image) -> int:
-    marker = data.find(SIZE_MARKER)
-    return (data[marker + FIRST_DEPTH] & 0x7F) + 1 if 0 <= marker < len(data) - FIRST_DEPTH else 0
+def _bit_depth(_data: bytes, image: Image.Image) -> int:
+    return image.header.bits if isinstance(image, Jp2File) else 0
 
 
-def _read_pixels(image: Image.Image, _is_deep: bool) -> None:  # noqa: FBT001
-    read_apart(image, FORMAT.name, FORMAT.decode_bytes_per_pixel)
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
+    return image.pixels(is_deep=is_deep) if isinstance(image, Jp2File) else None
+
+
+def _unread(file: IO[bytes]) -> tuple[str, str] | None:
+    """Broken headers by their fault."""
+    file.seek(0)
+    try:
+        read_jp2_header(file.read())
+    except SyntaxError as error:
+        return str(error), ""
+    except (IndexError, struct.error):
+        return None
+    return None
+
+
+@cache
+def _register() -> None:
+    Image.register_open(Jp2File.format, Jp2File, lambda head: head.startswith((BOX_SIGNATURE, SIZE_MARKER)))
 
 
 def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
@@ -44,16 +154,20 @@ def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
 
 
 FORMAT = Format(
-    name="jp2",
+    name=NAME,
     label="JPEG 2000",
     pillow="JPEG2000",
+    reader=Jp2File.format,
     media_type="image/jp2",
     suffixes=(".jp2", ".j2k"),
     position=8,
-    signatures=(b"\x00\x00\x00\x0cjP  \r\n\x87\n", SIZE_MARKER),
+    register=_register,
+    signatures=(BOX_SIGNATURE, SIZE_MARKER),
     fields=("quality", "lossless"),
     has_metadata=False,
     bit_depth=_bit_depth,
+    may_read_exif=lambda _image: False,
+    unread_variant=_unread,
     read_pixels=_read_pixels,
     options=_options,
     save=_save,

@@ -178,6 +178,7 @@ TOO_LARGE: dict[str, Callable[[], bytes]] = {
     "jxl-cut-in-its-size": lambda: jxl(3),
     "jxl-cut-four-times": lambda: jxl(1, 2, 3, 4),
     "avif": lambda: with_sizes(avif(), b"ispe", SMALL, 4),
+    "jp2": lambda: with_sizes(encoded(WHITE, "JPEG2000"), b"ihdr", SMALL),
     "avif-of-three-parts": lambda: boxed_avif(avif_stream(LARGE), SMALL, cuts=(20, 30)),
     "avif-in-the-item-data": lambda: boxed_avif(avif_stream(LARGE), SMALL, in_item_data=True),
     "avif-with-large-alpha": lambda: boxed_avif(avif_stream(SMALL), SMALL, alpha=avif_stream(LARGE)),
@@ -193,7 +194,6 @@ TOO_LARGE: dict[str, Callable[[], bytes]] = {
 """Files that are refused because of their pixels."""
 
 BROKEN: dict[str, Callable[[], bytes]] = {
-    "jp2": lambda: with_sizes(encoded(WHITE, "JPEG2000"), b"ihdr", SMALL),
     "heic": heic,
     "jpeg-of-two-headers-the-large-one-first": lambda: two_jpeg_headers(LARGE),
     "tiff-of-a-larger-jpeg": jpeg_in_a_small_tiff,

@@ -1,0 +1,186 @@
+"""JPEG 2000 by OpenJPEG: the components of a codestream as pixels.
+
+Samples become 8 or 16 bits by their own depth, v · most / (2^bits − 1), rounded.  A subsampled component is repeated,
+as `opj_decompress -upsample` does.  Sources: ISO/IEC 15444-1 (codestream, palette, channels) and IEC 61966-2-1, annex F
+(sYCC: full range, with the matrix of ITU-R BT.601).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from imgsrv.imaging.apart.decoders.openjpeg import Component, decoded, library
+from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS = 128
+"""Rows that are worked on at a time, so that intermediate numbers take little memory."""
+
+MOST_8, MOST_16 = 255, 65_535
+
+MOST_TABLE_BITS = 16
+"""Samples of more bits are not looked up in a table."""
+
+RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 1.402, -0.344136, -0.714136, 1.772
+"""Y'CbCr to R'G'B' of BT.601."""
+
+TINY_ORDER: Order = {
+    "mode": "L", "size": (1, 1), "codestream": 0, "reduce": 0, "grid": (0, 0, 1, 1), "depths": ((8, False),),
+    "channels": ((0, None),), "colour_count": 1, "palette": (), "colours": "plain", "is_premultiplied": False,
+    "is_subsampled": False,
+}  # fmt: skip
+"""For one grey pixel."""
+
+
+def prepare() -> Decoder:
+    """Make the decoder ready."""
+    if library() is None:
+        import_module("imagecodecs").jpeg2k_decode(_tiny())
+    decode(_tiny(), TINY_ORDER)
+    return decode
+
+
+def _tiny() -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (1, 1)).save(file, "JPEG2000", no_jp2=True)
+    return file.getvalue()
+
+
+def decode(data: bytes, order: Order) -> Decoded:
+    """The pixels of a codestream.
+
+    order: mode and size; codestream: where it begins; reduce: how often it is halved; grid: left, top, right and bottom
+    of the picture; depths: bits of each component and whether it has a sign; is_subsampled: some component is;
+    channels: the component of each colour, then of alpha, with the column of the palette or None; colour_count: how
+    many of them are colours; palette: the bits and the values of each column; colours: `plain`, `sycc` or `cmy`;
+    is_premultiplied: alpha has been multiplied into the colours.
+    """
+    if library() is None:
+        return _without_library(data, order)
+    expected = (tuple(order["grid"]), len(order["depths"]))
+    with decoded(data, order["codestream"], order["reduce"], expected) as components:
+        return Decoded(_pixels(components, order))
+
+
+def _without_library(data: bytes, order: Order) -> Decoded:
+    """The same by imagecodecs, which gives components of one size and depth only.  Raises ValueError for others."""
+    if order["is_subsampled"] or order["reduce"]:
+        raise ValueError("its components are of different sizes, for which no shared library of OpenJPEG is found")
+    made = import_module("imagecodecs").jpeg2k_decode(data[order["codestream"] :])
+    planes = made.reshape(*made.shape[:2], -1)
+    left, top = order["grid"][:2]
+    components = [
+        Component(planes[..., index].astype(np.int32), left, top, 1, 1, bits, is_signed)
+        for index, (bits, is_signed) in enumerate(order["depths"])
+    ]
+    return Decoded(_pixels(components, order))
+
+
+def _pixels(components: Sequence[Component], order: Order) -> memoryview:
+    """The pixels in the mode and size of the order."""
+    (width, height), mode = order["size"], order["mode"]
+    most, dtype = (MOST_16, np.uint16) if mode.endswith(";16") else (MOST_8, np.uint8)
+    channels = [_Channel(components[part], order, column) for part, column in order["channels"]]
+    count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
+    out = np.empty((height, width, count), dtype)
+    is_plain = order["colours"] == "plain" and not order["is_premultiplied"] and len(channels) == count
+    for top in range(0, height, ROWS):
+        rows = slice(top, min(height, top + ROWS))
+        if is_plain:
+            for index, channel in enumerate(channels):
+                out[rows, :, index] = channel.levels(rows, most)
+            continue
+        # Colours need numbers between the levels.
+        exact = _coloured([channel.exact(rows, most) for channel in channels], channels, order, most)
+        for index, plane in enumerate(_in_mode(exact, order, most, count)):
+            out[rows, :, index] = np.rint(plane.clip(0, most))
+    return out.data.cast("B")
+
+
+def _coloured(levels: list[NDArray[Any]], channels: Sequence[_Channel], order: Order, most: int) -> list[NDArray[Any]]:
+    """The channels with straight alpha, and colours as red, green and blue where they are in sYCC or CMY."""
+    count = order["colour_count"]
+    colours, alpha = levels[:count], levels[count:]
+    if order["is_premultiplied"] and alpha:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.where(alpha[0] > 0, most / alpha[0], 0)
+        colours = [(plane * factor).clip(0, most) for plane in colours]
+    if order["colours"] == "cmy":
+        colours = [most - plane for plane in colours]
+    elif order["colours"] == "sycc":
+        luma, blue, red = colours[0], *(colours[index] - channels[index].middle(most) for index in (1, 2))
+        colours = [luma + RED_CR * red, luma + GREEN_CB * blue + GREEN_CR * red, luma + BLUE_CB * blue]
+        colours = [plane.clip(0, most) for plane in colours]
+    return [*colours, *alpha]
+
+
+def _in_mode(levels: list[NDArray[Any]], order: Order, most: int, count: int) -> list[NDArray[Any]]:
+    """As many channels as the mode has: grey as three, without alpha as opaque."""
+    colours, alpha = levels[: order["colour_count"]], levels[order["colour_count"] :]
+    if order["mode"] in ("RGB;16", "RGBA;16") and len(colours) == 1:
+        colours = colours * 3
+    if len(colours) + len(alpha) < count:
+        alpha = [np.full_like(colours[0], most)]
+    return [*colours, *alpha][:count]
+
+
+class _Channel:
+    """A component, or a column of the palette by it, at the size of the picture."""
+
+    def __init__(self, component: Component, order: Order, column: int | None) -> None:
+        width, height = order["size"]
+        self._component = component
+        self._columns = _places(width, order["grid"][0], component.dx, component.left, component.samples.shape[1])
+        self._rows = _places(height, order["grid"][1], component.dy, component.top, component.samples.shape[0])
+        if order["reduce"]:
+            # Such components have no subsampling.  One more column and row is for the border of a smaller scale.
+            self._columns, self._rows = (
+                np.arange(side).clip(0, most - 1)
+                for side, most in ((width, component.samples.shape[1]), (height, component.samples.shape[0]))
+            )
+        self._is_whole = len(self._columns) == component.samples.shape[1] and component.dx == 1
+        self._palette = None if column is None else np.asarray(order["palette"][column][1], np.float64)
+        self._bits: int = component.bits if column is None else order["palette"][column][0]
+        is_signed = component.is_signed and column is None
+        self._offset = 1 << (self._bits - 1) if is_signed else 0
+        self._tables: dict[int, NDArray[np.float64]] = {}
+
+    def middle(self, most: int) -> float:
+        """The level of the middle of its range, which is no colour in the differences of sYCC."""
+        return (1 << (self._bits - 1)) * most / ((1 << self._bits) - 1)
+
+    def levels(self, rows: slice, most: int) -> NDArray[Any]:
+        """Its levels, 0 to `most`, in some rows of the picture."""
+        if self._palette is None and not self._offset and (1 << self._bits) - 1 == most:
+            return self._samples(rows)
+        return np.rint(self.exact(rows, most))
+
+    def exact(self, rows: slice, most: int) -> NDArray[np.float64]:
+        """The same, not rounded."""
+        samples = self._samples(rows) + self._offset
+        if self._bits > MOST_TABLE_BITS and self._palette is None:
+            return np.multiply(samples, most / ((1 << self._bits) - 1))
+        if most not in self._tables:
+            values = np.arange(1 << self._bits, dtype=np.float64) if self._palette is None else self._palette
+            self._tables[most] = np.asarray(values * (most / ((1 << self._bits) - 1)), np.float64)
+        return self._tables[most].take(samples, mode="clip")
+
+    def _samples(self, rows: slice) -> NDArray[np.int32]:
+        found = self._component.samples[self._rows[rows]]
+        return found if self._is_whole else found[:, self._columns]
+
+
+def _places(side: int, start: int, step: int, first: int, count: int) -> NDArray[np.intp]:
+    """The index of the sample for each pixel along a side.
+
+    A sample stands at a multiple of `step`, and is repeated up to the next one.  first: number of the first sample.
+    """
+    return np.asarray(((np.arange(side) + start) // step - first).clip(0, count - 1), np.intp)

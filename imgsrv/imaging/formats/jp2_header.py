@@ -1,0 +1,341 @@
+"""The header of a JPEG 2000 file: its boxes, and the markers before the first tile of its codestream.
+
+Sources: ISO/IEC 15444-1, annex A (markers) and annex I (boxes), and ISO/IEC 15444-2, annex M (further colours).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from imgsrv.errors import Undecodable
+from imgsrv.imaging.formats.iso_media import boxes
+from imgsrv.imaging.model.limits import Data
+
+NAME = "jp2"
+
+START_OF_CODESTREAM, SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF90
+"""Markers."""
+
+SIZE_MARKER = b"\xff\x4f\xff\x51"
+"""The beginning of a codestream."""
+
+MOST_MARKERS = 4096
+"""Markers that are walked over; there is at most one of a kind for each component."""
+
+MOST_COMPONENTS, MOST_BITS = 8, 31
+"""Components and bits of a sample that are decoded: OpenJPEG has 32 bits for each sample of all of them."""
+
+MOST_ENTRIES = 1024
+"""Entries of a palette."""
+
+LARGE_NUMBERS = 257
+"""From so many components on, their numbers have two bytes."""
+
+BY_NUMBER, BY_PROFILE, BY_ANY_PROFILE = 1, 2, 3
+"""Methods of a colour specification."""
+
+COLOURS = {
+    3: ("sycc", 3), 11: ("cmy", 3), 12: ("cmyk", 4), 15: ("plain", 1), 16: ("plain", 3), 17: ("plain", 1),
+    18: ("sycc", 3),
+}  # fmt: skip
+"""Enumerated colour spaces that are read: YCbCr of BT.601, CMY, CMYK, black and white, sRGB, grey, sYCC."""
+
+UNKNOWN = 0
+"""What writers give for unknown colours; it stands for one bit, of which 0 is white, which none of them writes."""
+
+UNREAD_COLOURS = {
+    1: "YCbCr of BT.709", 4: "YCbCr of BT.601 with 625 lines", 9: "PhotoYCC", 13: "YCCK",
+    14: "CIELab", 19: "CIEJab", 20: "e-sRGB", 21: "ROMM-RGB", 22: "YPbPr", 23: "YPbPr",
+    24: "e-sYCC",
+}  # fmt: skip
+
+PROFILE_COLOURS = {b"GRAY": ("plain", 1), b"RGB ": ("plain", 3), b"CMYK": ("cmyk", 4)}
+"""By the colour space in the header of a profile."""
+
+PROFILE_SPACE_AT = 16
+
+OPACITY, PREMULTIPLIED_OPACITY = 1, 2
+"""Types of a channel that are alpha; 0 is a colour."""
+
+WHOLE_PICTURE, SEVERAL = 0, 0xFFFF
+"""What a channel belongs to, beside the number of a colour from 1."""
+
+ADVICE = "convert it to sRGB, or send it as a TIFF or PNG"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component.  dx, dy: pixels of the picture for each sample."""
+
+    bits: int
+    is_signed: bool
+    dx: int
+    dy: int
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """A codestream.  start: where it begins in the file.  grid: left, top, right and bottom of the picture.
+
+    tile: left, top, width and height of the first tile.  levels: how often the picture can be halved.
+    """
+
+    start: int
+    grid: tuple[int, int, int, int]
+    tile: tuple[int, int, int, int]
+    components: tuple[Component, ...]
+    levels: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        left, top, right, bottom = self.grid
+        return right - left, bottom - top
+
+    @property
+    def is_subsampled(self) -> bool:
+        """Some component has fewer samples than the picture has pixels."""
+        return any((part.dx, part.dy) != (1, 1) for part in self.components)
+
+
+Column = tuple[int, tuple[int, ...]]
+"""The bits and the values of one column of a palette."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jp2Header:
+    """What a file says of its pixels.
+
+    colours: `plain` for grey and RGB, `sycc`, `cmy` or `cmyk`.  channels: the component of each colour, and then of
+    alpha, with the column of the palette or None.  colour_count: how many of them are colours.
+    """
+
+    codestream: Codestream
+    colours: str
+    channels: tuple[tuple[int, int | None], ...]
+    colour_count: int
+    palette: tuple[Column, ...] = ()
+    is_premultiplied: bool = False
+    profile: bytes | None = None
+
+    @property
+    def has_alpha(self) -> bool:
+        """There is a channel beside the colours."""
+        return len(self.channels) > self.colour_count
+
+    @property
+    def bits(self) -> int:
+        """The most bits of a channel."""
+        return max(self._bits(part, column) for part, column in self.channels)
+
+    def _bits(self, part: int, column: int | None) -> int:
+        return self.codestream.components[part].bits if column is None else self.palette[column][0]
+
+
+@dataclass(slots=True)
+class _Boxes:
+    """What the boxes of a file say.  codestream: where it begins."""
+
+    codestream: int | None = None
+    colours: tuple[str, int] | None = None
+    unread: str = ""
+    profile: bytes | None = None
+    palette: tuple[Column, ...] = ()
+    mapping: tuple[tuple[int, int | None], ...] = ()
+    definitions: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def read_jp2_header(data: Data) -> Jp2Header:
+    """The header of a file or of a bare codestream.
+
+    Raises SyntaxError, IndexError or struct.error for one that is broken, and Undecodable with the name of what is not
+    read.
+    """
+    found = _Boxes()
+    if bytes(data[:4]) == SIZE_MARKER:
+        found.codestream = 0
+    else:
+        _read_boxes(data, found)
+    if found.codestream is None:
+        raise SyntaxError("it has no codestream")
+    codestream = _codestream(data, found.codestream)
+    if len(codestream.components) > MOST_COMPONENTS:
+        reason = f"it has {len(codestream.components):,} components, and at most {MOST_COMPONENTS} are read"
+        raise Undecodable(NAME, reason)
+    if (bits := max(part.bits for part in codestream.components)) > MOST_BITS:
+        raise Undecodable(NAME, f"its samples have {bits} bits, and at most {MOST_BITS} are read")
+    return _header(codestream, found)
+
+
+# ---- boxes ---------------------------------------------------------------------------------------------
+
+
+def _read_boxes(data: Data, found: _Boxes) -> None:
+    for kind, start, end in boxes(data):  # type: ignore[arg-type]  # a memory mapping has what is used of bytes
+        if kind == b"jp2h":
+            for inner, first, last in boxes(data, start, end):  # type: ignore[arg-type]
+                _read_box(inner, bytes(data[first:last]), found)
+        elif kind == b"jp2c":
+            found.codestream = start
+            return
+
+
+def _read_box(kind: bytes, body: bytes, found: _Boxes) -> None:
+    if kind == b"colr" and found.colours is None:
+        _read_colours(body, found)
+    elif kind == b"pclr" and not found.palette:
+        found.palette = _palette(body)
+    elif kind == b"cmap" and not found.mapping:
+        entries = struct.iter_unpack(">HBB", body[: len(body) // 4 * 4][: 4 * MOST_COMPONENTS])
+        found.mapping = tuple((part, column if kind == 1 else None) for part, kind, column in entries)
+    elif kind == b"cdef" and not found.definitions:
+        (count,) = struct.unpack_from(">H", body)
+        found.definitions = list(struct.iter_unpack(">HHH", body[2 : 2 + 6 * min(count, (len(body) - 2) // 6)]))
+
+
+def _read_colours(body: bytes, found: _Boxes) -> None:
+    """Read a colour specification; of several ones the first that is understood counts."""
+    method = body[0]
+    if method == BY_NUMBER:
+        (number,) = struct.unpack_from(">I", body, 3)
+        found.colours = COLOURS.get(number)
+        if number != UNKNOWN:
+            found.unread = found.unread or UNREAD_COLOURS.get(number, f"of the number {number}")
+    elif method in (BY_PROFILE, BY_ANY_PROFILE):
+        space = body[3 + PROFILE_SPACE_AT : 3 + PROFILE_SPACE_AT + 4]
+        found.colours = PROFILE_COLOURS.get(space)
+        found.unread = found.unread or "those of a profile that is neither of grey nor of RGB nor of CMYK"
+        found.profile = body[3:] if found.colours else None
+
+
+def _palette(body: bytes) -> tuple[Column, ...]:
+    """The columns of a palette.  Raises SyntaxError for one that has none, or too many entries."""
+    entries, count = struct.unpack_from(">HB", body)
+    if not 0 < entries <= MOST_ENTRIES or not 0 < count <= MOST_COMPONENTS:
+        raise SyntaxError("its palette has too many entries or none")
+    depths = [((depth & 0x7F) + 1, depth >> 7) for depth in body[3 : 3 + count]]
+    widths = [-(-bits // 8) for bits, _is_signed in depths]
+    at = 3 + count
+    if len(depths) < count or len(body) < at + entries * sum(widths):
+        raise SyntaxError("its palette is cut off")
+    columns: list[Column] = []
+    for index, (bits, is_signed) in enumerate(depths):
+        first = at + sum(widths[:index])
+        starts = range(first, first + entries * sum(widths), sum(widths))
+        values = [int.from_bytes(body[start : start + widths[index]], "big") for start in starts]
+        offset = 1 << (bits - 1) if is_signed else 0
+        columns.append((bits, tuple((value + offset) & ((1 << bits) - 1) for value in values)))
+    return tuple(columns)
+
+
+# ---- the codestream ------------------------------------------------------------------------------------
+
+
+def _codestream(data: Data, start: int) -> Codestream:
+    """The markers before the first tile."""
+    if bytes(data[start : start + 4]) != SIZE_MARKER:
+        raise SyntaxError("its codestream does not begin with its size")
+    found = _size(data, start)
+    at = start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")
+    levels: int | None = None
+    for _ in range(MOST_MARKERS):
+        marker, length = struct.unpack(">HH", data[at : at + 4])
+        body = bytes(data[at + 4 : at + 2 + length])
+        if marker == START_OF_TILE or length < 2:  # noqa: PLR2004  a length counts its own two bytes
+            break
+        if marker in (STYLE, COMPONENT_STYLE):
+            wide = 2 if len(found.components) >= LARGE_NUMBERS else 1
+            own = body[5] if marker == STYLE else body[wide + 1]
+            levels = own if levels is None else min(levels, own)
+        at += 2 + length
+    return replace(found, levels=levels or 0)
+
+
+def _size(data: Data, start: int) -> Codestream:
+    """The size of a codestream and of its components.  Raises SyntaxError for one that cannot be."""
+    right, bottom, left, top, across, down, tile_left, tile_top, count = struct.unpack(
+        ">8IH", data[start + 8 : start + 42]
+    )
+    parts = bytes(data[start + 42 : start + 42 + 3 * count])
+    if not (left < right and top < bottom and across and down and count and len(parts) == 3 * count):
+        raise SyntaxError("the size of its picture makes no sense")
+    components = tuple(
+        Component((depth & 0x7F) + 1, bool(depth >> 7), dx, dy) for depth, dx, dy in struct.iter_unpack("3B", parts)
+    )
+    if not all(part.dx and part.dy for part in components):
+        raise SyntaxError("the size of its components makes no sense")
+    return Codestream(start, (left, top, right, bottom), (tile_left, tile_top, across, down), components)
+
+
+# ---- channels ------------------------------------------------------------------------------------------
+
+
+def _header(codestream: Codestream, found: _Boxes) -> Jp2Header:
+    """Say which component or column of the palette each colour is, and which is alpha."""
+    channels = _channels(codestream, found)
+    order, alpha, is_premultiplied = _defined(found.definitions, len(channels))
+    colours = found.colours
+    if colours is None and found.unread:
+        raise Undecodable(NAME, f"its colours are {found.unread}, which are not read", ADVICE)
+    name, count = colours or _guessed(codestream, len(order))
+    if len(order) < count:
+        raise SyntaxError("it has fewer channels than its colours need")
+    if name == "plain" and _is_chroma(codestream, order) and count == len(order) == 3:  # noqa: PLR2004
+        # Writers of subsampled colours often say sRGB; opj_decompress takes them for sYCC too.
+        name = "sycc"
+    spare = order[count:]
+    if alpha is None and len(spare) == 1 and not any(which == spare[0] for which, *_ in found.definitions):
+        # Without a word on it, one channel more than colours is alpha, as in OpenJPEG's and Pillow's readers.
+        alpha = spare[0]
+    chosen = [channels[index] for index in (*order[:count], *([] if alpha is None else [alpha]))]
+    profile = found.profile if count in (1, 3, 4) else None
+    return Jp2Header(codestream, name, tuple(chosen), count, found.palette, is_premultiplied, profile)
+
+
+def _channels(codestream: Codestream, found: _Boxes) -> tuple[tuple[int, int | None], ...]:
+    """The component of each channel, and its column of the palette.  Raises SyntaxError for one that is not there."""
+    plain = tuple((index, None) for index in range(len(codestream.components)))
+    if not found.palette:
+        return plain
+    # Without a mapping, the first component is looked up in every column.
+    mapping = found.mapping or tuple((0, column) for column in range(len(found.palette)))
+    for part, column in mapping:
+        if part >= len(plain) or (column is not None and column >= len(found.palette)):
+            raise SyntaxError("its palette is for a component that it does not have")
+    return mapping
+
+
+def _defined(definitions: Sequence[tuple[int, int, int]], count: int) -> tuple[list[int], int | None, bool]:
+    """The channels of the colours in their order, the one of alpha, and whether that has been multiplied in."""
+    order = dict.fromkeys(range(count))
+    alpha: int | None = None
+    is_premultiplied = False
+    colours: dict[int, int] = {}
+    for which, kind, belongs in definitions:
+        if which >= count:
+            continue
+        if kind != 0:
+            order.pop(which, None)
+        if kind in (OPACITY, PREMULTIPLIED_OPACITY) and belongs != SEVERAL and alpha is None:
+            alpha, is_premultiplied = which, kind == PREMULTIPLIED_OPACITY
+        elif kind == 0 and belongs not in (WHOLE_PICTURE, SEVERAL):
+            colours.setdefault(belongs, which)
+    named = [colours[number] for number in sorted(colours)]
+    return [*named, *(which for which in order if which not in named)], alpha, is_premultiplied
+
+
+def _guessed(codestream: Codestream, count: int) -> tuple[str, int]:
+    """The colours of a codestream that says nothing of them, as opj_decompress takes them."""
+    if count < 3:  # noqa: PLR2004  grey, and alpha
+        return "plain", 1
+    return ("sycc" if count == 3 and _is_chroma(codestream, range(3)) else "plain"), 3  # noqa: PLR2004
+
+
+def _is_chroma(codestream: Codestream, order: Sequence[int]) -> bool:
+    """The second and third of three components have fewer samples than the first."""
+    if len(codestream.components) != 3 or tuple(order) != (0, 1, 2):  # noqa: PLR2004
+        return False
+    first, *others = codestream.components
+    return all(part.dx * part.dy > first.dx * first.dy for part in others)
