@@ -97,6 +97,8 @@ def _bit_depth(header: Header, data: Data) -> int:
 
 
 def _frames(header: Header, durations: tuple[int, ...] | None) -> int | None:
+    if header.form.count_pages:
+        return header.form.count_pages(header.image)
     if durations is None and not header.form.counts_frames:
         return None
     return len(durations) if durations else header.frames

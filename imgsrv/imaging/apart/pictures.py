@@ -33,7 +33,7 @@ PROFILE_BYTES = 8 << 20
 MOST_FACTS = 1 << 16
 """Bytes of the facts that are read: JSON keeps the interpreter's lock."""
 
-PIXEL_BYTES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 2, "RGB;16": 6, "RGBA;16": 8}
+PIXEL_BYTES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "LAB": 3, "I;16": 2, "RGB;16": 6, "RGBA;16": 8}
 """Modes that decoders give, with the bytes of a pixel; those of 16 bits a channel in the byte order of the machine."""
 
 

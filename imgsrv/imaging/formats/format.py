@@ -150,6 +150,7 @@ class Format:
     How it is read:
         scales: denominators of the scales at which it is decoded faster, largest first.
         counts_frames: the header gives the number of frames.
+        count_pages: the number of pages of an opened image, for a description; None where they are too many.
         is_upright: the decoder applies the orientation and gives the upright size.
         blurs_drawings: its compression leaves no flat areas by which a drawing is recognised.
         size_in: reads sizes while Pillow reads the file, where Pillow would allocate too early.
@@ -218,6 +219,7 @@ class Format:
 
     scales: tuple[int, ...] = ()
     counts_frames: bool = False
+    count_pages: Callable[[Image.Image], int | None] | None = None
     is_upright: bool = False
     blurs_drawings: bool = False
     size_in: SizeReader | None = None

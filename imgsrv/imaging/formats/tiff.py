@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
 from imgsrv.imaging.apart.pictures import save_apart
 from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
+from imgsrv.imaging.formats.tiff_reading.file import READER, TiffFile, register
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, read_deep, write_tiff
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
 
 COMPRESSION = "tiff_adobe_deflate"
 
 APART_PIXELS = 100_000
 """From this size on libtiff compresses for so long, 6 ms, that the interpreter's lock is not left to it."""
 
-UNREAD_COLOURS = {
-    8: "CIELAB of more than 8 bits",
-    9: "ICCLAB",
-    10: "ITULAB",
-    32_803: "the raw data of a camera's sensor",
-}
-"""Photometric interpretations that Pillow's wheel does not read."""
-
 XMP_TAG = 700
 """The tag that holds XMP."""
-
-
-def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
-    """A TIFF names its colours, so that the reason can be given."""
-    file.seek(0)
-    directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-    file.seek(directory.next)
-    directory.load(file)
-    colours = UNREAD_COLOURS.get(directory.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, -1))
-    return (f"{colours} is not read from a TIFF", "save it as RGB") if colours else None
 
 
 def _tile(image: Image.Image) -> Size:
@@ -49,13 +32,19 @@ def _tile(image: Image.Image) -> Size:
 
 
 def _bit_depth(_data: bytes, image: Image.Image) -> int:
+    if isinstance(image, TiffFile) and image.layout:
+        return image.layout.bits
     bits = getattr(image, "tag_v2", {}).get(TiffImagePlugin.BITSPERSAMPLE, 1)
     bits = bits[0] if isinstance(bits, tuple) and bits else bits
     return bits if isinstance(bits, int) else 0
 
 
 def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
-    return read_deep(image) if is_deep else None
+    return image.pixels(is_deep=is_deep) if isinstance(image, TiffFile) else None
+
+
+def _count_pages(image: Image.Image) -> int | None:
+    return image.count_pages() if isinstance(image, TiffFile) else 1
 
 
 def _write_still(frame: Frame, _settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
@@ -91,12 +80,13 @@ FORMAT = Format(
     media_type="image/tiff",
     suffixes=(".tif", ".tiff"),
     position=6,
+    reader=READER,
+    register=register,
     signatures=(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
     fields=("icc",),
     has_16_bits=True,
     has_pages=True,
-    is_upright=True,
-    unread_variant=_unread_variant,
+    count_pages=_count_pages,
     decoded_area=_tile,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,

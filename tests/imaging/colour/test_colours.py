@@ -101,10 +101,11 @@ def test_sixteen_bits_of_colour_become_eight_bits() -> None:
     assert msb.tobytes() == lsb.tobytes()
 
 
-@pytest.mark.parametrize("value", [-5.0, 0.0, 7.4, 1e9, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [-5.0, 0.0, 0.4, 1.0, 1e9, float("nan"), float("inf")])
 def test_floating_point_grey_is_clipped_and_rounded(value: float) -> None:
+    # Floating-point samples are white at 1.0, as in tifffile, ImageMagick and GIMP.
     data = encoded(Image.fromarray(np.full((2, 2), value, np.float32)), "TIFF")
-    expected = 0 if np.isnan(value) else round(min(255, max(0, value)))
+    expected = 0 if np.isnan(value) else round(65_535 * min(1, max(0, value)))
     assert result(data).getpixel((0, 0)) == expected
 
 

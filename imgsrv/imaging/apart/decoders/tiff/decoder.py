@@ -1,0 +1,204 @@
+"""The pixels of one picture of a TIFF: strip by strip or tile by tile, each scaled at once to its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgsrv.imaging.apart.decoders.tiff import codecs
+from imgsrv.imaging.apart.decoders.tiff.colours import coloured, finished, rgb_of_ycbcr, straight
+from imgsrv.imaging.apart.decoders.tiff.layout import Layout
+from imgsrv.imaging.apart.decoders.tiff.samples import levels, row_bytes, unpacked
+from imgsrv.imaging.apart.decoders.tiff.tags import MIN_IS_WHITE, NONE, OF_PICTURES
+from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BAND_BYTES = 1 << 20
+"""Samples that are converted at a time, in bytes of the file."""
+
+
+def prepare() -> Decoder:
+    """Load the codecs."""
+    codecs.prepare()
+    return _decode
+
+
+def _decode(data: bytes, order: Order) -> Decoded:
+    """Decode the picture.  order: its `layout` and the `mode` that is wanted."""
+    return Decoded(decoded(data, order["layout"], order["mode"]).data.cast("B"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A strip or tile, or a band of one.
+
+    top, left: where it begins in the picture.  rows, columns: that are needed.  data: of the file.  plane: the sample
+    that it has alone, or None.
+    """
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+    data: memoryview
+    plane: int | None
+
+
+def decoded(data: Any, layout: Layout, mode: str) -> NDArray[Any]:
+    """The pixels in the mode, as levels of 8 or 16 bits: (H, W) or (H, W, channels).
+
+    data: the whole file, or a buffer of it.  Raises ValueError for a broken file and what codecs raise.
+    """
+    width, height = layout.size
+    depth = np.uint16 if mode.endswith(";16") else np.uint8
+    wanted = layout.colour_channels + mode.startswith("RGBA")
+    # What is multiplied with alpha is divided before it is reduced to 8 bits.
+    inner = np.uint16 if layout.is_associated and layout.bits > 8 and layout.is_deep else depth  # noqa: PLR2004
+    pixels = np.zeros((height, width, wanted), inner)
+    for part in _parts(data, layout):
+        if part.data:
+            _put(pixels, part, layout)
+    if layout.is_associated or _is_changed(layout, mode, wanted):
+        pixels = _in_bands(pixels, layout, mode, depth)
+    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+
+def _is_changed(layout: Layout, mode: str, channels: int) -> bool:
+    has_other_channels = mode.startswith("RGBA") and channels != len("RGBA")
+    return layout.photometric == MIN_IS_WHITE or (layout.is_ycbcr and layout.is_planar) or has_other_channels
+
+
+def _in_bands(pixels: Any, layout: Layout, mode: str, depth: type[np.uint8 | np.uint16]) -> Any:
+    """The finished pixels, converted some rows at a time."""
+    height, width, channels = pixels.shape
+    rows = max(1, BAND_BYTES // (width * channels))
+    made = 4 if mode.startswith("RGBA") else channels
+    # In place where the pixels keep their kind.
+    found = pixels if pixels.dtype == depth and made == channels else np.empty((height, width, made), depth)
+    for top in range(0, height, rows):
+        band = pixels[top : top + rows]
+        if layout.is_associated and channels > layout.colour_channels:
+            straight(band)
+        band = finished(band, layout, mode)
+        if band.dtype != depth:
+            band = ((band.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # value / 257, rounded
+        found[top : top + rows] = band
+    return found
+
+
+def _parts(data: Any, layout: Layout) -> Iterator[_Part]:
+    """Every strip or tile; those that are not compressed in bands.  Raises ValueError for one beyond the file."""
+    view = memoryview(data)
+    across, down = layout.grid
+    planes: list[int | None] = list(range(layout.samples)) if layout.is_planar else [None]
+    at = 0
+    for plane in planes:
+        for row in range(down):
+            for column in range(across):
+                offset, count = int(layout.offsets[at]), int(layout.counts[at])
+                at += 1
+                if plane is not None and plane >= layout.colours and plane != layout.alpha:
+                    continue
+                top, left = row * layout.segment[1], column * layout.segment[0]
+                needed = min(layout.segment[1], layout.size[1] - top), min(layout.segment[0], layout.size[0] - left)
+                if not offset and not count:
+                    continue  # GDAL leaves out what is zero everywhere
+                if offset >= len(view):
+                    raise ValueError("a strip or tile begins behind the end of the file")
+                whole = _Part(top, left, *needed, view[offset:], plane)
+                if layout.compression == NONE:
+                    yield from _bands(whole, layout)
+                else:
+                    yield _Part(top, left, *needed, view[offset : offset + count] if count else view[offset:], plane)
+
+
+def _bands(part: _Part, layout: Layout) -> Iterator[_Part]:
+    """Parts of some rows each, of one that is not compressed."""
+    if layout.is_subsampled:
+        yield part
+        return
+    size = row_bytes(layout, layout.segment[0], 1 if layout.is_planar else layout.samples)
+    rows = max(1, BAND_BYTES // size)
+    for top in range(0, part.rows, rows):
+        least = min(rows, part.rows - top)
+        data = part.data[top * size : (top + least) * size]
+        if len(data) < least * size:
+            raise ValueError("image file is truncated")
+        yield _Part(part.top + top, part.left, least, part.columns, data, part.plane)
+
+
+def _put(pixels: Any, part: _Part, layout: Layout) -> None:
+    """Decode the part and put its levels where they belong."""
+    samples = 1 if part.plane is not None else layout.samples
+    numbers = _numbers(part, layout, samples)[: part.rows, : part.columns]
+    place = pixels[part.top : part.top + part.rows, part.left : part.left + part.columns]
+    depth = pixels.dtype.type
+    if part.plane is not None:
+        _put_plane(place, part.plane, numbers[..., 0], layout)
+        return
+    found = coloured(numbers[..., : layout.colours], layout, depth)
+    colours = levels(numbers[..., : layout.colours], layout, depth) if found is None else found
+    place[..., : colours.shape[2]] = colours
+    if layout.alpha is not None and place.shape[2] > colours.shape[2]:
+        place[..., -1] = levels(numbers[..., layout.alpha], layout, depth)
+
+
+def _put_plane(place: Any, plane: int, numbers: Any, layout: Layout) -> None:
+    depth = place.dtype.type
+    if plane == layout.alpha:
+        if place.shape[2] > layout.colour_channels:
+            place[..., -1] = levels(numbers, layout, depth)
+        return
+    if layout.colour_map is not None:
+        found = coloured(numbers[..., None], layout, depth)
+        place[..., :3] = found
+    elif layout.is_lab:
+        triple = np.zeros((*numbers.shape, 3), numbers.dtype)
+        triple[..., plane] = numbers
+        lab = coloured(triple, layout, depth)
+        place[..., plane] = lab[..., plane] if lab is not None else 0
+    else:
+        place[..., plane] = levels(numbers, layout, depth)
+
+
+def _numbers(part: _Part, layout: Layout, samples: int) -> NDArray[Any]:
+    """The samples of a part: (rows, columns, samples), at least those that are needed."""
+    width = layout.segment[0]
+    is_band = layout.compression == NONE
+    whole = layout.segment[1] if layout.is_tiled and not is_band else part.rows
+    if layout.is_subsampled:
+        return _subsampled(part, layout)
+    shape = (whole, width, samples)
+    if layout.compression in OF_PICTURES:
+        found = codecs.picture(part.data, layout, shape, (layout.segment[1], width, samples))
+    else:
+        size = row_bytes(layout, width, samples)
+        octets = codecs.octets(part.data, layout, whole * size, max(whole, layout.segment[1]) * size)
+        found = unpacked(octets, layout, shape)
+    return _with_rgb(found, layout) if layout.is_ycbcr and not layout.is_planar else found
+
+
+def _with_rgb(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """The samples with RGB in place of luma and chroma."""
+    if numbers.shape[2] > layout.colours:
+        return np.concatenate((rgb_of_ycbcr(numbers, layout), numbers[..., layout.colours :]), axis=2)
+    return np.asarray(rgb_of_ycbcr(numbers, layout))
+
+
+def _subsampled(part: _Part, layout: Layout) -> NDArray[Any]:
+    """RGB of luma and chroma that lie in units of some luma samples and one of each chroma (section 21)."""
+    across, down = layout.subsampling
+    units = -(-layout.segment[0] // across)
+    unit = across * down + 2
+    rows = -(-(layout.segment[1] if layout.is_tiled else part.rows) // down)
+    most = -(-layout.segment[1] // down) * units * unit
+    octets = codecs.octets(part.data, layout, rows * units * unit, most)
+    data = np.frombuffer(octets, np.uint8, rows * units * unit).reshape(rows, units, unit)
+    luma = data[..., :-2].reshape(rows, units, down, across).swapaxes(1, 2).reshape(rows * down, units * across)
+    chroma = (np.repeat(np.repeat(data[..., at], down, axis=0), across, axis=1) for at in (-2, -1))
+    return np.asarray(rgb_of_ycbcr(np.stack((luma, *chroma), axis=2), layout))

@@ -1,0 +1,205 @@
+"""A TIFF as an image file of Pillow: tags, metadata and pages by Pillow, pixels by our decoder where Pillow errs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image, ImagePalette, TiffImagePlugin, TiffTags
+
+from imgsrv.errors import Undecodable
+from imgsrv.imaging.apart.decoders.tiff.decoder import decoded
+from imgsrv.imaging.apart.decoders.tiff.layout import Layout
+from imgsrv.imaging.apart.decoders.tiff.reading import NotReadError, read_layout
+from imgsrv.imaging.apart.decoders.tiff.tags import (
+    COLOUR_MAP,
+    NONE,
+    PHOTOMETRIC,
+    PROFILE,
+    RAW_SENSOR,
+    STRIP_BYTES,
+    STRIP_OFFSETS,
+    TILE_BYTES,
+    TILE_OFFSETS,
+    number,
+)
+from imgsrv.imaging.apart.pictures import Wanted, decode_apart
+from imgsrv.imaging.formats.tiff_reading.directories import (
+    CANON_RAW,
+    DNG_VERSION,
+    MOST_SUBFILES,
+    REDUCED,
+    SUBFILES,
+    Walk,
+)
+from imgsrv.imaging.formats.tiff_reading.pillow_reads import is_for_pillow
+from imgsrv.imaging.lazy import np
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+
+NAME, READER = "tiff", "TIFF of imgsrv"
+"""The name of the format, and that of this reader in Pillow."""
+
+CAMERA_RAW = "the body is a camera raw file; this server does not read it"
+
+SAVE_AS = "develop it and save it as a TIFF, PNG or JPEG"
+AS_PLAIN = "save it as grey or RGB of 8 or 16 bits"
+"""Advice."""
+
+SUBFILE_TYPE, ORIENTATION = 254, 274
+
+INTEGER_SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
+"""Bytes of an integer, by the type of a tag."""
+
+PEAK_BYTES = 33.0
+"""Memory of our decoder, in bytes for each pixel."""
+
+
+class TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF.  layout: of the page at which it stands, where our decoder reads it; None where Pillow does.
+
+    It is not turned upright: the size and the pixels are those of the file.
+    """
+
+    format = "TIFF"
+    layout: Layout | None = None
+
+    def _open(self) -> None:
+        assert self.fp is not None  # noqa: S101  while a file is opened there is one
+        head = self.fp.read(16)
+        self.fp.seek(0)
+        if head[8:10] == CANON_RAW and head[:4] == b"II*\0":
+            raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+        if head[:4] == b"MM\0+":
+            self._open_big_endian_bigtiff(head)
+        else:
+            super()._open()
+
+    def _open_big_endian_bigtiff(self, head: bytes) -> None:
+        """Do what the method of Pillow does, which looks for the version of BigTIFF in the wrong byte."""
+        assert self.fp is not None  # noqa: S101
+        self.tag_v2 = TiffImagePlugin.ImageFileDirectory_v2(b"II+\0" + head[4:], prefix=b"MM")
+        first = self.tag_v2.next
+        self._TiffImageFile__first = self._TiffImageFile__next = first
+        self._TiffImageFile__frame = -1
+        self._fp = self.fp
+        self._frame_pos = []
+        self.fp.seek(0, 2)
+        self._tag_data_remaining = self.fp.tell()
+        self._tag_data_limits = []
+        self._seek(0)
+
+    @property
+    def _is_big(self) -> bool:
+        return bool(self.tag_v2.prefix == b"MM")
+
+    def _setup(self) -> None:
+        """Look at the tags of a page.  Raises Undecodable for what neither decoder reads, with its name."""
+        self._refuse_camera_raw()
+        self.layout = None
+        addresses = {tag: self._addresses(tag) for tag in (STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES)}
+        try:
+            layout = read_layout(self.tag_v2, addresses, is_big=self._is_big)
+        except NotReadError as error:
+            raise Undecodable(NAME, f"{error} is not read", AS_PLAIN) from error
+        except (ValueError, TypeError):
+            layout = None  # Pillow says what is wrong, or reads it nevertheless
+        named = max(len(addresses[STRIP_OFFSETS]), len(addresses[TILE_OFFSETS]))
+        if layout is None or is_for_pillow(layout, named):
+            super()._setup()
+            self._mend_palette()
+            self._size = self._tile_size
+        else:
+            self._take(layout)
+
+    def _take(self, layout: Layout) -> None:
+        """Make the page one of our decoder."""
+        self.layout = layout
+        self._size = self._tile_size = layout.size
+        mode = layout.mode(is_deep=True)
+        self._mode = mode if mode == "I;16" else mode.removesuffix(";16")
+        self.tile, self.palette = [], None
+        self.info.pop("icc_profile", None)
+        if isinstance(profile := self.tag_v2.get(PROFILE), bytes):
+            self.info["icc_profile"] = profile
+        self.info["compression"] = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "")
+
+    def _mend_palette(self) -> None:
+        """Pillow takes the high bytes of a colour map; some writers store 8 bits, which libtiff sees too."""
+        if self.mode in ("P", "PA") and self.palette is not None:
+            levels = self.tag_v2[COLOUR_MAP]
+            if levels and max(levels) < 256:  # noqa: PLR2004
+                self.palette = ImagePalette.raw("RGB;L", levels)
+
+    def _addresses(self, tag: int) -> Any:
+        """The numbers of a tag of offsets or counts, without an object for each of maybe millions."""
+        data = self.tag_v2._tagdata.get(tag, b"")  # noqa: SLF001
+        size = INTEGER_SIZES.get(self.tag_v2.tagtype.get(tag, 0), 0)
+        if not size:
+            return np.zeros(0, np.uint64)
+        return np.frombuffer(data, f"{'>' if self._is_big else '<'}u{size}", len(data) // size).astype(np.uint64)
+
+    def _refuse_camera_raw(self) -> None:
+        """Raise Undecodable for a page of raw data, and for the preview of one."""
+        if self.tag_v2.get(PHOTOMETRIC) in RAW_SENSOR:
+            raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+        is_preview = self.tag_v2.get(SUBFILE_TYPE, 0) == REDUCED or DNG_VERSION in self.tag_v2
+        offsets = self._addresses(SUBFILES)[:MOST_SUBFILES] if is_preview else ()
+        walk = Walk(self.fp, is_big=self._is_big, is_bigtiff=self.tag_v2._bigtiff)  # type: ignore[arg-type]  # noqa: SLF001
+        for offset in offsets:
+            if dict(walk.entries(int(offset))).get(PHOTOMETRIC) in RAW_SENSOR:
+                raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+
+    def getexif(self) -> Image.Exif:
+        """The tags, and an orientation of any integer type as one of the right type, as libtiff reads it."""
+        exif = super().getexif()
+        types = getattr(exif._info, "tagtype", {})  # noqa: SLF001
+        if ORIENTATION in types and types[ORIENTATION] in INTEGER_SIZES:
+            exif[ORIENTATION] = number(self.tag_v2, ORIENTATION, 1)
+            types[ORIENTATION] = TiffTags.SHORT
+        return exif
+
+    def count_pages(self) -> int | None:
+        """The number of pages; None where they are too many to count."""
+        assert self._fp is not None  # noqa: S101  it is kept for further pages
+        return Walk(self._fp, is_big=self._is_big, is_bigtiff=self.tag_v2._bigtiff).pages()  # type: ignore[arg-type]  # noqa: SLF001
+
+    def pixels(self, *, is_deep: bool) -> Frame | None:
+        """The pixels of the page, with 16 bits where they are wanted; None where Pillow reads it."""
+        if self.layout is None:
+            return None
+        layout, mode = self.layout, self.layout.mode(is_deep=is_deep)
+        file = self.fp
+        assert file is not None  # noqa: S101  it is kept for further pages
+        if layout.compression == NONE:
+            file.seek(0)
+            view = file.getbuffer() if hasattr(file, "getbuffer") else file.read()
+            return _frame(decoded(view, layout, mode), mode)
+        wanted = Wanted(NAME, mode, layout.size, {"layout": layout}, PEAK_BYTES)
+        return decode_apart(file, NAME, wanted)[0]
+
+    def load(self) -> Any:
+        """Decode the pixels, in 8 bits where our decoder does it."""
+        if self.layout is not None and self._im is None:
+            frame = self.pixels(is_deep=self.mode == "I;16")
+            assert frame is not None  # noqa: S101  there is a layout
+            self.im = frame.im
+            self._mode = frame.mode
+            return Image.Image.load(self)
+        return super().load()
+
+    def load_end(self) -> None:
+        """Do not turn the pixels upright, as Pillow would: that is done for every format in one place."""
+
+
+def _frame(pixels: Any, mode: str) -> Frame:
+    if mode in ("RGB;16", "RGBA;16"):
+        return DeepFrame(pixels)
+    if mode in ("L", "I;16", "RGB", "RGBA"):
+        return Image.fromarray(pixels)
+    return Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
+
+
+def register() -> None:
+    """Let Pillow open a TIFF by this reader, under its own name."""
+    if READER not in Image.OPEN:
+        Image.register_open(READER, TiffFile, TiffImagePlugin._accept)  # noqa: SLF001
