@@ -1,6 +1,6 @@
 """The TIFFs that Pillow reads right, and faster than our own decoder: plain ones of 8 bits, and those of fax machines.
 
-`tests/imaging/codecs/test_tiff.py` proves each row with the numbers that a file was made of.
+`tests/imaging/formats/test_tiff.py` proves each row with the numbers that a file was made of.
 """
 
 from __future__ import annotations
