@@ -45,11 +45,10 @@ Decoder = Callable[[bytes, Order], Decoded]
 Raises any exception, with a text for people, for a file that it cannot read so.
 """
 
-<<<<<<< HEAD
-DECODERS = {"jp2": "imgsrv.imaging.apart.decoders.jp2"}
-=======
-DECODERS: dict[str, str] = {"tiff": "imgsrv.imaging.apart.decoders.tiff.decoder"}
->>>>>>> 4c73118 (Read TIFFs by depth, sample format, colours, planes and alpha with a decoder of our own, and name what is not read)
+DECODERS = {
+    "jp2": "imgsrv.imaging.apart.decoders.jp2",
+    "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
+}
 """Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the
 decoder needs and decodes something small: afterwards nothing can be imported."""
 
