@@ -7,7 +7,9 @@ package that reads belongs into `covers` of a row, or into NOT_FROM_CLIENTS with
 from __future__ import annotations
 
 import ast
+import gzip
 import io
+
 import json
 import mmap
 import os
@@ -38,7 +40,7 @@ from imgsrv.imaging.formats.av1 import coded_sizes
 from imgsrv.imaging.formats.iso_media import IsoMedia, Steps
 from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl import read_jxl_header
-from imgsrv.imaging.formats.svg import SafeDrawing
+from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.metadata.summary import xmp_summary
@@ -169,7 +171,7 @@ def _boxes(data: bytes) -> object:
 
 def _drawing(data: bytes) -> object:
     drawing = SafeDrawing(data)
-    return drawing.size, drawing.text, list(drawing.pictures())
+    return drawing.size, drawing.text, drawing.pictures
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -231,6 +233,15 @@ SVG = (
     b'<style>text { font-family: "A"; fill: red }</style><g style="font: 3px B"><rect width="9" height="9"/></g>'
     b'<image href="data:image/png;base64,iVBORw0KGgo="/><text font-family="C">x</text></svg>'
 )
+
+SVG_NESTED = (
+    b"<?xml version='1.0' encoding='windows-1252'?><svg><svg style='transform:rotate(9deg)'/><image "
+    b"href='data:image/svg+xml,&lt;svg viewBox=%220 0 9 9%22>"
+    b"&lt;image href=%22data:;base64,R0lGODlh%22/>&lt;/svg>'/></svg>"
+)
+
+SVG_BOMB = gzip.compress(b"<svg><style>" + b" font:" * 530_000 + b"</style></svg>", mtime=0)
+"""3.2 MB in 3 KB: within a file of 100 KB it may unpack to that much."""
 
 SVG_ENTITIES = b'<!DOCTYPE svg [<!ENTITY a "red">]><svg xmlns="http://www.w3.org/2000/svg" fill="&a;"><g/></svg>'
 
@@ -591,14 +602,12 @@ READERS = (
         "SVG",
         _drawing,
         (RequestError,),
-        (SVG, SVG_ENTITIES),
+        (SVG, SVG_ENTITIES, SVG_NESTED, SVG.decode().encode("utf-16"), gzip.compress(SVG, mtime=0)),
         (
-            *("imaging.formats.svg.SafeDrawing.__init__", "imaging.formats.svg.SafeDrawing._start"),
-            *(
-                "imaging.formats.svg._length",
-                "imaging.formats.svg._view_box",
-                "imaging.formats.svg.SafeDrawing.pictures",
-            ),
+            *("imaging.formats.svg.safe_drawing.SafeDrawing.__init__", "imaging.formats.svg.lengths.view_box"),
+            *("imaging.formats.svg.safe_drawing.SafeDrawing._start", "imaging.formats.svg.lengths._length"),
+            *("imaging.formats.svg.safe_drawing._styled", "imaging.formats.svg.embedded.bytes_of"),
+            *("imaging.formats.svg.styles.declarations", "imaging.formats.svg.source._root"),
         ),
         (
             (b'<svg width="', b"1", b'!"/>'),
@@ -612,6 +621,17 @@ READERS = (
             (b"<svg><style>", b" font ", b"</style></svg>"),
             (b'<svg style="font', b" ", b'"/>'),
             (b'<svg><image href="data:image/png;base64,', b"A", b'!"/></svg>'),
+            (b'<svg><image href="data:;base64,iVBORw0KGgo', b"A", b'!"/></svg>'),
+            (b'<svg><image href="data:,', b"%3c", b'"/></svg>'),
+            (b'<svg><image href="data:,&lt;svg>', b"&lt;g/>", b'&lt;/svg>"/></svg>'),
+            (b'<svg><image href="data:,&lt;!--', b"#", b'--/>"/></svg>'),
+            (b'<svg style="transform:', b"scale(1)", b'"/>'),
+            (b'<svg style="transform:scale(', b"1 ", b')"/>'),
+            (b'<svg style="', b"transform:", b'"/>'),
+            (b"<svg>", b'<svg class="a">', b""),
+            (b"\xff\xfe<\0", b"a\0", b""),
+            (b'<?xml version="1.0" encoding="big5"?><svg>', b"\xa4\x40", b"</svg>"),
+            (SVG_BOMB, b"\0", b""),
             (b"<svg ", b'a="" ', b"/>"),
             (b'<!DOCTYPE svg [<!ENTITY a "', b"a", b'">]><svg fill="&a;&a;"/>'),
             (b'<!DOCTYPE svg [<!ENTITY a "b">]><svg fill="', b"&a;", b'"/>'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import resource
@@ -10,13 +11,14 @@ import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from pictures import corpus, drawn, encoded, levels, opened, picture, result, run
 from PIL import Image
 
-from imgsrv.errors import JobTooDear, ResultTooLarge, TooManyPixels, Undecodable
+from imgsrv.errors import JobTooDear, ResultTooLarge, TooManyPixels, Undecodable, UnsupportedFormat
 from imgsrv.imaging.apart import pool
 from imgsrv.imaging.apart.process import Allowance, Job
 from imgsrv.imaging.codecs.decode import read_header
@@ -257,6 +259,167 @@ def test_an_entity_of_an_editor_is_expanded() -> None:
     assert drawn(result(svg('<rect width="2" height="2" fill="&red;"/>', before=before))) == "RR/RR"
 
 
+GREEN = '<rect width="2" height="2" fill="#0f0"/>'
+
+PLAIN = svg(GREEN).decode()
+
+LATER = [
+    pytest.param(svg(GREEN, before=f"<!-- {'licence ' * 1000}-->"), id="behind-a-long-comment"),
+    pytest.param(
+        svg(GREEN, before=f"""<!DOCTYPE svg [{"".join(f'<!ENTITY a{at} "{"x" * 40}">' for at in range(60))}]>"""),
+        id="behind-a-long-document-type",
+    ),
+    pytest.param(svg(GREEN, before=f"<?xml version='1.0'?>{' ' * 3000}"), id="behind-white-space"),
+    pytest.param(
+        b'<s:svg xmlns:s="http://www.w3.org/2000/svg" width="2" height="2"><s:rect width="2" height="2" fill="#0f0"/>'
+        b"</s:svg>",
+        id="with-a-prefix",
+    ),
+    pytest.param(PLAIN.encode("utf-8-sig"), id="utf-8-with-a-mark"),
+    pytest.param(PLAIN.encode("utf-16"), id="utf-16"),
+    pytest.param(b"\xfe\xff" + f"<?xml version='1.0' encoding='UTF-16'?>{PLAIN}".encode("utf-16-be"), id="utf-16-be"),
+    pytest.param(PLAIN.encode("utf-16-le"), id="utf-16-without-a-mark"),
+    pytest.param(f"<?xml version='1.0' encoding='UTF-16'?>{PLAIN}".encode(), id="utf-8-that-declares-utf-16"),
+    pytest.param(f"<?xml version='1.0' encoding='ISO-8859-1'?><!-- \xe4 -->{PLAIN}".encode("latin1"), id="latin-1"),
+    pytest.param(f"<?xml version='1.0' encoding='Shift_JIS'?><!-- 図 -->{PLAIN}".encode("shift_jis"), id="shift-jis"),
+    pytest.param(gzip.compress(PLAIN.encode()), id="packed"),
+    pytest.param(gzip.compress(f"<!-- {'licence ' * 1000}-->{PLAIN}".encode()), id="packed-behind-a-comment"),
+    pytest.param(gzip.compress(PLAIN.encode("utf-16")), id="packed-utf-16"),
+]
+
+
+@pytest.mark.parametrize("data", LATER)
+def test_a_drawing_is_known_and_read_in_every_form_that_browsers_read(data: bytes) -> None:
+    assert drawn(result(data)) == "GG/GG"
+
+
+def test_letters_of_another_encoding_are_the_letters_that_are_meant() -> None:
+    text = '<text y="20" font-size="20">ä€</text>'
+    size = 'width="40" height="30"'
+    declared = b"<?xml version='1.0' encoding='ISO-8859-1'?>" + svg(text, size).decode().encode("cp1252")
+    assert result(declared).tobytes() == result(svg(text, size)).tobytes()
+
+
+NOT_DRAWINGS = [
+    pytest.param(b"<?xml version='1.0'?><rss><svg/></rss>", id="another-xml"),
+    pytest.param(b"<!DOCTYPE plist PUBLIC '-//x' 'http://x/svg.dtd'><plist><svg/></plist>", id="another-document-type"),
+    pytest.param(b"<?xml version='1.0'?><!-- <svg/> --><html><svg/></html>", id="xhtml"),
+    pytest.param(b"<svgs/>", id="a-longer-name"),
+    pytest.param(b"<!-- nothing", id="a-comment-alone"),
+    pytest.param(gzip.compress(b"a tar"), id="another-packed-file"),
+    pytest.param(b"\x1f\x8b\x08 broken", id="a-broken-packed-file"),
+    pytest.param(b"<", id="one-character"),
+    pytest.param("<p>".encode("utf-16"), id="utf-16"),
+]
+
+
+@pytest.mark.parametrize("data", NOT_DRAWINGS)
+def test_what_is_no_drawing_is_not_taken_for_one(data: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        run(data)
+
+
+def test_a_root_that_comes_late_and_is_no_drawing_is_named() -> None:
+    assert "outermost element is not svg" in refused(f"<!-- {'x' * 2000} --><rss><svg/></rss>".encode())
+
+
+def shown(content: str, attributes: str = 'width="60" height="40"') -> tuple[int, int, int, int] | None:
+    """The box of what is not transparent."""
+    return result(svg(content, attributes)).getbbox()
+
+
+SQUARE = '<rect width="10" height="10" fill="#0f0"/>'
+INNER = 'x="5" y="5" width="20" height="20" viewBox="0 0 10 10"'
+
+MOVED = [
+    (f'<svg {INNER} transform="translate(20 10)">{SQUARE}</svg>', (25, 15, 45, 35)),
+    (f'<svg {INNER} transform="scale(1.5)">{SQUARE}</svg>', (7, 7, 38, 38)),
+    (f'<svg {INNER} style="transform:translate(20px,10px)">{SQUARE}</svg>', (25, 15, 45, 35)),
+    (f'<svg {INNER} style="overflow:visible;opacity:1"><rect width="15" height="10"/></svg>', (5, 5, 35, 25)),
+    (f'<defs><svg id="s" width="9" height="9" transform="translate(5 0)">{SQUARE}</svg></defs><use href="#s"/>',
+     (5, 0, 14, 9)),
+    (f'<defs><svg id="s" fill="#0f0" viewBox="0 0 10 10">{SQUARE}</svg></defs><use href="#s" width="20" height="20"/>',
+     (0, 0, 20, 20)),
+    (SQUARE.replace("/>", ' style="transform:translate(20px,10px)"/>'), (20, 10, 30, 20)),
+    (SQUARE.replace("/>", ' style="transform: translate(30px , 10px) rotate(90deg) scaleX(2)"/>'), (20, 10, 30, 30)),
+    (SQUARE.replace("/>", ' style="transform:none" transform="translate(9 9)"/>'), (0, 0, 10, 10)),
+    (SQUARE.replace("/>", ' style="transform:skew(1foo)" transform="translate(5 5)"/>'), (5, 5, 15, 15)),
+    (SQUARE.replace("/>", ' style="transform-origin:10px 10px;transform:rotate(90deg)"/>'), (10, 0, 20, 10)),
+    (f'<g style="transform:translateX(12px)">{SQUARE}</g>', (12, 0, 22, 10)),
+]  # fmt: skip
+"""Boxes as Chromium 156 draws them."""
+
+
+@pytest.mark.parametrize(("content", "box"), MOVED)
+def test_a_transform_moves_what_it_moves_in_browsers(content: str, box: tuple[int, int, int, int]) -> None:
+    assert shown(content) == box
+
+
+def test_the_opacity_of_an_inner_drawing_counts_once() -> None:
+    for attributes in ('opacity="0.5"', 'style="opacity:0.5"', 'class="a"'):
+        got = result(svg(f"<style>.a {{opacity:0.5}}</style><svg {attributes}>{SQUARE}</svg>"))
+        assert got.getpixel((0, 0)) == (0, 255, 0, 128)
+
+
+HALF = svg('<rect width="5" height="10" fill="#0f0"/>', 'width="10" height="10"')
+BOXED = svg('<rect width="5" height="10" fill="#0f0"/>', 'viewBox="0 0 10 10"')
+DOT = encoded(picture("G"))
+
+
+def url(data: bytes, kind: str = "image/svg+xml;base64") -> str:
+    text = base64.b64encode(data).decode() if kind.endswith("base64") else quote(data)
+    return f"data:{kind},{text}"
+
+
+def image_of(reference: str, attributes: str = 'x="5" y="5" width="20" height="10"') -> str:
+    return f'<image {attributes} href="{reference}"/>'
+
+
+EMBEDDED = [
+    pytest.param(image_of(url(HALF)), (5, 5, 15, 15), id="a-drawing-without-a-view-box-is-stretched"),
+    pytest.param(image_of(url(BOXED)), (10, 5, 15, 15), id="a-drawing-with-a-view-box-is-not"),
+    pytest.param(image_of(url(HALF, "image/svg+xml")), (5, 5, 15, 15), id="percent-encoded"),
+    pytest.param(image_of(url(HALF, "image/svg+xml;utf8")), (5, 5, 15, 15), id="utf8"),
+    pytest.param(image_of(url(gzip.compress(HALF))), (5, 5, 15, 15), id="packed"),
+    pytest.param(image_of(url(HALF), 'x="5" y="5"'), (5, 5, 10, 15), id="at-its-own-size"),
+    pytest.param(
+        image_of(url(svg(image_of(url(DOT, ";base64"), 'width="5" height="10" preserveAspectRatio="none"'),
+                         'width="10" height="10"'))),
+        (5, 5, 15, 15), id="with-a-picture-in-it",
+    ),
+    pytest.param(image_of(url(svg(image_of(url(HALF), 'width="5" height="10"'), 'width="10" height="10"'))),
+                 (5, 5, 10, 15), id="with-a-drawing-in-it"),
+    pytest.param(image_of(url(DOT, ";base64")), (10, 5, 20, 15), id="a-png-without-a-type"),
+    pytest.param(image_of(url(DOT, "image/jpeg;base64")), (10, 5, 20, 15), id="a-png-of-another-type"),
+    pytest.param(image_of(url(DOT, "image/png;charset=utf-8;base64")), (10, 5, 20, 15), id="a-type-with-a-parameter"),
+    pytest.param(image_of(url(DOT, "image/png")), (10, 5, 20, 15), id="a-png-percent-encoded"),
+    pytest.param(image_of(url(DOT, "image/png;base64")).replace(" href", ' xlink:href="#no" href'), (10, 5, 20, 15),
+                 id="href-before-xlink-href"),
+    pytest.param('<filter id="f" x="0" y="0" width="1" height="1"><feImage href="' + url(HALF) + '"/></filter>'
+                 '<rect x="5" y="5" width="20" height="20" filter="url(#f)"/>', (5, 5, 15, 25), id="in-a-filter"),
+]  # fmt: skip
+"""Boxes as Chromium 156 draws them."""
+
+
+@pytest.mark.parametrize(("content", "box"), EMBEDDED)
+def test_an_embedded_picture_lies_where_browsers_put_it(content: str, box: tuple[int, int, int, int]) -> None:
+    assert shown(content) == box
+
+
+def test_an_embedded_drawing_may_have_colours_that_are_not_encoded() -> None:
+    inner = HALF.decode().replace('"', "'").replace("<", "&lt;")
+    assert shown(image_of(f"data:image/svg+xml,{inner}")) == (5, 5, 15, 15)
+
+
+def test_an_embedded_picture_that_browsers_draw_and_this_server_does_not_is_named() -> None:
+    bitmap = encoded(picture("G"), "BMP")
+    assert "embeds a picture that is not drawn here: BMP" in refused(svg(image_of(url(bitmap, "image/bmp;base64"))))
+
+
+def test_an_embedded_drawing_that_is_broken_is_left_out() -> None:
+    assert shown(image_of("data:image/svg+xml,%3Csvg%3E%3Crect") + SQUARE) == (0, 0, 10, 10)
+
+
 # ---- nothing is asked for -----------------------------------------------------------------------------
 
 
@@ -277,6 +440,7 @@ ASKING = [
     '<script href="{url}"/><foreignObject><iframe xmlns="http://www.w3.org/1999/xhtml" src="{url}"/></foreignObject>',
     '<text font-family="F">x</text><a href="{url}"><rect width="0" height="0"/></a>',
     '<image width="2" height="2" href="data:image/svg+xml,&lt;svg&gt;&lt;image href=\'{url}\'/&gt;&lt;/svg&gt;"/>',
+    '<image width="2" height="2" href="data:image/svg+xml,&lt;svg&gt;&lt;use href=\'{url}%23a\'/&gt;&lt;/svg&gt;"/>',
 ]
 
 
@@ -347,10 +511,30 @@ def test_a_drawing_is_never_drawn_larger_than_the_limit() -> None:
         ),
         pytest.param("", "<g/>" * 100_001, "more than 100,000 elements", id="elements"),
         pytest.param("", "<g>", "not well-formed XML", id="open"),
+        pytest.param("<?xml version='1.0' encoding='EBCDIC'?>", "", "in the encoding ebcdic", id="encoding"),
+        pytest.param("<?xml version='1.0' encoding='euc-kr'?>", "€", "not the euc-kr", id="wrong-encoding"),
     ],
 )  # fmt: skip
 def test_a_drawing_that_expands_or_is_broken_is_refused(before: str, content: str, reason: str) -> None:
     assert reason in refused(svg(content, before=before))
+
+
+def test_a_packed_drawing_unpacks_to_no_more_than_its_bytes_can_hold() -> None:
+    packed = gzip.compress(svg(" " * 2_000_000))
+    assert "unpacks to more than" in refused(packed)
+    assert "cut off" in refused(gzip.compress(svg(HALVES))[:-9])
+    assert "cannot be unpacked" in refused(gzip.compress(svg(HALVES))[:-8] + bytes(8))
+
+
+def test_drawings_embedded_in_one_another_have_a_depth_and_share_their_limits() -> None:
+    data = svg(HALVES)
+    for _ in range(2):
+        data = svg(image_of(url(data)))
+    result(data)
+    assert "more than 3 drawings are embedded" in refused(svg(image_of(url(data))))
+    many = svg("<g/>" * 40_000)
+    assert "more than 100,000 elements" in refused(svg("".join(image_of(url(many + b" " * at)) for at in range(3))))
+    assert shown(image_of(url(many)) * 3) is None
 
 
 def test_nested_references_that_multiply_are_refused() -> None:
@@ -376,7 +560,7 @@ def endless() -> bytes:
 
 def test_a_drawing_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     before = resource.getrlimit(resource.RLIMIT_CPU)
-    monkeypatch.setattr("imgsrv.imaging.formats.svg.CPU_S", 1)
+    monkeypatch.setattr("imgsrv.imaging.formats.svg.file.CPU_S", 1)
 
     message = refused(endless())
 
@@ -391,6 +575,6 @@ def test_a_drawing_that_is_cut_off_is_refused(share: float) -> None:
 
 
 def test_a_drawing_beyond_the_longest_wait_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgsrv.imaging.formats.svg.WALL_S", 0.001)
+    monkeypatch.setattr("imgsrv.imaging.formats.svg.file.WALL_S", 0.001)
 
     assert "takes too much time or memory" in refused(endless())
