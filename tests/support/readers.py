@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import gzip
 import io
-
 import json
 import mmap
 import os
