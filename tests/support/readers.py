@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from attacks import ATTACK_BYTES, PACKAGE
+from made.jpeg2000 import defined, jp2, mapped, palette, profiled
 from pictures import animation, encoded, picture
 from PIL import Image, PngImagePlugin
 
@@ -37,6 +38,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN
 from imgsrv.imaging.formats.av1 import coded_sizes
 from imgsrv.imaging.formats.iso_media import IsoMedia, Steps
+from imgsrv.imaging.formats.jp2_header import read_jp2_header
 from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl import read_jxl_header
 from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
@@ -243,6 +245,13 @@ SVG_BOMB = gzip.compress(b"<svg><style>" + b" font:" * 530_000 + b"</style></svg
 """3.2 MB in 3 KB: within a file of 100 KB it may unpack to that much."""
 
 SVG_ENTITIES = b'<!DOCTYPE svg [<!ENTITY a "red">]><svg xmlns="http://www.w3.org/2000/svg" fill="&a;"><g/></svg>'
+
+JP2, J2K = encoded(picture("RG/BY"), "JPEG2000"), encoded(picture("RG/BY"), "JPEG2000", no_jp2=True)
+JP2_PALETTE = jp2(
+    encoded(picture("RG/BY", "L"), "JPEG2000", no_jp2=True),
+    *(palette([[1, 2], [3, 4], [5, 6], [7, 8]]), mapped(*((0, 1, column) for column in range(4)))),
+    *(defined((0, 0, 1), (1, 0, 3), (2, 0, 2), (3, 1, 0)), profiled(bytes(16) + b"RGB " + bytes(108))),
+)
 
 JXL_BARE = b"\xff\x0a\x00\x10\x08\x08\x06\x00" + bytes(24)
 JXL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl \0\0\0\x0cExif\0\0\0\0\0\0\0\x28jxlc" + JXL_BARE
@@ -562,6 +571,26 @@ READERS = (
             "imaging.formats.webp._end",
         ),
         ((b"RIFF\0\0\0\0WEBP", b"ANMF\0\0\0\0", b""),),
+    ),
+    Reader(
+        "JPEG 2000 header",
+        read_jp2_header,
+        (SyntaxError, LookupError, struct.error, RequestError),
+        (JP2, encoded(picture("RG/BY"), "JPEG2000", no_jp2=True), JP2_PALETTE),
+        tuple(
+            f"imaging.formats.jp2_header.{name}"
+            for name in ("_read_box", "_read_colours", "_palette", "_size", "_codestream")
+        ),
+        (
+            (JP2[: JP2.index(b"jp2h") - 4], b"\0\0\0\x08jp2h", JP2[JP2.index(b"jp2h") - 4 :]),
+            (b"\0\0\xff\xffjp2h", b"\0\0\0\x0fcolr\1\0\0\0\0\0\x63", b""),
+            (b"\0\1\xff\xffjp2h\0\0\xff\xffcdef\xff\xff", b"\0\1\0\1\0\0", b""),
+            (b"\0\1\xff\xffjp2h\0\0\xff\xffpclr\4\0\xff", b"\x25", b""),
+            (J2K[: J2K.index(b"\xff\x52")], b"\xff\x64\0\2", b""),
+            (J2K[: J2K.index(b"\xff\x52")], b"\xff\x52\0\x0c\0\0\0\1\0\5\4\4\0\0", b""),
+            (J2K[:40] + b"\xff\xff", b"\7\1\1", b""),
+        ),
+        words=(b"jp2h", b"colr", b"pclr", b"cmap", b"cdef", b"jp2c", b"\xff\x4f\xff\x51", b"\xff\x52", b"\xff\x53"),
     ),
     Reader(
         "JPEG XL header",

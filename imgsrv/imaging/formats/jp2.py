@@ -143,6 +143,9 @@ def _unread(file: IO[bytes]) -> tuple[str, str] | None:
 
 @cache
 def _register() -> None:
+    # Pillow's own reader comes first: a program that opens pictures by Pillow itself goes on to get that one.
+    from PIL import Jpeg2KImagePlugin  # noqa: F401, PLC0415
+
     Image.register_open(Jp2File.format, Jp2File, lambda head: head.startswith((BOX_SIGNATURE, SIZE_MARKER)))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from jpeg2000 import Plane, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
+from made.jpeg2000 import Plane, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
 from pictures import opened, run
 from PIL import Image, ImageCms
 
