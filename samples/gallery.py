@@ -19,7 +19,7 @@ from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.reference.examples import example_of
-from imgsrv.reference.markdown import parameters_table
+from imgsrv.reference.markdown import depth_line, parameters_table
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -140,6 +140,7 @@ def _section(operation: Operation) -> str:
     lines = [f"## {name}", "", operation.summary, ""]
     if operation.details:
         lines += [operation.details, ""]
+    lines += [depth_line(operation), ""]
     shown = f"operations/{before_file(sample_of(name))}", f"operations/{name}.webp"
     lines += ["| before | after |", "| --- | --- |", f"| ![before {name}]({shown[0]}) | ![after {name}]({shown[1]}) |"]
     lines += ["", f"`{call(name)}`", ""]

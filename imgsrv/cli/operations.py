@@ -19,7 +19,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.examples import example_of
-from imgsrv.reference.markdown import formats_table, operations_table, output_table
+from imgsrv.reference.markdown import depth_line, formats_table, operations_table, output_table
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.wording import closest
 
@@ -92,6 +92,7 @@ def _print_page(screen: Console, operation: Operation) -> None:
     say(screen, f"{operation.name}: {operation.summary}")
     if operation.details:
         say(screen, f"\n{operation.details}")
+    say(screen, f"\n{depth_line(operation)}")
     if parameters:
         screen.print()
         show(screen, _parameters(None, parameters))

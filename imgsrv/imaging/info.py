@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
+from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.stored_frames import read_plays
@@ -20,9 +21,6 @@ from imgsrv.imaging.pipelines.decode_plan import plan_measures
 from imgsrv.wording import closest
 
 OWNER = "info"
-
-DEPTH_BYTES = 65_536
-"""First bytes of a file, in which every format names its depth."""
 
 PLACE, ALL = "gps", "all"
 """Where the picture was taken, which is told only to who names it; every measure, but not that."""
@@ -63,7 +61,7 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
             "width": header.size[0],
             "height": header.size[1],
             "mode": image.mode,
-            "bit_depth": _bit_depth(header, data),
+            "bit_depth": bit_depth_of(header, data),
             "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
             "frames": _frames(header, durations),
             "durations": None if durations is None else list(durations),
@@ -88,12 +86,6 @@ def measures_estimate(facts: Facts, include: Collection[str]) -> Estimate:
     """The cost of a description.  include: as for `describe_picture`."""
     asked = set(MEASURES).intersection(include)
     return estimate_measures(facts, is_full=not AT_FULL_SIZE.isdisjoint(asked), is_measured=bool(asked))
-
-
-def _bit_depth(header: Header, data: Data) -> int:
-    """Bits of one channel in the file, which may be more than the decoder keeps; of a palette, bits of an index."""
-    found = header.form.bit_depth(bytes(data[:DEPTH_BYTES]), header.image)
-    return found or (1 if header.image.mode == "1" else 8)
 
 
 def _frames(header: Header, durations: tuple[int, ...] | None) -> int | None:

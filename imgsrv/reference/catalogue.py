@@ -52,6 +52,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "name": operation.name,
         "summary": operation.summary,
         "details": operation.details,
+        "keeps_depth": operation.depth,
         "parameters": [_parameter(parameter) for parameter in parameters_of(operation.parameters)],
         "example": {"url": example.url, "pipeline": example.pipeline},
     }

@@ -34,6 +34,14 @@ def operations_list() -> str:
     return table(("what changes", "operations"), [(category, ", ".join(names)) for category, names in links.items()])
 
 
+def depth_line(operation: Operation) -> str:
+    """The sentence that says whether the operation keeps 16 bits a channel."""
+    if operation.depth == "never":
+        return "It works on 8 bits a channel."
+    when = "" if operation.depth == "always" else f" {operation.depth}"
+    return f"It keeps 16 bits a channel{when}."
+
+
 def parameters_table(operation: Operation) -> str:
     """The parameters of one operation; an empty text if it has none."""
     rows = [

@@ -13,7 +13,7 @@ from PIL import Image
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
-from imgsrv.imaging.pixels.strips import Pixels
+from imgsrv.imaging.pixels.working_frame import Pixels
 
 BLUR_COMPONENTS = (4, 3)
 """Number of cosines across and down."""

@@ -17,7 +17,7 @@ from imgsrv.imaging.model.parameter_types import OPAQUE, WHITE
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.resample import resample
-from imgsrv.imaging.pixels.strips import Pixels
+from imgsrv.imaging.pixels.working_frame import Pixels
 
 SMALL_SIDE = 100
 """Longest side of the copy for colours and placeholders: what ThumbHash requires, and enough for the others."""

@@ -23,8 +23,9 @@ from imgsrv.imaging.model.animation import Milliseconds
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.composite import flatten
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 from imgsrv.imaging.pixels.strips import through_strips
+from imgsrv.imaging.pixels.working_frame import finished, working
 
 MOST_STEPS = 65_535
 """Most steps of a duration: a PNG writes a fraction of seconds in 16 bits each."""
@@ -107,14 +108,17 @@ def _in_profile(form: Format, picture: Picture, *, holds_cicp: bool) -> tuple[tu
         own = Colours(picture.profile, picture.cicp)
         return tuple(converted(frame, own, Colours()) for frame in picture.frames), None
     # A file of one channel may not have a profile of RGB; grey is the same colour in every such profile.
-    colours = (frame.convert("RGB") if frame.mode == "L" else frame for frame in picture.frames)
-    return tuple(colours), picture.profile
+    return tuple(map(_coloured, picture.frames)), picture.profile
+
+
+def _coloured(frame: Frame) -> Frame:
+    return finished(working(frame).convert("RGB")) if frame.mode in ("L", GREY) else frame
 
 
 def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
-    if frame.mode != "RGBA" or form.has_alpha:
+    if form.has_alpha or frame.mode not in ("RGBA", "RGBA;16"):
         return frame
-    return through_strips(frame, lambda strip: flatten(strip, background))
+    return finished(through_strips(working(frame), lambda strip: flatten(strip, background)))
 
 
 def _reduced(frame: Frame, colours: int) -> Frame:

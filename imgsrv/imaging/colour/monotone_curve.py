@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from imgsrv.imaging.model.number_lists import Point
+
+Floats = NDArray[np.float64]
 
 
 def interpolate(points: Sequence[Point], at: Iterable[float]) -> list[float]:
+    """`heights` of a few places."""
+    found: list[float] = heights(points, np.fromiter(at, np.float64)).tolist()
+    return found
+
+
+def heights(points: Sequence[Point], at: Floats) -> Floats:
     """The values at `at` of the curve through `points`; it is flat before the first point and after the last.
 
     points: at least two (x, y), from left to right.
     Source: Fritsch & Butland (1984), SIAM J. Sci. Stat. Comput. 5, 300-304; ends by Moler, Numerical Computing with
     MATLAB (2004), section 3.6.
     """
-    slopes = _slopes(points)
-    return [_height(points, slopes, place) for place in at]
+    across, up = np.array(points, np.float64).T
+    slopes = np.array(_slopes(points))
+    inside = at.clip(across[0], across[-1])
+    part = np.searchsorted(across[1:-1], inside)
+    low, high, width = up[part], up[part + 1], across[part + 1] - across[part]
+    t = (inside - across[part]) / width
+    start, end = slopes[part] * width, slopes[part + 1] * width
+    # The cubic Hermite polynomial, in Horner's form.
+    inner = low + t * (start + t * (3 * (high - low) - 2 * start - end + t * (2 * (low - high) + start + end)))
+    found: Floats = np.where(at <= across[0], up[0], np.where(at > across[-1], up[-1], inner))
+    return found
 
 
 def _slopes(points: Sequence[Point]) -> list[float]:
@@ -47,15 +67,3 @@ def _end(width: float, next_width: float, rise: float, next_rise: float) -> floa
     if rise * next_rise <= 0 and abs(slope) > 3 * abs(rise):
         return 3 * rise
     return slope
-
-
-def _height(points: Sequence[Point], slopes: Sequence[float], place: float) -> float:
-    if place <= points[0][0]:
-        return points[0][1]
-    for at, ((left, low), (right, high)) in enumerate(pairwise(points)):
-        if place <= right:
-            width, t = right - left, (place - left) / (right - left)
-            start, end = slopes[at] * width, slopes[at + 1] * width
-            # The cubic Hermite polynomial, in Horner's form.
-            return low + t * (start + t * (3 * (high - low) - 2 * start - end + t * (2 * (low - high) + start + end)))
-    return points[-1][1]

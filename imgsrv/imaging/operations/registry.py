@@ -40,6 +40,7 @@ class Operation:
     """One operation: its function, the model of its parameters, and how it changes the size of a picture.
 
     category: what it changes, in words; the CATEGORY of its folder.
+    depth: when it works on 16 bits a channel, in words: `always`, `never`, or a condition.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Operation:
     is_reduction: bool
     needs_every_pixel: Callable[[Arguments], bool]
     keeps_depth: Callable[[Arguments], bool]
+    depth: str
     read_part: ReadPart | None
     survey: Survey | None
     work: Callable[[Size, Size, Arguments], float]
@@ -128,7 +130,8 @@ def operation(
     is_reduction: the function also takes a Source.  As the first step it can then work on a JPEG that was decoded
         at a smaller scale which still covers `size`.
     needs_every_pixel: true where a JPEG must be decoded at full scale, even for a reduction.
-    keeps_depth: true where the operation also works on 16 bits: it uses nothing of a frame but what DeepFrame has.
+    keeps_depth: true where the operation also works on 16 bits: it uses nothing of a frame but what WorkingFrame has,
+        and the helpers of `imgsrv/imaging/pixels`.  Its docstring says when, for the catalogue.
     survey: looks at all frames, (frames, source), and gives what the function takes as its next argument, so that
         every frame of an animation is changed alike.
     part: the operation works with a further part of the upload, named by its parameter `part`.  This function reads
@@ -167,6 +170,7 @@ def operation(
             is_reduction=is_reduction,
             needs_every_pixel=from_arguments(needs_every_pixel or _never),
             keeps_depth=from_arguments(keeps_depth or _never),
+            depth=_when(keeps_depth or _never),
             read_part=part,
             survey=from_arguments(survey) if survey else None,
             work=from_arguments(work or _larger),
@@ -230,6 +234,16 @@ def always() -> bool:
 
 def _never() -> bool:
     return False
+
+
+def _when(condition: Callable[..., bool]) -> str:
+    """`always`, `never`, or the first line of its docstring.  Raises TypeError where it has none."""
+    if condition in (always, _never):
+        return "always" if condition is always else "never"
+    words = (condition.__doc__ or "").partition("\n")[0].rstrip(".")
+    if not words:
+        raise TypeError(f"{condition.__qualname__} has no docstring that says when the operation keeps 16 bits")
+    return words[0].lower() + words[1:]
 
 
 def _parameters_model(function: Callable[..., Frame], check: Callable[..., None] | None) -> type[Arguments]:

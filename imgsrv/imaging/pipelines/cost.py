@@ -13,6 +13,7 @@ from typing import Any
 
 from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge, TooManyFrames
 from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import DecodePlan, Header, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import Checked
@@ -54,6 +55,9 @@ SEARCHES = 8
 BEST_QUALITY = 90
 """From this quality on the time at quality 100 counts."""
 
+DEEP = 3.0
+"""How many times as long operations take on 16 bits: 2 or less for most that take long, 5 for quick ones."""
+
 OPERATION_COPIES = 3
 """Most copies of a frame that an operation holds, those before and after it included."""
 
@@ -67,7 +71,7 @@ class Facts:
 
     size: upright, in pixels.  frames: that would be decoded of an animation.  file_bytes: its length.
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.
-    has_alpha: some pixels may be transparent.
+    has_alpha: some pixels may be transparent.  bit_depth: bits of a channel in the file.
     """
 
     form: Format
@@ -76,6 +80,7 @@ class Facts:
     file_bytes: int
     parts: Mapping[str, Facts | int] = field(default_factory=dict)
     has_alpha: bool = True
+    bit_depth: int = 8
 
     @property
     def format(self) -> str:
@@ -92,6 +97,15 @@ class Facts:
         """0 for a smooth picture to 1 for noise, by the bits of the file for a pixel."""
         bits = 8 * max(0, self.file_bytes - HEADER_BYTES) / max(1, pixels(self.size) * self.frames)
         return min(1.0, max(0.0, (bits - SMOOTH_BITS) / (NOISE_BITS - SMOOTH_BITS)))
+
+    @property
+    def is_deep(self) -> bool:
+        """It has more than 8 bits a channel."""
+        return self.bit_depth > 8  # noqa: PLR2004  bits of a byte
+
+    def pixel_bytes(self, *, has_alpha: bool) -> int:
+        """Bytes of a pixel of a frame."""
+        return (4 if has_alpha else 3) * (2 if self.is_deep else 1)
 
     @property
     def sideways(self) -> Facts:
@@ -155,7 +169,8 @@ def facts_of(
     if data is not None and header.index is None and header.form.has_animation and not header.form.counts_frames:
         frames = _counted(header, data, limits)
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
-    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha)
+    bits = 8 if data is None else bit_depth_of(header, data)
+    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits)
 
 
 def _counted(header: Header, data: Data, limits: Limits) -> int:
@@ -183,9 +198,11 @@ def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Of
     if facts.form.is_vector:
         _drawings(tally, facts, results, limits, offers)
         return tally.estimate()
-    frames, size = _decoding(tally, facts, plan_results(facts, results), limits)
+    plan = plan_results(facts, results)
+    frames, size = _decoding(tally, facts, plan, limits)
     for output, pipeline in results:
-        _result(tally, facts, pipeline, output, (size, frames), limits, offers)
+        known = facts if plan.is_deep else replace(facts, bit_depth=8)
+        _result(tally, known, pipeline, output, (size, frames), limits, offers)
     return tally.estimate()
 
 
@@ -257,7 +274,7 @@ def _result(
 ) -> None:
     (small, frames), has_alpha = decoded, facts.has_alpha and facts.form.has_alpha
     size = small if facts.form.is_vector else facts.size
-    held = frames * pixels(small) * _channels(has_alpha=has_alpha)
+    held = frames * pixels(small) * facts.pixel_bytes(has_alpha=has_alpha)
     for number, step in enumerate(pipeline.steps):
         try:
             after = step.result_size(size)
@@ -269,16 +286,16 @@ def _result(
         before = small if number == 0 and step.may_be_reduced else size
         has_alpha = has_alpha or step.operation.adds_alpha(step.arguments)
         work = step.operation.work(before, after, step.arguments)
-        channels = _channels(has_alpha=has_alpha)
-        larger = max(pixels(before), pixels(after)) * channels
-        each = work * weights().operation(step.operation.name, has_alpha=has_alpha)
+        each_pixel = facts.pixel_bytes(has_alpha=has_alpha)
+        larger = max(pixels(before), pixels(after)) * each_pixel
+        each = work * (DEEP if facts.is_deep else 1) * weights().operation(step.operation.name, has_alpha=has_alpha)
         part_ns, part_bytes = _part(facts, step, before)
         tally.add(
             step.operation.name,
             frames * each + part_ns,
-            held + frames * pixels(after) * channels + (OPERATION_COPIES - 1) * larger + part_bytes,
+            held + frames * pixels(after) * each_pixel + (OPERATION_COPIES - 1) * larger + part_bytes,
         )
-        size, held = after, frames * pixels(after) * channels
+        size, held = after, frames * pixels(after) * each_pixel
     _encoding(tally, facts, output, (size, frames), offers, has_alpha=has_alpha)
 
 
@@ -293,10 +310,6 @@ def _part(facts: Facts, step: Step, before: Size) -> tuple[float, float]:
     return (part or 0) * weights().part_byte, 0
 
 
-def _channels(*, has_alpha: bool) -> int:
-    return 4 if has_alpha else 3
-
-
 def _encoding(
     tally: _Tally, facts: Facts, output: Output, result: tuple[Size, int], offers: Offers, *, has_alpha: bool
 ) -> None:
@@ -308,9 +321,9 @@ def _encoding(
     for name in _formats(facts, output, offers):
         form = WRITTEN[name]
         area = float(width * height * (frames if holds_frames(name) else 1))
-        channels = _channels(has_alpha=has_alpha and form.has_alpha)
-        slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, channels)))
-        most = max(most, area * (form.bytes_to_encode(output.effort) + channels))
+        each_pixel = facts.pixel_bytes(has_alpha=has_alpha and form.has_alpha)
+        slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, each_pixel)))
+        most = max(most, area * (form.bytes_to_encode(output.effort) + each_pixel))
     tally.add("encode", slowest, most)
 
 
@@ -322,11 +335,11 @@ def _formats(facts: Facts, output: Output, offers: Offers) -> Sequence[str]:
     return [name for name, _preference in offers if name in WRITTEN] or [written_as(facts.format), FALLBACK]
 
 
-def _encoder_ns(facts: Facts, form: Format, output: Output, channels: int) -> Iterator[float]:
+def _encoder_ns(facts: Facts, form: Format, output: Output, pixel_bytes: int) -> Iterator[float]:
     """The nanoseconds for each pixel of everything that the encoder does."""
     table, detail = weights(), facts.detail
     once = (
-        channels
+        pixel_bytes
         / 3
         * table.encoder(form.name).ns(
             detail,

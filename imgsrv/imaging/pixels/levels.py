@@ -1,4 +1,4 @@
-"""Tables of 256 levels, the fastest way to map each level, and histograms to make them from."""
+"""Tables of all levels, the fastest way to map each level, and histograms to make them from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import STEPS_OF_8_BITS
+from imgsrv.imaging.pixels.working_frame import MOST, WorkingFrame, frame_of
 
 LEVELS = range(256)
 TOP = 255
@@ -19,25 +22,57 @@ Level = Callable[[Floats], Floats]
 
 ALL_LEVELS = np.arange(256, dtype=np.float64)
 
+DEEP_LEVELS = np.arange(MOST + 1) / STEPS_OF_8_BITS
+"""The level of every sample of 16 bits."""
+
 
 def through_level(frame: Frame, level: Level) -> Frame:
     """The frame with the function applied to every colour level; alpha is kept unchanged."""
+    if isinstance(frame, WorkingFrame):
+        return _through_deep(frame, [level] * 3)
     return through_table(frame, level(ALL_LEVELS))
 
 
+def through_levels(frame: Frame, levels: Sequence[Level]) -> Frame:
+    """The frame with a function each for red, green and blue; grey becomes RGB, alpha is kept unchanged."""
+    result = frame.convert("RGB") if frame.mode == "L" else frame
+    if isinstance(result, WorkingFrame):
+        return _through_deep(result, levels)
+    red, green, blue = (rounded(level(ALL_LEVELS)) for level in levels)
+    return result.point([*red, *green, *blue, *LEVELS][: 256 * len(result.mode)])
+
+
+def coloured(grey: Frame, levels: Sequence[Level]) -> Frame:
+    """A grey frame, which is overwritten, in RGB: its levels through a function each for red, green and blue."""
+    if isinstance(grey, WorkingFrame):
+        return through_levels(grey, levels)
+    tables = [rounded(level(ALL_LEVELS)) for level in levels]
+    # The palette of an indexed picture takes 0.45 of the time of three tables and a merge.
+    grey.putpalette([level for colour in zip(*tables, strict=True) for level in colour])
+    return grey.convert("RGB")
+
+
 def through_table(frame: Frame, levels: Iterable[float]) -> Frame:
-    """The frame with level i of every colour channel replaced by `levels[i]`; alpha is kept unchanged."""
+    """The frame, of 8 bits, with level i of every channel but alpha replaced by `levels[i]`."""
     table = rounded(levels)
     if frame.mode == "RGBA":
         return frame.point([*table * 3, *LEVELS])
     return frame.point(table * len(frame.mode))
 
 
-def through_tables(frame: Frame, tables: Sequence[Iterable[float]]) -> Frame:
-    """The frame mapped through a table each for red, green and blue; grey becomes RGB, alpha is kept unchanged."""
-    red, green, blue = map(rounded, tables)
-    coloured = frame.convert("RGB") if frame.mode == "L" else frame
-    return coloured.point([*red, *green, *blue, *LEVELS][: 256 * len(coloured.mode)])
+def _through_deep(frame: WorkingFrame, levels: Sequence[Level]) -> Frame:
+    made = {level: _deep_table(level) for level in levels}
+    tables = [made[level] for level in levels][: len(frame.mode)]
+    if frame.mode == "RGBA":
+        tables.append(np.arange(DEEP_LEVELS.size, dtype=np.uint16))
+    # 4 × faster than numpy's indexing.
+    mapped = cv2.LUT(frame.pixels, np.stack(tables, axis=-1)[np.newaxis])
+    return frame_of(np.asarray(mapped, np.uint16))
+
+
+def _deep_table(level: Level) -> NDArray[np.uint16]:
+    """(65536,): the new sample for each sample of 16 bits."""
+    return np.rint(level(DEEP_LEVELS) * STEPS_OF_8_BITS).clip(0, MOST).astype(np.uint16)
 
 
 def rounded(levels: Iterable[float]) -> list[int]:
@@ -48,5 +83,12 @@ def rounded(levels: Iterable[float]) -> list[int]:
 
 
 def visible_histogram(frame: Frame) -> list[int]:
-    """(256,): number of visible pixels of each luma."""
-    return frame.convert("L").histogram(frame.getchannel("A") if frame.mode == "RGBA" else None)
+    """(256,), or (65536,) for 16 bits: number of visible pixels of each luma."""
+    luma = frame.convert("L")
+    if not isinstance(luma, WorkingFrame):
+        return luma.histogram(frame.getchannel("A") if frame.mode == "RGBA" else None)
+    samples = np.asarray(luma).ravel()
+    if frame.mode == "RGBA":
+        samples = samples[np.asarray(frame.getchannel("A")).ravel() > 0]
+    counts: list[int] = np.bincount(samples, minlength=MOST + 1).tolist()
+    return counts

@@ -5,19 +5,18 @@ A mixture of light is as bright as the pixels look from afar: a star stays a sta
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.srgb import level_of, light_of
+from imgsrv.imaging.pixels.working_frame import MOST, Pixels, frame_of
 
 LightPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): light of grey, RGB or RGBA; alpha is scaled alike."""
-
-MOST = 65_535
-"""Highest value of 16 bits."""
 
 HEADROOM = 0.2
 """Light below black and above white that fits into 16 bits too, as a fraction of white.
@@ -27,22 +26,55 @@ headroom the second pass lacks what was clipped, and edges are up to 44 levels w
 """
 
 _WHITE = MOST / (1 + 2 * HEADROOM)
-_LIGHT = np.round((light_of(np.arange(256) / 255) + HEADROOM) * _WHITE).astype(np.uint16)
-_LEVELS = np.round(level_of(np.clip(np.arange(MOST + 1) / _WHITE - HEADROOM, 0, 1)) * 255).astype(np.uint8)
-# Alpha overshoots as much as the colours that it weights; clipped alone, it would make them lighter.
-_OPACITY = np.round(np.arange(256) / 255 * _WHITE).astype(np.uint16)
 
 
-def light_pixels(frame: Frame) -> LightPixels:
+class LightTables:
+    """The tables between samples of 8 or of 16 bits and light, made when they are first used.
+
+    Near black a step of light is 18 steps of 16 bits, or 0.07 levels of 8 bits.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.kind = most, np.uint16 if most == MOST else np.uint8
+
+    @cached_property
+    def light(self) -> LightPixels:
+        """The light of every sample of a colour."""
+        return np.round((light_of(np.arange(self.most + 1) / self.most) + HEADROOM) * _WHITE).astype(np.uint16)
+
+    @cached_property
+    def opacity(self) -> LightPixels:
+        """Every alpha.  It overshoots as much as the colours that it weights; clipped alone, it made them lighter."""
+        return np.round(np.arange(self.most + 1) / self.most * _WHITE).astype(np.uint16)
+
+    @cached_property
+    def samples(self) -> Pixels:
+        """The sample of a colour for every light."""
+        levels = level_of(np.clip(np.arange(MOST + 1) / _WHITE - HEADROOM, 0, 1))
+        return np.round(levels * self.most).astype(self.kind)
+
+    @cached_property
+    def alphas(self) -> Pixels:
+        """The alpha for every light."""
+        return np.minimum(np.round(np.arange(MOST + 1) * (self.most / _WHITE)), self.most).astype(self.kind)
+
+
+EIGHT_BITS, SIXTEEN_BITS = LightTables(255), LightTables(MOST)
+
+
+def light_pixels(frame: Frame, tables: LightTables) -> LightPixels:
     """The light of a frame of mode L, RGB or RGBA."""
-    tables = [_LIGHT] * 3 + [_OPACITY] if frame.mode == "RGBA" else [_LIGHT] * len(frame.getbands())
+    of_channels = _of_channels(len(frame.mode), tables.light, tables.opacity)
     # 4× faster than numpy's indexing.
-    return np.atleast_3d(np.asarray(cv2.LUT(np.asarray(frame), np.stack(tables, axis=-1)[None]), np.uint16))
+    return np.atleast_3d(np.asarray(cv2.LUT(np.asarray(frame), of_channels), np.uint16))
 
 
-def frame_of_light(light: LightPixels) -> Frame:
+def frame_of_light(light: LightPixels, tables: LightTables) -> Frame:
     """The frame that has this light; the inverse of `light_pixels`."""
-    levels = np.take(_LEVELS, light)
-    if light.shape[2] == len("RGBA"):
-        levels[..., 3] = np.minimum(np.round(light[..., 3] * (255 / _WHITE)), 255)
-    return Image.fromarray(levels[..., 0] if light.shape[2] == 1 else levels)
+    of_channels = _of_channels(light.shape[2], tables.samples, tables.alphas)
+    return frame_of(np.asarray(cv2.LUT(light, of_channels), tables.kind))
+
+
+def _of_channels(channels: int, colour: Pixels, alpha: Pixels) -> Pixels:
+    """(1, levels, channels): a table for each channel."""
+    return np.stack(([colour] * 3 + [alpha] if channels == len("RGBA") else [colour] * channels), axis=-1)[np.newaxis]

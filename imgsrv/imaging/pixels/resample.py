@@ -13,8 +13,8 @@ from PIL import Image
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.linear_light import frame_of_light, light_pixels
-from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
+from imgsrv.imaging.pixels.linear_light import EIGHT_BITS, SIXTEEN_BITS, frame_of_light, light_pixels
+from imgsrv.imaging.pixels.working_frame import WorkingFrame
 
 Kernel = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "mitchell", "lanczos"]
 
@@ -62,12 +62,11 @@ def resample(
         return frame.resize(size, Image.Resampling.HAMMING, box=(left, top, left + width, top + height))
     # 8.9× faster than Pillow's own Lanczos at 56 dB against it; bench/test_pipeline.py, row "resample".
     options = ResizeOptions(resize_alg=_ALGORITHMS[kernel], crop_box=CropBox(left, top, width, height))
-    if isinstance(frame, DeepFrame):
-        return DeepFrame(_resized(frame.pixels, size, options))
-    if frame.mode == GREY:
-        return Image.fromarray(_resized(np.asarray(frame)[..., np.newaxis], size, options)[..., 0])
     if linear:
-        return frame_of_light(_resized(light_pixels(frame), size, options))
+        tables = SIXTEEN_BITS if isinstance(frame, WorkingFrame) else EIGHT_BITS
+        return frame_of_light(_resized(light_pixels(frame, tables), size, options), tables)
+    if isinstance(frame, WorkingFrame):
+        return WorkingFrame(_resized(frame.pixels, size, options))
     result = Image.new(frame.mode, size)
     Resizer().resize_pil(frame, result, options)
     return result

@@ -14,6 +14,7 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame, Source
 from imgsrv.imaging.pixels.resample import resample
+from imgsrv.imaging.pixels.working_frame import shallow
 
 Map = NDArray[np.float32]
 """(H, W): saliency of each pixel of the small copy; 0 is none."""
@@ -63,7 +64,7 @@ def _small_size(size: Size) -> Size:
 
 
 def _saliency(frame: Frame, source: Source, size: Size) -> Map:
-    small = resample(frame, size, box=source.box, kernel="box")
+    small = shallow(resample(frame, size, box=source.box, kernel="box"))
     colours = np.asarray(small.convert("RGB"), np.float32) / np.float32(255)
     luma = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.float32)
     edges = np.minimum(1, np.abs(cv2.Laplacian(luma, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)))

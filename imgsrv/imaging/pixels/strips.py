@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
-
-from PIL import Image
 
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.picture import Frame
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Pixels: TypeAlias = "NDArray[np.uint8]"
-"""(H, W) for mode L, (H, W, 3) for RGB, (H, W, 4) for RGBA."""
+from imgsrv.imaging.pixels.working_frame import (
+    BAND_PIXELS,
+    Pixels,
+    WorkingFrame,
+    blank,
+    frame_of,
+    premultiplied_pixels,
+    straight_pixels,
+)
 
 ArrayFunction = Callable[[Pixels], Pixels]
 
 FrameFunction = Callable[[Frame], Frame]
-
-BAND_PIXELS = 1 << 17
-"""Pixels that are processed at once in floating point: 100 megapixels would take 400 MB a channel."""
 
 WHOLE_PIXELS, STRIP_PIXELS = 1 << 21, 1 << 18
 """A frame with more than WHOLE_PIXELS is processed in strips of about STRIP_PIXELS.
@@ -40,7 +37,7 @@ def is_large(frame: Frame) -> bool:
 
 def through_array(frame: Frame, function: ArrayFunction) -> Frame:
     """The frame with the function applied to its pixels."""
-    return Image.fromarray(function(_pixels(frame, frame.mode)))
+    return frame_of(function(_pixels(frame, frame.mode)))
 
 
 def through_strips(frame: Frame, function: FrameFunction, radius: int = 0) -> Frame:
@@ -96,7 +93,7 @@ def assembled(
     first = function(strips[0])
     if len(strips) == 1:
         return first
-    result = into or Image.new(first.mode, frame.size)
+    result = into or blank(first, first.mode, frame.size)
     result.paste(first, (0, 0))
     for rows in strips[1:]:
         result.paste(function(rows), (0, rows.start))
@@ -142,18 +139,27 @@ def weighted(frame: Frame, mode: str) -> Pixels:
 
 def unweighted(pixels: Pixels) -> Frame:
     """The frame of premultiplied pixels, which are overwritten."""
+    if pixels.dtype == np.uint16:
+        return frame_of(straight_pixels(np.asarray(np.atleast_3d(pixels), np.uint16)))
     if pixels.shape[2:] != (len("RGBA"),):
-        return Image.fromarray(pixels)
+        return frame_of(pixels)
     for rows in bands(*pixels.shape[:2]):
         part = pixels[rows]
         # A kernel with negative lobes leaves colours above their alpha, which would overflow and start again at 0.
         alpha = cv2.extractChannel(part, 3)
         pixels[rows] = cv2.cvtColor(cv2.min(part, cv2.merge([alpha] * 4)), cv2.COLOR_mRGBA2RGBA)
-    return Image.fromarray(pixels)
+    return frame_of(pixels)
 
 
 def _pixels(frame: Frame, mode: str, conversion: int | None = None) -> Pixels:
-    """The pixels in a mode, after a conversion by OpenCV; a large frame is converted strip by strip to save memory."""
+    """The pixels in a mode, after a conversion by OpenCV; a large frame is converted strip by strip to save memory.
+
+    OpenCV premultiplies 8 bits only.
+    """
+    if isinstance(frame, WorkingFrame):
+        pixels = (frame if frame.mode == mode else frame.convert(mode)).pixels
+        whole = pixels if conversion is None else premultiplied_pixels(pixels)
+        return whole[..., 0] if mode == "L" else whole
 
     def part(frame: Frame) -> Pixels:
         pixels = np.asarray(frame if frame.mode == mode else frame.convert(mode))

@@ -15,7 +15,8 @@ from PIL import Image
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.parameter_types import OPAQUE
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.strips import Pixels, bands, is_large, through_rows, through_strips, with_alpha_of
+from imgsrv.imaging.pixels.strips import bands, is_large, through_rows, through_strips, weighted, with_alpha_of
+from imgsrv.imaging.pixels.working_frame import DEPTHS, Pixels, WorkingFrame, frame_of, premultiplied_pixels, shallow
 
 FAR_WEIGHT = 0.01
 """Weight of the mean of the whole frame; the faintest neighbour weighs 1 and an opaque one 255."""
@@ -76,44 +77,51 @@ def visible_colours(frame: Frame, radius: int, everywhere: Means | None = None) 
     """
     if frame.mode != "RGBA":
         return frame
-    if frame.getchannel("A").getextrema() == (OPAQUE, OPAQUE):
+    if shallow(frame.getchannel("A")).getextrema() == (OPAQUE, OPAQUE):
         return frame.convert("RGB")
     radius = min(radius, MOST_RADIUS)
     width, height = frame.size
-    # Pillow's mode RGBa is RGBA premultiplied.
-    seen = np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(height, width, 4)
+    seen = _seen(frame)
     far = np.asarray(cv2.mean(seen), np.float32) if everywhere is None else everywhere
-    result = np.empty((height, width, 3), np.uint8)
+    result = np.empty((height, width, 3), seen.dtype)
     for rows in bands(height, width, least=4 * radius):
         top = max(0, rows.start - radius)
         over = _over_neighbours(seen[top : rows.stop + radius], radius, far)
         result[rows] = over[rows.start - top : rows.stop - top]
-    return Image.fromarray(result)
+    return frame_of(result)
+
+
+def _seen(frame: Frame) -> Pixels:
+    """(H, W, 4): premultiplied."""
+    if isinstance(frame, WorkingFrame):
+        return premultiplied_pixels(frame.pixels)
+    # Pillow's mode RGBa is RGBA premultiplied.
+    return np.frombuffer(frame.convert("RGBa").tobytes(), np.uint8).reshape(frame.height, frame.width, 4)
 
 
 def _mean(frame: Frame) -> Means:
     """The premultiplied mean of a large frame."""
     total = np.zeros(4)
     for rows in bands(frame.height, frame.width):
-        strip = np.asarray(frame.crop((0, rows.start, frame.width, rows.stop)))
-        total += np.multiply(cv2.mean(cv2.cvtColor(strip, cv2.COLOR_RGBA2mRGBA)), len(strip))
+        strip = weighted(frame.crop((0, rows.start, frame.width, rows.stop)), "RGBA")
+        total += np.multiply(cv2.mean(strip), len(strip))
     return np.asarray(total / frame.height, np.float32)
 
 
-def _over_neighbours(weighted: Pixels, radius: int, everywhere: Means) -> Pixels:
+def _over_neighbours(seen: Pixels, radius: int, everywhere: Means) -> Pixels:
     side = 2 * radius + 1
     # Pixels outside the picture count as transparent, which weigh 0.
-    sums = cv2.boxFilter(weighted, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    sums = cv2.boxFilter(seen, cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
     far = everywhere * np.float32(FAR_WEIGHT / max(everywhere[3], TINY))
-    *colours, alpha = cv2.split(weighted)
+    *colours, alpha = cv2.split(seen)
     *around, weight = cv2.split(sums)
     hidden = cv2.divide(cv2.bitwise_not(alpha), weight + np.float32(FAR_WEIGHT), dtype=cv2.CV_32F)
     return np.asarray(
         cv2.merge(
             [
-                cv2.add(colour, cv2.multiply(mean + further, hidden), dtype=cv2.CV_8U)
+                cv2.add(colour, cv2.multiply(mean + further, hidden), dtype=DEPTHS[seen.dtype.itemsize])
                 for colour, mean, further in zip(colours, around, far, strict=False)
             ]
         ),
-        np.uint8,
+        seen.dtype,
     )

@@ -10,7 +10,8 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.canvas import mode_with
-from imgsrv.imaging.pixels.strips import Pixels, premultiplied
+from imgsrv.imaging.pixels.strips import premultiplied
+from imgsrv.imaging.pixels.working_frame import Pixels, steps_of
 
 MAX_WARPED_SIDE = 32_766
 """OpenCV's warps count the pixels of a side in 16 bits."""
@@ -35,9 +36,9 @@ def warp_affine(frame: Frame, matrix: Transform, size: Size, background: Colour)
             size,
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=_weighted(background)[: pixels.shape[2]],
+            borderValue=[steps_of(pixels) * level for level in _weighted(background)[: pixels.shape[2]]],
         )
-        return np.asarray(result, np.uint8)
+        return np.asarray(result, pixels.dtype)
 
     return premultiplied(frame, warped, mode)
 
@@ -47,7 +48,7 @@ def warp_perspective(frame: Frame, matrix: Transform, size: Size) -> Frame:
 
     def warped(pixels: Pixels) -> Pixels:
         result = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(result, np.uint8)
+        return np.asarray(result, pixels.dtype)
 
     return premultiplied(frame, warped)
 

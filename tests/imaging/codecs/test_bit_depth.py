@@ -1,4 +1,4 @@
-"""Grey keeps all 16 bits if pixels are only moved, and becomes 8 bits if levels change."""
+"""Grey keeps all 16 bits, and becomes 8 bits where one operation or the output cannot hold them."""
 
 from __future__ import annotations
 
@@ -51,11 +51,17 @@ def test_an_operation_that_only_moves_pixels_keeps_16_bits(
     assert np.array_equal(pixels(run(sixteen_bit(), pipeline)), expected)
 
 
-@pytest.mark.parametrize(
-    "pipeline", ["resize:width=20,linear=true", "blur:sigma=2", "crop:width=9,height=9,gravity=smart", "flip/invert"]
-)
-def test_an_operation_that_mixes_or_changes_levels_works_on_8_bits(pipeline: str) -> None:
+@pytest.mark.parametrize("pipeline", ["equalize", "median:radius=9", "flip/threshold/flip", "blur:sigma=2/denoise"])
+def test_one_operation_on_8_bits_makes_the_whole_pipeline_work_on_8_bits(pipeline: str) -> None:
     assert opened(run(sixteen_bit(), pipeline)).mode == "L"
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    ["resize:width=20,linear=true", "blur:sigma=2", "crop:width=9,height=9,gravity=smart", "flip/invert", "median"],
+)
+def test_an_operation_that_mixes_or_changes_levels_keeps_16_bits(pipeline: str) -> None:
+    assert opened(run(sixteen_bit(), pipeline)).mode == "I;16"
 
 
 @pytest.mark.parametrize("output", [{"format": "jpeg"}, {"format": "webp"}, {"colours": 16}, {"format": "bmp"}])

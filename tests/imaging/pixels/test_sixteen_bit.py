@@ -134,16 +134,13 @@ def test_grey_is_resized_in_16_bits_too() -> None:
 @pytest.mark.parametrize(
     "pipeline",
     [
-        "blur:sigma=2",
-        "rotate:degrees=45",
-        "resize:width=20,linear=true",
-        "resize:width=20,kernel=hamming",
-        "resize:width=20,height=20,fit=contain",
-        "resize:width=20,height=20,fit=cover,gravity=smart",
-        "flip/invert",
+        "equalize",
+        "median:radius=3",
+        "blur:sigma=2/denoise",
+        "threshold/flip",
     ],
 )
-def test_an_operation_on_8_bits_gives_8_bits(pipeline: str) -> None:
+def test_a_pipeline_with_an_operation_on_8_bits_gives_8_bits(pipeline: str) -> None:
     assert describe_picture(run(saved(pixels_of(3)), pipeline), Limits())["bit_depth"] == 8
 
 

@@ -14,8 +14,8 @@ from imgsrv.imaging.colour.black_body import NEUTRAL_KELVIN, illuminant
 from imgsrv.imaging.model.number_lists import MatrixParameter
 from imgsrv.imaging.model.parameter_types import WHITE, Factor, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pixels.levels import ALL_LEVELS, TOP, Floats, rounded, through_tables
+from imgsrv.imaging.operations.registry import always, operation
+from imgsrv.imaging.pixels.levels import TOP, Level, coloured, through_levels
 from imgsrv.imaging.pixels.srgb import level_of, light_of
 from imgsrv.imaging.pixels.strips import beside_alpha
 
@@ -38,13 +38,13 @@ SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0
 FULL_TURN = 360
 
 
-@operation()
+@operation(keeps_depth=always)
 def grayscale(frame: Frame) -> Frame:
     """Keep only the luma (ITU-R BT.601)."""
     return beside_alpha(frame, lambda colours: colours.convert("L"))
 
 
-@operation()
+@operation(keeps_depth=always)
 def saturation(
     frame: Frame,
     *,
@@ -54,7 +54,7 @@ def saturation(
     return frame if frame.mode == "L" else _recoloured(frame, _mixed(KEEP_LUMA, IDENTITY, factor))
 
 
-@operation()
+@operation(keeps_depth=always)
 def hue(
     frame: Frame,
     *,
@@ -72,7 +72,7 @@ def hue(
     return _recoloured(frame, HUE_LUMA + math.cos(angle) * (IDENTITY - HUE_LUMA) + math.sin(angle) * HUE_SINE)
 
 
-@operation()
+@operation(keeps_depth=always)
 def temperature(
     frame: Frame,
     *,
@@ -95,11 +95,14 @@ def temperature(
     if kelvin == NEUTRAL_KELVIN:
         return frame
     gains = illuminant(kelvin) / illuminant(NEUTRAL_KELVIN)
-    light = light_of(ALL_LEVELS / TOP)
-    return through_tables(frame, [TOP * level_of(gain * light) for gain in gains])
+
+    def lit(gain: float) -> Level:
+        return lambda level: TOP * level_of(gain * light_of(level / TOP))
+
+    return through_levels(frame, [lit(gain) for gain in gains])
 
 
-@operation()
+@operation(keeps_depth=always)
 def tint(
     frame: Frame,
     *,
@@ -109,11 +112,11 @@ def tint(
     """Tint the picture with one colour and keep its luma: `out = luma + colour − luma(colour)`."""
     rgb = np.array(colour[:3], np.float64)
     if amount == 1:
-        return _by_luma(frame, [ALL_LEVELS + offset for offset in rgb - LUMA @ rgb])
+        return _by_luma(frame, [_shifted(offset) for offset in rgb - LUMA @ rgb])
     return _recoloured(frame, _mixed(IDENTITY, KEEP_LUMA, amount), amount * (rgb - LUMA @ rgb))
 
 
-@operation()
+@operation(keeps_depth=always)
 def duotone(
     frame: Frame,
     *,
@@ -125,22 +128,24 @@ def duotone(
     `out = shadow + (highlight − shadow) × luma / 255`
     """
     ends = zip(shadow[:3], highlight[:3], strict=True)
-    return _by_luma(frame, [dark + (light - dark) * ALL_LEVELS / TOP for dark, light in ends])
+    return _by_luma(frame, [_mixture(dark, light) for dark, light in ends])
 
 
-def _by_luma(frame: Frame, tables: Sequence[Floats]) -> Frame:
-    """The frame with its luma mapped through a table each for red, green and blue; alpha is kept unchanged."""
-
-    def printed(colours: Frame) -> Frame:
-        luma = colours.convert("L")
-        # The palette of an indexed picture takes 0.45 of the time of three tables and a merge.
-        luma.putpalette([level for colour in zip(*map(rounded, tables), strict=True) for level in colour])
-        return luma.convert("RGB")
-
-    return beside_alpha(frame, printed)
+def _shifted(offset: float) -> Level:
+    return lambda luma: luma + offset
 
 
-@operation()
+def _mixture(dark: float, light: float) -> Level:
+    """The level for each luma: from `dark` at black to `light` at white."""
+    return lambda luma: dark + (light - dark) * luma / TOP
+
+
+def _by_luma(frame: Frame, levels: Sequence[Level]) -> Frame:
+    """The frame with its luma mapped by a function each for red, green and blue; alpha is kept unchanged."""
+    return beside_alpha(frame, lambda colours: coloured(colours.convert("L"), levels))
+
+
+@operation(keeps_depth=always)
 def sepia(
     frame: Frame,
     *,
@@ -153,7 +158,7 @@ def sepia(
     return _recoloured(frame, _mixed(IDENTITY, SEPIA, amount))
 
 
-@operation()
+@operation(keeps_depth=always)
 def matrix(
     frame: Frame,
     *,

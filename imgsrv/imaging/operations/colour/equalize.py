@@ -14,8 +14,9 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame, Source
 from imgsrv.imaging.operations.registry import operation
 from imgsrv.imaging.pixels.levels import LEVELS, TOP, through_table, visible_histogram
-from imgsrv.imaging.pixels.strips import Pixels, beside_alpha, through_array, through_rows, through_strips, weighted
+from imgsrv.imaging.pixels.strips import beside_alpha, through_array, through_rows, through_strips, weighted
 from imgsrv.imaging.pixels.visible_colours import visible_luma
+from imgsrv.imaging.pixels.working_frame import Pixels
 
 Counts = list[int]
 """(256,): number of visible pixels of each luma."""

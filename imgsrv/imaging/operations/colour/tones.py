@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from imgsrv.imaging.colour.monotone_curve import interpolate
-from imgsrv.imaging.model.number_lists import Curve, CurveParameter
+from imgsrv.imaging.colour.monotone_curve import heights
+from imgsrv.imaging.model.number_lists import CurveParameter
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.levels import (
-    LEVELS,
     TOP,
     Floats,
     through_level,
-    through_table,
-    through_tables,
+    through_levels,
     visible_histogram,
 )
 
@@ -30,7 +27,7 @@ LevelNumber = Annotated[float, Field(ge=0, le=255)]
 Gamma = Annotated[float, Field(ge=0.1, le=10)]
 
 
-@operation()
+@operation(keeps_depth=always)
 def brightness(
     frame: Frame,
     *,
@@ -40,7 +37,7 @@ def brightness(
     return through_level(frame, lambda level: level * factor)
 
 
-@operation()
+@operation(keeps_depth=always)
 def contrast(
     frame: Frame,
     *,
@@ -52,7 +49,7 @@ def contrast(
     return through_level(frame, lambda level: MID_GREY + (level - MID_GREY) * factor)
 
 
-@operation()
+@operation(keeps_depth=always)
 def gamma(
     frame: Frame,
     *,
@@ -70,7 +67,7 @@ def _black_below_white(*, black: float, white: float) -> None:
         raise ValueError(f"black ({black:g}) has to be less than white ({white:g})")
 
 
-@operation(check=_black_below_white)
+@operation(check=_black_below_white, keeps_depth=always)
 def levels(
     frame: Frame,
     *,
@@ -95,7 +92,7 @@ def levels(
     return through_level(frame, level)
 
 
-@operation()
+@operation(keeps_depth=always)
 def normalize(
     frame: Frame,
     *,
@@ -108,7 +105,7 @@ def normalize(
     visible pixels only; each frame of an animation has its own.  A picture of one luma is kept.
     """
     counts = visible_histogram(frame)
-    low, high = _percentile(counts, lower), _percentile(counts, upper)
+    low, high = (_percentile(counts, share) * TOP / (len(counts) - 1) for share in (lower, upper))
     if low >= high:
         return frame
     return through_level(frame, lambda level: (level - low) * TOP / (high - low))
@@ -120,13 +117,13 @@ def _percentile(counts: list[int], percentage: float) -> int:
     return next((level for level, count in enumerate(itertools.accumulate(counts)) if count >= wanted), 0)
 
 
-@operation()
+@operation(keeps_depth=always)
 def invert(frame: Frame) -> Frame:
     """Invert all colours: `out = 255 − in`."""
     return through_level(frame, lambda level: TOP - level)
 
 
-@operation()
+@operation(keeps_depth=always)
 def posterize(
     frame: Frame,
     *,
@@ -138,7 +135,7 @@ def posterize(
     return through_level(frame, lambda level: np.rint(level * (levels - 1) / TOP) * TOP / (levels - 1))
 
 
-@operation()
+@operation(keeps_depth=always)
 def solarize(
     frame: Frame,
     *,
@@ -148,7 +145,7 @@ def solarize(
     return through_level(frame, lambda level: np.where(level >= threshold, TOP - level, level))
 
 
-@operation()
+@operation(keeps_depth=always)
 def curves(
     frame: Frame,
     *,
@@ -166,13 +163,14 @@ def curves(
     Source: Fritsch & Butland, A method for constructing local monotone piecewise cubic interpolants, SIAM J. Sci.
     Stat. Comput. 5 (1984), 300-304; its ends are Moler's, as in SciPy's PchipInterpolator.
     """
-    curve = _heights(points)
+
+    def curve(level: Floats) -> Floats:
+        return TOP * heights(points.points, level / TOP)
+
     if channel == "all":
-        return through_table(frame, curve)
-    return through_tables(frame, [curve if channel == name else LEVELS for name in ("red", "green", "blue")])
+        return through_level(frame, curve)
+    return through_levels(frame, [curve if channel == name else _kept for name in ("red", "green", "blue")])
 
 
-@lru_cache(maxsize=64)
-def _heights(curve: Curve) -> tuple[float, ...]:
-    """The output of every level.  Cached: clients repeat curves, and one takes longer than a small picture."""
-    return tuple(TOP * height for height in interpolate(curve.points, [level / TOP for level in LEVELS]))
+def _kept(level: Floats) -> Floats:
+    return level

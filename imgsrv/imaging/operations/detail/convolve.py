@@ -14,9 +14,10 @@ from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.number_lists import KernelParameter, Numbers
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation, pixels
-from imgsrv.imaging.pixels.strips import Pixels, bands, through_array
+from imgsrv.imaging.operations.registry import always, operation, pixels
+from imgsrv.imaging.pixels.strips import bands, through_array
 from imgsrv.imaging.pixels.visible_colours import through_visible
+from imgsrv.imaging.pixels.working_frame import DEPTHS, Pixels, steps_of
 
 MID_GREY = 128
 
@@ -32,7 +33,7 @@ def _convolve_work(before: Size, _after: Size, *, kernel: Numbers) -> float:
     return pixels(before) * len(kernel.values) / 9
 
 
-@operation(work=_convolve_work)
+@operation(keeps_depth=always, work=_convolve_work)
 def convolve(
     frame: Frame,
     *,
@@ -56,7 +57,7 @@ def convolve(
     return through_visible(frame, side // 2, lambda colours: _convolved(colours, scaled, offset))
 
 
-@operation()
+@operation(keeps_depth=always)
 def emboss(
     frame: Frame,
     *,
@@ -75,7 +76,7 @@ def emboss(
     return through_visible(frame, 1, lambda colours: _convolved(colours.convert("L"), slope, MID_GREY))
 
 
-@operation()
+@operation(keeps_depth=always)
 def edges(
     frame: Frame,
     *,
@@ -88,14 +89,15 @@ def edges(
     """
 
     def steepness(pixels: Pixels) -> Pixels:
+        # The slopes of 8 bits fit into 16.
+        kind = cv2.CV_16S if pixels.dtype == np.uint8 else cv2.CV_32F
         across, down = (
-            cv2.Sobel(pixels, cv2.CV_16S, *order, scale=1, borderType=cv2.BORDER_REPLICATE)
-            for order in ((1, 0), (0, 1))
+            cv2.Sobel(pixels, kind, *order, scale=1, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1))
         )
         result = np.empty_like(pixels)
         for rows in bands(*pixels.shape):
             steep = cv2.magnitude(across[rows].astype(np.float32), down[rows].astype(np.float32))
-            result[rows] = cv2.convertScaleAbs(steep, alpha=amount / 4)
+            result[rows] = cv2.addWeighted(steep, amount / 4, steep, 0, 0, dtype=DEPTHS[pixels.itemsize])
         return result
 
     return through_visible(frame, 1, lambda colours: through_array(colours.convert("L"), steepness))
@@ -105,6 +107,8 @@ def _convolved(frame: Frame, weights: NDArray[np.float64], offset: float) -> Fra
     """The weighted sum of each pixel's neighbours, plus the offset, clipped."""
 
     def convolved(pixels: Pixels) -> Pixels:
-        return np.asarray(cv2.filter2D(pixels, -1, weights, delta=offset, borderType=cv2.BORDER_REPLICATE), np.uint8)
+        delta = offset * steps_of(pixels)
+        summed = cv2.filter2D(pixels, -1, weights, delta=delta, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(summed, pixels.dtype)
 
     return through_array(frame, convolved)

@@ -12,9 +12,10 @@ from pydantic import Field
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation, pixels
-from imgsrv.imaging.pixels.strips import Pixels, premultiplied, through_array, through_strips
+from imgsrv.imaging.operations.registry import always, operation, pixels
+from imgsrv.imaging.pixels.strips import premultiplied, through_array, through_strips
 from imgsrv.imaging.pixels.visible_colours import through_visible
+from imgsrv.imaging.pixels.working_frame import Pixels
 
 Radius = Annotated[int, Field(ge=1, le=50)]
 """Pixels from the middle to the edge; the full width is 2 × radius + 1."""
@@ -32,14 +33,19 @@ LUMA_SIZE, CHROMA_SIZE = 7, 5
 
 
 SORTED_RADIUS = 2
-"""Largest radius for which OpenCV sorts pixels in vectors; beyond it, it counts them in histograms."""
+"""Largest radius for which OpenCV sorts pixels in vectors; beyond it, it counts 8 bits in histograms."""
+
+
+def _is_sorted(*, radius: int) -> bool:
+    """If the radius is at most 2."""
+    return radius <= SORTED_RADIUS
 
 
 def _median_work(before: Size, _after: Size, *, radius: int) -> float:
     return pixels(before) * (1 if radius > SORTED_RADIUS else 0.1)
 
 
-@operation(work=_median_work, weighed_with="radius=10")
+@operation(keeps_depth=_is_sorted, work=_median_work, weighed_with="radius=10")
 def median(
     frame: Frame,
     *,
@@ -52,7 +58,7 @@ def median(
     """
 
     def middle(pixels: Pixels) -> Pixels:
-        return np.asarray(cv2.medianBlur(pixels, 2 * radius + 1), np.uint8)
+        return np.asarray(cv2.medianBlur(pixels, 2 * radius + 1), pixels.dtype)
 
     result = through_visible(frame, radius, lambda colours: through_array(colours, middle))
     if frame.mode == "RGBA":
@@ -77,7 +83,7 @@ def _morphology_work(
     return pixels(before) * (100 + steps * compared)
 
 
-@operation(work=_morphology_work, weighed_with="kind=open,radius=20")
+@operation(keeps_depth=always, work=_morphology_work, weighed_with="kind=open,radius=20")
 def morphology(
     frame: Frame,
     *,
@@ -105,7 +111,7 @@ def morphology(
     element = np.asarray((x * x + y * y <= radius * radius) | (shape == "square"), np.uint8)
 
     def shaped(pixels: Pixels) -> Pixels:
-        return np.asarray(cv2.morphologyEx(pixels, operators[kind], element), np.uint8)
+        return np.asarray(cv2.morphologyEx(pixels, operators[kind], element), pixels.dtype)
 
     # Twice the radius, because opening and closing are two steps.
     return through_strips(frame, lambda strip: premultiplied(strip, shaped), 2 * radius)

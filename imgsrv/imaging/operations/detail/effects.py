@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -13,19 +13,12 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation, pixels
-from imgsrv.imaging.pixels.strips import (
-    Pixels,
-    bands,
-    beside_alpha,
-    through_array,
-    through_rows,
-    through_strips,
-    with_alpha_of,
-)
+from imgsrv.imaging.operations.registry import always, operation, pixels
+from imgsrv.imaging.pixels.strips import bands, beside_alpha, through_array, through_rows, through_strips, with_alpha_of
+from imgsrv.imaging.pixels.working_frame import DEPTHS, Pixels, frame_of, steps_of
 
 
-@operation()
+@operation(keeps_depth=always)
 def pixelate(
     frame: Frame,
     *,
@@ -41,7 +34,7 @@ def pixelate(
     return small.resize(frame.size, Image.Resampling.NEAREST, box=(0, 0, frame.width / size, frame.height / size))
 
 
-@operation()
+@operation(keeps_depth=always)
 def vignette(
     frame: Frame,
     *,
@@ -63,25 +56,26 @@ def vignette(
 
     def faded(strip: Frame, rows: slice) -> Frame:
         result = strip.convert("RGB") if strip.mode == "RGBA" else strip.copy()
-        mask = Image.fromarray(_rim(size, rows, strength, radius))
-        result.paste(colour[0] if result.mode == "L" else colour[:3], (0, 0), mask)
+        mask = _rim(size, rows, strength, radius, np.asarray(strip).dtype)
+        result.paste(colour[0] if result.mode == "L" else colour[:3], (0, 0), frame_of(mask))
         return with_alpha_of(strip, result)
 
     return through_rows(frame, faded)
 
 
-def _rim(size: Size, strip: slice, strength: float, radius: float) -> Pixels:
-    """(rows, W): the weight of the colour at every pixel of some rows, 0 to 255."""
+def _rim(size: Size, strip: slice, strength: float, radius: float, kind: np.dtype[Any]) -> Pixels:
+    """(rows, W): the weight of the colour at every pixel of some rows, from 0 to the most of the kind of sample."""
     across, down = (
         np.square((np.arange(side, dtype=np.float32) + np.float32(0.5 - side / 2)) * np.float32(math.sqrt(2) / side))
         for side in size
     )
     down = down[strip]
-    mask = np.empty((len(down), len(across)), np.uint8)
+    mask = np.empty((len(down), len(across)), kind)
+    most = 255 * steps_of(mask)
     for rows in bands(*mask.shape):
         distance = np.sqrt(across[None, :] + down[rows, None])
         share = np.maximum(0, (distance - np.float32(radius)) / np.float32(1 - radius))
-        mask[rows] = np.rint(share * share * (3 - 2 * share) * np.float32(255 * strength))
+        mask[rows] = np.rint(share * share * (3 - 2 * share) * np.float32(most * strength))
     return mask
 
 
@@ -89,7 +83,7 @@ def _noise_work(before: Size, _after: Size, *, kind: Literal["mono", "colour"]) 
     return pixels(before) * (3 if kind == "colour" else 1)
 
 
-@operation(work=_noise_work)
+@operation(keeps_depth=always, work=_noise_work)
 def noise(
     frame: Frame,
     *,
@@ -122,9 +116,10 @@ def noise(
         for rows in bands(height, width):
             shape = (rows.stop - rows.start, width, planes if kind == "colour" else 1)
             grain: cv2.typing.MatLike = random.standard_normal(shape, np.float32) * np.float32(amount)
+            grain *= np.float32(steps_of(pixels))
             if shape[2] < planes:
                 grain = cv2.merge([grain[..., 0]] * planes)
-            result[rows] = cv2.add(pixels[rows], grain.reshape(pixels[rows].shape), dtype=cv2.CV_8U)
+            result[rows] = cv2.add(pixels[rows], grain.reshape(pixels[rows].shape), dtype=DEPTHS[pixels.itemsize])
         return result
 
     return through_strips(frame, lambda strip: beside_alpha(strip, lambda colours: through_array(colours, grained)))

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation, pixels
+from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.strips import (
     STRIP_PIXELS,
-    Pixels,
     assembled,
     is_large,
     premultiplied,
@@ -25,6 +23,7 @@ from imgsrv.imaging.pixels.strips import (
     unweighted,
     weighted,
 )
+from imgsrv.imaging.pixels.working_frame import Pixels, frame_of, steps_of
 
 SHRUNK_SIGMA = 4.0
 """A Gaussian of n times this sigma is applied to a picture shrunk by n."""
@@ -52,7 +51,7 @@ def _blur_work(before: Size, _after: Size, *, radius: int | None) -> float:
     return pixels(before) * (1 + (radius or 0) / 250)
 
 
-@operation(check=_sigma_or_radius, work=_blur_work, weighed_with="sigma=3.9")
+@operation(check=_sigma_or_radius, keeps_depth=always, work=_blur_work, weighed_with="sigma=3.9")
 def blur(
     frame: Frame,
     *,
@@ -66,7 +65,7 @@ def blur(
     side = 2 * reach + 1
 
     def mean(pixels: Pixels) -> Pixels:
-        return np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+        return np.asarray(cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE), pixels.dtype)
 
     return through_strips(frame, lambda strip: premultiplied(strip, mean), reach)
 
@@ -80,7 +79,7 @@ def _motion_work(before: Size, _after: Size, *, length: int) -> float:
     return pixels(before) * (1 if length <= DIRECT_LENGTH else 2 + length / 4)
 
 
-@operation(work=_motion_work, weighed_with="length=100")
+@operation(keeps_depth=always, work=_motion_work, weighed_with="length=100")
 def motionblur(
     frame: Frame,
     *,
@@ -97,7 +96,7 @@ def motionblur(
     kernel = _line(length, math.radians(angle))
 
     def moved(pixels: Pixels) -> Pixels:
-        return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
+        return np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), pixels.dtype)
 
     # Not in strips: OpenCV applies large kernels by Fourier transforms, which take 1.5 times as long in strips.
     return premultiplied(frame, moved)
@@ -122,7 +121,7 @@ def _line(length: int, angle: float) -> NDArray[np.float64]:
 Amount = Annotated[float, Field(ge=0, le=10, description="1 doubles local contrast.")]
 
 
-@operation()
+@operation(keeps_depth=always)
 def sharpen(
     frame: Frame,
     *,
@@ -136,7 +135,7 @@ def sharpen(
     return _sharpened(frame, amount, sigma, 0)
 
 
-@operation()
+@operation(keeps_depth=always)
 def unsharp(
     frame: Frame,
     *,
@@ -160,13 +159,14 @@ def _sharpened(frame: Frame, amount: float, sigma: float, threshold: int) -> Fra
     def sharpened(strip: Frame, rows: slice) -> Frame:
         pixels = np.asarray(strip)
         soft = np.asarray(blurred if strip is frame else blurred.crop((0, rows.start, frame.width, rows.stop)))
-        result = np.asarray(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0), np.uint8)
+        result = np.asarray(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0), pixels.dtype)
         if threshold:
-            _, is_small = cv2.threshold(cv2.absdiff(pixels, soft), threshold, 255, cv2.THRESH_BINARY_INV)
-            cv2.copyTo(pixels, is_small, result)
+            most = threshold * steps_of(pixels)
+            _, is_small = cv2.threshold(cv2.absdiff(pixels, soft), most, 255, cv2.THRESH_BINARY_INV)
+            cv2.copyTo(pixels, is_small.astype(np.uint8, copy=False), result)
         if frame.mode == "RGBA":
             result[..., 3] = pixels[..., 3]
-        return Image.fromarray(result)
+        return frame_of(result)
 
     return through_rows(frame, sharpened, into=blurred)
 
@@ -194,7 +194,7 @@ def _soft_wide(frame: Frame, sigma: float) -> Frame:
         part = small[rows.start // factor : -(-rows.stop // factor) + 2]
         large = cv2.resize(part, (size[0], len(part) * factor), interpolation=cv2.INTER_LINEAR)
         inside = large[factor : factor + rows.stop - rows.start, factor : factor + frame.width]
-        return unweighted(np.ascontiguousarray(inside, np.uint8))
+        return unweighted(np.ascontiguousarray(inside, small.dtype))
 
     tops = range(0, frame.height, cells * factor)
     return assembled(frame, [slice(top, min(top + cells * factor, frame.height)) for top in tops], enlarged)
@@ -223,8 +223,10 @@ def _shrunk(frame: Frame, factor: int, cells: int) -> Pixels:
         padded = cv2.copyMakeBorder(part, over, under, factor, right, cv2.BORDER_REPLICATE)
         size = padded.shape[1] // factor, padded.shape[0] // factor
         parts.append(cv2.resize(padded, size, interpolation=cv2.INTER_AREA))
-    return np.asarray(np.concatenate(parts), np.uint8)
+    return np.concatenate(parts)
 
 
 def _blurred(pixels: Pixels, sigma: float) -> Pixels:
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)
+    # What OpenCV takes by itself for 8 bits; for 16 it would take a kernel of four sigma.
+    side = round(6 * sigma + 1) | 1
+    return np.asarray(cv2.GaussianBlur(pixels, (side, side), sigma, borderType=cv2.BORDER_REPLICATE), pixels.dtype)

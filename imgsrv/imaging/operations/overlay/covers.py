@@ -6,18 +6,18 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import BLACK, TRANSPARENT, Colour, ColourParameter
+from imgsrv.imaging.model.parameter_types import BLACK, OPAQUE, TRANSPARENT, Colour, ColourParameter
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.detail.filters import blur
-from imgsrv.imaging.operations.registry import operation, pixels
+from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.composite import composite
 from imgsrv.imaging.pixels.resample import resample
-from imgsrv.imaging.pixels.strips import Pixels, through_rows
+from imgsrv.imaging.pixels.strips import through_rows
+from imgsrv.imaging.pixels.working_frame import Pixels, blank, frame_of, steps_of
 
 DARK = Colour(0, 0, 0, 192)
 """Dark enough as a background of white letters."""
@@ -94,7 +94,7 @@ def _redact_work(
     return pixels(before) * FILL_WORK + for_each * sum(width * height for _left, _top, width, height in boxes)
 
 
-@operation(size=_boxes_inside, work=_redact_work, weighed_with="boxes=0;0;600;600,mode=blur")
+@operation(size=_boxes_inside, keeps_depth=always, work=_redact_work, weighed_with="boxes=0;0;600;600,mode=blur")
 def redact(
     frame: Frame,
     *,
@@ -111,7 +111,7 @@ def redact(
     for left, top, width, height in boxes:
         part = result.crop((left, top, left + width, top + height))
         if mode == "fill":
-            part = Image.new(result.mode, part.size, (*colour[:3], 255)[: len(result.getbands())])
+            part = blank(result, result.mode, part.size, (*colour[:3], 255)[: len(result.getbands())])
         elif mode == "blur":
             part = blur(part, sigma=min(100.0, max(2.0, min(width, height) * BLUR_SHARE)))
         else:
@@ -122,7 +122,7 @@ def redact(
     return result
 
 
-@operation()
+@operation(keeps_depth=always)
 def gradient(
     frame: Frame,
     *,
@@ -139,21 +139,23 @@ def gradient(
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * np.float32(along_x)
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) * np.float32(along_y)
     reach = (width * abs(along_x) + height * abs(along_y)) / 2
-    ramp = _ramp(start, end)
+    # A table of all steps that the frame can show, instead of a colour for every pixel.
+    ramp = _ramp(start, end, 255 * steps_of(np.asarray(frame.crop((0, 0, 1, 1)))))
+    half = np.float32((len(ramp) - 1) / 2)
 
     def covered(strip: Frame, rows: slice) -> Frame:
-        # A table of 256 steps instead of a colour for every pixel: 8 bits cannot show more.
-        steps = np.rint((x[None, :] + y[rows, None]) * np.float32(127.5 / reach) + np.float32(127.5)).clip(0, 255)
-        return composite(strip, Image.fromarray(ramp[steps.astype(np.uint8)]))
+        steps = np.rint((x[None, :] + y[rows, None]) * np.float32(half / reach) + half).clip(0, 2 * half)
+        return composite(strip, frame_of(ramp[steps.astype(ramp.dtype)]))
 
     return through_rows(frame, covered)
 
 
-def _ramp(start: Colour, end: Colour) -> Pixels:
-    """(256, 4): colours from one to the other, mixed with premultiplied alpha."""
-    share = np.linspace(0, 1, 256)[:, None]
+def _ramp(start: Colour, end: Colour, most: int) -> Pixels:
+    """(most + 1, 4): colours from one to the other, mixed with premultiplied alpha; `most` is white."""
+    share = np.linspace(0, 1, most + 1)[:, None]
     first, last = np.array(start, np.float64), np.array(end, np.float64)
     alpha = first[3] * (1 - share) + last[3] * share
     weighted = first[:3] * first[3] * (1 - share) + last[:3] * last[3] * share
     colours = weighted / np.maximum(alpha, 1e-9)
-    return np.asarray(np.rint(np.hstack([colours, alpha])).clip(0, 255), np.uint8)
+    levels = np.hstack([colours, alpha]) * (most / 255)
+    return np.asarray(np.rint(levels).clip(0, most), np.uint8 if most == OPAQUE else np.uint16)

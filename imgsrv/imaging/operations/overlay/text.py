@@ -12,7 +12,7 @@ from imgsrv.errors import joined
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation, pixels
+from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.composite import composite, composite_at, place_in_margins
 from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
 
@@ -45,7 +45,7 @@ def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int
     return passes * (letters + LAYER_WORK * min(pixels(before), letters))
 
 
-@operation(work=_text_work, weighed_with="text=weight,size=200,outline=10")
+@operation(keeps_depth=always, work=_text_work, weighed_with="text=weight,size=200,outline=10")
 def text(
     frame: Frame,
     *,

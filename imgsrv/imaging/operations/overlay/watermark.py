@@ -13,11 +13,11 @@ from imgsrv.imaging.codecs.second_picture import SecondPicture
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Gravity, PartName, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.composite import Blend, composite, composite_at, place_in_margins
 
 
-@operation(part=SecondPicture)
+@operation(part=SecondPicture, keeps_depth=always)
 def watermark(
     frame: Frame,
     picture: SecondPicture,

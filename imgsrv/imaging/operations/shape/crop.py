@@ -14,9 +14,10 @@ from imgsrv.errors import OperationDoesNotFit
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Aspect, AspectParameter, Colour, ColourParameter, Length, Offset
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.levels import TOP
 from imgsrv.imaging.pixels.placement import CropGravity, FocusX, FocusY, check_focus, position_of_part, top_left
+from imgsrv.imaging.pixels.working_frame import shallow
 
 STRIP = 64
 """Rows or columns that are compared with a colour at once."""
@@ -107,11 +108,6 @@ def _survey_crop(
     return first, upper, first + size[0], upper + size[1]
 
 
-def _keeps_depth(*, gravity: CropGravity) -> bool:
-    # Saliency is computed on 8 bits.
-    return gravity != "smart"
-
-
 def _is_in_fractions(*, width: Length | None, height: Length | None, left: Offset | None, top: Offset | None) -> bool:
     lengths = all(length is None or length < 1 for length in (width, height))
     return lengths and all(offset is None or offset == 0 or isinstance(offset, float) for offset in (left, top))
@@ -121,7 +117,7 @@ def _is_in_fractions(*, width: Length | None, height: Length | None, left: Offse
     size=_cropped_size,
     check=_check_crop,
     survey=_survey_crop,
-    keeps_depth=_keeps_depth,
+    keeps_depth=always,
     is_scale_free=_is_in_fractions,
 )
 def crop(
@@ -161,7 +157,7 @@ def _survey_trim(
     frames: Sequence[Frame], _source: Source, *, threshold: int, colour: Colour | None, margin: int
 ) -> Edges:
     """The part to keep of all frames together; the whole frame where all are of one colour."""
-    first = frames[0].crop((0, 0, 1, 1)).convert("RGBA")
+    first = shallow(frames[0].crop((0, 0, 1, 1))).convert("RGBA")
     ground = colour or Colour(*first.getpixel((0, 0)))  # type: ignore[misc]  # four channels of RGBA
     found = [part for frame in frames if (part := _differing(frame, ground, threshold)) is not None]
     width, height = frames[0].size
@@ -180,7 +176,7 @@ def _differing(frame: Frame, colour: Colour, threshold: int) -> Edges | None:
     """
 
     def found(left: int, top: int, right: int, bottom: int) -> Edges | None:
-        part = _differing_in(frame.crop((left, top, right, bottom)), colour, threshold)
+        part = _differing_in(shallow(frame.crop((left, top, right, bottom))), colour, threshold)
         return part and (left + part[0], top + part[1], left + part[2], top + part[3])
 
     width, height = frame.size
@@ -213,7 +209,7 @@ def _has_no_margin(*, margin: int) -> bool:
     return not margin
 
 
-@operation(survey=_survey_trim, is_scale_free=_has_no_margin)
+@operation(survey=_survey_trim, keeps_depth=always, is_scale_free=_has_no_margin)
 def trim(
     frame: Frame,
     edges: Edges,

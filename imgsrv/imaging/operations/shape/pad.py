@@ -19,7 +19,7 @@ from imgsrv.imaging.model.parameter_types import (
     gravity_point,
 )
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.canvas import Filling, Margins, framed
 from imgsrv.imaging.pixels.placement import top_left
 
@@ -71,7 +71,7 @@ def _margins_add_alpha(*, mode: Filling, colour: Colour) -> bool:
     return mode == "colour" and not colour.is_opaque
 
 
-@operation(size=_padded_size, check=_check_pad, adds_alpha=_margins_add_alpha)
+@operation(size=_padded_size, check=_check_pad, keeps_depth=always, adds_alpha=_margins_add_alpha)
 def pad(
     frame: Frame,
     *,
@@ -113,7 +113,13 @@ def _is_shape(*, aspect: Aspect | None) -> bool:
     return aspect is not None
 
 
-@operation(size=_extended_size, check=_check_extend, adds_alpha=_margins_add_alpha, is_scale_free=_is_shape)
+@operation(
+    size=_extended_size,
+    check=_check_extend,
+    keeps_depth=always,
+    adds_alpha=_margins_add_alpha,
+    is_scale_free=_is_shape,
+)
 def extend(
     frame: Frame,
     *,
@@ -137,7 +143,7 @@ def _line_adds_alpha(*, colour: Colour) -> bool:
     return not colour.is_opaque
 
 
-@operation(size=_bordered_size, adds_alpha=_line_adds_alpha)
+@operation(size=_bordered_size, keeps_depth=always, adds_alpha=_line_adds_alpha)
 def border(
     frame: Frame,
     *,

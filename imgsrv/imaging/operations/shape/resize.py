@@ -10,7 +10,7 @@ from pydantic import Field
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.parameter_types import MAX_SIDE, TRANSPARENT, Colour, ColourParameter, Side
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.operations.registry import from_arguments, operation, pixels
+from imgsrv.imaging.operations.registry import always, from_arguments, operation, pixels
 from imgsrv.imaging.pixels.canvas import on_canvas
 from imgsrv.imaging.pixels.placement import (
     CropGravity,
@@ -124,11 +124,6 @@ def _only_resamples(*, linear: bool, gravity: CropGravity, kernel: Kernel) -> bo
     return not linear and gravity != "smart" and kernel != "hamming"
 
 
-def _keeps_depth(*, fit: Fit, linear: bool, gravity: CropGravity, kernel: Kernel) -> bool:
-    """True for a plain resize: the canvas of `contain` is an image of 8 bits."""
-    return fit != "contain" and _only_resamples(linear=linear, gravity=gravity, kernel=kernel)
-
-
 def _needs_every_pixel(*, linear: bool) -> bool:
     # A JPEG's smaller scales mix levels: 32 dB against linear light, and small lights grow dim.
     return linear
@@ -184,7 +179,7 @@ def _resize_adds_alpha(*, fit: Fit, background: Colour) -> bool:
     is_reduction=True,
     needs_every_pixel=_needs_every_pixel,
     survey=_survey,
-    keeps_depth=_keeps_depth,
+    keeps_depth=always,
     work=_resize_work,
     adds_alpha=_resize_adds_alpha,
 )
@@ -257,6 +252,7 @@ def _smartcrop_work(before: Size, after: Size) -> float:
     scaled=_smartcrop_scaled_size,
     is_reduction=True,
     survey=_survey_smartcrop,
+    keeps_depth=always,
     work=_smartcrop_work,
 )
 def smartcrop(

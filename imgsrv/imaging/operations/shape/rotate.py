@@ -76,7 +76,7 @@ def _rotate_adds_alpha(*, degrees: float, background: Colour) -> bool:
 
 
 @operation(
-    size=_rotated_size, keeps_depth=_is_exact, work=_rotate_work, adds_alpha=_rotate_adds_alpha, is_scale_free=_is_exact
+    size=_rotated_size, keeps_depth=always, work=_rotate_work, adds_alpha=_rotate_adds_alpha, is_scale_free=_is_exact
 )
 def rotate(
     frame: Frame,
@@ -149,7 +149,7 @@ def _shear_adds_alpha(*, background: Colour) -> bool:
     return not background.is_opaque
 
 
-@operation(size=_sheared_size, check=_check_shear, adds_alpha=_shear_adds_alpha)
+@operation(size=_sheared_size, check=_check_shear, keeps_depth=always, adds_alpha=_shear_adds_alpha)
 def shear(
     frame: Frame,
     *,
@@ -201,7 +201,7 @@ def _perspective_work(before: Size, after: Size, *, corners: Curve) -> float:
     return pixels(before) * 0.1 + pixels(_sampled_size(before, corners, after)) + pixels(after)
 
 
-@operation(size=_straightened_size, work=_perspective_work)
+@operation(size=_straightened_size, keeps_depth=always, work=_perspective_work)
 def perspective(
     frame: Frame,
     *,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import TRANSPARENT, Colour, ColourParameter, Length
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pixels.composite import composite
-from imgsrv.imaging.pixels.strips import Pixels, bands
+from imgsrv.imaging.operations.registry import always, operation
+from imgsrv.imaging.pixels.composite import composite, faded
+from imgsrv.imaging.pixels.strips import bands
+from imgsrv.imaging.pixels.working_frame import Pixels, blank
 
 USUAL_RADIUS = 0.1
 
@@ -33,7 +34,7 @@ def _corners_add_alpha(*, background: Colour) -> bool:
     return not background.is_opaque
 
 
-@operation(size=_rounded_size, check=_check_round, adds_alpha=_corners_add_alpha)
+@operation(size=_rounded_size, check=_check_round, keeps_depth=always, adds_alpha=_corners_add_alpha)
 def round(  # noqa: A001  the name that everybody looks for
     frame: Frame,
     *,
@@ -58,11 +59,10 @@ def round(  # noqa: A001  the name that everybody looks for
         length = radius or USUAL_RADIUS
         reach = min(side / 2, length * side if length < 1 else length)
     mask = _mask(frame.size, reach)
-    result = frame.convert("RGBA")
-    result.putalpha(ImageChops.multiply(result.getchannel("A"), mask) if frame.mode == "RGBA" else mask)
+    result = faded(frame, mask)
     if background == TRANSPARENT:
         return result
-    behind = composite(Image.new("RGBA", frame.size, background), result)
+    behind = composite(blank(frame, "RGBA", frame.size, background), result)
     return behind.convert("RGB") if background.is_opaque else behind
 
 
