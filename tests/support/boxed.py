@@ -34,15 +34,18 @@ def boxed_avif(
     in_item_data: bool = False,
     alpha: bytes = b"",
     columns: int = 0,
+    further: tuple[bytes, ...] = (),
+    flags: bytes = b"\x81\0\x0c\0",
 ) -> bytes:
     """An AVIF of one bitstream.
 
     size: what the container says.  cuts: where the data of the item is cut into extents, which are stored in reverse.
     in_item_data: the data is in the box `idat`.  alpha: a second bitstream.  columns: tiles of a grid, all the same.
+    further: boxes of further properties of the picture.  flags: the content of the box `av1C`.
     """
     grid = bytes([0, 0, 0, columns - 1]) + struct.pack(">HH", columns * size[0], size[1]) if columns else b""
     contents = [*([grid] if columns else []), *[stream] * (columns or 1), *([alpha] if alpha else [])]
-    file = _File(contents, size, cuts, columns, in_item_data=in_item_data, has_alpha=bool(alpha))
+    file = _File(contents, size, cuts, columns, further, flags, in_item_data=in_item_data, has_alpha=bool(alpha))
     begin = item_box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
     at = len(begin) + len(file.meta(0)) + 8
     return begin + file.meta(at) + item_box(b"mdat", file.stored)
@@ -56,6 +59,8 @@ class _File:
     size: Size
     cuts: tuple[int, ...]
     columns: int
+    further: tuple[bytes, ...]
+    flags: bytes
     in_item_data: bool
     has_alpha: bool
 
@@ -112,15 +117,18 @@ class _File:
         """The sizes and what else a decoder needs."""
         known = [
             full_box(b"ispe", struct.pack(">II", *self.size)),
-            full_box(b"pixi", b"\x03\x08\x08\x08"),
-            item_box(b"av1C", b"\x81\0\x0c\0"),
+            full_box(b"pixi", b"\x03" + bytes([10 if self.flags[2] & 0x40 else 8]) * 3),
+            item_box(b"av1C", self.flags),
             full_box(b"ispe", struct.pack(">II", self.columns * self.size[0], self.size[1])),
             full_box(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"),
+            *self.further,
         ]
         entries = b""
         for number, kind in enumerate(self.kinds, 1):
             is_alpha = self.has_alpha and number == len(self.kinds)
             uses = [4, 2] if kind == b"grid" else [1, 2, 0x83, *([5] if is_alpha else [])]
+            if number == PRIMARY:
+                uses += [0x80 | at for at in range(len(known) - len(self.further) + 1, len(known) + 1)]
             entries += struct.pack(">HB", number, len(uses)) + bytes(uses)
         associations = full_box(b"ipma", struct.pack(">I", len(self.kinds)) + entries)
         return item_box(b"iprp", item_box(b"ipco", b"".join(known)) + associations)

@@ -36,8 +36,9 @@ from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN
-from imgsrv.imaging.formats.av1 import coded_sizes
-from imgsrv.imaging.formats.iso_media import IsoMedia, Steps
+from imgsrv.imaging.formats.iso.av1 import coded_sizes
+from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
+from imgsrv.imaging.formats.iso.properties import read_item, read_track
 from imgsrv.imaging.formats.jp2_header import read_jp2_header
 from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl import read_jxl_header
@@ -168,6 +169,10 @@ def _xmp(data: bytes) -> object:
 def _boxes(data: bytes) -> object:
     media = IsoMedia(data, Steps())
     return len(media.items()) + sum(1 for samples in media.tracks(b"av01") for _ in samples)
+
+
+def _stated(data: bytes) -> object:
+    return read_item(IsoMedia(data, Steps())), read_track(IsoMedia(data, Steps()))
 
 
 def _drawing(data: bytes) -> object:
@@ -447,7 +452,7 @@ READERS = (
         (
             *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
             *("imaging.formats.webp._size", "imaging.formats.ico._size"),
-            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._size", "imaging.formats.iso_media.has_brand"),
+            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._size", "imaging.formats.iso.media.has_brand"),
         ),
         (
             (b"\xff\xd8\xff", b"\xff", b""),
@@ -469,7 +474,7 @@ READERS = (
         _describe,
         (RequestError,),
         (_tagged_jpeg(), _png_with_texts(), *PICTURES),
-        (*("imaging.metadata.summary._number", "imaging.formats.avif._bit_depth", "imaging.formats.jp2._bit_depth"),),
+        (*("imaging.metadata.summary._number", "imaging.formats.jp2._bit_depth"),),
         (
             (b"II*\0\x08\0\0\0\xff\xff", b"\x0f\1\2\0\1\0\0\0\0\0\0\0", b""),
             (b"MM\0*\0\0\0\x08\xff\xff", b"\1\0\0\4\0\0\0\1\0\0\0\1", b""),
@@ -605,7 +610,7 @@ READERS = (
         _boxes,
         (SyntaxError, LookupError, struct.error),
         _made("avif", STILL),
-        tuple(f"imaging.formats.iso_media.{name}" for name in ("boxes", "_Cursor.take")),
+        tuple(f"imaging.formats.iso.media.{name}" for name in ("boxes", "Cursor.take")),
         (
             (b"", b"\0\0\0\x08free", b""),
             (b"\0\0\xff\xffmeta\0\0\0\0", b"\0\0\0\x08iprp", b""),
@@ -615,11 +620,30 @@ READERS = (
         words=(b"meta", b"iloc", b"iinf", b"infe", b"ipco", b"ispe", b"ipma", b"moov", b"stsz", b"stco", b"av01"),
     ),
     Reader(
+        "what an AVIF says of its picture",
+        _stated,
+        (SyntaxError, LookupError, struct.error),
+        (*_made("avif", STILL), animation(MOVING, "AVIF")),
+        (
+            "imaging.formats.iso.avif_file.AvifFile.read_all",
+            "imaging.formats.iso.properties._coded_cicp",
+            "imaging.formats.iso.properties._aperture",
+            "imaging.formats.iso.media.IsoMedia.primary",
+        ),
+        (
+            (b"\0\1\0\0meta\0\0\0\0\0\0\xff\xffiprp\0\0\xf0\0ipco", b"\0\0\0\x08clap", b""),
+            (b"\0\1\0\0meta\0\0\0\0\0\0\xff\xffiprp\0\0\xf0\0ipma\0\0\0\0\0\0\xff\xff", b"\0\0\1\1", b""),
+            (b"\0\1\0\0moov", b"\0\0\0\x10trak\0\0\0\x08edts", b""),
+            (b"\0\1\0\0moov\0\0\xff\xfftrak\0\0\xff\0edts", b"\0\0\0\x18elst\0\0\0\1\0\0\0\1", b""),
+        ),
+        words=(b"meta", b"pitm", b"ipco", b"colr", b"nclx", b"clap", b"moov", b"trak", b"edts", b"elst", b"tkhd"),
+    ),
+    Reader(
         "bitstream of an AVIF",
         lambda data: list(coded_sizes(data, Steps(), [])),
         (SyntaxError, LookupError, struct.error),
         (b"\x12\0\x0a\x0a\0\0\0\x02\xaf\xff\x9a\x5f\x2e\x08\x32\x0e\x10\0\x83\x04\x10",),
-        ("imaging.formats.av1._Bits.__init__",),
+        ("imaging.formats.iso.av1._Bits.__init__",),
         (
             (b"", b"\x12\0", b""),
             (b"\x0a", b"\xff", b""),
@@ -1018,6 +1042,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.apart.process.Helper._heard": "reads at most 64 KB of a helper; tests/imaging/apart plays one that lies",
     "imaging.apart.tasks._drawing.draw": OURS,
     "imaging.formats.heic._options": OURS,
+    "imaging.formats.iso.heif_file.": "reads a few numbers that libheif gives",
     "imaging.formats.png.write": OURS,
     "imaging.model.picture.Source.of": ARRAYS,
     "imaging.model.weights.": OURS,

@@ -46,6 +46,7 @@ Raises any exception, with a text for people, for a file that it cannot read so.
 """
 
 DECODERS = {
+    "avif": "imgsrv.imaging.apart.decoders.avif",
     "jp2": "imgsrv.imaging.apart.decoders.jp2",
     "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
 }

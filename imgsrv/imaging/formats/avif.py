@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from imgsrv.imaging.formats import av1
+from imgsrv.imaging.apart.pictures import Wanted, decode_apart
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso_media import IsoMedia, Steps, has_brand
+from imgsrv.imaging.formats.iso import av1, avif_file
+from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
+from imgsrv.imaging.formats.iso.properties import AV1
 from imgsrv.imaging.model.animation import FOR_EVER
-
-BRANDS = (b"avif", b"avis")
+from imgsrv.imaging.model.picture import Frame
 
 DEFAULT_SPEED, FASTEST = 8, 10
 """Of libavif."""
 
-CONFIGURATION = b"av1C"
-"""The box that gives the depth."""
-
-STREAM = b"av01"
-"""The type of an item or a sample that is an AV1 bitstream."""
+BYTE = 8
+"""Bits of a channel in Pillow's modes."""
 
 
 def _options(settings: EncoderSettings) -> Options:
@@ -31,13 +29,18 @@ def _options(settings: EncoderSettings) -> Options:
     return {"speed": speed, "max_threads": 1, **lossless}
 
 
-def _bit_depth(data: bytes, _image: Image.Image) -> int:
-    box = data.find(CONFIGURATION)
-    if not 0 <= box < len(data) - 7:
-        return 0
-    flags = data[box + 6]
-    is_high, is_twelve = flags & 0x40, flags & 0x20
-    return (12 if is_twelve else 10) if is_high else 8
+def _bit_depth(_data: bytes, image: Image.Image) -> int:
+    return image.depth if isinstance(image, avif_file.AvifFile) else 0
+
+
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
+    """The pixels of a still picture of more than 8 bits.  Animations are read in 8 bits, by Pillow."""
+    if not is_deep or not isinstance(image, avif_file.AvifFile) or image.is_animated or image.depth <= BYTE:
+        return None
+    mode = {"L": "I;16"}.get(image.mode, f"{image.mode};16")
+    wanted = Wanted("avif", mode, image.coded_size, {"depth": image.depth}, FORMAT.decode_bytes_per_pixel)
+    frame, _facts, _profile = decode_apart(image.source, FORMAT.name, wanted)
+    return frame.crop(image.stated.aperture) if image.stated.aperture else frame
 
 
 def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
@@ -49,7 +52,7 @@ def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
     media = IsoMedia(data, steps)
     copied = 0
     for item in media.items().values():
-        if item.kind != STREAM:
+        if item.kind != AV1:
             continue
         parts = [view[start:end] for start, end in item.parts]
         if len(parts) > 1:
@@ -58,7 +61,7 @@ def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
                 raise SyntaxError("its items share their data")
         stream = parts[0] if len(parts) == 1 else b"".join(parts)
         yield from ((item.size or image.size, size) for size in av1.coded_sizes(stream, steps, []))
-    for samples in media.tracks(STREAM):
+    for samples in media.tracks(AV1):
         known: list[av1.Sequence] = []
         for start, end in samples:
             yield from ((image.size, size) for size in av1.coded_sizes(view[start:end], steps, known))
@@ -71,13 +74,16 @@ FORMAT = Format(
     media_type="image/avif",
     suffixes=(".avif",),
     position=4,
-    begins=lambda head: has_brand(head, BRANDS),
+    register=avif_file.register,
+    reader=avif_file.NAME,
+    begins=lambda head: has_brand(head, avif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
     has_animation=True,
     max_side=32_768,
     counts_frames=True,
     coded=_coded,
     bit_depth=_bit_depth,
+    read_pixels=_read_pixels,
     # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
     plays=FOR_EVER,
     animation=lambda _plays: {},

@@ -9,15 +9,18 @@ from functools import cache
 from PIL import Image
 
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options, scaled_effort
-from imgsrv.imaging.formats.iso_media import IsoMedia, Item, Steps, has_brand
-
-BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+from imgsrv.imaging.formats.iso import heif_file
+from imgsrv.imaging.formats.iso.media import IsoMedia, Item, Steps, has_brand
+from imgsrv.imaging.model.picture import Frame
 
 GRID = b"grid"
 """The type of an item that is a grid of tiles."""
 
 MOST_DEPTH = 16
 """Most levels of pictures that are put together from others; cameras write one."""
+
+BYTE = 8
+"""Bits of a channel in Pillow's modes."""
 
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -31,6 +34,7 @@ def _register() -> None:
 
     # An engine owns one core.  Thumbnails and maps of depth are not the picture.
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    heif_file.register()
 
 
 def _options(settings: EncoderSettings) -> Options:
@@ -44,8 +48,13 @@ def _options(settings: EncoderSettings) -> Options:
 
 
 def _bit_depth(_data: bytes, image: Image.Image) -> int:
-    found = image.info.get("bit_depth")
-    return found if isinstance(found, int) else 0
+    return image.depth if isinstance(image, heif_file.HeifFile) else 0
+
+
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
+    if is_deep and isinstance(image, heif_file.HeifFile) and image.depth > BYTE:
+        return image.decoded(is_deep=True)
+    return None
 
 
 def _coded(data: bytes, _image: Image.Image) -> Iterator[Coded]:
@@ -91,13 +100,15 @@ FORMAT = Format(
     extra="heif",
     wheel="pillow_heif",
     register=_register,
+    reader=heif_file.NAME,
     # AVIF stands before it and is asked first: it may name the brand mif1 as well.
-    begins=lambda head: has_brand(head, BRANDS),
+    begins=lambda head: has_brand(head, heif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
     max_side=16_384,
     is_upright=True,
     coded=_coded,
     bit_depth=_bit_depth,
+    read_pixels=_read_pixels,
     options=_options,
     fitness=Fitness(photograph=1, drawing=0.5),
     decode_bytes_per_pixel=28,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from imgsrv.errors import Undecodable
-from imgsrv.imaging.formats.iso_media import boxes
+from imgsrv.imaging.formats.iso.media import boxes
 from imgsrv.imaging.model.limits import Data
 
 NAME = "jp2"

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso_media import boxes
+from imgsrv.imaging.formats.iso.media import boxes
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
 
 CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"

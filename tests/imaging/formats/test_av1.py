@@ -9,9 +9,9 @@ from boxed import full_box, item_box
 from pictures import animation
 from PIL import Image
 
-from imgsrv.imaging.formats.av1 import MOST_SEQUENCES, coded_sizes
 from imgsrv.imaging.formats.avif import FORMAT
-from imgsrv.imaging.formats.iso_media import MOST_STEPS, IsoMedia, Steps
+from imgsrv.imaging.formats.iso.av1 import MOST_SEQUENCES, coded_sizes
+from imgsrv.imaging.formats.iso.media import MOST_STEPS, IsoMedia, Steps
 
 SIZE = (8, 8)
 

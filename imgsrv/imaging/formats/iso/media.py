@@ -81,13 +81,14 @@ class Steps:
             raise SyntaxError(f"it has more than {MOST_STEPS:,} parts")
 
 
-class _Cursor:
+class Cursor:
     """Reads numbers from a part of a file, highest byte first.  Raises struct.error beyond its end."""
 
     def __init__(self, data: bytes, part: Part) -> None:
         self._data, (self._at, self._end) = data, part
 
     def take(self, count: int) -> int:
+        """The number in so many bytes."""
         if self._at + count > self._end:
             raise struct.error("a box of it is too short")
         self._at += count
@@ -101,19 +102,19 @@ class IsoMedia:
     """
 
     def __init__(self, data: bytes, steps: Steps) -> None:
-        self._data, self._steps = data, steps
+        self.data, self._steps = data, steps
 
-    def _find(self, part: Part, *path: bytes) -> Iterator[Part]:
+    def contents(self, part: Part, *path: bytes) -> Iterator[Part]:
         """The content of each box that lies at the path of box types."""
-        for kind, start, end in boxes(self._data, *part):
+        for kind, start, end in boxes(self.data, *part):
             self._steps.take()
             if kind == path[0]:
                 if len(path) == 1:
                     yield start, end
                 else:
-                    yield from self._find((start, end), *path[1:])
+                    yield from self.contents((start, end), *path[1:])
 
-    def _times(self, count: int) -> Iterator[None]:
+    def times(self, count: int) -> Iterator[None]:
         """So many steps."""
         for _ in range(count):
             self._steps.take()
@@ -124,24 +125,48 @@ class IsoMedia:
     def items(self) -> dict[int, Item]:
         """The items of the file, by their numbers."""
         found: dict[int, Item] = {}
-        for start, end in self._find((0, len(self._data)), b"meta"):
+        for start, end in self.contents((0, len(self.data)), b"meta"):
             meta = (start + 4, end)
-            for part in self._find(meta, b"iinf"):
+            for part in self.contents(meta, b"iinf"):
                 self._read_kinds(part, found)
-            for part in self._find(meta, b"iprp"):
+            for part in self.contents(meta, b"iprp"):
                 self._read_sizes(part, found)
-            item_data = next(self._find(meta, b"idat"), (0, 0))
-            for part in self._find(meta, b"iloc"):
+            item_data = next(self.contents(meta, b"idat"), (0, 0))
+            for part in self.contents(meta, b"iloc"):
                 self._read_parts(part, item_data, found)
-            for part in self._find(meta, b"iref"):
+            for part in self.contents(meta, b"iref"):
                 self._read_references(part, found)
         return found
 
+    def primary(self) -> int:
+        """The number of the item that is the picture; 0 if the file names none."""
+        for start, end in self.contents((0, len(self.data)), b"meta"):
+            for part in self.contents((start + 4, end), b"pitm"):
+                cursor = Cursor(self.data, part)
+                version = cursor.take(1)
+                cursor.take(3)
+                return cursor.take(4 if version else 2)
+        return 0
+
+    def properties(self, number: int) -> Iterator[tuple[bytes, Part]]:
+        """The type and the content of each property of an item, in the order in which they apply."""
+        for start, end in self.contents((0, len(self.data)), b"meta"):
+            for part in self.contents((start + 4, end), b"iprp"):
+                known = [
+                    (kind, (start, end))
+                    for container in self.contents(part, b"ipco")
+                    for kind, start, end in boxes(self.data, *container)
+                    for _ in self.times(1)
+                ]
+                for item, which in self._associations(part):
+                    if item == number and 0 < which <= len(known):
+                        yield known[which - 1]
+
     def _read_kinds(self, part: Part, found: dict[int, Item]) -> None:
         """The type of each item, from `iinf`."""
-        wide = 2 if self._data[part[0]] == 0 else 4
-        for entry in self._find((part[0] + 4 + wide, part[1]), b"infe"):
-            cursor = _Cursor(self._data, entry)
+        wide = 2 if self.data[part[0]] == 0 else 4
+        for entry in self.contents((part[0] + 4 + wide, part[1]), b"infe"):
+            cursor = Cursor(self.data, entry)
             version = cursor.take(1)
             cursor.take(3)
             number = cursor.take(2 if version == 2 else 4)  # noqa: PLR2004  the version
@@ -151,47 +176,52 @@ class IsoMedia:
     def _read_sizes(self, part: Part, found: dict[int, Item]) -> None:
         """The size of each item, from `iprp`."""
         sizes: dict[int, Size] = {}
-        for container in self._find(part, b"ipco"):
-            for number, (kind, start, end) in enumerate(boxes(self._data, *container), 1):
+        for container in self.contents(part, b"ipco"):
+            for number, (kind, start, end) in enumerate(boxes(self.data, *container), 1):
                 self._steps.take()
                 if kind == b"ispe":
-                    cursor = _Cursor(self._data, (start + 4, end))
+                    cursor = Cursor(self.data, (start + 4, end))
                     sizes[number] = cursor.take(4), cursor.take(4)
-        for entry in self._find(part, b"ipma"):
-            cursor = _Cursor(self._data, entry)
+        for number, which in self._associations(part):
+            item = found.setdefault(number, Item())
+            item.size = item.size or sizes.get(which)
+
+    def _associations(self, part: Part) -> Iterator[tuple[int, int]]:
+        """The number of an item and of a property of it, counted from 1, for each property of each item."""
+        for entry in self.contents(part, b"ipma"):
+            cursor = Cursor(self.data, entry)
             version, flags = cursor.take(1), cursor.take(3)
             wide = 2 if flags & 1 else 1
-            for _ in self._times(cursor.take(4)):
-                item = found.setdefault(cursor.take(2 if version < 1 else 4), Item())
-                for _ in self._times(cursor.take(1)):
+            for _ in self.times(cursor.take(4)):
+                number = cursor.take(2 if version < 1 else 4)
+                for _ in self.times(cursor.take(1)):
                     # The highest bit says that a reader must understand the property.
-                    number = cursor.take(wide) & (1 << 8 * wide - 1) - 1
-                    item.size = item.size or sizes.get(number)
+                    yield number, cursor.take(wide) & (1 << 8 * wide - 1) - 1
 
     def _read_references(self, part: Part, found: dict[int, Item]) -> None:
         """The items from which others are put together, from `iref`."""
-        wide = 2 if self._data[part[0]] == 0 else 4
-        for entry in self._find((part[0] + 4, part[1]), b"dimg"):
-            cursor = _Cursor(self._data, entry)
+        wide = 2 if self.data[part[0]] == 0 else 4
+        for entry in self.contents((part[0] + 4, part[1]), b"dimg"):
+            cursor = Cursor(self.data, entry)
             item = found.setdefault(cursor.take(wide), Item())
-            item.made_of += [cursor.take(wide) for _ in self._times(cursor.take(2))]
+            item.made_of += [cursor.take(wide) for _ in self.times(cursor.take(2))]
 
     def _read_parts(self, part: Part, item_data: Part, found: dict[int, Item]) -> None:
         """Where the data of each item is, from `iloc`."""
-        cursor = _Cursor(self._data, part)
+        cursor = Cursor(self.data, part)
         version = cursor.take(1)
         cursor.take(3)
         widths = cursor.take(2)
         offset_bytes, length_bytes, base_bytes = widths >> 12, widths >> 8 & 15, widths >> 4 & 15
         index_bytes = widths & 15 if version else 0
         wide = 2 if version < 2 else 4  # noqa: PLR2004  the version
-        for _ in self._times(cursor.take(wide)):
+        for _ in self.times(cursor.take(wide)):
             item = found.setdefault(cursor.take(wide), Item())
             method = cursor.take(2) & 15 if version else IN_FILE
             cursor.take(2)
             base = cursor.take(base_bytes)
-            origin, last = item_data if method == IN_ITEM_DATA else (0, len(self._data))
-            for _ in self._times(cursor.take(2)):
+            origin, last = item_data if method == IN_ITEM_DATA else (0, len(self.data))
+            for _ in self.times(cursor.take(2)):
                 cursor.take(index_bytes)
                 start = origin + base + cursor.take(offset_bytes)
                 length = cursor.take(length_bytes)
@@ -201,9 +231,9 @@ class IsoMedia:
 
     def tracks(self, kind: bytes) -> Iterator[Iterator[Part]]:
         """The places of the samples of each track whose samples are of that type."""
-        for table in self._find((0, len(self._data)), b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        for table in self.contents((0, len(self.data)), b"moov", b"trak", b"mdia", b"minf", b"stbl"):
             kinds = [
-                found for start, end in self._find(table, b"stsd") for found, *_ in boxes(self._data, start + 8, end)
+                found for start, end in self.contents(table, b"stsd") for found, *_ in boxes(self.data, start + 8, end)
             ]
             if kind in kinds:
                 yield self._samples(table)
@@ -217,28 +247,28 @@ class IsoMedia:
             while following and following[0] <= number:
                 run, following = following, next(runs, None)
             for size in islice(sizes, run[1]):
-                yield at, min(at + size, len(self._data))
+                yield at, min(at + size, len(self.data))
                 at += size
 
     def _sizes(self, table: Part) -> Iterator[int]:
-        for start, end in self._find(table, b"stsz"):
-            cursor = _Cursor(self._data, (start + 4, end))
+        for start, end in self.contents(table, b"stsz"):
+            cursor = Cursor(self.data, (start + 4, end))
             same, count = cursor.take(4), cursor.take(4)
-            for _ in self._times(count):
+            for _ in self.times(count):
                 yield same or cursor.take(4)
 
     def _runs(self, table: Part) -> Iterator[tuple[int, int]]:
         """The first chunk of each run of chunks, and the samples in each chunk."""
-        for start, end in self._find(table, b"stsc"):
-            cursor = _Cursor(self._data, (start + 4, end))
-            for _ in self._times(cursor.take(4)):
+        for start, end in self.contents(table, b"stsc"):
+            cursor = Cursor(self.data, (start + 4, end))
+            for _ in self.times(cursor.take(4)):
                 yield cursor.take(4), cursor.take(4)
                 cursor.take(4)
 
     def _chunks(self, table: Part) -> Iterator[int]:
         """The position of each chunk."""
         for kind, wide in ((b"stco", 4), (b"co64", 8)):
-            for start, end in self._find(table, kind):
-                cursor = _Cursor(self._data, (start + 4, end))
-                for _ in self._times(cursor.take(4)):
+            for start, end in self.contents(table, kind):
+                cursor = Cursor(self.data, (start + 4, end))
+                for _ in self.times(cursor.take(4)):
                     yield cursor.take(wide)

@@ -1,4 +1,4 @@
-"""The sizes in an AV1 bitstream: those of its sequence headers and of frames that have a size of their own.
+"""The sizes in an AV1 bitstream: those of its sequence headers and of frames with a size of their own; its colours.
 
 The names are those of the AV1 specification (sections 5.3, 5.5 and 5.9).
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imgsrv.imaging.formats.iso_media import Steps
+from imgsrv.imaging.formats.iso.media import Steps
+from imgsrv.imaging.model.cicp import UNSPECIFIED, Cicp
 from imgsrv.imaging.model.limits import Size
 
 SEQUENCE_HEADER, FRAME_HEADER, FRAME, REDUNDANT_FRAME_HEADER = 1, 3, 6, 7
@@ -33,6 +34,11 @@ REFERENCES, SLOTS = 7, 8
 
 MOST_SEQUENCES = 8
 """Most different sequence headers of one stream.  A file that keeps the rules has one."""
+
+NOT_SAID = Cicp()
+
+RGB_CODES = (1, 13, 0)
+"""Primaries, transfer and matrix of sRGB that is stored as red, green and blue."""
 
 SIZE_BYTES = 8
 """Most bytes of the size of an OBU."""
@@ -63,6 +69,7 @@ class Sequence:
     side_bits: bits of the width and the height of a frame.  presentation_bits: of the time of a frame; 0 for none.
     removal_bits: of the time at which a buffer is free, and the operating points that have one; None for no model.
     id_bits, delta_bits: of the number of a frame, and of the difference of two; 0 where frames have no number.
+    cicp: the colours, which decide no size.
     """
 
     size: Size
@@ -76,6 +83,7 @@ class Sequence:
     screen_content: int = SELECTED_BY_FRAME
     integer_mv: int = SELECTED_BY_FRAME
     order_bits: int = 0
+    cicp: Cicp = NOT_SAID
 
 
 def coded_sizes(data: bytes | memoryview, steps: Steps, known: list[Sequence]) -> Iterator[Size]:
@@ -143,11 +151,20 @@ def _obus(data: bytes | memoryview, steps: Steps) -> Iterator[tuple[int, tuple[i
         at = end
 
 
+def first_sequence(data: bytes) -> Sequence | None:
+    """The first sequence header in the beginning of a bitstream.  None if it has none."""
+    for kind, _layers, start, end in _obus(data, Steps()):
+        if kind == SEQUENCE_HEADER:
+            return read_sequence(data[start:end])
+    return None
+
+
 def read_sequence(data: bytes) -> Sequence:
     """The sequence header in `data` (5.5.1)."""
     bits = _Bits(data)
-    # The profile, and whether the sequence is a still picture.
-    bits.take(4)
+    profile = bits.take(3)
+    # Whether the sequence is a still picture.
+    bits.take(1)
     is_reduced = bool(bits.take(1))
     if is_reduced:
         bits.take(5)
@@ -155,7 +172,9 @@ def read_sequence(data: bytes) -> Sequence:
     side_bits = bits.take(4) + 1, bits.take(4) + 1
     size = bits.take(side_bits[0]) + 1, bits.take(side_bits[1]) + 1
     if is_reduced:
-        return Sequence(size)
+        # Superblocks, filter_intra and edge_filter; superres, cdef and restoration.
+        bits.take(6)
+        return Sequence(size, cicp=_colours(bits, profile))
     id_bits = delta_bits = 0
     if bits.take(1):
         delta_bits = bits.take(4) + 2
@@ -170,10 +189,21 @@ def read_sequence(data: bytes) -> Sequence:
     if screen_content > 0 and not bits.take(1):
         integer_mv = bits.take(1)
     order_bits = bits.take(3) + 1 if has_order else 0
+    bits.take(3)
     return Sequence(
         *(size, False, side_bits, presentation_bits, removal_bits, points),
-        *(id_bits, delta_bits, screen_content, integer_mv, order_bits),
+        *(id_bits, delta_bits, screen_content, integer_mv, order_bits, _colours(bits, profile)),
     )
+
+
+def _colours(bits: _Bits, profile: int) -> Cicp:
+    """The colours of a sequence (5.5.2)."""
+    is_deep = bits.take(1)
+    if profile == 2 and is_deep:  # noqa: PLR2004  the profile of 12 bits
+        bits.take(1)
+    is_grey = profile != 1 and bits.take(1)
+    codes = (bits.take(8), bits.take(8), bits.take(8)) if bits.take(1) else (UNSPECIFIED,) * 3
+    return Cicp(*codes, is_full_range=(codes == RGB_CODES and not is_grey) or bool(bits.take(1)))
 
 
 def _timing(bits: _Bits) -> tuple[int, int | None, tuple[tuple[int, bool], ...]]:

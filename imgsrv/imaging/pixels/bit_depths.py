@@ -1,0 +1,57 @@
+"""Samples of 9 to 15 bits and of 16 bits into one another, rounded, and colours without their alpha."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from imgsrv.imaging.lazy import np
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import DeepPixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 65_535
+
+BAND_ROWS = 64
+"""Rows that are worked on at once, so that no second copy of the picture is needed."""
+
+
+def to_16_bits(pixels: DeepPixels, depth: int) -> DeepPixels:
+    """Samples of `depth` bits as 16 bits: value × 65535 / (2^depth − 1), rounded.
+
+    pixels: (H, W, channels).  Samples that do not fit count as the largest.  Returns a new array without gaps.
+    """
+    most = (1 << depth) - 1
+    table = np.rint(np.arange(MOST + 1).clip(0, most) * (MOST / most)).astype(np.uint16)
+    return _through(pixels, table)
+
+
+def from_16_bits(pixels: DeepPixels, depth: int) -> DeepPixels:
+    """Samples of 16 bits as `depth` bits: value × (2^depth − 1) / 65535, rounded."""
+    table = np.rint(np.arange(MOST + 1) * (((1 << depth) - 1) / MOST)).astype(np.uint16)
+    return _through(pixels, table)
+
+
+def _through(pixels: DeepPixels, table: NDArray[np.uint16]) -> DeepPixels:
+    changed = np.empty(pixels.shape, np.uint16)
+    for top in range(0, len(pixels), BAND_ROWS):
+        changed[top : top + BAND_ROWS] = table[pixels[top : top + BAND_ROWS]]
+    return changed
+
+
+def straight(pixels: DeepPixels) -> DeepPixels:
+    """RGBA with colours that were multiplied by alpha, divided by it; black where nothing is seen."""
+    changed = pixels.copy()
+    for top in range(0, len(pixels), BAND_ROWS):
+        band = pixels[top : top + BAND_ROWS].astype(np.float64)
+        alpha = np.maximum(band[..., 3:], 1)
+        changed[top : top + BAND_ROWS, :, :3] = np.rint(np.minimum(band[..., :3] * (MOST / alpha), MOST))
+    return changed
+
+
+def grey_frame(pixels: DeepPixels) -> Frame:
+    """Samples (H, W, 1) as an image of Pillow's, of mode I;16."""
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
