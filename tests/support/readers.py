@@ -548,7 +548,7 @@ READERS = (
         _durations("gif"),
         (RequestError,),
         (animation(MOVING, "GIF"),),
-        ("imaging.formats.gif._blocks", "imaging.formats.gif._parts", "imaging.formats.gif._plays"),
+        tuple(f"imaging.formats.gif_parts.structure.{name}" for name in ("blocks", "_parts", "_plays")),
         ((b"GIF89a\1\0\1\0\0\0\0", b"!\xf9\4\0\0\0\0\0", b""), (b"GIF89a\1\0\1\0\0\0\0!\xfe", b"\1\0", b"")),
     ),
     Reader(

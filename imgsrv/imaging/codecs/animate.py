@@ -81,6 +81,17 @@ class Canvas:
         return left
 
 
+def alike(frames: list[Frame]) -> tuple[Frame, ...]:
+    """The frames in the one mode that holds all of them, such as RGBA where one is not opaque."""
+    modes = {frame.mode for frame in frames}
+    if len(modes) == 1:
+        return tuple(frames)
+    if any(mode.endswith(";16") for mode in modes):
+        return tuple(DeepFrame(_deep_rgba(frame)) for frame in frames)
+    mode = max(modes, key=MODES.index)
+    return tuple(frame if frame.mode == mode else frame.convert(mode) for frame in frames)
+
+
 def _on_canvas(part: Part, size: Size) -> Corners:
     """The place of the part, as far as it is on the canvas."""
     (left, top), (width, height) = part.place, part.size

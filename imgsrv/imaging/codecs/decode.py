@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from mmap import mmap
 from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
 from imgsrv.errors import TooManyFrames, Undecodable, UnsupportedFormat
-from imgsrv.imaging.codecs.animate import Canvas
+from imgsrv.imaging.codecs.animate import Canvas, alike
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.codecs.stored_frames import choose_frame, own_frames, read_plays, stored_frames
@@ -174,9 +174,7 @@ def _frames(
     durations: list[Milliseconds] = []
     for stored in stored_frames(header.form, header.image, header.data, limits, header.index, has_many=has_many):
         image, part = stored.image, stored.part
-        # An animation is composed in 8 bits, and one frame of it in the bits that it has.
-        is_deep = plan.is_deep and not (part and has_many)
-        plain = _read_pixels(header.form, image, replace(plan, is_deep=is_deep))
+        plain = _read_pixels(header.form, image, plan)
         if plain is None:
             image.load()
             limits.check_input(image.size, len(frames) + 1)
@@ -186,14 +184,14 @@ def _frames(
             colours = colours_of(image.info, plain.mode)
             wanted = wanted_colours(colours, plain.mode, plan.icc)
         frame = converted(plain, colours, wanted)
-        frame = frame if is_deep else shallow(frame)
+        frame = frame if plan.is_deep else shallow(frame)
         if part:
             frame = canvas.show(frame, part)
         if stored.is_wanted:
             frame = upright(frame, header.orientation)
             frames.append(_detached(image, has_more=has_many and not part) if frame is image else frame)
             durations.append(stored.duration)
-    return _alike(frames), tuple(durations), wanted
+    return alike(frames), tuple(durations), wanted
 
 
 def _read_pixels(form: Format, image: Image.Image, plan: DecodePlan) -> Frame | None:
@@ -210,14 +208,6 @@ def _detached(image: Image.Image, *, has_more: bool) -> Frame:
         return image.copy()
     # copy() would double the memory.
     return image._new(image.im)  # noqa: SLF001
-
-
-def _alike(frames: list[Frame]) -> tuple[Frame, ...]:
-    """The frames in one mode and size.  Some frames of a GIF may have alpha, and some may be larger than its screen."""
-    mode = "RGBA" if any(frame.mode == "RGBA" for frame in frames) else frames[0].mode
-    size = frames[0].size
-    cropped = [frame if frame.size == size else frame.crop((0, 0, *size)) for frame in frames]
-    return tuple(frame if frame.mode == mode else frame.convert(mode) for frame in cropped)
 
 
 def _source(header: Header, scale: int, decoded: Size) -> Source:

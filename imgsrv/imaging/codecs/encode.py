@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -26,9 +28,6 @@ from imgsrv.imaging.pixels.composite import flatten
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 from imgsrv.imaging.pixels.strips import through_strips
 from imgsrv.imaging.pixels.working_frame import finished, working
-
-MOST_STEPS = 65_535
-"""Most steps of a duration: a PNG writes a fraction of seconds in 16 bits each."""
 
 
 def encode(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
@@ -85,12 +84,15 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     frames, profile = _in_profile(form, picture, holds_cicp=holds_cicp)
     frames = tuple(_fit_for(form, frame, output.background) for frame in frames)
     if output.colours is not None and "colours" in form.fields:
-        frames = tuple(_reduced(frame, output.colours) for frame in frames)
+        frames = tuple(form.reduce(frame, output.colours) for frame in frames)
     metadata = written_metadata(form, picture.metadata, output.metadata)
     if profile:
         metadata = {**metadata, "icc_profile": profile}
     elif picture.cicp and holds_cicp:
         metadata = {**metadata, "cicp": picture.cicp}
+    if form.write_animation and is_animated:
+        form.write_animation(replace(picture, frames=frames), output, metadata, file)
+        return
     if form.write_still and not is_animated and form.write_still(frames[0], output, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
@@ -121,30 +123,16 @@ def _fit_for(form: Format, frame: Frame, background: Colour) -> Frame:
     return finished(through_strips(working(frame), lambda strip: flatten(strip, background)))
 
 
-def _reduced(frame: Frame, colours: int) -> Frame:
-    """The frame in a palette of its own, dithered if it has no alpha."""
-    # Only the octree handles transparency; the median cut finds better colours.
-    method = Image.Quantize.FASTOCTREE if frame.mode == "RGBA" else Image.Quantize.MEDIANCUT
-    palette = frame.quantize(colours, method=method)
-    return palette if frame.mode != "RGB" else frame.quantize(colours, palette=palette)
-
-
 def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
     return {
         "save_all": True,
         "append_images": picture.frames[1:],
-        "duration": _durations(form, picture.durations),
+        "duration": _whole(picture.durations, form.max_duration_ms),
         **form.animation(picture.plays),
     }
 
 
-def _durations(form: Format, durations: tuple[Milliseconds, ...]) -> list[Milliseconds]:
-    # Pillow merges frames that look alike, so that one frame may get the sum of all durations.
-    longest = form.max_duration_ms if sum(durations) <= form.max_duration_ms else form.max_duration_ms // len(durations)
-    return [_roundest(min(duration, longest)) for duration in durations]
-
-
-def _roundest(duration: Milliseconds) -> Milliseconds:
-    """The duration in steps of 1, 10 or 1000 ms, the first of them that needs at most MOST_STEPS."""
-    step = next(step for step in (1, 10, 1000) if duration <= MOST_STEPS * step)
-    return round(duration / step) * step
+def _whole(durations: tuple[Milliseconds, ...], longest: int) -> list[int]:
+    """The durations in whole milliseconds; what rounding takes from one frame goes to the next."""
+    ends = [round(end) for end in accumulate(durations, initial=Fraction(0))]
+    return [min(longest, end - start) for start, end in pairwise(ends)]

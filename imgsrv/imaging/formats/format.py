@@ -13,7 +13,8 @@ from PIL import Image
 
 from imgsrv.imaging.model.animation import ONCE, Animation
 from imgsrv.imaging.model.limits import Data, ExactSize, Size
-from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.model.picture import Frame, Picture
+from imgsrv.imaging.pixels.palette import reduced
 
 EFFORT_STEPS = 9
 """`effort` is 0 (fastest) to 9 (smallest) for every format; a row maps it onto the scale of its encoder."""
@@ -92,6 +93,9 @@ SizeReader = Callable[[bytes, bytes], Size | None]
 
 Coded = tuple[Size, Size]
 """The size of a picture by its container, and by the stream of its coded pixels."""
+
+AnimationWriter = Callable[[Picture, EncoderSettings, Options, BinaryIO], None]
+"""Writes all frames of a picture.  The options are those of the metadata and the profile."""
 
 StillWriter = Callable[[Frame, EncoderSettings, Options, BinaryIO], bool]
 """Writes a still picture; False where Pillow has to.  The options are those of the metadata and the profile."""
@@ -174,7 +178,9 @@ class Format:
 
     How it is written:
         options: the encoder's options; None for a format that is read only.
-        animation: further options of an animation, from the number of plays.
+        write_animation: an encoder of animations; without it Pillow writes them.
+        animation: further options of Pillow's encoder for an animation, from the number of plays.
+        reduce: the frame in a palette of so many colours.
         write_still: a faster or more exact encoder for a still picture.
         save: calls Pillow's encoder.
         attach_metadata: the encoder's options for EXIF and XMP.
@@ -241,6 +247,8 @@ class Format:
 
     options: Callable[[EncoderSettings], Options] | None = lambda _settings: {}
     animation: Callable[[int], Options] = _plays
+    write_animation: AnimationWriter | None = None
+    reduce: Callable[[Frame, int], Frame] = reduced
     write_still: StillWriter | None = None
     save: Callable[[Format, Frame, BinaryIO, Options], None] = _save
     attach_metadata: Callable[[Image.Exif, bytes], Options] = _metadata

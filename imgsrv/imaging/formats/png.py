@@ -17,11 +17,12 @@ from PIL import Image, PngImagePlugin
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options, scaled_effort
 from imgsrv.imaging.formats.png_parts import opening
 from imgsrv.imaging.formats.png_parts.animation import split
+from imgsrv.imaging.formats.png_parts.frames import alike, changed, control_chunk, plays_chunk
 from imgsrv.imaging.formats.png_parts.opening import CHECKSUM_BYTES, SIGNATURE
 from imgsrv.imaging.formats.png_parts.sixteen import is_sixteen, read_sixteen
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.pixels.strips import bands
 
@@ -184,8 +185,7 @@ def _chunks_of(metadata: Options) -> list[tuple[bytes, bytes]]:
 def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
     if not _can_write(frame):
         return False
-    level = DEFAULT_LEVEL if settings.effort is None else max(1, scaled_effort(settings.effort, MOST_EFFORT))
-    write(frame, file, level, _chunks_of(metadata))
+    write(frame, file, _level(settings), _chunks_of(metadata))
     return True
 
 
@@ -197,17 +197,53 @@ def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes
     3 ms instead of 13 ms for 0.2 megapixels of RGBA, and up to 15 % smaller than Pillow's at its level 6.  Beside the
     frame there are its rows and their compressed form, which is no larger: three times the frame in all.
     """
-    mode, _, bits = frame.mode.partition(";")
-    header = b"".join(side.to_bytes(4, "big") for side in frame.size) + bytes(
-        (int(bits or 8), COLOUR_TYPES[mode], 0, 0, 0)
-    )
     file.write(SIGNATURE)
-    for kind, data in ((b"IHDR", header), *chunks):
+    for kind, data in ((b"IHDR", _header(frame)), *chunks):
         _write_chunk(file, kind, data)
+    for piece in _packed(frame, level):
+        _write_chunk(file, b"IDAT", piece)
+    _write_chunk(file, b"IEND", b"")
+
+
+def write_animation(picture: Picture, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> None:
+    """Write an animated PNG; every frame keeps its duration and its depth, and has only the part that changes."""
+    frames = alike(picture.frames)
+    level = _level(settings)
+    file.write(SIGNATURE)
+    _write_chunk(file, b"IHDR", _header(frames[0]))
+    for kind, data in (*_chunks_of(metadata), (b"acTL", plays_chunk(len(frames), picture.plays))):
+        _write_chunk(file, kind, data)
+    number = 0
+    for at, (frame, duration) in enumerate(zip(frames, picture.durations, strict=True)):
+        box = changed(frames[at - 1], frame) if at else (0, 0, *frame.size)
+        part = frame if box == (0, 0, *frame.size) else frame.crop(box)
+        _write_chunk(file, b"fcTL", control_chunk(number, box, duration))
+        number += 1
+        for piece in _packed(part, level):
+            if at:
+                _write_chunk(file, b"fdAT", number.to_bytes(4, "big") + piece)
+                number += 1
+            else:
+                _write_chunk(file, b"IDAT", piece)
+    _write_chunk(file, b"IEND", b"")
+
+
+def _level(settings: EncoderSettings) -> int:
+    """The level of libdeflate."""
+    return DEFAULT_LEVEL if settings.effort is None else max(1, scaled_effort(settings.effort, MOST_EFFORT))
+
+
+def _header(frame: Frame) -> bytes:
+    mode, _, bits = frame.mode.partition(";")
+    sides = b"".join(side.to_bytes(4, "big") for side in frame.size)
+    return sides + bytes((int(bits or 8), COLOUR_TYPES[mode], 0, 0, 0))
+
+
+def _packed(frame: Frame, level: int) -> Iterator[memoryview]:
+    """The pixels, compressed, in pieces for one chunk each."""
     packed = memoryview(deflate.zlib_compress(_rows(frame, _best_filter(frame)), level))
     for start in range(0, len(packed), CHUNK_BYTES):
-        _write_chunk(file, b"IDAT", packed[start : start + CHUNK_BYTES])
-    _write_chunk(file, b"IEND", b"")
+        yield packed[start : start + CHUNK_BYTES]
 
 
 def _write_chunk(file: BinaryIO, kind: bytes, data: bytes | bytearray | memoryview) -> None:
@@ -319,6 +355,7 @@ FORMAT = Format(
     may_read_exif=_may_read_exif,
     options=lambda settings: {"compress_level": 6 if settings.effort is None else settings.effort},
     write_still=_write_still,
+    write_animation=write_animation,
     attach_metadata=_attach_metadata,
     fitness=Fitness(photograph=0.3, drawing=0.9, animation=0.5),
     is_shown_everywhere=True,

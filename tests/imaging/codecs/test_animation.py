@@ -88,8 +88,9 @@ def test_more_loops_than_a_gif_can_hold_become_its_maximum() -> None:
     ("before", "durations", "after", "expected"),
     [
         pytest.param("WEBP", [70_001, 20, 30], "png", [70_000, 20, 30], id="a-png-counts-in-16-bits"),
-        pytest.param("WEBP", [700_001, 20, 30], "webp", [700_000, 20, 30], id="minutes-are-rounded"),
-        pytest.param("WEBP", [900_000, 900_000, 30], "gif", [218_450, 218_450, 30], id="longer-than-a-gif-can-say"),
+        pytest.param("WEBP", [700_001, 20, 30], "png", [700_000, 20, 30], id="minutes-are-rounded"),
+        pytest.param("WEBP", [700_001, 20, 30], "webp", [700_001, 20, 30], id="a-webp-counts-in-24-bits"),
+        pytest.param("WEBP", [900_000, 900_000, 30], "gif", [655_350, 655_350, 30], id="longer-than-a-gif-can-say"),
     ],
 )
 def test_a_duration_that_a_format_cannot_hold_is_shortened(

@@ -147,8 +147,20 @@ def test_one_frame_of_a_deep_animation_keeps_its_16_bits() -> None:
 
 
 @pytest.mark.parametrize("colour", [2, 6])
+def test_an_animation_of_16_bits_keeps_them_as_png(colour: int) -> None:
+    frames = [Painted(flat(LOW, 8, 6, np.uint16)), Painted(flat((65_535, 33_001, 7, 65_535), 4, 2, np.uint16), 2, 1)]
+    data = apng((8, 6), frames, colour=colour)
+
+    made = run(data, format="png")
+
+    again = decode(read_header(made, Limits()), DecodePlan(all_frames=True, is_deep=True), Limits()).frames
+    for one, wanted in zip(again, composed((8, 6), frames, 65_535), strict=True):
+        assert np.array_equal(one.pixels[..., :3], wanted[..., :3].round())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("colour", [2, 6])
 @pytest.mark.parametrize("name", ["png", "gif", "webp"])
-def test_an_animation_of_16_bits_is_written_in_8(name: str, colour: int) -> None:
+def test_an_animation_of_16_bits_becomes_any_other(name: str, colour: int) -> None:
     frames = [Painted(flat(LOW, 8, 6, np.uint16)), Painted(flat((65_535, 33_001, 7, 65_535), 4, 2, np.uint16), 2, 1)]
 
     made = opened(run(apng((8, 6), frames, colour=colour), format=name, lossless=name == "webp"))
@@ -244,6 +256,114 @@ def zeroed_denominators(data: bytes) -> bytes:
         made += chunk(kind, content)
         at += 12 + size
     return made
+
+
+# ---- writing -------------------------------------------------------------------------------------------
+
+
+def durations_of(data: bytes) -> tuple[int | Fraction, ...]:
+    return picture_of(data).durations
+
+
+def apng_of(durations: list[Fraction]) -> bytes:
+    """Frames that stand so many seconds, the second and the third one alike."""
+    colours = [RED, GREEN, GREEN, *[BLUE, RED] * len(durations)]
+    return apng(SIZE, [Painted(flat(colour, *SIZE), seconds=each) for colour, each in zip(colours, durations)])  # noqa: B905
+
+
+def test_an_animated_png_keeps_exact_durations() -> None:
+    durations = [Fraction(1, 30), Fraction(1001, 30_000), Fraction(65_535), Fraction(0)]
+    assert durations_of(run(apng_of(durations))) == tuple(1000 * each for each in durations)
+
+
+def test_a_webp_rounds_to_milliseconds_without_drift() -> None:
+    made = durations_of(run(apng_of([Fraction(1, 30)] * 9), format="webp"))
+    # libwebp adds up frames that look alike.
+    assert made == (33, 67, 33, 34, 33, 33, 34, 33)
+    assert sum(made) == 300
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hundredths"),
+    [
+        pytest.param([Fraction(1, 30)] * 6, [3, 4, 3, 3, 4, 3], id="what-is-rounded-goes-to-the-next"),
+        pytest.param([Fraction(16, 1000)] * 4, [2, 2, 2, 2], id="more-than-one-step-is-never-one"),
+        pytest.param([Fraction(1, 100), Fraction(0), Fraction(1, 200)], [1, 0, 1], id="one-step-is-one-step"),
+        pytest.param([Fraction(900), Fraction(1), Fraction(900)], [65_535, 100, 65_535], id="as-long-as-can-be"),
+        pytest.param([Fraction(10)] * 70, [1000] * 70, id="above-655-s-in-all"),
+    ],
+)
+def test_a_gif_rounds_each_duration_to_hundredths(seconds: list[Fraction], hundredths: list[int]) -> None:
+    made = run(apng_of(seconds), format="gif")
+
+    assert durations_of(made) == tuple(10 * each for each in hundredths)
+    image = opened(made)
+    assert image.n_frames == len(seconds)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["gif", "png"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_written_animation_shows_the_same_frames(name: str, seed: int) -> None:
+    frames = painted_at_random("gif", seed)
+
+    made = run(gif(SIZE, frames), format=name)
+
+    for one, wanted in zip(picture_of(made).frames, composed(SIZE, frames), strict=True):
+        assert difference(levels(one, "RGBA"), wanted) == 0
+    assert_pillow_sees(made, frames)
+
+
+def assert_pillow_sees(data: bytes, frames: list[Painted]) -> None:
+    """Pillow composes what is written here without the disposals that it gets wrong."""
+    image = opened(data)
+    for index, wanted in enumerate(composed(SIZE, frames)):
+        image.seek(index)
+        assert difference(levels(image, "RGBA"), wanted) == 0
+
+
+def test_an_opaque_gif_has_only_the_parts_that_change() -> None:
+    noise = np.random.default_rng(4).integers(0, 255, (90, 90, 4), np.uint8)
+    noise[..., 3] = 255
+    still = Painted(noise)
+    data = apng((90, 90), [still, Painted(flat(RED, 3, 3), 7, 9), Painted(flat(RED, 3, 3), 7, 9)])
+
+    assert len(run(data, format="gif")) < 1.3 * len(run(apng((90, 90), [still]), format="gif"))
+
+
+@pytest.mark.parametrize("colours", [None, 16])
+def test_a_soft_shadow_in_a_gif_ends_where_it_is_half_transparent(colours: int | None) -> None:
+    alpha = np.arange(256, dtype=np.uint8)[None].repeat(4, 0)
+    shadow = Image.fromarray(np.dstack([np.full_like(alpha, 40), np.full_like(alpha, 20), alpha * 0, alpha]))
+
+    for data in (encoded(shadow), apng((256, 4), [Painted(np.asarray(shadow))] * 2)):
+        made = levels(result(run(data, format="gif", colours=colours)), "RGBA")
+
+        assert np.array_equal(made[..., 3], np.where(alpha >= 128, 255, 0))
+        assert np.abs(made[:, 128:, :3] - (40, 20, 0)).max() <= 2
+
+
+def test_colours_of_hidden_pixels_take_no_place_in_the_palette_of_a_gif() -> None:
+    noise = np.random.default_rng(4).integers(0, 255, (64, 64, 4), np.uint8)
+    noise[..., 3] = 0
+    noise[8:40, 8:40, 3] = 255
+    noise[8:40, 8:40, :3] = np.arange(32)[:, None, None] * 8
+
+    made = levels(result(encoded(Image.fromarray(noise)), format="gif"), "RGBA")
+
+    assert np.array_equal(made[8:40, 8:40], noise[8:40, 8:40])
+
+
+def test_a_picture_that_is_hidden_altogether_is_a_transparent_gif() -> None:
+    made = levels(result(encoded(Image.new("RGBA", (4, 3))), format="gif"), "RGBA")
+    assert (made.shape, made[..., 3].max()) == ((3, 4, 4), 0)
+
+
+def test_an_animated_png_of_few_colours_has_those_of_every_frame() -> None:
+    data = apng(SIZE, [Painted(flat(RED, *SIZE)), Painted(flat(GREEN, *SIZE)), Painted(flat(BLUE, 4, 4))])
+
+    shown = picture_of(run(data, format="png", colours=4)).frames
+
+    assert [frame.convert("RGB").getpixel((0, 0)) for frame in shown] == [RED[:3], GREEN[:3], BLUE[:3]]
 
 
 # ---- broken files --------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Parts of the GIF codec that `imgsrv/imaging/formats/gif.py` joins."""
