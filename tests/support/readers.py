@@ -214,6 +214,33 @@ def _png_of_16_bits() -> bytes:
     return PNG_START + _chunk(b"IHDR", header) + pixels + _chunk(b"IEND", b"")
 
 
+def _bitmap_header(bits: int, code: int = 0, side: int = 300) -> bytes:
+    """A BMP of version 5 without its pixels."""
+    fields = struct.pack("<IiiHHIIiiII", 124, side, side, 1, bits, code, 0, 0, 0, 0, 0)
+    masks = struct.pack("<4I", 0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
+    # The primaries and the gamma are those of sRGB.
+    points = struct.pack("<9I", *(round(part * 2**30) for part in (0.64, 0.33, 0.03, 0.3, 0.6, 0.1, 0.15, 0.06, 0.79)))
+    rest = masks + bytes(4) + points + struct.pack("<3I", *[144_179] * 3)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 124) + (fields + rest).ljust(124, b"\0")
+
+
+def _masked_bitmap() -> bytes:
+    return _bitmap_header(32, 3, 2) + bytes(range(16))
+
+
+def _bitmap_of_runs() -> bytes:
+    return _bitmap_header(4, 2, 5) + b"\3\x12\0\3\x12\x30\0\0\0\2\1\1\2\x11\0\1"
+
+
+def _icon_of_bitmaps() -> bytes:
+    """Two bitmaps of 2×2: 1 bit a pixel with its mask, and 32 bits."""
+    one = struct.pack("<IiiHHIIiiII", 40, 2, 4, 1, 1, 0, 0, 0, 0, 0, 0) + bytes(8) + bytes(16)
+    other = struct.pack("<IiiHHIIiiII", 40, 2, 4, 1, 32, 0, 0, 0, 0, 0, 0) + bytes(range(16)) + bytes(8)
+    entries = ((len(one), 38), (len(other), 38 + len(one)))
+    directory = b"".join(struct.pack("<BBBBHHII", 2, 2, 0, 0, 1, 32, *entry) for entry in entries)
+    return b"\0\0\1\0\2\0" + directory + one + other
+
+
 def _tagged_jpeg() -> bytes:
     exif = Image.Exif()
     exif.update({0x010E: "a text", 0x0112: 6, 0x8298: "somebody"})
@@ -451,7 +478,7 @@ READERS = (
         (*PICTURES, *((SVG,) if "svg" in FORMATS else ()), *((JXL_BARE, JXL_BOXES) if "jxl" in FORMATS else ())),
         (
             *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
-            *("imaging.formats.webp._size", "imaging.formats.ico._size"),
+            "imaging.formats.webp._size",
             *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._size", "imaging.formats.iso.media.has_brand"),
         ),
         (
@@ -542,6 +569,27 @@ READERS = (
             (b"GIF89a\2\0\2\0\x80\0\0\0\0\0\1\1\1,\0\0\0\0\1\0\1\0\0\2\2D\1\0", b"\0", b""),
         ),
         words=(b"fcTL", b"fdAT", b"acTL", b"ANMF", b"VP8L", b"NETSCAPE2.0", b"!\xf9\x04"),
+    ),
+    Reader(
+        "bitmaps and icons",
+        _decode,
+        (RequestError,),
+        (*_made("bmp", STILL), *_made("ico", STILL), _masked_bitmap(), _bitmap_of_runs(), _icon_of_bitmaps()),
+        (
+            *(f"imaging.formats.bitmaps.header.{name}" for name in ("read_header", "_windows", "_profile")),
+            *("imaging.formats.bitmaps.header._calibration", "imaging.formats.bitmaps.pixels.read_runs"),
+            "imaging.formats.bmp._is_bare",
+            *("imaging.formats.bmp.BmpFile._open", "imaging.formats.ico._places", "imaging.formats.ico._read_entry"),
+        ),
+        (
+            (_bitmap_header(8, code=1), b"\0\2\0\0", b""),
+            (_bitmap_header(8, code=1), b"\1\1", b""),
+            (_bitmap_header(8, code=1), b"\1\1\0\0", b""),
+            (_bitmap_header(4, code=2), b"\0\3\x12\x34", b""),
+            (_bitmap_header(8, code=1), b"\0\2\1\0", b""),
+            (b"\0\0\1\0\xff\xff", b"\1\1\0\0\1\0\x20\0\x28\0\0\0\x06\0\0\0", b""),
+            (b"\0\0\2\0\xff\xff", b"\x28\0\0\0\x01\0\0\0\2\0\0\0\x06\0\0\0", b""),
+        ),
     ),
     Reader(
         "durations of a GIF",

@@ -19,7 +19,7 @@ _FOREIGN = (
 
 _SIGNATURES = tuple((form.signatures, form.name) for form in KNOWN.values() if form.signatures)
 
-_TESTS = tuple((form.begins, form.name) for form in KNOWN.values() if not form.signatures)
+_TESTS = tuple((form.begins, form.name) for form in KNOWN.values())
 
 
 def sniff(head: bytes) -> str:

@@ -136,7 +136,7 @@ class Format:
         register: adds that reader, or the codec of the extra, to Pillow; calling it again does nothing.
 
     How a file is recognised:
-        signatures: first bytes.  begins: a test of the first bytes where no signature is enough.
+        signatures: first bytes.  begins: a test of the first bytes for files without a signature.
 
     What it holds:
         fields: output parameters that it uses, beside format, background and metadata.

@@ -1,0 +1,1 @@
+"""Bitmaps of Windows and OS/2, as they stand in BMP, DIB, ICO and CUR files."""
