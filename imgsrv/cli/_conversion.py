@@ -47,12 +47,16 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of one conversion: its size in pixels and its length in bytes, or the message of the error."""
+    """Result of one conversion: its size in pixels and its length in bytes, or the message of the error.
+
+    is_broken: it shows only what was there of a broken picture.
+    """
 
     conversion: Conversion
     size: Size = (0, 0)
     length: int = 0
     error: str | None = None
+    is_broken: bool = False
 
 
 def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
@@ -61,7 +65,7 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
         data = sys.stdin.buffer.read() if conversion.source is None else conversion.source.read_bytes()
         with _written_whole(conversion.target) as file:
             report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits, recipe.parts)
-            return Outcome(conversion, report.size, file.seek(0, os.SEEK_END))
+            return Outcome(conversion, report.size, file.seek(0, os.SEEK_END), is_broken=report.is_broken)
     except ImgsrvError as error:
         return Outcome(conversion, error=str(error))
     except OSError as error:

@@ -31,6 +31,8 @@ from imgsrv.server.cpus import usable_cpus
 
 EXIT_SOME_FAILED = 1
 
+BROKEN_NOTE = "it is broken; the result shows what was there"
+
 EPILOG = """\
 The last argument is OUT if it is a folder, ends with /, is - or has the suffix of a picture format.  Otherwise it
 is the pipeline.  The suffix of OUT gives the format.  Several pictures, or a folder of pictures, need a folder as OUT.
@@ -166,7 +168,7 @@ def _outcomes(conversions: Sequence[Conversion], recipe: Recipe, processes: int)
 
 
 def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
-    """Yield the outcomes and print each error at once.  On a terminal, show a progress bar if there are several."""
+    """Yield the outcomes and print errors and notes.  On a terminal, show a progress bar if there are several."""
     console = Console(stderr=True, highlight=False, markup=False)
     columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     is_shown = console.is_terminal and total > 1
@@ -176,6 +178,8 @@ def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
         for outcome in outcomes:
             if outcome.error is not None:
                 console.print(f"{_name(outcome.conversion.source)}: {outcome.error}", soft_wrap=True)
+            if outcome.is_broken:
+                console.print(f"{_name(outcome.conversion.source)}: {BROKEN_NOTE}", soft_wrap=True)
             progress.update(task, advance=1, refresh=True)
             yield outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
@@ -10,6 +11,7 @@ from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.stored_frames import read_plays
+from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.model.broken import broken_is_ours
 from imgsrv.imaging.model.limits import Data, Limits
@@ -23,9 +25,15 @@ from imgsrv.wording import closest
 OWNER = "info"
 
 PLACE, ALL = "gps", "all"
-"""Where the picture was taken, which is told only to who names it; every measure, but not that."""
+"""Where the picture was taken, which is told only to who names it; every measure, but not that and not BROKEN."""
 
-INCLUDES = (*MEASURES, PLACE, ALL)
+BROKEN = "broken"
+"""Whether the first frame is cut off or damaged, for which it has to be decoded."""
+
+DECODED = frozenset((*MEASURES, BROKEN))
+"""What needs the pixels."""
+
+INCLUDES = (*MEASURES, PLACE, BROKEN, ALL)
 """What `include` may name."""
 
 
@@ -41,16 +49,26 @@ def parse_include(text: str) -> tuple[str, ...]:
             raise InvalidParameter(OWNER, "include", name, allowed, closest(name, INCLUDES))
         if names.count(name) > 1:
             raise RepeatedParameter(OWNER, name)
-    return tuple(name for name in (*MEASURES, PLACE) if name in names or (ALL in names and name != PLACE))
+    given = (*MEASURES, PLACE, BROKEN)
+    return tuple(name for name in given if name in names or (ALL in names and name in MEASURES))
 
 
 @pillow_limit_lifted()
 def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) -> PictureFacts:
     """The description, JSON-compatible; width and height are those of the upright picture.
 
-    frames and durations are null where only decoding could tell them.  include: names of MEASURES, and PLACE.
-    Raises what `read_header` raises, and what `decode` raises where a measure is included.
+    frames and durations are null where only decoding could tell them.  include: names of MEASURES, PLACE and BROKEN.
+    With BROKEN, measures are those of the part that is there.  Raises what `read_header` raises, and what `decode`
+    raises where a measure is included.
     """
+    read = partial(_described, limits=limits, include=include)
+    if BROKEN not in include:
+        return read(data)
+    facts, facts["broken"] = as_far_as_it_goes(data, "accept", read)
+    return facts
+
+
+def _described(data: Data, limits: Limits, include: Collection[str]) -> PictureFacts:
     header = read_header(data, limits)
     image = header.image
     durations = read_durations(header.form, header.frames, data, limits)
@@ -74,17 +92,17 @@ def describe_picture(data: Data, limits: Limits, include: Collection[str] = ()) 
         }
         if PLACE in include:
             facts["gps"] = read_place(header.form, image)
-    if asked := [name for name in MEASURES if name in include]:
+    if asked := DECODED.intersection(include):
         measures_estimate(facts_of(header, len(data), limits), include).check(limits)
         frame = _seen(header, limits, is_full=not AT_FULL_SIZE.isdisjoint(asked))
-        for name in asked:
+        for name in (name for name in MEASURES if name in asked):
             facts[name] = MEASURES[name](frame)  # type: ignore[literal-required]  # the table has the names
     return facts
 
 
 def measures_estimate(facts: Facts, include: Collection[str]) -> Estimate:
     """The cost of a description.  include: as for `describe_picture`."""
-    asked = set(MEASURES).intersection(include)
+    asked = DECODED.intersection(include)
     return estimate_measures(facts, is_full=not AT_FULL_SIZE.isdisjoint(asked), is_measured=bool(asked))
 
 

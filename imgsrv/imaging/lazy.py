@@ -1,4 +1,4 @@
-"""NumPy and OpenCV, imported when they are first used.
+"""NumPy, OpenCV and imagecodecs, imported when they are first used.
 
 `from imgsrv import process` then takes less than half of the time, and resizing a JPEG never loads OpenCV.
 A module that is loaded for the first picture only imports NumPy itself.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["cv2", "np"]
+__all__ = ["cv2", "imagecodecs", "np"]
 
 if TYPE_CHECKING:
     import cv2
+    import imagecodecs
     import numpy as np
 else:
 
@@ -27,4 +28,5 @@ else:
             return value
 
     cv2 = _Lazy("cv2")
+    imagecodecs = _Lazy("imagecodecs")
     np = _Lazy("numpy")

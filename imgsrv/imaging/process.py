@@ -6,15 +6,18 @@ import io
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
 from imgsrv.imaging.codecs.decode import decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.jpeg_fast_path import write
+from imgsrv.imaging.codecs.turbojpeg import Planes
+from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan, write
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
+from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
 from imgsrv.imaging.pipelines.cost import check_job
 from imgsrv.imaging.pipelines.decode_plan import plan_planes, plan_result, result_format
@@ -24,7 +27,10 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Format and size of the result, and the seconds of each step.  pixels: of the input, over all its frames."""
+    """Format and size of the result, and the seconds of each step.
+
+    pixels: of the input, over all its frames.  is_broken: the result shows only what was there of a broken picture.
+    """
 
     format: str
     size: Size
@@ -32,6 +38,7 @@ class Report:
     decode_s: float
     operations_s: float
     encode_s: float
+    is_broken: bool = False
 
 
 def process(
@@ -64,27 +71,56 @@ def process_into(
     offers: what `format=auto` may be.
     """
     started = clock()
+
+    def read(data: Data) -> _Read:
+        return _read(data, pipeline, output, limits, parts, offers)
+
+    found, is_broken = as_far_as_it_goes(data, output.broken, read)
+    decoded = clock()
+    if found.planes:
+        plan, planes = found.planes.pop()
+        planes = plan.resample(planes)
+        done = clock()
+        write(planes, output, file)
+        name, size = found.name, plan.after
+    else:
+        # Only the pipeline holds the decoded picture, so that its memory is free after the first step.
+        picture = found.pipeline.run(found.pictures.pop(), limits, parts)
+        name, size = found.name, picture.size
+        if output.format == "auto":
+            name, output = choose(picture, found.own, offers, output, was_drawing=found.was_drawing)
+        done = clock()
+        encode(picture, name, output, file)
+    seconds = decoded - started, done - decoded, clock() - done
+    return Report(name, size, found.pixels, *seconds, is_broken)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What of a picture was decoded: either the planes of a JPEG, with the plan for them, or the picture.
+
+    name: format of the result, before `format=auto` chooses.  own: that of the input.  pipeline: fit for the input.
+    """
+
+    name: str
+    own: str
+    pipeline: Pipeline
+    pixels: int
+    planes: list[tuple[PlanesPlan, Planes]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    was_drawing: bool = False
+
+
+def _read(
+    data: Data, pipeline: Pipeline, output: Output, limits: Limits, parts: Mapping[str, Data], offers: Offers
+) -> _Read:
     header = read_header(data, limits, output.index)
     pipeline = on_drawing(header.form, pipeline)
     check_job(header, data, [(output, pipeline)], limits, parts, offers)
-    name = result_format(header, output)
+    name, own, pixels = result_format(header, output), header.format, math.prod(header.size)
     if (fast := plan_planes(header, output, pipeline, limits)) and (planes := fast.decode(data)):
-        decoded = clock()
-        planes = fast.resample(planes)
-        done = clock()
-        write(planes, output, file)
-        return Report(name, fast.after, math.prod(header.size), decoded - started, done - decoded, clock() - done)
-    plan = plan_result(header, output, pipeline)
-    picture = decode(header, plan, limits)
-    decoded = clock()
+        return _Read(name, own, pipeline, pixels, planes=[(fast, planes)])
+    picture = decode(header, plan_result(header, output, pipeline), limits)
     was_drawing = output.format == "auto" and came_as_drawing(picture)
-    own, pixels = header.format, header.size[0] * header.size[1] * len(picture.frames)
-    # Only the pipeline holds the decoded picture, so that its memory is free after the first step.
-    pictures = [picture]
-    del header, picture
-    result = pipeline.run(pictures.pop(), limits, parts)
-    if output.format == "auto":
-        name, output = choose(result, own, offers, output, was_drawing=was_drawing)
-    done = clock()
-    encode(result, name, output, file)
-    return Report(name, result.size, pixels, decoded - started, done - decoded, clock() - done)
+    pixels *= len(picture.frames)
+    return _Read(name, own, pipeline, pixels, pictures=[picture], was_drawing=was_drawing)

@@ -12,6 +12,7 @@ from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
+from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
 from imgsrv.imaging.model.picture import Picture, Source
 from imgsrv.imaging.pipelines.cost import check_job
@@ -23,13 +24,17 @@ from imgsrv.jobs.variants import Variant, naming
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """The seconds of each stage.  media_type: of the archive.  pixels: of the input, in all its frames."""
+    """The seconds of each stage.  media_type: of the archive.  pixels: of the input, in all its frames.
+
+    is_broken: the outputs show only what was there of a broken picture.
+    """
 
     media_type: str
     pixels: int
     decode_s: float
     operations_s: float
     encode_s: float
+    is_broken: bool = False
 
 
 def process_batch(
@@ -48,9 +53,13 @@ def process_batch(
     carries its name.  All outputs together may have as many pixels as one picture.
     """
     started = clock()
-    header = read_header(data, limits, variants[0].output.index)
-    check_job(header, data, [(one.output, one.pipeline) for one in variants], limits, parts, offers)
-    source = (_Drawing if header.form.is_vector else _Decoded)(header, variants, limits)
+
+    def read(data: Data) -> tuple[Header, _Drawing | _Decoded]:
+        header = read_header(data, limits, variants[0].output.index)
+        check_job(header, data, [(one.output, one.pipeline) for one in variants], limits, parts, offers)
+        return header, (_Drawing if header.form.is_vector else _Decoded)(header, variants, limits)
+
+    (header, source), is_broken = as_far_as_it_goes(data, variants[0].output.broken, read)
     decode_s, encode_s, pixels = clock() - started, 0.0, 0
     for variant in variants:
         with naming(variant.name):
@@ -70,7 +79,8 @@ def process_batch(
             archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * source.frames
-    return BatchReport(archive.media_type, came, decode_s, clock() - started - decode_s - encode_s, encode_s)
+    operations_s = clock() - started - decode_s - encode_s
+    return BatchReport(archive.media_type, came, decode_s, operations_s, encode_s, is_broken)
 
 
 class _Decoded:

@@ -102,8 +102,9 @@ def _checked(variants: list[Variant]) -> tuple[Variant, ...]:
         raise BadOutputs(f"there are more than {MOST_VARIANTS}")
     if len({variant.output.index for variant in variants}) > 1:
         raise BadOutputs("they show different frames or pages, and the picture is decoded once; ask once for each")
-    if len({variant.output.icc for variant in variants}) > 1:
-        raise BadOutputs("they differ in icc, and the picture is decoded once; ask once for each")
+    for name in ("icc", "broken"):
+        if len({getattr(variant.output, name) for variant in variants}) > 1:
+            raise BadOutputs(f"they differ in {name}, and the picture is decoded once; ask once for each")
     taken: set[str] = set()
     for variant in variants:
         _check_name(variant.name)

@@ -9,7 +9,7 @@ from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.info import ALL, PLACE
+from imgsrv.imaging.info import ALL, BROKEN, PLACE
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
 from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
@@ -42,7 +42,8 @@ def included_texts() -> Mapping[str, str]:
     return {
         **{name: (measure.__doc__ or "").partition("\n")[0] for name, measure in MEASURES.items()},
         PLACE: "Where the picture was taken, from its EXIF; null if EXIF does not give it.",
-        ALL: f"Everything except `{PLACE}`.",
+        BROKEN: "Whether the first frame is cut off or damaged; measures are then those of the part that is there.",
+        ALL: f"Everything except `{PLACE}` and `{BROKEN}`.",
     }
 
 

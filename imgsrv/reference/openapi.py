@@ -39,6 +39,7 @@ PROBLEM: Mapping[str, tuple[str, Json]] = {
 HEADERS: Mapping[str, tuple[str, str]] = {
     "Image-Width": ("integer", "Width of the result in pixels."),
     "Image-Height": ("integer", "Height of the result in pixels."),
+    "Image-Broken": ("string", "`true` where the result shows only what was there of a broken picture."),
     "Server-Timing": (
         "string",
         "Milliseconds of receive, queue, decode, operations and encode, and the predicted sum of the last three.",
@@ -79,6 +80,7 @@ INCLUDED: Mapping[str, Json] = {
     "dominant": {"type": ["string", "null"]},
     "palette": {"type": "array", "items": {"type": "object"}},
     "sharpness": {"type": "number"},
+    "broken": {"type": "boolean"},
     "gps": {"type": ["object", "null"], "description": "Latitude and longitude in degrees, `altitude_m`."},
 }
 """The fields of `include` whose values are not plain texts."""
@@ -142,7 +144,9 @@ def _pipeline_route() -> Json:
 
 
 def _batch_route() -> Json:
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("Server-Timing", "X-Request-Id")}
+    headers = {
+        name: {"$ref": f"#/components/headers/{name}"} for name in ("Image-Broken", "Server-Timing", "X-Request-Id")
+    }
     return batch_route([_query(parameter) for parameter in parameters_of(Output)], headers, _refusals())
 
 

@@ -182,6 +182,12 @@ def _raised(prediction: Prediction, error: JobTooDear | JobTooLarge, limits: Lim
     return replace(prediction, memory=error.needed)
 
 
+def report_broken(resp: Response, report: Report | BatchReport) -> None:
+    """Say in the answer that it shows only what was there of a broken picture."""
+    if report.is_broken:
+        resp.set_header("Image-Broken", "true")
+
+
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
     """Report how long each stage took, in the answer and in the request's state."""
     state = state_of(req)

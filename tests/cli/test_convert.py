@@ -127,6 +127,17 @@ def test_output_options_reach_the_encoder(imgsrv: Convert) -> None:
     assert seen("out.webp") == "RG/BY"
 
 
+def test_a_broken_picture_is_converted_on_request_and_named(
+    imgsrv: Convert, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = encoded(SQUARE.resize((90, 90)), "BMP")
+    Path("cut.bmp").write_bytes(data[: len(data) // 2])
+    assert imgsrv("cut.bmp", "out.png") == 1
+    assert imgsrv("cut.bmp", "out.png", "--broken", "accept") == 0
+    assert f"cut.bmp: {convert.BROKEN_NOTE}" in capsys.readouterr().err
+    assert opened(Path("out.png").read_bytes()).size == (90, 90)
+
+
 def test_a_line_sums_up_each_conversion(imgsrv: Convert, capsys: pytest.CaptureFixture[str]) -> None:
     imgsrv("square.png", "out.png", "resize:width=1")
 

@@ -22,7 +22,7 @@ from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.animation import ONCE, Milliseconds
-from imgsrv.imaging.model.broken import broken_is_ours
+from imgsrv.imaging.model.broken import BROKEN, broken_is_ours, is_lenient
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
@@ -98,7 +98,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
             image = Image.open(checked, formats=[form.reader or form.pillow])
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
-        form = form.variant(file) or form
+        form = form.variant(file, data) or form
         # GIF and TIFF count frames by walking through the file; theirs are counted while they are decoded.
         frames = own_frames(image) if form.counts_frames else 1
     if not form.is_vector:
@@ -174,11 +174,16 @@ def _frames(
     durations: list[Milliseconds] = []
     for stored in stored_frames(header.form, header.image, header.data, limits, header.index, has_many=has_many):
         image, part = stored.image, stored.part
-        plain = _read_pixels(header.form, image, plan)
-        if plain is None:
-            image.load()
-            limits.check_input(image.size, len(frames) + 1)
-            plain = deep_grey(image)
+        try:
+            plain = _read_pixels(header.form, image, plan)
+            if plain is None:
+                image.load()
+                limits.check_input(image.size, len(frames) + 1)
+                plain = deep_grey(image)
+        except BROKEN:
+            if not (is_lenient() and frames):
+                raise
+            break
         if not frames:
             # Some decoders read the profile only with the pixels.
             colours = colours_of(image.info, plain.mode)
@@ -198,7 +203,13 @@ def _read_pixels(form: Format, image: Image.Image, plan: DecodePlan) -> Frame | 
     """The pixels by the format's own reader, of 16 bits if the result keeps them or if colours have to be converted."""
     colours = colours_of(image.info, image.mode)
     is_converted = not is_same(colours, wanted_colours(colours, image.mode, plan.icc))
-    return form.read_pixels(image, plan.is_deep or is_converted)
+    try:
+        return form.read_pixels(image, plan.is_deep or is_converted)
+    except BROKEN:
+        if not is_lenient():
+            raise
+        # Pillow gives what there is.
+        return None
 
 
 def _detached(image: Image.Image, *, has_more: bool) -> Frame:

@@ -10,7 +10,7 @@ from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
-from imgsrv.imaging.model.parameter_types import WHITE, ColourParameter, Icc, TargetParameter
+from imgsrv.imaging.model.parameter_types import WHITE, Broken, ColourParameter, Icc, TargetParameter
 from imgsrv.imaging.model.validation import translated
 
 NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
@@ -84,6 +84,13 @@ class Output(BaseModel):
     ] = None
     frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation; the first is 0.")] = None
     page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF; the first is 1.")] = None
+    broken: Annotated[
+        Broken,
+        Field(
+            description="What becomes of a picture that is cut off or damaged: `accept` uses the part that is there, "
+            "and the answer has the header `Image-Broken`."
+        ),
+    ] = "refuse"
     icc: Annotated[
         Icc,
         Field(

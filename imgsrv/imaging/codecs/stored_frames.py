@@ -13,6 +13,7 @@ from imgsrv.errors import NoSuchFrame
 from imgsrv.imaging.codecs.animate import is_on_canvas
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.animation import FOR_EVER, Disposal, Milliseconds, Part
+from imgsrv.imaging.model.broken import as_far_as_whole
 from imgsrv.imaging.model.limits import Data, Limits
 
 COLOURS = ("icc_profile", "cicp", "gamma", "chromaticity", "srgb")
@@ -65,7 +66,7 @@ def _parts(
     form: Format, image: Image.Image, parts: Iterator[Part], limits: Limits, last: int | None
 ) -> Iterator[StoredFrame]:
     """The parts of an animation up to the last one; without it all are wanted, else only that one."""
-    found = list(islice(parts, limits.max_frames + 1 if last is None else last + 1))
+    found = list(as_far_as_whole(islice(parts, limits.max_frames + 1 if last is None else last + 1)))
     # A frame of a GIF may be larger than its screen.
     width = max(image.width, *(part.place[0] + part.size[0] for part in found))
     height = max(image.height, *(part.place[1] + part.size[1] for part in found))

@@ -154,6 +154,7 @@ FORMAT = Format(
     name=NAME,
     label="BMP",
     pillow="BMP",
+    reads_parts=True,
     media_type="image/bmp",
     suffixes=(".bmp", ".dib"),
     position=7,

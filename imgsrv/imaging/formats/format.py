@@ -160,8 +160,11 @@ class Format:
         size_in: reads sizes while Pillow reads the file, where Pillow would allocate too early.
         screen_bytes: first bytes that give the size by `size_in` alone, for the header check.
         header: what a header check reads; None where only an engine opens the format.
-        variant: the row of a kind of the format that is read in another way, from the opened file; None for this row.
+        variant: the row of a kind of the format that is read in another way, from the opened file and all of its bytes,
+            which a header check does not have; None for this row.
         unread_variant: what a file holds that Pillow does not read, and what to do about it.
+        reads_parts: a file that is cut off or damaged is read as far as it goes.
+        mended: a broken file with what lets its decoder read all that is there; None where nothing helps.
         coded: the sizes of the coded pictures, from the file and the opened image, where container and stream both
             give one.
         pictures: the files of further pictures that are decoded with the picture.
@@ -173,6 +176,7 @@ class Format:
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
         split: takes an animation apart, None for a still picture; for a format whose animations are composed here.
         plays: how often an animation plays, where neither `split` nor Pillow tells it.
+        full_decodes: how often the whole picture is decoded before it is decoded as planned.
         decode_bytes_per_pixel: peak memory of reading it, in bytes for each pixel of all frames that are read.
         decode_bytes: memory of reading it that does not depend on the pixels.
 
@@ -231,8 +235,10 @@ class Format:
     size_in: SizeReader | None = None
     screen_bytes: int = 0
     header: HeaderLayout | None = None
-    variant: Callable[[IO[bytes]], Format | None] = lambda _file: None
+    variant: Callable[[IO[bytes], Data], Format | None] = lambda _file, _data: None
     unread_variant: Callable[[IO[bytes]], tuple[str, str] | None] = lambda _file: None
+    reads_parts: bool = False
+    mended: Callable[[bytes], bytes] | None = None
     coded: Callable[[bytes, Image.Image], Iterator[Coded]] | None = None
     pictures: Callable[[Image.Image], Iterable[bytes]] = lambda _image: ()
     decoded_area: Callable[[Image.Image], Size] | None = None
@@ -242,6 +248,7 @@ class Format:
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
     split: Callable[[Data], Animation | None] | None = None
     plays: int = ONCE
+    full_decodes: int = 0
     decode_bytes_per_pixel: float = 20
     decode_bytes: int = 0
 

@@ -40,6 +40,7 @@ FORMAT = Format(
     size_in=_size,
     # Pillow would go on and clear the place of the first frame.
     screen_bytes=SCREEN_BYTES,
+    reads_parts=True,
     split=split,
     write_still=write_still,
     write_animation=write_animation,

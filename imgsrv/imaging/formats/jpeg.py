@@ -16,8 +16,17 @@ from PIL import Image, ImageFile
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options
-from imgsrv.imaging.formats.jpeg_scans import LOSSLESS_FRAME, UNREAD_FRAMES, completed, read_frame_kind
-from imgsrv.imaging.model.limits import Size
+from imgsrv.imaging.formats.jpeg_scans import (
+    END,
+    LOSSLESS_FRAME,
+    TRIALS,
+    UNREAD_FRAMES,
+    completed,
+    read_frame_kind,
+    read_scans,
+    with_end,
+)
+from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
 OPTIMIZED_PIXELS = 300_000
@@ -77,15 +86,20 @@ def _size(known: bytes) -> Size | None:
 # ---- the decoder --------------------------------------------------------------------------------------
 
 
-def _variant(file: IO[bytes]) -> Format | None:
-    """A lossless JPEG has no coefficients, so that no part of it gives a smaller picture.
+def _variant(file: IO[bytes], data: Data) -> Format | None:
+    """A lossless JPEG has no coefficients, so no part of it gives a smaller picture; for the other see `completed`.
 
     Raises Undecodable for a kind that libjpeg does not read.
     """
     kind = read_frame_kind(file)
-    if kind is not None and (unread := _unread_kind(*kind)):
+    if kind is None:
+        return None
+    if unread := _unread_kind(*kind):
         raise Undecodable(FORMAT.name, *unread)
-    return LOSSLESS if kind is not None and kind[0] == LOSSLESS_FRAME else None
+    if kind[0] == LOSSLESS_FRAME:
+        return LOSSLESS
+    # Most files with something behind their end have the end, too.
+    return WITHOUT_END if bytes(data[-2:]) not in (END, b"") and not read_scans(bytes(data)).has_end else None
 
 
 def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
@@ -220,6 +234,8 @@ FORMAT = Format(
     header=HeaderLayout(2, b"\xff\xfe\0\2", 2048, _skipped, _size),
     variant=_variant,
     unread_variant=_unread_variant,
+    reads_parts=True,
+    mended=lambda data: with_end(data) or data,
     read_pixels=_read_pixels,
     options=_options,
     save=_save,
@@ -232,3 +248,6 @@ FORMAT = Format(
 
 LOSSLESS = replace(FORMAT, scales=())
 """The row of a lossless JPEG (ITU-T T.81, annex H)."""
+
+WITHOUT_END = replace(FORMAT, full_decodes=TRIALS)
+"""The row of a JPEG without an end marker, which is looked at more closely before it is read."""

@@ -53,6 +53,9 @@ NOISES = tuple(
 )
 """Data of no picture.  They begin with unlike bits: where no block is complete, one of them changes it."""
 
+TRIALS = 1 + len(NOISES)
+"""How often `completed` decodes a file."""
+
 BAND_ROWS = 256
 
 

@@ -350,6 +350,7 @@ FORMAT = Format(
     # Behind its size only the name of the next chunk is of interest.
     header=HeaderLayout(SIZE_BYTES, b"", 64, _skipped),
     read_pixels=read_pixels,
+    reads_parts=True,
     split=split,
     bit_depth=lambda data, _image: data[BEFORE_DEPTH],
     may_read_exif=_may_read_exif,

@@ -87,6 +87,7 @@ FORMAT = Format(
     has_16_bits=True,
     has_pages=True,
     count_pages=_count_pages,
+    reads_parts=True,
     decoded_area=_tile,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from PIL import Image, WebPImagePlugin
@@ -20,8 +21,9 @@ from imgsrv.imaging.formats.format import (
     TooManyBlocks,
     scaled_effort,
 )
-from imgsrv.imaging.lazy import cv2, np
+from imgsrv.imaging.lazy import cv2, imagecodecs, np
 from imgsrv.imaging.model.animation import FOR_EVER, Animation, Disposal, Part
+from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -86,9 +88,37 @@ def read_pixels(image: Image.Image, _is_deep: bool = False) -> Frame | None:  # 
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
+    if pixels is None and is_lenient():
+        return _what_is_there(data.tobytes(), image)
     if pixels is None or pixels.shape != (image.height, image.width, len(image.mode)):
         return None
     return Image.frombytes(image.mode, image.size, pixels.data, "raw", RAW_MODES[image.mode])
+
+
+def _what_is_there(data: bytes, image: Image.Image) -> Frame:
+    """The rows above the place where the data end or are broken; the others are black or transparent."""
+    pixels = np.zeros((image.height, image.width, len(image.mode)), np.uint8)
+    # libwebp fails at the end, and has written the rows that it could read.
+    with suppress(imagecodecs.WebpError):
+        imagecodecs.webp_decode(data, out=pixels)
+    return Image.fromarray(pixels, image.mode)
+
+
+def _mended(data: bytes) -> bytes:
+    """The file with the sizes that it has; a still picture is cut at its end, and the last frame of an animation goes.
+
+    libwebp opens no file that is shorter than it says.
+    """
+    is_animated = split(data) is not None
+    chunks = []
+    for kind, start, end in _chunks(data, RIFF_HEADER, len(data)):
+        is_cut = end - start < int.from_bytes(data[start - 4 : start], "little")
+        if is_cut and (is_animated or kind not in PIXELS):
+            break
+        content = data[start:end]
+        chunks.append(kind + struct.pack("<I", len(content)) + content + bytes(len(content) & 1))
+    body = b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
 def split(data: Data) -> Animation | None:
@@ -171,6 +201,8 @@ FORMAT = Format(
     size_in=_size,
     screen_bytes=SIZE_BYTES,
     read_pixels=read_pixels,
+    reads_parts=True,
+    mended=_mended,
     split=split,
     options=_options,
     fitness=Fitness(photograph=1, drawing=1, animation=1),

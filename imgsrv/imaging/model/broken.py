@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
 
 from imgsrv.errors import Undecodable
 from imgsrv.shortages import lacks_memory
@@ -29,6 +31,35 @@ libavif raises RuntimeError.  ZeroDivisionError and OverflowError come from unch
 
 PANIC = "pyo3_runtime"
 """Module of the exception of a library in Rust that gives up; it is no child of Exception."""
+
+
+Thing = TypeVar("Thing")
+
+_is_lenient: ContextVar[bool] = ContextVar("is_lenient", default=False)
+
+
+def is_lenient() -> bool:
+    """Decoders give what there is of a broken picture: true in a block `lenient`, in its thread alone."""
+    return _is_lenient.get()
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """A block in which decoders give what there is of a broken picture."""
+    token = _is_lenient.set(True)
+    try:
+        yield
+    finally:
+        _is_lenient.reset(token)
+
+
+def as_far_as_whole(things: Iterable[Thing]) -> Iterator[Thing]:
+    """The things, in a block `lenient` only up to the first one that is broken."""
+    try:
+        yield from things
+    except BROKEN:
+        if not is_lenient():
+            raise
 
 
 @contextmanager

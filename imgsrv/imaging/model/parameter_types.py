@@ -15,6 +15,9 @@ MAX_SIDE = 32_768
 Icc = Literal["srgb", "p3", "keep"]
 """The colour space of a result."""
 
+Broken = Literal["refuse", "accept"]
+"""What becomes of a picture that cannot be read as a whole."""
+
 
 class Colour(NamedTuple):
     """An sRGB colour with alpha, each channel 0 to 255."""

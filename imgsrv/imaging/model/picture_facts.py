@@ -71,3 +71,5 @@ class PictureFacts(TypedDict):
     """Variance of the Laplacian of the luma at full size."""
     gps: NotRequired[Place | None]
     """None if EXIF gives no place."""
+    broken: NotRequired[bool]
+    """True if the first frame is cut off or damaged; measures are then those of the part that is there."""

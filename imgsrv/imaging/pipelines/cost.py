@@ -200,6 +200,9 @@ def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Of
         return tally.estimate()
     plan = plan_results(facts, results)
     frames, size = _decoding(tally, facts, plan, limits)
+    if facts.form.reads_parts and any(output.broken == "accept" for output, _pipeline in results):
+        # A broken picture is read until it fails, and then again.
+        _decoding(tally, facts, plan, limits)
     for output, pipeline in results:
         known = facts if plan.is_deep else replace(facts, bit_depth=8)
         _result(tally, known, pipeline, output, (size, frames), limits, offers)
@@ -247,8 +250,9 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     if plan.scale > 1:
         share = SCALED_SHARE + (1 - SCALED_SHARE) / plan.scale**2
         size = max(1, size[0] // plan.scale), max(1, size[1] // plan.scale)
-    memory = form.decode_bytes + frames * area * share * form.decode_bytes_per_pixel
-    tally.add("decode", frames * area * share * nanoseconds, memory)
+    largest = 1.0 if form.full_decodes else share
+    memory = form.decode_bytes + frames * area * largest * form.decode_bytes_per_pixel
+    tally.add("decode", frames * area * (share + form.full_decodes) * nanoseconds, memory)
     return frames, size
 
 

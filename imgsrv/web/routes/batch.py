@@ -15,7 +15,7 @@ from imgsrv.jobs.variants import LONGEST_OUTPUTS, Variant, naming, parse_variant
 from imgsrv.web.accept import prefers
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.query import BATCH, BatchQuery, parse_batch
-from imgsrv.web.services import Services, report_timings
+from imgsrv.web.services import Services, report_broken, report_timings
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import check_upload, detecting_lost_line_ends, receive_parts
 
@@ -43,6 +43,7 @@ class BatchRoute:
             report, result = await services.perform(state, job, upload)
         resp.data, resp.content_type = result, report.media_type
         resp.set_header("Vary", "Accept")
+        report_broken(resp, report)
         report_timings(req, resp, report)
 
 

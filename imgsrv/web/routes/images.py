@@ -14,7 +14,7 @@ from imgsrv.imaging.codecs.placeholders import media_type_of
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import ProcessJob
 from imgsrv.web.query import parse_operation, parse_operations
-from imgsrv.web.services import Services, report_timings
+from imgsrv.web.services import Services, report_broken, report_timings
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import detecting_lost_line_ends, receive_upload
 
@@ -55,4 +55,5 @@ async def _answer(services: Services, req: Request, resp: Response, pipeline: Pi
     resp.data, resp.content_type = result, media_type_of(report.format)
     resp.set_header("Image-Width", str(report.size[0]))
     resp.set_header("Image-Height", str(report.size[1]))
+    report_broken(resp, report)
     report_timings(req, resp, report)

@@ -52,6 +52,29 @@ def test_the_example_of_every_operation_works(client: httpx.Client, operation: O
     assert (answer.headers["image-width"], answer.headers["image-height"]) == tuple(map(str, result.size))
 
 
+CUT = PHOTO[: len(PHOTO) // 2]
+
+
+@pytest.mark.parametrize("target", ["/resize?width=200", "/pipeline?ops=flip", "/batch?widths=20,40"])
+def test_the_part_that_is_there_is_answered_with_a_header_that_says_so(client: httpx.Client, target: str) -> None:
+    more = f"{'&' if '?' in target else '?'}broken=accept"
+    assert client.post(target, content=CUT).json()["code"] == "undecodable"
+
+    answer = client.post(target + more, content=CUT)
+    assert (answer.status_code, answer.headers["image-broken"]) == (200, "true")
+
+    answer = client.post(target + more, content=PHOTO)
+    assert answer.status_code == 200
+    assert "image-broken" not in answer.headers
+
+
+def test_a_description_says_whether_a_picture_is_broken(client: httpx.Client) -> None:
+    assert client.post("/info", content=CUT).status_code == 200
+    for data, is_broken in ((CUT, True), (PHOTO, False)):
+        assert client.post("/info?include=broken,average", content=data).json()["broken"] is is_broken
+        assert "broken" not in client.post("/info", content=data).json()
+
+
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
@@ -201,7 +224,8 @@ def test_the_time_of_every_stage_is_in_the_answer(client: httpx.Client) -> None:
 
 
 def test_every_header_of_the_description_is_there(client: httpx.Client) -> None:
-    assert [name for name in HEADERS if name not in client.post("/flip", content=PNG).headers] == []
+    missing = [name for name in HEADERS if name not in client.post("/flip", content=PNG).headers]
+    assert missing == ["Image-Broken"]
 
 
 @pytest.mark.parametrize("given", ["abc-123", "a" * 128, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
