@@ -238,9 +238,8 @@ class _Tally:
 
 def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> tuple[int, Size]:
     """Add the decoding; the number of frames and their size after it."""
-    form = facts.form
+    form, size, area = facts.form, facts.size, float(pixels(facts.size))
     frames = facts.frames if plan.all_frames and form.has_animation else 1
-    area, size = float(pixels(facts.size)), facts.size
     nanoseconds = weights().decoder(form.name, facts.detail)
     if form.is_vector:
         size = limits.fitting(plan.drawn or facts.size)
@@ -250,8 +249,7 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     if plan.scale > 1:
         share = SCALED_SHARE + (1 - SCALED_SHARE) / plan.scale**2
         size = max(1, size[0] // plan.scale), max(1, size[1] // plan.scale)
-    largest = 1.0 if form.full_decodes else share
-    memory = form.decode_bytes + frames * area * largest * form.decode_bytes_per_pixel
+    memory = form.decode_bytes + frames * area * max(share, form.full_decodes > 0) * form.decode_bytes_per_pixel
     tally.add("decode", frames * area * (share + form.full_decodes) * nanoseconds, memory)
     return frames, size
 
