@@ -117,7 +117,7 @@ def apng(
 
     default: a picture for viewers that cannot play it.  colour: 2 to write the frames without alpha.
     """
-    bits = 8 * frames[0].pixels.itemsize
+    bits = 8 * (frames[0].pixels.itemsize if frames else 1)
     made = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, 0))]
     made.append(chunk(b"acTL", struct.pack(">II", len(frames), plays)))
     if default is not None:

@@ -67,9 +67,12 @@ def _parts(
 ) -> Iterator[StoredFrame]:
     """The parts of an animation up to the last one; without it all are wanted, else only that one."""
     found = list(as_far_as_whole(islice(parts, limits.max_frames + 1 if last is None else last + 1)))
+    if not found:
+        # A PNG that only announces an animation.
+        yield StoredFrame(image)
     # A frame of a GIF may be larger than its screen.
-    width = max(image.width, *(part.place[0] + part.size[0] for part in found))
-    height = max(image.height, *(part.place[1] + part.size[1] for part in found))
+    width = max([image.width, *(part.place[0] + part.size[0] for part in found)])
+    height = max([image.height, *(part.place[1] + part.size[1] for part in found)])
     limits.check_input((width, height), len(found) if last is None else 1)
     for number, part in enumerate(found):
         opened, painted = _opened(form, image, part)
@@ -80,7 +83,10 @@ def _opened(form: Format, image: Image.Image, part: Part) -> tuple[Image.Image, 
     """The still picture of the part, and the part.  Raises one of BROKEN."""
     if not is_on_canvas(part, image.size):
         return Image.new("RGBA", (1, 1)), replace(part, place=(0, 0), size=(1, 1), is_over=True, disposal=Disposal.KEEP)
-    still = Image.open(io.BytesIO(part.still()), formats=[form.reader or form.pillow])
+    data = part.still()
+    still = form.read_still(data, part.size)
+    if still is None:
+        still = Image.open(io.BytesIO(data), formats=[form.reader or form.pillow])
     if still.size != part.size:
         raise SyntaxError("a frame has another size than its file says")
     still.info.update((key, image.info[key]) for key in COLOURS if key in image.info)

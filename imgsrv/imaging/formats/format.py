@@ -175,6 +175,7 @@ class Format:
         bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
         split: takes an animation apart, None for a still picture; for a format whose animations are composed here.
+        read_still: a faster reader of such a part, given its size; None where Pillow has to open it.
         plays: how often an animation plays, where neither `split` nor Pillow tells it.
         full_decodes: how often the whole picture is decoded before it is decoded as planned.
         decode_bytes_per_pixel: peak memory of reading it, in bytes for each pixel of all frames that are read.
@@ -247,6 +248,7 @@ class Format:
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
     split: Callable[[Data], Animation | None] | None = None
+    read_still: Callable[[bytes, Size], Frame | None] = lambda _data, _size: None
     plays: int = ONCE
     full_decodes: int = 0
     decode_bytes_per_pixel: float = 20

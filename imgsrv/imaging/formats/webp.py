@@ -30,6 +30,8 @@ from imgsrv.imaging.model.picture import Frame
 RAW_MODES = {"RGB": "BGR", "RGBA": "BGRA"}
 """Modes of Pillow, and the order of channels in OpenCV."""
 
+CHANNELS = {(3,): "RGB", (4,): "RGBA"}
+
 RIFF_HEADER, CHUNK_HEADER = 12, 8
 """Bytes before the first chunk, and before the content of a chunk."""
 
@@ -83,16 +85,23 @@ def read_pixels(image: Image.Image, _is_deep: bool = False) -> Frame | None:  # 
     if not isinstance(image, WebPImagePlugin.WebPImageFile) or image.is_animated or image.fp is None:
         return None
     image.fp.seek(0)
-    data = np.frombuffer(image.fp.read(), np.uint8)
+    data = image.fp.read()
+    frame = read_still(data, image.size)
+    if frame is None and is_lenient():
+        return _what_is_there(data, image)
+    return frame if frame and frame.mode == image.mode else None
+
+
+def read_still(data: bytes, size: Size) -> Frame | None:
+    """The pixels of a WebP of one frame without opening it; None where Pillow has to read it."""
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
-    if pixels is None and is_lenient():
-        return _what_is_there(data.tobytes(), image)
-    if pixels is None or pixels.shape != (image.height, image.width, len(image.mode)):
+    if pixels is None or pixels.shape[1::-1] != size or pixels.shape[2:] not in CHANNELS:
         return None
-    return Image.frombytes(image.mode, image.size, pixels.data, "raw", RAW_MODES[image.mode])
+    mode = CHANNELS[pixels.shape[2:]]
+    return Image.frombytes(mode, size, pixels.data, "raw", RAW_MODES[mode])
 
 
 def _what_is_there(data: bytes, image: Image.Image) -> Frame:
@@ -204,6 +213,7 @@ FORMAT = Format(
     reads_parts=True,
     mended=_mended,
     split=split,
+    read_still=read_still,
     options=_options,
     fitness=Fitness(photograph=1, drawing=1, animation=1),
     lossless_drawings=True,

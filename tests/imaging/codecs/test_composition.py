@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from animations import CLEAR, KEEP, RESTORE, Levels, Painted, apng, composed, flat, gif, webp
+from animations import CLEAR, KEEP, RESTORE, Levels, Painted, apng, chunk, composed, flat, gif, webp
 from pictures import encoded, levels, opened, result, run
 from PIL import Image
 
@@ -130,6 +130,13 @@ def test_a_default_image_beside_one_frame_is_a_still_picture_of_the_frame() -> N
         run(data, frame=1)
 
 
+def test_a_png_that_only_announces_an_animation_is_a_still_picture() -> None:
+    data = apng(SIZE, [], plays=3, default=flat(GREEN, *SIZE)).replace(
+        chunk(b"acTL", struct.pack(">II", 0, 3)), chunk(b"acTL", struct.pack(">II", 2, 3))
+    )
+    assert result(data).convert("RGBA").getpixel((0, 0)) == GREEN
+
+
 # ---- 16 bits -------------------------------------------------------------------------------------------
 
 LOW, HIGH = (1000, 30_000, 65_000, 65_535), (65_535, 33_001, 7, 30_000)
@@ -245,8 +252,6 @@ def test_a_delay_without_denominator_counts_hundredths() -> None:
 
 def zeroed_denominators(data: bytes) -> bytes:
     """The PNG with delays of 1/0, and right checksums."""
-    from animations import chunk  # noqa: PLC0415
-
     made, at = data[:8], 8
     while at < len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
