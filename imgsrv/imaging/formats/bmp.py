@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageFile, ImagePalette
 
-from imgsrv.imaging.formats.bitmaps.header import BITS, CORE, LENGTHS, BitmapHeader, Packing, read_header
+from imgsrv.imaging.formats.bitmaps.header import BITS, CORE, LENGTHS, LONG, BitmapHeader, Packing, read_header
 from imgsrv.imaging.formats.bitmaps.pixels import RAW_INDICES, palette_end, read_masked, read_palette, read_runs
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.picture import Frame
@@ -81,14 +81,14 @@ class BmpFile(ImageFile.ImageFile):
                 self.info["icc_profile"] = profile
 
     def load(self) -> Any:
-        """Decode the picture.  Alpha of nothing but zeros is opaque, as in browsers."""
+        """Decode the picture.  Alpha that is not announced, and is nothing but zeros, is opaque."""
         if self._im is None:
             if not self.tile:
                 self.im = self.unpacked(is_deep=False).im
                 self._mode = self.im.mode
             else:
                 super().load()
-                if self.mode == "RGBA" and not self.getchannel("A").getbbox():
+                if self.mode == "RGBA" and self.header.packing is Packing.PLAIN and not self.getchannel("A").getbbox():
                     self.im.fillband(3, 255)
         return super().load()
 
@@ -106,7 +106,7 @@ def _raw_mode(header: BitmapHeader, palette: bytes) -> str | None:
     if header.packing not in (Packing.PLAIN, Packing.MASKS):
         return None
     if any(header.masks):
-        return EQUAL_MASKS.get(header.masks) if header.bits == 32 else None  # noqa: PLR2004
+        return EQUAL_MASKS.get(header.masks) if header.bits == LONG else None
     if header.packing is Packing.MASKS:
         return None
     if header.bits == 8 and palette == GREYS:  # noqa: PLR2004

@@ -36,14 +36,15 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture of the file.  offset: of its first byte.  size: in pixels, as its own header says.  bits: of a pixel.
+    """One picture of the file.  offset: of its first byte.  size: in pixels, as its own header says.
 
-    header: of a bitmap; None for a PNG.
+    bits, said_bits: of a pixel, by its own header and by the directory.  header: of a bitmap; None for a PNG.
     """
 
     offset: int
     size: tuple[int, int]
     bits: int
+    said_bits: int
     header: BitmapHeader | None
 
 
@@ -59,11 +60,13 @@ class IcoFile(ImageFile.ImageFile):
     def _open(self) -> None:
         file = self.fp
         assert file is not None  # noqa: S101  there is one while a file is opened
-        entries = [entry for place in _places(file) if (entry := _read_entry(file, place))]
+        entries = [entry for bits, place in _places(file) if (entry := _read_entry(file, place, bits))]
         if not entries:
             raise Undecodable(NAME, "there is no picture in it that can be read")
         # A directory gives sizes, depths and lengths too, but they are often wrong.
-        entry = self.entry = max(entries, key=lambda entry: (entry.size[0] * entry.size[1], entry.bits))
+        entry = self.entry = max(
+            entries, key=lambda entry: (entry.size[0] * entry.size[1], entry.bits, entry.said_bits)
+        )
         self._size, self._mode, self.tile = entry.size, "RGBA", []
         if entry.header is None:
             file.seek(entry.offset)
@@ -89,15 +92,16 @@ class IcoFile(ImageFile.ImageFile):
         return read_icon(self.fp, self.entry.offset, self.entry.header)
 
 
-def _places(file: IO[bytes]) -> list[int]:
-    """Offsets of the pictures by the directory."""
+def _places(file: IO[bytes]) -> list[tuple[int, int]]:
+    """Bits of a pixel and offset of each picture by the directory."""
     head = file.read(DIRECTORY_BYTES)
     count = min(int.from_bytes(head[4:6], "little"), MOST_ENTRIES)
     data = file.read(count * ENTRY_BYTES)
-    return [struct.unpack_from("<I", data, at + 12)[0] for at in range(0, len(data) - ENTRY_BYTES + 1, ENTRY_BYTES)]
+    whole = data[: len(data) // ENTRY_BYTES * ENTRY_BYTES]
+    return [(bits, offset) for bits, offset in struct.iter_unpack("<6xH4xI", whole)]
 
 
-def _read_entry(file: IO[bytes], offset: int) -> Entry | None:
+def _read_entry(file: IO[bytes], offset: int, said_bits: int) -> Entry | None:
     """The picture at that place; None for one that is broken."""
     try:
         file.seek(offset)
@@ -107,7 +111,7 @@ def _read_entry(file: IO[bytes], offset: int) -> Entry | None:
     head = file.read(png.SIZE_BYTES)
     if head.startswith(PNG_SIGNATURE) and len(head) == png.SIZE_BYTES and head[12:16] == b"IHDR":
         width, height, depth, colours = struct.unpack_from(">IIBB", head, 16)
-        return Entry(offset, (width, height), depth * PNG_CHANNELS.get(colours, 0), None)
+        return Entry(offset, (width, height), depth * PNG_CHANNELS.get(colours, 0), said_bits, None)
     if int.from_bytes(head[:4], "little") not in LENGTHS:
         return None
     file.seek(offset)
@@ -115,7 +119,7 @@ def _read_entry(file: IO[bytes], offset: int) -> Entry | None:
         header = read_header(file, NAME, is_masked=True)
     except Undecodable:
         return None
-    return Entry(offset, header.size, header.bits, header)
+    return Entry(offset, header.size, header.bits, said_bits, header)
 
 
 def _begins(head: bytes) -> bool:

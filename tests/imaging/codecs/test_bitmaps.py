@@ -220,15 +220,27 @@ def test_the_fourth_byte_of_32_bits_is_no_alpha_without_a_mask(length: int) -> N
     assert np.array_equal(pixels(bmp(header(32, length=length), b"", rows(lines))), opaque(RGB))
 
 
-@pytest.mark.parametrize("masks", [MASKS["8888"], MASKS["4444"], MASKS["shifted-with-alpha"]])
-def test_alpha_of_nothing_but_zeros_is_opaque(masks: tuple[int, tuple[int, int, int, int]]) -> None:
-    bits, fields = masks
-    values = levels(fields)
+@pytest.mark.parametrize("name", ["8888", "4444", "shifted-with-alpha"])
+def test_alpha_that_is_announced_is_believed_even_if_all_of_it_is_zero(name: str) -> None:
+    bits, masks = MASKS[name]
+    values = levels(masks)
     values[..., 3] = 0
-    rest = struct.pack("<4I", *fields)
-    data = bmp(header(bits, length=56, code=FIELDS, rest=rest), b"", rows(words(fields, values, bits // 8)))
+    data = bmp(
+        header(bits, length=56, code=FIELDS, rest=struct.pack("<4I", *masks)),
+        b"",
+        rows(words(masks, values, bits // 8)),
+    )
 
-    assert np.array_equal(pixels(data), opaque(scaled(values, fields)[..., :3]))
+    assert np.array_equal(pixels(data), scaled(values, masks))
+
+
+@pytest.mark.parametrize("alpha", [np.zeros_like(INDICES), INDICES])
+@pytest.mark.parametrize("length", [108, 124])
+def test_a_mask_of_alpha_alone_counts_unless_all_of_it_is_zero(length: int, alpha: Pixels) -> None:
+    lines = [row.tobytes() for row in np.dstack([RGB[..., ::-1], alpha]).astype(np.uint8)]
+    data = bmp(header(32, length=length, rest=struct.pack("<4I", 0, 0, 0, 0xFF000000)), b"", rows(lines))
+
+    assert np.array_equal(pixels(data), np.dstack([RGB, alpha]) if alpha.any() else opaque(RGB))
 
 
 def test_the_last_row_needs_no_padding() -> None:
@@ -347,8 +359,9 @@ def test_an_embedded_profile_is_read_and_a_linked_one_is_not() -> None:
     assert info_of(version_5(0x4D424544, offset=124, size=1 << 31), profile) == {}
 
 
-def test_calibrated_colours_are_told_as_gamma_and_chromaticities() -> None:
-    got = info_of(version_5(0))
+@pytest.mark.parametrize("gamma", [2.2, 1 / 2.2])
+def test_calibrated_colours_are_told_as_gamma_and_chromaticities(gamma: float) -> None:
+    got = info_of(version_5(0, gamma=gamma))
 
     assert got["gamma"] == pytest.approx(1 / 2.2, abs=1e-4)
     assert got["chromaticity"] == pytest.approx((0.3127, 0.329, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06), abs=1e-6)
@@ -474,6 +487,13 @@ def test_of_pictures_of_one_size_the_deepest_is_chosen() -> None:
 def test_a_directory_that_gives_a_wrong_length_does_no_harm(length: int) -> None:
     for picture, right in ((inside(24, PLAIN_ROWS), masked(RGB)), (encoded(Image.fromarray(RGB)), opaque(RGB))):
         assert np.array_equal(pixels(icon(picture, length=length)), right)
+
+
+def test_of_equal_pictures_the_directory_tells_the_deepest() -> None:
+    data = icon(of_size(16, "red"), of_size(16, "lime"))
+    data = data[:12] + b"\4\0" + data[14:]
+
+    assert pixels(data)[0, 0].tolist() == [0, 255, 0, 255]
 
 
 def test_a_broken_picture_of_an_icon_is_passed_over() -> None:

@@ -59,6 +59,9 @@ UNREAD = {3: "Huffman coding", 4: "a JPEG inside", 5: "a PNG inside"}
 
 RUN_BITS = {Packing.RLE4: 4, Packing.RLE8: 8, Packing.RLE24: 24}
 
+LONG, ALPHA_BITS = 32, 0xFF000000
+"""Bits of the longest pixel, and its mask of alpha."""
+
 DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 """Red, green, blue and alpha of pixels without masks."""
 
@@ -137,6 +140,9 @@ def _windows(data: bytes, length: int, file: IO[bytes], name: str) -> BitmapHead
         # A mask cannot reach beyond the pixel.
         red, green, blue, alpha = (mask & ((1 << bits) - 1) for mask in (*given, 0)[:4])
         masks = (red, green, blue, alpha)
+    elif length in (V4, V5) and bits == LONG and int.from_bytes(data[52:56], "little") & ALPHA_BITS:
+        # Chromium believes in alpha where only its mask tells of it.
+        masks = (*masks[:3], ALPHA_BITS)
     has_colours = length in (V4, V5)
     info, profile = (_calibration(data), _profile(data)) if has_colours else ({}, None)
     size = width, abs(height)
@@ -180,4 +186,5 @@ def _calibration(data: bytes) -> dict[str, Any]:
     if not all(LEAST_GAMMA <= gamma <= MOST_GAMMA for gamma in gammas) or not all(triple[1] for triple in triples):
         return {}
     chromaticity = [part / sum(triple) for triple in triples for part in triple[:2]]
-    return {"gamma": 1 / gammas[1], "chromaticity": (*WHITE, *chromaticity)}
+    # Some writers give the exponent of decoding, as Windows means it, others that of encoding.
+    return {"gamma": min(gammas[1], 1 / gammas[1]), "chromaticity": (*WHITE, *chromaticity)}

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 
-from imgsrv.imaging.formats.bitmaps.header import BitmapHeader, Packing
+from imgsrv.imaging.formats.bitmaps.header import ALPHA_BITS, LONG, BitmapHeader, Packing
 from imgsrv.imaging.formats.bitmaps.runs import CUT, unpack
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.picture import Frame
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 TOP_8, TOP_16 = 255, 65_535
 
-ALPHA_BITS = 0xFF000000
-"""The mask of alpha in an icon of 32 bits."""
-
 RAW_INDICES = {1: "P;1", 2: "P;2", 4: "P;4", 8: "P"}
 """Pillow's names of samples, by the bits of an index."""
 
@@ -29,11 +26,10 @@ PALETTE_BYTES = 768
 """256 colours of Pillow's palettes."""
 
 
-def read_masked(file: IO[bytes], header: BitmapHeader, *, is_deep: bool = False, is_opaque_at_0: bool = True) -> Frame:
+def read_masked(file: IO[bytes], header: BitmapHeader, *, is_deep: bool = False) -> Frame:
     """Pixels of 16 or 32 bits, each channel by its mask: `value · top / highest value`, rounded.
 
-    is_deep: channels of 16 bits.  is_opaque_at_0: alpha of nothing but zeros is opaque.  A channel without bits is 0.
-    Raises ValueError if the file ends too early.
+    is_deep: channels of 16 bits.  A channel without bits is 0.  Raises ValueError if the file ends too early.
     """
     width, height = header.size
     channels = 4 if header.masks[3] else 3
@@ -44,8 +40,6 @@ def read_masked(file: IO[bytes], header: BitmapHeader, *, is_deep: bool = False,
         words = _words(file, header, rows.stop - rows.start)
         for channel in range(channels):
             target[rows, :, channel] = _scaled(words, header.masks[channel], top)
-    if channels == 4 and is_opaque_at_0 and not result[..., 3].any():  # noqa: PLR2004
-        result[..., 3] = top
     return DeepFrame(result) if is_deep else Image.fromarray(result)
 
 
@@ -105,7 +99,7 @@ def read_icon(file: IO[bytes], start: int, header: BitmapHeader) -> Frame:
     file.seek(start + header.length)
     palette = read_palette(file, header)
     file.seek(start + palette_end(header))
-    if header.bits == 32 and header.packing is Packing.PLAIN:  # noqa: PLR2004
+    if header.bits == LONG and header.packing is Packing.PLAIN:
         header = replace(header, masks=(*header.masks[:3], ALPHA_BITS))
     frame = _unpacked(file, header, palette)
     if frame.mode == "RGBA" and frame.getchannel("A").getbbox():
@@ -124,7 +118,7 @@ def _unpacked(file: IO[bytes], header: BitmapHeader, palette: bytes) -> Frame:
     if header.packing not in (Packing.PLAIN, Packing.MASKS):
         return read_runs(file, header, palette)
     if any(header.masks):
-        return read_masked(file, header, is_opaque_at_0=False)
+        return read_masked(file, header)
     data = _read_rows(file, header, header.size[1])
     mode, raw_mode = ("RGB", "BGR") if header.bits == 24 else ("P", RAW_INDICES[header.bits])  # noqa: PLR2004
     order = 1 if header.is_top_down else -1
