@@ -1,24 +1,16 @@
-"""TIFF by Pillow, through libtiff, large ones in a process of their own; 16 bits a channel are written by OpenCV."""
+"""TIFF, read by Pillow or by our own decoder, and written by libdeflate."""
 
 from __future__ import annotations
 
-import io
 from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
-from imgsrv.imaging.apart.pictures import save_apart
-from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.tiff_reading.file import READER, TiffFile, register
+from imgsrv.imaging.formats.tiff_parts.file import READER, TiffFile, register
+from imgsrv.imaging.formats.tiff_parts.writing import MODES, can_be_written, write
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, write_tiff
-
-COMPRESSION = "tiff_adobe_deflate"
-
-APART_PIXELS = 100_000
-"""From this size on libtiff compresses for so long, 6 ms, that the interpreter's lock is not left to it."""
 
 XMP_TAG = 700
 """The tag that holds XMP."""
@@ -48,29 +40,17 @@ def _count_pages(image: Image.Image) -> int | None:
 
 
 def _write_still(frame: Frame, _settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
-    if not isinstance(frame, DeepFrame) or metadata:
+    if frame.mode not in MODES:
         return False
-    write_tiff(frame, file)
+    write(frame, metadata, file)
     return True
 
 
-def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
-    if is_warm() and frame.width * frame.height >= APART_PIXELS:
-        save_apart(frame, file, form.name, form.pillow, options, form.encode_bytes_per_pixel)
-    else:
-        frame.save(file, form.pillow, **options)
-
-
 def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
+    tags = dict(exif)
     if xmp:
-        exif[XMP_TAG] = xmp
-    # libtiff is given the tags one by one.
-    return {"exif": exif} if len(exif) else {}
-
-
-def _try_tag(exif: Image.Exif) -> None:
-    # libtiff is more particular than Pillow's own writer.
-    Image.new("L", (1, 1)).save(io.BytesIO(), FORMAT.pillow, exif=exif, compression=COMPRESSION)
+        tags[XMP_TAG] = xmp
+    return {"exif": tags} if tags else {}
 
 
 FORMAT = Format(
@@ -91,13 +71,9 @@ FORMAT = Format(
     decoded_area=_tile,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,
-    options=lambda _settings: {"compression": COMPRESSION},
     write_still=_write_still,
-    save=_save,
     attach_metadata=_attach_metadata,
-    # libtiff, as Pillow calls it, writes no directory below the main one.
-    has_subdirectories=False,
-    try_tag=_try_tag,
+    try_tag=can_be_written,
     fitness=Fitness(photograph=0.1, drawing=0.2),
     decode_bytes_per_pixel=33,
     encode_bytes_per_pixel=26,

@@ -1,6 +1,6 @@
-"""Colours of 16 bits a channel, for which Pillow has no mode: reading, transposing, cropping and writing.
+"""Colours of 16 bits a channel, for which Pillow has no mode: reading, transposing and cropping.
 
-OpenCV writes TIFFs, `imgsrv/imaging/formats/png.py` writes PNGs.  Grey of 16 bits is an image of Pillow's, of
+`imgsrv/imaging/formats/` writes TIFFs and PNGs.  Grey of 16 bits is an image of Pillow's, of
 mode I;16, but resampled here too.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
@@ -115,10 +115,3 @@ def _exchanged(tile: ImageFile._Tile) -> Any:
     is_big = raw_mode[-1] == "B" or (raw_mode[-1] == "N" and sys.byteorder == "big")
     exchanged = raw_mode[:-1] + ("L" if is_big else "B")
     return (exchanged, *tile.args[1:]) if isinstance(tile.args, tuple) else exchanged
-
-
-def write_tiff(frame: DeepFrame, file: BinaryIO) -> None:
-    """Write the frame as a TIFF with LZW compression, which every build of OpenCV has."""
-    code = cv2.COLOR_RGBA2BGRA if frame.mode == "RGBA;16" else cv2.COLOR_RGB2BGR
-    _done, data = cv2.imencode(".tiff", cv2.cvtColor(frame.pixels, code))
-    file.write(data.data)

@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.samples import REVERSED
 from imgsrv.imaging.apart.decoders.tiff.tags import (
@@ -31,6 +29,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     YCBCR,
     ZSTD,
 )
+from imgsrv.imaging.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.tags import CIELAB, CMYK, MIN_IS_WHITE, PALETTE
+from imgsrv.imaging.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgsrv.imaging.apart.decoders.tiff import codecs
 from imgsrv.imaging.apart.decoders.tiff.colours import coloured, finished, rgb_of_ycbcr, straight
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.samples import levels, row_bytes, unpacked
 from imgsrv.imaging.apart.decoders.tiff.tags import MIN_IS_WHITE, NONE, OF_PICTURES
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
+from imgsrv.imaging.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
+from imgsrv.imaging.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

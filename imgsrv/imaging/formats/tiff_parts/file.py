@@ -23,7 +23,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     number,
 )
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
-from imgsrv.imaging.formats.tiff_reading.directories import (
+from imgsrv.imaging.formats.tiff_parts.directories import (
     CANON_RAW,
     DNG_VERSION,
     MOST_SUBFILES,
@@ -31,7 +31,7 @@ from imgsrv.imaging.formats.tiff_reading.directories import (
     SUBFILES,
     Walk,
 )
-from imgsrv.imaging.formats.tiff_reading.pillow_reads import is_for_pillow
+from imgsrv.imaging.formats.tiff_parts.pillow_reads import is_for_pillow
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame

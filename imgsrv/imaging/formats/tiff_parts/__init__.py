@@ -1,0 +1,1 @@
+"""Parts of the format TIFF: how a file is opened, which decoder reads it, and how one is written."""
