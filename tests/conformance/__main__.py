@@ -28,8 +28,8 @@ SUFFIXES = {
     ".psd": "psd", ".tga": "tga", ".ppm": "pnm", ".pgm": "pnm", ".pbm": "pnm", ".pnm": "pnm", ".qoi": "qoi",
 }  # fmt: skip
 
-LARGEST = 8 << 20
-"""Bytes of a file that is compared; larger ones take minutes in nine readers."""
+LARGEST = 256 << 10
+"""Bytes of a file that is compared, unless `--largest` says another number; large ones take long in nine readers."""
 
 
 def main() -> int:
@@ -39,11 +39,12 @@ def main() -> int:
     parser.add_argument("--list", type=Path, help="write the pictures that are not read as by the others")
     parser.add_argument("--sharp", type=Path, help="folder in which `npm install sharp` was run")
     parser.add_argument("--kept", type=Path, help="folder for what the other readers made, for the next comparison")
+    parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of a file that is compared")
     parser.add_argument("--formats", help="names of formats, with commas")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     wanted = set(chosen.formats.split(",")) if chosen.formats else set(SUFFIXES.values())
-    files = [(path, kind) for path, kind in _pictures(chosen.folder) if kind in wanted]
+    files = [(path, kind) for path, kind in _pictures(chosen.folder, chosen.largest) if kind in wanted]
     verdicts = _compared(files, chosen)
     _print_table(verdicts)
     if chosen.list:
@@ -56,12 +57,12 @@ def main() -> int:
     return 0
 
 
-def _pictures(folder: Path) -> Iterator[tuple[Path, str]]:
+def _pictures(folder: Path, largest: int) -> Iterator[tuple[Path, str]]:
     """Each picture once, by its bytes."""
     seen: set[bytes] = set()
     for path in sorted(folder.rglob("*")):
         kind = SUFFIXES.get(path.suffix.lower())
-        if kind is None or not path.is_file() or not 0 < path.stat().st_size <= LARGEST:
+        if kind is None or not path.is_file() or not 0 < path.stat().st_size <= largest:
             continue
         digest = hashlib.sha256(path.read_bytes()).digest()
         if digest not in seen:
