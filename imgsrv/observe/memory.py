@@ -21,7 +21,7 @@ def memory_by_kind(board: Board) -> dict[str, int]:
     return {
         "base": sum(row["memory_base"] for row in rows),
         "bodies": sum(row["memory_bodies"] for row in rows),
-        "answers": sum(row["memory_answers"] + row["unsent_bytes"] for row in rows),
+        "answers": sum(row["memory_answers"] + row["memory_results"] + row["unsent_bytes"] for row in rows),
         "jobs": sum(heapq.nlargest(len(rows), jobs)),
     }
 

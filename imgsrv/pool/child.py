@@ -37,7 +37,7 @@ PROVEN_S = 10.0
 
 CLEARED = (
     *("connections", "sending", "unsent_bytes", "job_began_us", "is_silent"),
-    *("memory_base", "memory_bodies", "memory_answers", "memory_jobs", *LARGEST_JOBS),
+    *("memory_base", "memory_bodies", "memory_answers", "memory_results", "memory_jobs", *LARGEST_JOBS),
 )
 """Gauges of a worker that are over with it, so that others do not make room for what is gone."""
 

@@ -1,4 +1,4 @@
-"""One budget of memory for all workers: bodies, answers that are not sent, and jobs at work.
+"""One budget of memory for all workers: bodies, jobs at work, and answers that are not made or not sent.
 
 Each worker writes what it holds on its own row of the scoreboard and reads the rows of the others.  If there is no room
 for a body or a job, that newest one is refused with 503; what was accepted before goes on.  Two workers that ask at the
@@ -32,7 +32,7 @@ class MemoryBudget:
     def __init__(self, board: Board, row: Row, limit: int, base: int | None = None) -> None:
         self._board, self._row, self.limit = board, row, limit
         self._jobs: list[int] = []
-        for field in ("memory_bodies", "memory_answers"):
+        for field in ("memory_bodies", "memory_answers", "memory_results"):
             row.set(field, 0)
         self._tell_jobs()
         row.set("memory_base", (proportional_bytes(os.getpid()) or 0) if base is None else base)
@@ -65,6 +65,19 @@ class MemoryBudget:
     def release_answer(self, size: int) -> None:
         """Count an answer out: it is sent, or its connection counts what is not."""
         self._row.add("memory_answers", -size)
+
+    @contextmanager
+    def result(self, size: int) -> Iterator[None]:
+        """Count the expected result of a job in for the length of the block.  Raises OutOfMemoryBudget.
+
+        Engines may finish many jobs before a client reads: each may need room for its answer.
+        """
+        self.check(size)
+        self._row.add("memory_results", size)
+        try:
+            yield
+        finally:
+            self._row.add("memory_results", -size)
 
     @contextmanager
     def job(self, size: int) -> Iterator[None]:

@@ -86,7 +86,7 @@ class Services:
 
     async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job if there is memory for it, and count its result until it is sent."""
-        with self.budget.job(prediction.memory):
+        with self.budget.job(prediction.memory), self.budget.result(prediction.result):
             answer, result = await self._queued(state, job, prediction)
         self.budget.hold_answer(len(result))
         state.on_end = partial(self.budget.release_answer, len(result))
@@ -152,7 +152,7 @@ def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
     estimate = job.estimate(upload.facts, limits)
     if not upload.is_sure:
         is_dear = estimate.seconds > DEAR_S or upload.facts.form.is_vector
-        return Prediction(estimate.seconds, math.ceil(estimate.memory), is_dear=is_dear)
+        return Prediction(estimate.seconds, math.ceil(estimate.memory), math.ceil(estimate.result), is_dear=is_dear)
     memory = estimate.memory
     try:
         estimate.check(limits)
@@ -165,7 +165,8 @@ def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:
         # The engine would give a photograph that lies on its side back, because it is reduced less while it is read.
         if memory > UNBOOKED_BYTES / 2:
             memory = max(memory, min(limits.max_job_memory, job.estimate(upload.facts.sideways, limits).memory))
-    return Prediction(estimate.seconds, math.ceil(memory), is_dear=estimate.seconds > DEAR_S)
+    result, is_dear = math.ceil(estimate.result), estimate.seconds > DEAR_S
+    return Prediction(estimate.seconds, math.ceil(memory), result, is_dear=is_dear)
 
 
 def _raised(prediction: Prediction, error: JobTooDear | JobTooLarge, limits: Limits) -> Prediction:

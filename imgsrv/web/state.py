@@ -17,10 +17,14 @@ KEY = "imgsrv.request"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The seconds and the most bytes of a job by its estimate, and whether it goes to the queue of dear jobs."""
+    """The estimate of a job: seconds, most bytes while it is done, and bytes of its result.
+
+    is_dear: it goes to the queue of dear jobs.
+    """
 
     seconds: float
     memory: int
+    result: int
     is_dear: bool
 
     @property

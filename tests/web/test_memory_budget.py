@@ -7,16 +7,18 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from pictures import animation, encoded, picture
+from pictures import animation, encoded, picture, run, sample
 from queueing import budgets, memory
 from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, head, is_flipped, metric, post
 
 from imgsrv.errors import JobTooLarge, OutOfMemoryBudget
+from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pipelines.cost import estimate, facts_of
+from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.jobs.job import Input, ProcessJob, perform, read_answer
 from imgsrv.observe.memory import KINDS, memory_by_kind
 from imgsrv.observe.scoreboard import WorkerState
@@ -50,6 +52,28 @@ def test_no_more_jobs_count_than_there_are_engines() -> None:
         stack.enter_context(second.job(40))
         assert memory_by_kind(board)["jobs"] == 80
     assert memory_by_kind(board) == dict.fromkeys(KINDS, 0)
+
+
+def test_results_count_before_they_are_made() -> None:
+    board, (first, second) = budgets(100, workers=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(first.result(20))
+        assert memory_by_kind(board)["answers"] == 80
+        with pytest.raises(OutOfMemoryBudget), second.result(21):
+            pytest.fail("it was admitted")
+        stack.enter_context(second.result(20))
+    assert memory_by_kind(board) == dict.fromkeys(KINDS, 0)
+
+
+@pytest.mark.parametrize("name", ["bmp", "png", "tiff", "jpeg", "webp"])
+def test_the_estimate_of_a_result_is_at_least_that_of_a_photograph(name: str) -> None:
+    data = encoded(sample("coffee.jpg"))
+    result = estimate(
+        facts_of(read_header(data, Limits()), len(data), Limits()), [(Output(format=name), Pipeline())], Limits()
+    )
+    made = len(run(data, format=name))
+    assert made <= result.result <= 8 * made
 
 
 def test_only_the_newest_job_is_refused() -> None:
@@ -123,8 +147,9 @@ def test_the_answer_that_a_client_does_not_read_is_in_the_metrics(base: int) -> 
         with Wire(server) as wire:
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             wire.send(post("/resize?width=2000&enlarge=true&format=bmp", PNG))
-            wait_until(lambda: used(server, "answers") > 1_000_000, "it is counted")
-            assert (used(server, "jobs"), used(server, "bodies")) == (0, 0)
+            # The result counts before it is made, too.
+            wait_until(lambda: used(server, "jobs") == used(server, "bodies") == 0 < used(server, "answers"), "done")
+            assert used(server, "answers") > 1_000_000
         wait_until(lambda: used(server, "answers") == 0, "it comes back with the connection")
 
 

@@ -168,4 +168,5 @@ FORMAT = Format(
     bit_depth=_bit_depth,
     decode_bytes_per_pixel=6,
     encode_bytes_per_pixel=12,
+    result_bytes_per_pixel=4,
 )

@@ -196,6 +196,7 @@ class Format:
         is_shown_everywhere: every client shows it, so that `Accept: */*` means it too.
         is_fallback: it holds every picture, and results of formats that are read only.
         encode_bytes_per_pixel: peak memory of writing it, in bytes for each pixel of all frames.
+        result_bytes_per_pixel: bytes of a file for each pixel of all frames, of a photograph with alpha.
         slow_encode: an effort, and the bytes for each pixel at that effort and above it.
 
     The bytes for each pixel are those of noise in the mode that takes most.  Reading counts the pixels that it returns;
@@ -268,6 +269,7 @@ class Format:
     is_shown_everywhere: bool = False
     is_fallback: bool = False
     encode_bytes_per_pixel: float = 12
+    result_bytes_per_pixel: float = 0.5
     slow_encode: tuple[int, float] = (EFFORT_STEPS + 1, 0)
 
     def bytes_to_encode(self, effort: int | None) -> float:

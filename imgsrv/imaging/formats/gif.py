@@ -49,4 +49,5 @@ FORMAT = Format(
     is_shown_everywhere=True,
     decode_bytes_per_pixel=9,
     encode_bytes_per_pixel=43,
+    result_bytes_per_pixel=1,
 )

@@ -158,4 +158,5 @@ FORMAT = Format(
     save=_save,
     decode_bytes_per_pixel=14,
     encode_bytes_per_pixel=12,
+    result_bytes_per_pixel=4,
 )

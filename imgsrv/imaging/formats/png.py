@@ -363,4 +363,5 @@ FORMAT = Format(
     is_fallback=True,
     decode_bytes_per_pixel=36,
     encode_bytes_per_pixel=17,
+    result_bytes_per_pixel=2.5,
 )

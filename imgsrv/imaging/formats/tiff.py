@@ -77,4 +77,5 @@ FORMAT = Format(
     fitness=Fitness(photograph=0.1, drawing=0.2),
     decode_bytes_per_pixel=33,
     encode_bytes_per_pixel=26,
+    result_bytes_per_pixel=4,
 )

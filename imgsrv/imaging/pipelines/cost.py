@@ -115,11 +115,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The seconds of each part of a job, by its name, in order; and the most bytes, with the part that needs them."""
+    """The seconds of each part of a job, by its name, in order; and the most bytes, with the part that needs them.
+
+    result: bytes of all results together.
+    """
 
     parts: tuple[tuple[str, float], ...]
     memory: float = 0.0
     largest: str = ""
+    result: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -224,6 +228,7 @@ class _Tally:
     def __init__(self) -> None:
         self._parts: list[tuple[str, float]] = []
         self._memory, self._largest = 0.0, ""
+        self._result = 0.0
 
     def add(self, name: str, nanoseconds: float, memory: float = 0.0) -> None:
         """Add a part.  memory: bytes that are held during it."""
@@ -231,9 +236,13 @@ class _Tally:
         if memory > self._memory:
             self._memory, self._largest = memory, name
 
+    def add_result(self, size: float) -> None:
+        """Add the bytes of a result."""
+        self._result += size
+
     def estimate(self) -> Estimate:
         """The sum."""
-        return Estimate(tuple(self._parts), self._memory, self._largest)
+        return Estimate(tuple(self._parts), self._memory, self._largest, self._result)
 
 
 def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> tuple[int, Size]:
@@ -319,14 +328,16 @@ def _encoding(
     if result_format(facts, output) in PLACEHOLDERS:
         tally.add("encode", width * height)
         return
-    slowest = most = 0.0
+    slowest = most = largest = 0.0
     for name in _formats(facts, output, offers):
         form = WRITTEN[name]
         area = float(width * height * (frames if holds_frames(name) else 1))
         each_pixel = facts.pixel_bytes(has_alpha=has_alpha and form.has_alpha)
         slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, each_pixel)))
         most = max(most, area * (form.bytes_to_encode(output.effort) + each_pixel))
+        largest = max(largest, area * form.result_bytes_per_pixel)
     tally.add("encode", slowest, most)
+    tally.add_result(largest)
 
 
 def _formats(facts: Facts, output: Output, offers: Offers) -> Sequence[str]:
