@@ -18,7 +18,8 @@ from PIL import Image
 from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import NO_PARTS, Limits
-from imgsrv.imaging.pipelines.cost import estimate, facts_of
+from imgsrv.imaging.pipelines.cost import estimate
+from imgsrv.imaging.pipelines.facts import facts_of
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.prepare import prepare_process
 from imgsrv.imaging.process import process

@@ -18,8 +18,9 @@ from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.model.picture_facts import PictureFacts
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
-from imgsrv.imaging.pipelines.cost import Estimate, Facts, estimate_measures, facts_of
+from imgsrv.imaging.pipelines.cost import Estimate, estimate_measures
 from imgsrv.imaging.pipelines.decode_plan import plan_measures
+from imgsrv.imaging.pipelines.facts import Facts, facts_of
 from imgsrv.wording import closest
 
 OWNER = "info"

@@ -13,7 +13,8 @@ from falcon.asgi import Request
 from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pipelines.cost import Facts, glanced
+from imgsrv.imaging.pipelines.cost import glanced
+from imgsrv.imaging.pipelines.facts import Facts
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import Input, Place
 from imgsrv.shortages import needing

@@ -17,7 +17,8 @@ from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pipelines.cost import estimate, facts_of
+from imgsrv.imaging.pipelines.cost import estimate
+from imgsrv.imaging.pipelines.facts import facts_of
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.jobs.job import Input, ProcessJob, perform, read_answer
 from imgsrv.observe.memory import KINDS, memory_by_kind

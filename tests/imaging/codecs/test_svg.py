@@ -25,7 +25,8 @@ from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pipelines.cost import DRAWING_S, estimate, facts_of
+from imgsrv.imaging.pipelines.cost import DRAWING_S, estimate
+from imgsrv.imaging.pipelines.facts import facts_of
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.jobs.archive import Zip

@@ -18,8 +18,9 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.model.weights import weights
-from imgsrv.imaging.pipelines.cost import Estimate, Facts, estimate, estimate_measures
+from imgsrv.imaging.pipelines.cost import Estimate, estimate, estimate_measures
 from imgsrv.imaging.pipelines.cost import glanced as of_check
+from imgsrv.imaging.pipelines.facts import Facts
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.jobs.archive import ARCHIVES
