@@ -13,7 +13,7 @@ import json
 import math
 import struct
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -71,7 +71,11 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         *(Kind(mode, saved={}) for mode in ("CMYK", "LAB", "I", "F")),
         *(Kind(mode, saved={"compression": "tiff_adobe_deflate"}) for mode in ("CMYK", "F")),
     ),
-    "bmp": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("P", saved={}), Kind("RGBA", saved={})),
+    "bmp": (
+        *(Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("P", saved={}), Kind("RGBA", saved={})),
+        *(Kind("RGBA", saved={"made": "masks"}), Kind("RGBA", saved={"made": "masks", "is_deep": True})),
+        *(Kind("L", saved={"made": "runs"}), Kind("L", saved={"made": "skipping runs"})),
+    ),
     "jp2": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"lossless": True})),
     "ico": (Kind("RGBA", saved={}), Kind("RGBA", saved={"dib": True})),
     "heic": (Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
@@ -102,7 +106,7 @@ def peaks(name: str, kind: Kind, sample: Image.Image) -> Iterator[tuple[str, flo
     small, large = (picture(kind, sample.resize(size)) for size in (SMALL, LARGE))
     output = Output(format=None if name == "svg" else name, **kind.asked)
     files = tuple(written(name, kind, each, output) for each in (small, large))
-    yield "read", apart(partial(per_pixel, large, *(partial(read, file, name) for file in files)))
+    yield "read", apart(partial(per_pixel, large, *(partial(read, file, name, kind) for file in files)))
     if kind.saved is None:
         yield (
             "written",
@@ -141,6 +145,8 @@ def written(name: str, kind: Kind, picture: Picture, output: Output) -> bytes:
     if name == "svg":
         width, height = picture.size
         return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'.encode()
+    if made := (kind.saved or {}).get("made"):
+        return MAKERS[made](picture.frames[0])
     if name == "ico":
         return icon(picture.frames[0], is_dib="dib" in (kind.saved or {}))
     file = io.BytesIO()
@@ -149,6 +155,39 @@ def written(name: str, kind: Kind, picture: Picture, output: Output) -> bytes:
     else:
         picture.frames[0].save(file, FORMATS[name].pillow, **kind.saved)
     return file.getvalue()
+
+
+def bitmap(frame: Frame, bits: int, code: int, pixels: bytes) -> bytes:
+    """A BMP with masks of 10, 10, 10 and 2 bits, for which it may have no use."""
+    fields = struct.pack("<IiiHHIIiiII", 56, *frame.size, 1, bits, code, len(pixels), 0, 0, 0, 0)
+    masks = struct.pack("<4I", 0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
+    palette = bytes(1024) if bits == 8 else b""
+    at = 14 + len(fields) + len(masks) + len(palette)
+    return b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + fields + masks + palette + pixels
+
+
+def runs(frame: Frame, *, is_whole: bool) -> bytes:
+    """A BMP whose rows are not packed; without the first pixel of each row unless they are whole."""
+    rows = np.asarray(frame)
+    start = b"" if is_whole else b"\0\2\1\0"
+    packed = bytearray()
+    for row in rows:
+        packed += start
+        for at in range(len(start) // 4, len(row), 254):
+            part = row[at : at + 254].tobytes()
+            # One or two pixels cannot be left unpacked.
+            few = b"".join(bytes((1, pixel)) for pixel in part)
+            packed += bytes((0, len(part))) + part + bytes(len(part) % 2) if len(part) > 2 else few
+        packed += bytes(2)
+    return bitmap(frame, 8, 1, bytes(packed) + b"\0\1")
+
+
+MAKERS: dict[str, Callable[[Frame], bytes]] = {
+    "masks": lambda frame: bitmap(frame, 32, 3, frame.tobytes()),
+    "runs": partial(runs, is_whole=True),
+    "skipping runs": partial(runs, is_whole=False),
+}
+"""Files that Pillow does not write, of a frame."""
 
 
 def icon(frame: Frame, *, is_dib: bool) -> bytes:
@@ -161,9 +200,10 @@ def icon(frame: Frame, *, is_dib: bool) -> bytes:
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(data), 22) + data
 
 
-def read(data: bytes, name: str) -> Picture:
+def read(data: bytes, name: str, kind: Kind) -> Picture:
     """The picture with all its frames, and 16 bits where they are read."""
-    plan = DecodePlan(all_frames=True, is_deep=FORMATS[name].has_16_bits)
+    is_deep = FORMATS[name].has_16_bits or (kind.saved or {}).get("is_deep", False)
+    plan = DecodePlan(all_frames=True, is_deep=is_deep)
     return decode(read_header(data, Limits()), plan, Limits())
 
 

@@ -166,7 +166,8 @@ FORMAT = Format(
     has_metadata=False,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,
-    decode_bytes_per_pixel=6,
+    # Of 10 bits a channel, kept; 6 at most of all others.
+    decode_bytes_per_pixel=10,
     encode_bytes_per_pixel=12,
     result_bytes_per_pixel=4,
 )

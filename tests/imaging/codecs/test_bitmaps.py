@@ -18,6 +18,7 @@ from PIL import Image
 
 from imgsrv.errors import BadPicture, Undecodable, UnsupportedFormat
 from imgsrv.imaging.codecs.decode import DecodePlan, Header, decode, read_header
+from imgsrv.imaging.formats.bitmaps import runs as runs_module
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
@@ -299,6 +300,42 @@ def test_pixels_that_are_skipped_are_transparent(bits: int, code: int, three: in
 
     assert np.array_equal(got[..., 3] == 255, seen)
     assert (got[seen][:, :3] == PALETTE[3]).all()
+
+
+@pytest.mark.parametrize(("bits", "code"), [(4, 2), (8, 1)])
+def test_many_runs_in_turn_are_unpacked_as_single_ones(bits: int, code: int) -> None:
+    random = np.random.default_rng(10)
+    array = random.integers(0, 1 << bits, (HEIGHT, WIDTH))
+    wide = np.repeat(array, 9, axis=1)
+    lines = []
+    for row in wide[::-1]:
+        line, at = b"", 0
+        while at < len(row):
+            # Runs of one colour; of 4 bits the second one is another that the next run covers only if the count is 1.
+            count = 1 if bits == 4 else int((row[at:] == row[at]).cumprod()[:3].sum())
+            line += bytes((count, int(row[at]) << 4 | 7 if bits == 4 else int(row[at])))
+            at += count
+        lines.append(line + EDGE)
+    head = header(bits, code=code)
+    head = head[:4] + struct.pack("<i", wide.shape[1]) + head[8:]
+
+    assert np.array_equal(pixels(bmp(head, palette(1 << bits), b"".join(lines) + END)), opaque(PALETTE[wide]))
+
+
+def test_two_colours_in_turn_alternate_in_many_runs_too() -> None:
+    wide = 3 * 40
+    head = header(4, code=2)
+    head = head[:4] + struct.pack("<i", wide) + head[8:]
+    runs = (b"\3\x12" * 40 + EDGE) * HEIGHT + END
+    right = np.broadcast_to(np.tile([1, 2, 1], 40), (HEIGHT, wide))
+
+    assert np.array_equal(pixels(bmp(head, palette(16), runs)), opaque(PALETTE[right]))
+
+
+def test_too_many_bytes_of_runs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_module, "MOST_BYTES", 10)
+    with pytest.raises(Undecodable, match="the limit is 10"):
+        pixels(bmp(header(8, code=1), palette(256), packed(INDICES, 8)))
 
 
 def test_runs_of_24_bits_of_os2_are_unpacked() -> None:
