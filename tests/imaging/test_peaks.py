@@ -50,6 +50,17 @@ def test_no_operation_takes_more_than_three_times_the_memory_of_the_picture(mode
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("mode", ["I;16", "RGB;16", "RGBA;16"])
+def test_nor_does_one_on_16_bits(mode: str) -> None:
+    peaks = _peaks("operations", mode)
+    assert len(peaks) > 40
+    # Grey is copied at first, because Pillow shares no memory of I;16 with others.
+    most = MOST + 1 if mode == "I;16" else MOST
+    assert {name: peak for name, peak in peaks.items() if peak > most} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_no_usual_job_takes_more_than_three_times_the_memory_of_the_picture() -> None:
     assert {name: peak for name, peak in _peaks("jobs").items() if peak > MOST} == {}
 

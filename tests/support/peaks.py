@@ -21,20 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import gallery
+import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 from imgsrv.imaging.process import process_into
 
 SMALL, LARGE = (300, 200), (3001, 2003)
 """Odd, so that nothing is cut into equal parts."""
 
-BYTES_PER_PIXEL = {"L": 1, "RGB": 4, "RGBA": 4}
-"""As Pillow holds them."""
+BYTES_PER_PIXEL = {"L": 1, "RGB": 4, "RGBA": 4, "I;16": 2, "RGB;16": 6, "RGBA;16": 8}
+"""As Pillow or a DeepFrame holds them."""
 
 CONSTANT = 3_000_000
 """Bytes that any picture takes, however small it is: tables, strips, what the allocator rounds up."""
@@ -95,14 +97,16 @@ def main() -> None:
     if sys.argv[1] == "jobs":
         found = {name: job_peak(job, sample) for name, job in JOBS.items()}
     else:
-        small, large = (coloured(sample.resize(size), sys.argv[2]) for size in (SMALL, LARGE))
-        found = {name: apart(lambda name=name: operation_peak(name, small, large)) for name in OPERATIONS}  # type: ignore[misc]  # a name of now
+        mode = sys.argv[2]
+        small, large = (coloured(sample.resize(size), mode) for size in (SMALL, LARGE))
+        names = [name for name in OPERATIONS if not mode.endswith(";16") or pipeline_of(name).keeps_depth]
+        found = {name: apart(lambda name=name: operation_peak(name, small, large)) for name in names}  # type: ignore[misc]  # a name of now
     json.dump(found, sys.stdout)
 
 
 def operation_peak(name: str, small: Image.Image, large: Image.Image) -> float:
     """The most that it takes with picture and result, over the larger one of the two."""
-    pipeline = parse_pipeline(gallery.call(name))
+    pipeline = pipeline_of(name)
     parts = {part: make() for part, make in gallery.PARTS.items()}
     results = []
 
@@ -115,6 +119,11 @@ def operation_peak(name: str, small: Image.Image, large: Image.Image) -> float:
     work(small)
     more = taken(lambda: work(large))
     return (bytes_of(large) + more - CONSTANT) / max(bytes_of(large), bytes_of(results[-1]))
+
+
+def pipeline_of(name: str) -> Pipeline:
+    """What the gallery shows of an operation."""
+    return parse_pipeline(gallery.call(name))
 
 
 def job_peak(job: Job, sample: Image.Image) -> float:
@@ -187,10 +196,14 @@ def bytes_of(image: Image.Image) -> int:
 
 def coloured(sample: Image.Image, mode: str) -> Image.Image:
     """The sample in the mode; it is half transparent if the mode has alpha."""
-    image = sample.convert(mode)
-    if mode == "RGBA":
+    shallow = {"I;16": "L"}.get(mode, mode.removesuffix(";16"))
+    image = sample.convert(shallow)
+    if shallow == "RGBA":
         image.putalpha(image.convert("L"))
-    return image
+    if mode == shallow:
+        return image
+    levels = np.asarray(image, np.uint16) * np.uint16(257)
+    return Image.fromarray(levels) if mode == "I;16" else DeepFrame(levels)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import STEPS_OF_8_BITS
+from imgsrv.imaging.pixels.strips import bands
 from imgsrv.imaging.pixels.working_frame import MOST, WorkingFrame, frame_of
 
 LEVELS = range(256)
@@ -29,15 +30,15 @@ DEEP_LEVELS = np.arange(MOST + 1) / STEPS_OF_8_BITS
 def through_level(frame: Frame, level: Level) -> Frame:
     """The frame with the function applied to every colour level; alpha is kept unchanged."""
     if isinstance(frame, WorkingFrame):
-        return _through_deep(frame, [level] * 3)
+        return _through_deep(frame, [level] * 3, frame.mode)
     return through_table(frame, level(ALL_LEVELS))
 
 
 def through_levels(frame: Frame, levels: Sequence[Level]) -> Frame:
     """The frame with a function each for red, green and blue; grey becomes RGB, alpha is kept unchanged."""
+    if isinstance(frame, WorkingFrame):
+        return _through_deep(frame, levels, "RGB" if frame.mode == "L" else frame.mode)
     result = frame.convert("RGB") if frame.mode == "L" else frame
-    if isinstance(result, WorkingFrame):
-        return _through_deep(result, levels)
     red, green, blue = (rounded(level(ALL_LEVELS)) for level in levels)
     return result.point([*red, *green, *blue, *LEVELS][: 256 * len(result.mode)])
 
@@ -60,14 +61,19 @@ def through_table(frame: Frame, levels: Iterable[float]) -> Frame:
     return frame.point(table * len(frame.mode))
 
 
-def _through_deep(frame: WorkingFrame, levels: Sequence[Level]) -> Frame:
+def _through_deep(frame: WorkingFrame, levels: Sequence[Level], mode: str) -> Frame:
+    """mode: the frame is converted to it first."""
     made = {level: _deep_table(level) for level in levels}
-    tables = [made[level] for level in levels][: len(frame.mode)]
-    if frame.mode == "RGBA":
+    tables = [made[level] for level in levels][: len(mode)]
+    if mode == "RGBA":
         tables.append(np.arange(DEEP_LEVELS.size, dtype=np.uint16))
-    # 4 × faster than numpy's indexing.
-    mapped = cv2.LUT(frame.pixels, np.stack(tables, axis=-1)[np.newaxis])
-    return frame_of(np.asarray(mapped, np.uint16))
+    all_tables = np.stack(tables, axis=-1)[np.newaxis]
+    result = np.empty((frame.height, frame.width, len(mode)), np.uint16)
+    for rows in bands(frame.height, frame.width):
+        part = frame.crop((0, rows.start, frame.width, rows.stop))
+        # 4 × faster than numpy's indexing.
+        result[rows] = np.atleast_3d(cv2.LUT((part if part.mode == mode else part.convert(mode)).pixels, all_tables))
+    return frame_of(result)
 
 
 def _deep_table(level: Level) -> NDArray[np.uint16]:
@@ -84,11 +90,14 @@ def rounded(levels: Iterable[float]) -> list[int]:
 
 def visible_histogram(frame: Frame) -> list[int]:
     """(256,), or (65536,) for 16 bits: number of visible pixels of each luma."""
-    luma = frame.convert("L")
-    if not isinstance(luma, WorkingFrame):
-        return luma.histogram(frame.getchannel("A") if frame.mode == "RGBA" else None)
-    samples = np.asarray(luma).ravel()
-    if frame.mode == "RGBA":
-        samples = samples[np.asarray(frame.getchannel("A")).ravel() > 0]
-    counts: list[int] = np.bincount(samples, minlength=MOST + 1).tolist()
+    if not isinstance(frame, WorkingFrame):
+        return frame.convert("L").histogram(frame.getchannel("A") if frame.mode == "RGBA" else None)
+    total = np.zeros(MOST + 1, np.int64)
+    for rows in bands(frame.height, frame.width):
+        part = frame.crop((0, rows.start, frame.width, rows.stop))
+        samples = np.asarray(part.convert("L") if part.mode != "L" else part).ravel()
+        if part.mode == "RGBA":
+            samples = samples[np.asarray(part.getchannel("A")).ravel() > 0]
+        total += np.bincount(samples, minlength=MOST + 1)
+    counts: list[int] = total.tolist()
     return counts

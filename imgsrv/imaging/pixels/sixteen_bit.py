@@ -32,20 +32,16 @@ GREY = "I;16"
 STEPS_OF_8_BITS = 257
 """Steps of 16 bits in one of 8 bits: 65,535 / 255."""
 
-_TURNS: dict[Image.Transpose, tuple[int, bool]] = {
-    Image.Transpose.FLIP_LEFT_RIGHT: (0, True),
-    Image.Transpose.ROTATE_90: (1, False),
-    Image.Transpose.ROTATE_180: (2, False),
-    Image.Transpose.FLIP_TOP_BOTTOM: (2, True),
-    Image.Transpose.ROTATE_270: (3, False),
-    Image.Transpose.TRANSPOSE: (1, True),
-    Image.Transpose.TRANSVERSE: (3, True),
+_CODES: dict[Image.Transpose, tuple[int | None, int | None]] = {
+    Image.Transpose.FLIP_LEFT_RIGHT: (1, None),
+    Image.Transpose.FLIP_TOP_BOTTOM: (0, None),
+    Image.Transpose.ROTATE_180: (None, 1),
+    Image.Transpose.ROTATE_90: (None, 2),
+    Image.Transpose.ROTATE_270: (None, 0),
+    Image.Transpose.TRANSPOSE: (1, 2),
+    Image.Transpose.TRANSVERSE: (1, 0),
 }
-"""Quarter turns counterclockwise, and whether the picture is mirrored before them."""
-
-
-_ROTATIONS = {1: 2, 2: 1, 3: 0}
-"""OpenCV's ROTATE_90_COUNTERCLOCKWISE, ROTATE_180 and ROTATE_90_CLOCKWISE, by quarter turns counterclockwise."""
+"""OpenCV's codes of flips, 1 across and 0 down, and of the rotations after them: 0 is clockwise, 2 is not."""
 
 
 class DeepFrame(Image.Image):
@@ -75,11 +71,13 @@ class DeepFrame(Image.Image):
 
 def turned(pixels: DeepPixels, method: Image.Transpose) -> DeepPixels:
     """The pixels mirrored and turned."""
-    turns, is_mirrored = _TURNS[method]
+    flip, rotation = _CODES[method]
     # 10 × faster than a copy of numpy's view of it.
-    mirrored = cv2.flip(pixels, 1) if is_mirrored else pixels
-    result = cv2.rotate(mirrored, _ROTATIONS[turns]) if turns else mirrored
-    return np.asarray(result, np.uint16).reshape(*result.shape[:2], pixels.shape[2])
+    if flip is not None:
+        pixels = np.asarray(cv2.flip(pixels, flip), np.uint16)
+    if rotation is not None:
+        pixels = np.asarray(cv2.rotate(pixels, rotation), np.uint16)
+    return np.atleast_3d(pixels)
 
 
 def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -43,6 +43,7 @@ class WorkingFrame(Image.Image):
         super().__init__()
         self.pixels = pixels
         self._mode, self._size = MODES[pixels.shape[2]], pixels.shape[1::-1]
+        self._is_shared = False
 
     @property
     def __array_interface__(self) -> Any:
@@ -53,7 +54,13 @@ class WorkingFrame(Image.Image):
         """The pixels for numpy, not to be written to: (H, W) for grey, else (H, W, C)."""
         pixels = (self.pixels[..., 0] if self.mode == "L" else self.pixels).view()
         pixels.flags.writeable = False
+        self._is_shared = True
         return np.array(pixels, dtype, copy=copy)
+
+    def _make_own(self) -> None:
+        """Copy pixels that something else sees too, before they are written to."""
+        if self._is_shared or not self.pixels.flags.writeable:
+            self.pixels, self._is_shared = self.pixels.copy(), False
 
     def load(self) -> None:
         """Do nothing: the pixels are in memory."""
@@ -93,14 +100,9 @@ class WorkingFrame(Image.Image):
             return WorkingFrame(np.asarray(cv2.transform(self.pixels, weights), np.uint16))
         if mode == self.mode:
             return self.copy()
-        colours = self.pixels[..., :3]
-        if mode == "L":
-            grey = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY if self.mode == "RGB" else cv2.COLOR_RGBA2GRAY)
-            return _grey(np.asarray(grey, np.uint16))
-        channels = [self.getchannel(min(number, colours.shape[2] - 1)).pixels[..., 0] for number in range(3)]
-        if mode == "RGBA":
-            channels.append(np.full(self.pixels.shape[:2], MOST, np.uint16))
-        return WorkingFrame(np.asarray(cv2.merge(channels), np.uint16))
+        names = {"L": "GRAY"}
+        code = getattr(cv2, f"COLOR_{names.get(self.mode, self.mode)}2{names.get(mode, mode)}")
+        return WorkingFrame(np.asarray(np.atleast_3d(cv2.cvtColor(self.pixels, code)), np.uint16))
 
     def getchannel(self, channel: int | str) -> WorkingFrame:
         """A channel, by its number or name, in mode L."""
@@ -109,17 +111,17 @@ class WorkingFrame(Image.Image):
 
     def putalpha(self, alpha: Frame | int) -> None:
         """Give the frame an alpha, a frame of mode L or a level; grey becomes RGB."""
-        own = self if self.mode != "L" else self.convert("RGB")
-        plane = np.full(own.pixels.shape[:2], alpha * STEPS_OF_8_BITS) if isinstance(alpha, int) else deep_pixels(alpha)
-        self.__init__(np.dstack([own.pixels[..., :3], plane.astype(np.uint16, copy=False)]))  # type: ignore[misc]  # the mode changes with the pixels
+        if self.mode != "RGBA":
+            self.__init__(self.convert("RGBA").pixels)  # type: ignore[misc]  # the mode changes with the pixels
+        self._make_own()
+        self.pixels[..., 3] = alpha * STEPS_OF_8_BITS if isinstance(alpha, int) else deep_pixels(alpha)[..., 0]
 
     def paste(self, im: Any, box: Any = None, mask: Frame | None = None) -> None:
         """Put a frame of the same mode, or a colour in levels, at left and top; mask: of mode L, its weight."""
         left, top = box[:2] if box else (0, 0)
         is_frame = isinstance(im, Image.Image)
         width, height = (im if is_frame else mask or self).size
-        if not self.pixels.flags.writeable:
-            self.pixels = self.pixels.copy()
+        self._make_own()
         area = max(0, left), max(0, top), min(self.width, left + width), min(self.height, top + height)
         if area[0] >= area[2] or area[1] >= area[3]:
             return
@@ -196,7 +198,14 @@ def working(frame: Frame) -> Frame:
     """The frame as operations work on it: one of 16 bits as a WorkingFrame."""
     if isinstance(frame, DeepFrame):
         return WorkingFrame(frame.pixels)
-    return _grey(np.asarray(frame)) if frame.mode == GREY else frame
+    if frame.mode != GREY:
+        return frame
+    pixels = np.empty((frame.height, frame.width, 1), np.uint16)
+    # In bands, because Pillow makes two copies.
+    for rows in _bands(pixels):
+        stop = min(rows.stop, frame.height)
+        pixels[rows, :, 0] = np.asarray(frame.crop((0, rows.start, frame.width, stop)))
+    return WorkingFrame(pixels)
 
 
 def finished(frame: Frame) -> Frame:
