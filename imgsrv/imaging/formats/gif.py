@@ -47,7 +47,7 @@ FORMAT = Format(
     reduce=reduced_with_mask,
     fitness=Fitness(drawing=0.4, animation=0.6),
     is_shown_everywhere=True,
-    decode_bytes_per_pixel=9,
-    encode_bytes_per_pixel=43,
+    decode_bytes_per_pixel=12,
+    encode_bytes_per_pixel=47,
     result_bytes_per_pixel=1,
 )

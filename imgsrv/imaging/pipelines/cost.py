@@ -36,6 +36,9 @@ JOB_S, DRAWING_S = 0.0005, 0.06
 BUSY = 1.3
 """How many times as long a machine takes whose other cores work too; weights are measured on an idle one."""
 
+COMPOSED_FRAMES = 2
+"""Most frames that are held while a later one is composed: the canvas, and what it was before."""
+
 GUESSED_BITS = 1.0
 """Bits of the file for a pixel of a picture that no header check opens."""
 
@@ -172,8 +175,9 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     if plan.scale > 1:
         share = SCALED_SHARE + (1 - SCALED_SHARE) / plan.scale**2
         size = max(1, size[0] // plan.scale), max(1, size[1] // plan.scale)
-    memory = form.decode_bytes + frames * area * max(share, form.full_decodes > 0) * form.decode_bytes_per_pixel
-    tally.add("decode", frames * area * (share + form.full_decodes) * nanoseconds, memory)
+    held = frames + min(facts.before, COMPOSED_FRAMES)
+    memory = form.decode_bytes + held * area * max(share, form.full_decodes > 0) * form.decode_bytes_per_pixel
+    tally.add("decode", (frames + facts.before) * area * (share + form.full_decodes) * nanoseconds, memory)
     return frames, size
 
 

@@ -27,6 +27,7 @@ class Facts:
     size: upright, in pixels.  frames: that would be decoded of an animation.  file_bytes: its length.
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.
     has_alpha: some pixels may be transparent.  bit_depth: bits of a channel in the file.
+    before: frames of an animation that have to be decoded before the one that is wanted.
     """
 
     form: Format
@@ -36,6 +37,7 @@ class Facts:
     parts: Mapping[str, Facts | int] = field(default_factory=dict)
     has_alpha: bool = True
     bit_depth: int = 8
+    before: int = 0
 
     @property
     def format(self) -> str:
@@ -50,7 +52,7 @@ class Facts:
     @property
     def detail(self) -> float:
         """0 for a smooth picture to 1 for noise, by the bits of the file for a pixel."""
-        bits = 8 * max(0, self.file_bytes - HEADER_BYTES) / max(1, pixels(self.size) * self.frames)
+        bits = 8 * max(0, self.file_bytes - HEADER_BYTES) / max(1, pixels(self.size) * (self.frames + self.before))
         return min(1.0, max(0.0, (bits - SMOOTH_BITS) / (NOISE_BITS - SMOOTH_BITS)))
 
     @property
@@ -80,7 +82,8 @@ def facts_of(
         frames = _counted(header, data, limits)
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
     bits = 8 if data is None else bit_depth_of(header, data)
-    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits)
+    before = header.index or 0 if header.form.has_animation else 0
+    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits, before)
 
 
 def _counted(header: Header, data: Data, limits: Limits) -> int:

@@ -152,6 +152,20 @@ def test_every_frame_counts_and_those_that_the_result_cannot_hold_do_not() -> No
     assert dict(animated.parts)["median"] == pytest.approx(50 * dict(still.parts)["median"])
 
 
+def test_a_late_frame_costs_the_time_of_those_before_it_and_the_memory_of_three() -> None:
+    first, late = (
+        estimate(
+            replace(glanced("gif", (400, 400), 1, 1000), before=before),
+            [(Output(format="png", frame=before), parse_pipeline(""))],
+            DEFAULTS,
+        )
+        for before in (0, 99)
+    )
+
+    assert dict(late.parts)["decode"] == pytest.approx(100 * dict(first.parts)["decode"])
+    assert (late.largest, late.memory) == ("decode", 3 * 160_000 * FORMATS["gif"].decode_bytes_per_pixel)
+
+
 def test_the_most_of_a_job_s_memory_is_that_of_one_part() -> None:
     found = estimated("jp2", HUNDRED_MEGAPIXELS, 9_000_000, "flip", format="jpeg")
 
