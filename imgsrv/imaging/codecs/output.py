@@ -105,7 +105,8 @@ class Output(BaseModel):
     metadata: Annotated[
         Literal["strip", "copyright", "keep"],
         Field(
-            description="Parts of EXIF and XMP that are kept; orientation and profile are always applied and dropped."
+            description="Parts of EXIF and XMP that are kept, with `keep` also the resolution; orientation and profile "
+            "are always applied and dropped."
         ),
     ] = "strip"
 

@@ -164,6 +164,7 @@ FORMAT = Format(
     begins=_is_bare,
     has_alpha=False,
     has_metadata=False,
+    has_resolution=True,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,
     # Of 10 bits a channel, kept; 6 at most of all others.

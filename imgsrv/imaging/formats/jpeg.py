@@ -240,6 +240,7 @@ FORMAT = Format(
     options=_options,
     save=_save,
     attach_metadata=_attach_metadata,
+    has_resolution=True,
     fitness=Fitness(photograph=0.9, drawing=0.3),
     is_shown_everywhere=True,
     decode_bytes_per_pixel=13,

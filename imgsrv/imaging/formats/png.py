@@ -41,6 +41,9 @@ PEEKED_ROWS, PEEKED_BYTES = 16, 65_536
 SIZE_BYTES, BEFORE_DEPTH = 33, 24
 """Signature and first chunk; what stands before the depth in it."""
 
+INCH_M = 0.0254
+"""Metres of an inch."""
+
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """The keyword of the text that holds XMP."""
 
@@ -175,6 +178,9 @@ def _chunks_of(metadata: Options) -> list[tuple[bytes, bytes]]:
     if "cicp" in metadata:
         # Samples of a PNG are RGB, so that matrix and range are always these two.
         chunks.append((b"cICP", bytes((metadata["cicp"].primaries, metadata["cicp"].transfer, 0, 1))))
+    if "dpi" in metadata:
+        sides = (round(side / INCH_M) for side in metadata["dpi"])
+        chunks.append((b"pHYs", b"".join(side.to_bytes(4, "big") for side in sides) + b"\1"))
     if "exif" in metadata:
         chunks.append((b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
     if "pnginfo" in metadata:
@@ -358,6 +364,7 @@ FORMAT = Format(
     write_still=_write_still,
     write_animation=write_animation,
     attach_metadata=_attach_metadata,
+    has_resolution=True,
     fitness=Fitness(photograph=0.3, drawing=0.9, animation=0.5),
     is_shown_everywhere=True,
     is_fallback=True,

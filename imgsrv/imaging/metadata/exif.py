@@ -11,9 +11,11 @@ from typing import Any, Literal
 from PIL import ExifTags, Image, TiffTags
 
 from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.metadata.resolution import add_resolution, read_resolution
 from imgsrv.imaging.metadata.xmp import true_xmp
 from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture import Metadata
+from imgsrv.imaging.pixels.orientation import SIDEWAYS
 
 COPYRIGHT_TAGS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
 
@@ -70,8 +72,11 @@ def read_metadata(form: Format, image: Image.Image) -> Metadata:
     xmp = image.info.get("xmp")
     if isinstance(xmp, str):
         xmp = xmp.encode()
-    is_turned = read_orientation(form, image) != 1
-    return Metadata(read_exif(form, image), xmp if isinstance(xmp, bytes) else None, is_turned)
+    orientation, exif = read_orientation(form, image), read_exif(form, image)
+    resolution = read_resolution(image, exif)
+    if resolution and orientation in SIDEWAYS:
+        resolution = resolution[::-1]
+    return Metadata(exif, xmp if isinstance(xmp, bytes) else None, orientation != 1, resolution)
 
 
 def read_orientation(form: Format, image: Image.Image) -> int:
@@ -119,15 +124,19 @@ def written_metadata(
     form: Format, metadata: Metadata, which: Literal["strip", "copyright", "keep"]
 ) -> Mapping[str, Any]:
     """The metadata that goes into a file of the format, as arguments of Pillow's encoder."""
+    resolution = metadata.resolution if which == "keep" else None
+    own = {"dpi": resolution} if resolution and form.has_resolution else {}
     if which == "strip" or not form.has_metadata:
-        return {}
+        return own
     exif = Image.Exif()
     exif.update(_main_tags(metadata.exif, DESCRIPTIVE_TAGS if which == "keep" else COPYRIGHT_TAGS, form))
     if which == "keep" and form.has_subdirectories:
         exif.update({block: tags for block in BLOCKS if (tags := _block_tags(metadata.exif, block, form))})
+    if resolution and not own:
+        add_resolution(exif, resolution)
     is_kept = which == "keep" and metadata.xmp
     xmp = true_xmp(metadata.xmp or b"", is_reshaped=metadata.is_reshaped) if is_kept else b""
-    return form.attach_metadata(exif, xmp)
+    return {**form.attach_metadata(exif, xmp), **own}
 
 
 def _main_tags(exif: Image.Exif, tags: tuple[int, ...], form: Format) -> dict[int, Any]:

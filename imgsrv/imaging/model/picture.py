@@ -40,16 +40,21 @@ class Source:
         return self.box[0] + box[0] * x, self.box[1] + box[1] * y, box[2] * x, box[3] * y
 
 
+Resolution = tuple[float, float]
+"""Pixels per inch, across and down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """EXIF and XMP of a picture.  Decoding applies orientation and colour profile, so they are not included.
 
-    is_reshaped: pixels do not have the places that they had in the file.
+    is_reshaped: pixels do not have the places that they had in the file.  resolution: of the upright picture.
     """
 
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes | None = None
     is_reshaped: bool = False
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)

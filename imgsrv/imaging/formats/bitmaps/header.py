@@ -62,6 +62,9 @@ RUN_BITS = {Packing.RLE4: 4, Packing.RLE8: 8, Packing.RLE24: 24}
 LONG, ALPHA_BITS = 32, 0xFF000000
 """Bits of the longest pixel, and its mask of alpha."""
 
+INCH_M = 0.0254
+"""Metres of an inch."""
+
 DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 """Red, green, blue and alpha of pixels without masks."""
 
@@ -71,8 +74,8 @@ class BitmapHeader:
     """A header.
 
     size: in pixels.  length: bytes of the header and of masks behind it.  colours, colour_bytes: entries of the palette
-    in the file, and the bytes of each.  info: the colours, by the keys of `Image.info`.  profile: offset from the
-    header and length of a profile in the file.
+    in the file, and the bytes of each.  info: colours and resolution, by the keys of `Image.info`.  profile: offset
+    from the header and length of a profile in the file.
     """
 
     size: Size
@@ -124,7 +127,7 @@ def _windows(data: bytes, length: int, file: IO[bytes], name: str) -> BitmapHead
     """Any header but the shortest; one of OS/2 2 has the same fields as far as they are used."""
     width, height, _planes, bits = struct.unpack_from("<iiHH", data, 4)
     # A field that is cut off is 0.
-    code, _size, _across, _down, colours = struct.unpack_from("<IIiiI", data.ljust(V5, b"\0"), 16)
+    code, _size, across, down, colours = struct.unpack_from("<IIiiI", data.ljust(V5, b"\0"), 16)
     is_os2 = length not in (INFO, MASKS, ALPHA_MASK, V4, V5)
     packing = (OS2_PACKINGS if is_os2 else PACKINGS).get(code)
     if packing is None or (is_os2 and packing is Packing.MASKS):
@@ -145,6 +148,8 @@ def _windows(data: bytes, length: int, file: IO[bytes], name: str) -> BitmapHead
         masks = (*masks[:3], ALPHA_BITS)
     has_colours = length in (V4, V5)
     info, profile = (_calibration(data), _profile(data)) if has_colours else ({}, None)
+    if across > 0 and down > 0:
+        info = {**info, "dpi": (across * INCH_M, down * INCH_M)}
     size = width, abs(height)
     return BitmapHeader(size, height < 0, bits, packing, masks, length, colours, 4, info, profile)
 
