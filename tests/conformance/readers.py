@@ -188,6 +188,9 @@ class Sharp:
             )
 
 
-def _rgba(pixels: Pixels) -> Pixels:
-    """Pixels of 2 or 4 channels as RGBA."""
-    return pixels if pixels.shape[2] != 2 else np.dstack([pixels[..., :1]] * 3 + [pixels[..., 1:]])
+def _rgba(pixels: Pixels) -> Pixels | None:
+    """Pixels of grey or RGB with alpha as RGBA; None for inks, which sharp leaves as they are where it has no profile."""
+    channels = pixels.shape[2]
+    if channels == 2:  # noqa: PLR2004
+        return np.dstack([pixels[..., :1]] * 3 + [pixels[..., 1:]])
+    return pixels if channels == 4 else None  # noqa: PLR2004
