@@ -44,13 +44,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def pace(request: pytest.FixtureRequest) -> Pace:
-    """How long a bench takes."""
+    """Return the length of the benches: full, or quick."""
     return Pace(QUICK_SHARE) if request.config.getoption("--quick") else Pace()
 
 
 @pytest.fixture(scope="session")
 def report() -> Report:
-    """Where a bench puts its figures."""
+    """Return the report, which takes the figures of a bench."""
     return _REPORT
 
 
@@ -65,7 +65,7 @@ def street() -> bytes:
 
 @pytest.fixture(scope="session")
 def picture() -> bytes:
-    """The same, or the largest of the samples where it is missing."""
+    """The photograph of `street`, or the largest of the samples where it is missing."""
     file = PHOTOS / "street-6mp.jpg"
     return (file if file.exists() else SAMPLES / "hubble_deep_field.jpg").read_bytes()
 

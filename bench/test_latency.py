@@ -71,7 +71,7 @@ def test_poisson_arrivals(server: Server, photos: list[Request], report: Report,
 
 
 def _overheads(port: int, photos: Sequence[Request], pace: Pace) -> dict[Request, float]:
-    """What a request of each picture takes beside its service on an idle server, in seconds."""
+    """Measure the seconds that a request of each picture takes beside its service, on an idle server."""
     found = {}
     with crowd(port, 1) as one:
         for photo in photos:
@@ -121,8 +121,8 @@ def _judge(report: Report, storm: Storm, replay: Replay, measured_ms: _P99, idea
     anew = [_p99_ms(replay.separate_anew(draw)).whole / ideal_ms.whole for draw in range(DRAWS)]
     report.note("the same with a queue for each worker, drawn for each request, simulated", anew, "×")
     late_ms = [(outcome.sent_s - outcome.plan.due_s) * 1000 for outcome in storm.outcomes]
-    report.note("the same, how late the load sent a request", late_ms, "ms", percentile(late_ms, 99))
-    report.note("the same, the load's own share of a core", [storm.cpu_share], "cores")
+    report.note("in the same run: how late the load sent a request", late_ms, "ms", percentile(late_ms, 99))
+    report.note("in the same run: the load's own share of a core", [storm.cpu_share], "cores")
 
 
 @dataclass(frozen=True)

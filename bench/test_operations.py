@@ -55,7 +55,7 @@ SHEAR = (1, 0.2, -100, 0, 1, 0)
 
 
 def _equalized(frame: Frame) -> Image.Image:
-    """As ours: the luma alone, so that no hue changes."""
+    """Equalise the luma alone, as ours does, so that no hue changes."""
     luma, blue, red = frame.convert("YCbCr").split()
     return Image.merge("YCbCr", (ImageOps.equalize(luma), blue, red)).convert("RGB")
 

@@ -52,7 +52,7 @@ TAIL = 100
 
 @pytest.fixture(scope="module")
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
-    """All servers that start, ours first."""
+    """Start the servers; ours comes first."""
     scratch = tmp_path_factory.mktemp("peers")
     folder = request.config.getoption("--peer-folder") or scratch / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def test_the_same_work(servers: list[Running], work: Work, report: Report, pace:
 
 
 def _is_asked(name: str, work: Work) -> bool:
-    """Whether a server does something of its own in this work."""
+    """True if a server does something of its own in this work."""
     if name == ONCE:
         return work.test_id == WORKS[0].test_id
     if name == OURS_PLAIN:
@@ -170,7 +170,7 @@ class _Contest:
             self._why[name] = _line(error)
 
     def add(self, report: Report, server: Running) -> None:
-        """What came of one server."""
+        """Add the figures of one server."""
         facts = {"work": self._work.name, "server": server.name, "version": server.version}
         if server.name in self._why:
             report.record("peer", **facts, rates=[], why=self._why[server.name])
@@ -207,7 +207,7 @@ class _Contest:
         )
 
     def judge(self, report: Report) -> None:
-        """What it must reach."""
+        """Compare the figures with what they must reach."""
         name = self._work.name
         for server, least in self._work.wanted.items():
             if server not in self._why:

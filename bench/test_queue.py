@@ -93,7 +93,7 @@ def test_many_connections_against_no_exchange(street: bytes, report: Report, pac
                 ratios.append(found[our_many].rate / found[separate_many].rate)
                 rates.append(found[our_many].rate)
     report.judge_least(f"{MANY} connections, {size}, throughput against no exchange", ratios, "×", at_least=0.97)
-    report.note("the same, pictures a second", rates, "/s")
+    report.note("in the same run: pictures a second", rates, "/s")
 
 
 def _share_of_many(server: Server, many: Crowd, few: int, picture: Request, pace: Pace) -> float:
@@ -126,7 +126,7 @@ def _balanced(server: Server) -> Iterator[Crowd]:
 
 
 def _connections(server: Server) -> list[int]:
-    """How many clients each worker serves."""
+    """Count the clients of each worker."""
     return [
         sum(
             each.status == psutil.CONN_ESTABLISHED and each.laddr.port == server.port

@@ -80,7 +80,7 @@ class _Reload(threading.Thread):
 
 
 class _Found:
-    """What the rounds found."""
+    """The figures of the rounds."""
 
     def __init__(self) -> None:
         self.calm: list[Storm] = []
@@ -104,7 +104,7 @@ class _Found:
             calm = [percentile(each, percent) for each in calm_ms]
             beside = [percentile(each, percent) for each in beside_ms]
             report.note(f"latency at {LOAD:.0%} of the capacity, p{percent}, before a reload", calm, "ms")
-            report.note("the same, until no old worker is left", beside, "ms")
+            report.note("in the same run: until no old worker is left", beside, "ms")
         report.note("the load's own share of a core", [storm.cpu_share for storm in self.reloaded], "cores")
 
 

@@ -61,7 +61,7 @@ def test_workers_against_as_many_looped_processes(picture: bytes, report: Report
 
 
 class _Found:
-    """What the rounds of one number of workers found."""
+    """The figures of the rounds with one number of workers."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
@@ -107,6 +107,8 @@ def _add(report: Report, workers: int, found: _Found, alone: _Found) -> None:
     question = f"{workers} worker{plural} against {workers} looped process{'es' if workers > 1 else ''}"
     if workers <= CORES:
         report.judge_least(question, shares, "×", at_least=WANTED)
-        report.judge_most("the same, the load's own share of a core", found.load_cpu, "cores", at_most=LOAD_SHARE)
+        report.judge_most(
+            "in the same run: the load's own share of a core", found.load_cpu, "cores", at_most=LOAD_SHARE
+        )
     else:
         report.note(f"{question}, beyond the cores", shares, "×")

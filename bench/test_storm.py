@@ -40,7 +40,7 @@ QUEUE_SLACK = 32
 
 
 class Found(NamedTuple):
-    """What one storm found.
+    """The figures of one storm.
 
     full: before and after it, with as much as the server can do.  before: with one connection.  first: the request
     after it.
@@ -95,16 +95,18 @@ def _add_rows(report: Report, found: Found, question: str) -> None:
     goodput = statistics.fmean(done)
     goodput_of = f"{question}: goodput against capacity, fifths of the storm"
     report.judge_least(goodput_of, done, "×", goodput, at_least=0.95)
-    report.note("the same, capacity after it against before", [found.full[1].rate / found.full[0].rate], "×")
+    report.note("in the same run: capacity after it against before", [found.full[1].rate / found.full[0].rate], "×")
     left, left_at_full = CORES - storm.cpu_share, CORES - statistics.fmean(each.cpu_share for each in found.full)
     report.note("the same for each core that the load left to the server", [goodput * left_at_full / left], "×")
     refused_ms = [outcome.latency_s * 1000 for outcome in storm.refusals]
-    report.judge_most("the same, latency of a refusal", refused_ms, "ms", at_most=50)
+    report.judge_most("in the same run: latency of a refusal", refused_ms, "ms", at_most=50)
     first_s, unloaded_s = found.first.outcomes[0].latency_s, statistics.median(found.before.latencies_s)
-    report.judge_most("the same, first request after it against unloaded ones", [first_s / unloaded_s], "×", at_most=2)
+    report.judge_most(
+        "in the same run: first request after it against unloaded ones", [first_s / unloaded_s], "×", at_most=2
+    )
     late_ms = [(outcome.sent_s - outcome.plan.due_s) * 1000 for outcome in storm.outcomes]
-    report.note("the same, how late the load sent a request", late_ms, "ms")
-    report.note("the same, the load's own share of a core", [storm.cpu_share], "cores")
+    report.note("in the same run: how late the load sent a request", late_ms, "ms")
+    report.note("in the same run: the load's own share of a core", [storm.cpu_share], "cores")
 
 
 def _done(storm: Storm, begin: float, end: float) -> float:
@@ -117,10 +119,12 @@ def _add_memory(report: Report, found: Found, queue_mb: float) -> None:
     """Rows on memory above that before the storm.  queue_mb: what a full queue takes."""
     before = found.memory[0]
     files = [each.files - before.files for each in found.memory]
-    report.judge_most("the same, memory of bodies and results at most", [max(files)], "MB", at_most=round(queue_mb))
+    report.judge_most(
+        "in the same run: memory of bodies and results at most", [max(files)], "MB", at_most=round(queue_mb)
+    )
     half = len(found.memory) // 2
     early, late = found.memory[:half], found.memory[half:]
     grown = max(each.workers for each in late) - max(each.workers for each in early)
-    report.judge_most("the same, growth of the workers in its second half (PSS)", [grown], "MB", at_most=10)
+    report.judge_most("in the same run: growth of the workers in its second half (PSS)", [grown], "MB", at_most=10)
     left = [found.memory_after.workers - before.workers]
-    report.note("the same, workers after it above before (PSS)", left, "MB")
+    report.note("in the same run: workers after it above before (PSS)", left, "MB")

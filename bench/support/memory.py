@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
 
 def memory_of(server: Server) -> Memory:
-    """What a server takes now."""
+    """Measure the memory that a server takes now."""
     workers = sum(psutil.Process(pid).memory_full_info().pss for pid in server.workers()) / 1e6
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
     return Memory(workers, int(lines["Shmem"].split()[0]) * 1024 / 1e6)
@@ -54,7 +54,7 @@ class Watch(threading.Thread):
 
 @contextlib.contextmanager
 def watched_memory(server: Server) -> Iterator[list[Memory]]:
-    """What the server took over the length of the block; the first is from before it."""
+    """Collect the memory of the server during the block; the first value is from before it."""
     watch = Watch(server, [memory_of(server)])
     watch.start()
     try:

@@ -48,7 +48,7 @@ MAX_HEIGHT = 0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server runs.  folder: the pictures, for servers that fetch.  scratch: for what it writes."""
+    """The place in which a server runs.  folder: the pictures, for servers that fetch.  scratch: for what it writes."""
 
     port: int
     folder: Path
@@ -70,7 +70,7 @@ class Opponent:
     alone: int = 1
 
     def missing(self) -> str:
-        """Why it cannot run, or nothing."""
+        """Say why it cannot run; empty if it can."""
         absent = [each for each in self.needs if not (each.exists() if isinstance(each, Path) else shutil.which(each))]
         return "not installed: python bench/peers/install.py" if absent else ""
 
@@ -89,7 +89,7 @@ class Running:
 
 
 def opponents() -> list[Opponent]:
-    """All that bench/peers/install.py installs."""
+    """List the servers that bench/peers/install.py installs."""
     node = (*("node",), INSTALLED / "node_modules" / "sharp")
     gunicorn = [INSTALLED / "falcon" / "bin" / "gunicorn"]
     return [

@@ -11,13 +11,13 @@ LEAST_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Pace:
-    """What part of the full time is taken."""
+    """The part of the full time that a bench takes."""
 
     share: float = 1.0
 
     @property
     def is_full(self) -> bool:
-        """Whether the figures are to be kept."""
+        """The figures are good enough to be kept."""
         return self.share == 1
 
     def seconds(self, full: float) -> float:

@@ -108,7 +108,7 @@ def read(file: Path) -> list[Line]:
 
 
 def is_done(file: Path, test: str) -> bool:
-    """Whether that test has run to its end with what is measured now."""
+    """True if that test has run to its end with the code that is measured now."""
     return any(
         line["test"] == test
         and line["kind"] == "test"
@@ -131,7 +131,7 @@ def _rounded(value: Any) -> Any:
 
 @cache
 def machine() -> dict[str, str]:
-    """What the figures are measured on."""
+    """Describe the machine and the commit of the figures."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),

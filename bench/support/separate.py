@@ -52,7 +52,7 @@ def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:
 
 
 class OwnQueue:
-    """What an `Exchange` is to all workers, for the front and the engine of one."""
+    """An `Exchange` for the front and the engine of one worker."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[OwnParcel] = queue.SimpleQueue()

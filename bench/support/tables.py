@@ -146,7 +146,7 @@ def sizes_table(lines: Iterable[Line]) -> str:
 
 
 def costs_table(lines: Iterable[Line], kind: str) -> str:
-    """What an operation or a codec costs for a megapixel."""
+    """The table of what a megapixel costs in an operation or a codec."""
     return _table(
         (kind, "ms for a megapixel", "beside Pillow", "in copies of the picture", "wanted", ""),
         [
@@ -233,7 +233,7 @@ def peers_chart(lines: Iterable[Line]) -> str:
 
 
 def endings(lines: Iterable[Line]) -> str:
-    """What failed or was left out, and why."""
+    """List the tests that failed or were left out, with the reasons."""
     return "\n".join(
         f"- `{line['test']}` {line['outcome']}: {line['why']}"
         for line in of_kind(lines, "test")
@@ -242,7 +242,7 @@ def endings(lines: Iterable[Line]) -> str:
 
 
 def machines(lines: Iterable[Line]) -> str:
-    """What was measured on which machine, in a sentence for each."""
+    """Name the machine of each measurement, in a sentence for each."""
     found: dict[str, None] = {}
     for line in lines:
         facts = dict(line["machine"])

@@ -33,7 +33,7 @@ LIMIT_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Work:
-    """What every server does.  height: None keeps the proportions.  wanted: by server, how many times as fast.
+    """One work that every server does.  height: None keeps the proportions.  wanted: by server, how many times as fast.
 
     like_ours: what makes sharp's encoder try as hard as ours does by default, and no harder.
     """
@@ -69,7 +69,7 @@ class Work:
 
 
 def works() -> list[Work]:
-    """All of them, with the photographs of the corpus where they are, else with the samples."""
+    """List the works, with the photographs of the corpus where they are, else with the samples."""
     has_photos = (PHOTOS / "street-6mp.jpg").exists()
     street = PHOTOS / "street-6mp.jpg" if has_photos else SAMPLES / "hubble_deep_field.jpg"
     folder = PHOTOS if has_photos else SAMPLES

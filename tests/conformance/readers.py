@@ -189,8 +189,8 @@ class Sharp:
 
 
 def _rgba(pixels: Pixels) -> Pixels | None:
-    """Pixels of grey or RGB with alpha as RGBA; None for inks, which sharp leaves as they are where it has no profile."""
+    """Pixels of grey or RGB with alpha as RGBA; None for inks, which sharp may leave as they are."""
     channels = pixels.shape[2]
-    if channels == 2:  # noqa: PLR2004
+    if channels == 2:
         return np.dstack([pixels[..., :1]] * 3 + [pixels[..., 1:]])
-    return pixels if channels == 4 else None  # noqa: PLR2004
+    return pixels if channels == 4 else None
