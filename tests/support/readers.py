@@ -1091,6 +1091,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.apart.tasks._drawing.draw": OURS,
     "imaging.formats.heic._options": OURS,
     "imaging.formats.iso.heif_file.": "reads a few numbers that libheif gives",
+    "imaging.formats.jxl.JxlFacts.of": "reads at most 64 KB of a helper; tests/imaging/formats has what makes no sense",
     "imaging.formats.png.write": OURS,
     "imaging.model.picture.Source.of": ARRAYS,
     "imaging.model.weights.": OURS,

@@ -48,6 +48,7 @@ Raises any exception, with a text for people, for a file that it cannot read so.
 DECODERS = {
     "avif": "imgsrv.imaging.apart.decoders.avif",
     "jp2": "imgsrv.imaging.apart.decoders.jp2",
+    "jxl": "imgsrv.imaging.apart.decoders.jxl",
     "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
 }
 """Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the

@@ -168,7 +168,7 @@ def _frames(
 ) -> tuple[tuple[Frame, ...], tuple[Milliseconds, ...], Colours]:
     """The frames, the duration of each in ms, and their colours."""
     colours = wanted = Colours()
-    has_many = plan.all_frames and header.index is None and header.form.has_animation
+    has_many = plan.all_frames and header.index is None and header.form.reads_animation
     canvas = Canvas(header.image.size)
     frames: list[Frame] = []
     durations: list[Milliseconds] = []

@@ -19,7 +19,7 @@ def read_durations(form: Format, frames: int, data: Data, limits: Limits) -> tup
     try:
         found = _found(form, data)
         if found is None:
-            return None if form.has_animation and frames > 1 else ()
+            return None if form.reads_animation and frames > 1 else ()
         for duration in found:
             limits.check_frames(len(durations) + 1)
             durations.append(round(duration))

@@ -142,6 +142,7 @@ class Format:
         fields: output parameters that it uses, beside format, background and metadata.
         has_alpha: it is written with transparency; otherwise `background` fills transparent parts.
         has_animation: animations are read and written with all their frames; otherwise only one frame is.
+        shows_animation: animations are read with all their frames, and written with the first one only.
         has_metadata: it is written with EXIF and XMP.
         has_16_bits: it is written with 16 bits a channel where the picture has them.
         holds_cicp: its `write_still` writes the code points `cicp` that it finds among the options of the metadata.
@@ -221,6 +222,7 @@ class Format:
     fields: tuple[str, ...] = ()
     has_alpha: bool = True
     has_animation: bool = False
+    shows_animation: bool = False
     has_metadata: bool = True
     has_16_bits: bool = False
     holds_cicp: bool = False
@@ -278,6 +280,11 @@ class Format:
         """The peak memory of writing it at that effort, in bytes for each pixel."""
         from_effort, needed = self.slow_encode
         return needed if effort is not None and effort >= from_effort else self.encode_bytes_per_pixel
+
+    @property
+    def reads_animation(self) -> bool:
+        """Animations are read with all their frames."""
+        return self.has_animation or self.shows_animation
 
     @property
     def is_written(self) -> bool:

@@ -1,6 +1,6 @@
-"""JPEG XL for Pillow: this module reads the header, so that the size is known before anything is decoded.
+"""JPEG XL for Pillow: this module reads the header, and libjxl decodes in a process of its own.
 
-libjxl decodes the pixels.  Its plugin for Pillow decodes a whole file to open it.
+The extra `jxl` brings the encoder.
 
 Sources: ISO/IEC 18181-1 (codestream: size, then metadata) and 18181-2 (boxes).
 """
@@ -8,15 +8,23 @@ Sources: ISO/IEC 18181-1 (codestream: size, then metadata) and 18181-2 (boxes).
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from importlib.util import find_spec
+from typing import IO, Any
 
 from PIL import Image, ImageFile
 
+from imgsrv.imaging.apart.pictures import PIXEL_BYTES, Wanted, decode_apart
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.iso.media import boxes
-from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
+from imgsrv.imaging.lazy import np
+from imgsrv.imaging.model.cicp import Cicp
+from imgsrv.imaging.model.limits import Data
+from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.orientation import SIDEWAYS
+from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame, to_8_bits
 
 CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 """First bytes of a bare codestream, and of a container with boxes."""
@@ -30,7 +38,16 @@ HEADER_BYTES = 64
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 """Width to height, by the code in a header that gives no width."""
 
-DIFFERENT_SIZE = "the size of its pixels is not the size in its header"
+NAME = "jxl"
+
+WRITER = "pillow_jxl"
+"""The wheel with the encoder."""
+
+BATCH_BYTES = 64 << 20
+"""Bytes of frames of an animation that are decoded at a time: each batch needs the frames before it once more."""
+
+RGB_IDENTITY = 0
+"""The matrix of H.273 of pixels that are red, green and blue."""
 
 THREADS = 0
 """Additional threads of libjxl: none, because an engine has one core."""
@@ -119,8 +136,52 @@ def _skip_extra_fields(bits: _Bits) -> None:
         bits.take(1)
 
 
+@dataclass(frozen=True, slots=True)
+class JxlFacts:
+    """What libjxl says of a file.  bits: of a channel, 32 for float.  colours: 1 or 3.  has_black: it is CMYK.
+
+    durations: of the frames of an animation, in ms.  plays: how often it plays, 0 for ever.
+    cicp, profile: the colours of the decoded pixels; sRGB where there is neither.
+    """
+
+    size: tuple[int, int]
+    bits: int = 8
+    colours: int = 3
+    has_alpha: bool = False
+    has_black: bool = False
+    durations: tuple[float, ...] = ()
+    plays: int = 0
+    cicp: Cicp | None = None
+    profile: bytes = b""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], profile: bytes) -> JxlFacts:
+        """The facts as the helper tells them.  Raises LookupError, TypeError or ValueError for nonsense."""
+        width, height = map(int, facts["size"])
+        codes = facts.get("cicp")
+        cicp = Cicp(int(codes[0]), int(codes[1]), RGB_IDENTITY, is_full_range=True) if codes else None
+        return cls(
+            (width, height),
+            int(facts["bits"]),
+            int(facts["colours"]),
+            bool(facts["has_alpha"]),
+            bool(facts["has_black"]),
+            tuple(map(float, facts["durations"])),
+            int(facts["plays"]),
+            cicp,
+            profile,
+        )
+
+    @property
+    def mode(self) -> str:
+        """The mode of 8 bits.  CMYK has no alpha."""
+        if self.has_black:
+            return "CMYK"
+        return ("L" if self.colours == 1 else "RGB") + ("A" if self.has_alpha else "")
+
+
 class JxlFile(ImageFile.ImageFile):
-    """A JPEG XL picture in Pillow.  Opening reads size, EXIF and XMP; `load` decodes the pixels."""
+    """A JPEG XL picture in Pillow.  Opening reads size, colours, frames, EXIF and XMP; `load` decodes the pixels."""
 
     format = "JXL"
     format_description = "JPEG XL"
@@ -128,11 +189,84 @@ class JxlFile(ImageFile.ImageFile):
     def _open(self) -> None:
         data = self.fp.read()  # type: ignore[union-attr]  # there is one while a file is opened
         beginning = data[:HEADER_BYTES] if data.startswith(CODESTREAM) else self._read_boxes(data)
-        self._data = data
         self.header = read_jxl_header(beginning)
         self._size = self.header.size
         self._mode = "RGBA" if self.header.has_alpha else "RGB"
         self.tile = []
+        self._facts = JxlFacts(self._size)
+        self._fault: OSError | None = None
+        self._at, self._batch, self._last = 0, range(0), -1
+        self._decoded: Frame | None = None
+        try:
+            self._learn()
+        except OSError as error:
+            # The size is known, and compared with the limits first.
+            self._fault = error
+
+    def _learn(self) -> None:
+        """Ask libjxl for colours and frames."""
+        assert self.fp is not None  # noqa: S101  for the type checker
+        facts = read_jxl_facts(self.fp)
+        if facts.size != self.size:
+            raise OSError("its pixels are of another size than its header says")
+        self._facts, self._mode = facts, facts.mode
+        self.info["loop"] = facts.plays
+        if facts.profile:
+            self.info["icc_profile"] = facts.profile
+        if facts.cicp:
+            self.info["cicp"] = facts.cicp
+        self.seek(0)
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames, 1 for a still picture."""
+        return max(1, len(self._facts.durations))
+
+    @property
+    def is_animated(self) -> bool:
+        """There are several frames."""
+        return self.n_frames > 1
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame, counted from 0.  Raises EOFError behind the last one."""
+        if not 0 <= frame < self.n_frames:
+            raise EOFError("no such frame")
+        if frame != self._at:
+            self._im = None
+        self._at = frame
+        if self.is_animated:
+            self.info["duration"] = self._facts.durations[frame]
+
+    def tell(self) -> int:
+        """The frame at which it stands."""
+        return self._at
+
+    def pixels(self, *, is_deep: bool) -> Frame:
+        """The decoded frame.  Raises what `decode_apart` raises."""
+        if self._fault is not None:
+            raise self._fault
+        # libjxl dithers samples of more bits to 8.
+        mode = _deep_mode(self.mode) if self._facts.bits > 8 else self.mode  # noqa: PLR2004
+        if self._at not in self._batch or self._decoded is None or self._decoded.mode != mode:
+            self._decode(mode)
+        assert self._decoded is not None  # noqa: S101  for the type checker
+        if len(self._batch) == 1:
+            frame, self._decoded = self._decoded, None
+        else:
+            top = (self._at - self._batch.start) * self.height
+            frame = self._decoded.crop((0, top, self.width, top + self.height))
+        return frame if is_deep else _shallow(frame)
+
+    def _decode(self, mode: str) -> None:
+        """Decode the frame at which it stands, and more if the frame before was asked for too."""
+        assert self.fp is not None  # noqa: S101  for the type checker
+        most = max(1, BATCH_BYTES // (PIXEL_BYTES[mode] * self.width * self.height))
+        count = min(most, self.n_frames - self._at) if self._at and self._last == self._at - 1 else 1
+        order = {"facts": False, "first": self._at, "count": count}
+        size = self.width, self.height * count
+        self._decoded = decode_apart(self.fp, NAME, Wanted(NAME, mode, size, order, FORMAT.decode_bytes_per_pixel))[0]
+        self._batch = range(self._at, self._at + count)
+        self._last = self._batch[-1]
 
     def _read_boxes(self, data: bytes) -> bytes:
         """The first bytes of the codestream.  EXIF and XMP of the other boxes go to `info`."""
@@ -149,44 +283,46 @@ class JxlFile(ImageFile.ImageFile):
         return beginning
 
     def load(self) -> Any:
-        """Decode the pixels once.  Raises OSError for a broken file."""
+        """Decode the pixels of the frame once.  Raises OSError for a broken file."""
         if self._im is None:
-            image = self._decoded()
-            if image.size != self.size:
-                raise OSError(DIFFERENT_SIZE)
-            self.im, self._mode = image.im, image.mode
+            self.im = self.pixels(is_deep=False).im
         return super().load()
 
-    def _decoded(self) -> Image.Image:
-        from pillow_jxl import Decoder  # noqa: PLC0415  an optional wheel
 
-        try:
-            is_jpeg, info, pixels, profile, _boxes = Decoder(num_threads=THREADS)(self._data)
-        except RuntimeError as error:
-            raise OSError("it is broken or truncated") from error
-        if is_jpeg:
-            # A transcoded JPEG comes back as the original file, to which libjxl has not applied the orientation.
-            image = Image.open(io.BytesIO(pixels), formats=["JPEG"])
-            stored = self.size[::-1] if self.header.orientation in SIDEWAYS else self.size
-            if image.size != stored:
-                raise OSError(DIFFERENT_SIZE)
-            image.load()
-            profile = image.info.get("icc_profile")
-            turned = upright(image, self.header.orientation)
-        else:
-            mode = "F" if info.mode == "F;16" else info.mode
-            turned = Image.frombytes(mode, (info.width, info.height), pixels)
-        if profile:
-            self.info["icc_profile"] = profile
-        return turned
+def read_jxl_facts(file: IO[bytes]) -> JxlFacts:
+    """What libjxl says of a file.  Raises OSError for a broken file."""
+    _pixel, facts, profile = decode_apart(file, NAME, Wanted(NAME, "L", (1, 1), {"facts": True}, 0))
+    try:
+        return JxlFacts.of(facts, profile)
+    except (LookupError, TypeError, ValueError) as error:
+        raise OSError("its decoder's answer makes no sense") from error
+
+
+def _deep_mode(mode: str) -> str:
+    return {"L": "I;16", "LA": "RGBA;16", "RGB": "RGB;16", "RGBA": "RGBA;16"}.get(mode, mode)
+
+
+def _shallow(frame: Frame) -> Frame:
+    """The frame in 8 bits a channel."""
+    if isinstance(frame, DeepFrame):
+        return Image.fromarray(to_8_bits(frame.pixels))
+    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
+
+
+def _durations(data: Data) -> Iterator[int]:
+    yield from map(round, read_jxl_facts(io.BytesIO(data)).durations)
+
+
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
+    return image.pixels(is_deep=is_deep) if isinstance(image, JxlFile) else None
 
 
 @cache
 def _register() -> None:
-    from pillow_jxl import JpegXLImagePlugin  # noqa: PLC0415  an optional wheel
+    if find_spec(WRITER):
+        # Without the line below, Pillow would use the plugin's own reader, which decodes the whole file to open it.
+        from pillow_jxl import JpegXLImagePlugin  # noqa: F401, PLC0415  an optional wheel
 
-    # Without this line, Pillow would use the plugin's own reader, which decodes the whole file to open it.
-    JpegXLImagePlugin.DECODE_THREADS = THREADS
     Image.register_open(JxlFile.format, JxlFile, lambda head: head.startswith((CODESTREAM, CONTAINER)))
 
 
@@ -210,18 +346,22 @@ def _attach_metadata(exif: Image.Exif, xmp: bytes) -> Options:
 
 
 FORMAT = Format(
-    name="jxl",
+    name=NAME,
     label="JPEG XL",
     pillow=JxlFile.format,
     media_type="image/jxl",
     suffixes=(".jxl",),
     position=11,
     extra="jxl",
-    wheel="pillow_jxl",
+    wheel=WRITER,
     register=_register,
     signatures=(CONTAINER, CODESTREAM),
     fields=("quality", "lossless", "effort"),
     is_upright=True,
+    shows_animation=True,
+    counts_frames=True,
+    durations=_durations,
+    read_pixels=_read_pixels,
     bit_depth=_bit_depth,
     options=_options,
     attach_metadata=_attach_metadata,

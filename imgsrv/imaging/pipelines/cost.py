@@ -165,7 +165,7 @@ class _Tally:
 def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> tuple[int, Size]:
     """Add the decoding; the number of frames and their size after it."""
     form, size, area = facts.form, facts.size, float(pixels(facts.size))
-    frames = facts.frames if plan.all_frames and form.has_animation else 1
+    frames = facts.frames if plan.all_frames and form.reads_animation else 1
     nanoseconds = weights().decoder(form.name, facts.detail)
     if form.is_vector:
         size = limits.fitting(plan.drawn or facts.size)
