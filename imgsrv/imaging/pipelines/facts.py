@@ -78,7 +78,7 @@ def facts_of(
     data: the file, to count the frames that its header does not tell; None to count one.
     """
     frames = header.frames if header.index is None else 1
-    if data is not None and header.index is None and header.form.has_animation and not header.form.counts_frames:
+    if data is not None and header.index is None and header.form.reads_animation and not header.form.counts_frames:
         frames = _counted(header, data, limits)
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
     bits = 8 if data is None else bit_depth_of(header, data)
