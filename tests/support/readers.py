@@ -41,7 +41,7 @@ from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
 from imgsrv.imaging.formats.iso.properties import read_item, read_track
 from imgsrv.imaging.formats.jp2_header import read_jp2_header
 from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
-from imgsrv.imaging.formats.jxl import read_jxl_header
+from imgsrv.imaging.formats.jxl_header import read_jxl_header
 from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.metadata.exif import written_metadata
@@ -650,7 +650,7 @@ READERS = (
         read_jxl_header,
         (SyntaxError,),
         (JXL_BARE,),
-        ("imaging.formats.jxl._Bits.__init__",),
+        ("imaging.formats.jxl_header._Bits.__init__",),
         ((b"\xff\x0a", b"\xff", b""),),
     ),
     Reader(

@@ -2,7 +2,7 @@
 
 The extra `jxl` brings the encoder.
 
-Sources: ISO/IEC 18181-1 (codestream: size, then metadata) and 18181-2 (boxes).
+Source: ISO/IEC 18181-2 (boxes).
 """
 
 from __future__ import annotations
@@ -19,24 +19,15 @@ from PIL import Image, ImageFile
 from imgsrv.imaging.apart.pictures import PIXEL_BYTES, Wanted, decode_apart
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.iso.media import boxes
+from imgsrv.imaging.formats.jxl_header import CODESTREAM, CONTAINER, HEADER_BYTES, read_jxl_header
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.cicp import Cicp
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.orientation import SIDEWAYS
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame, to_8_bits
-
-CODESTREAM, CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
-"""First bytes of a bare codestream, and of a container with boxes."""
 
 HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
 """Effort 3 takes an eighth of the time of libjxl's default, 7.  At a quality of 80 its files are no larger."""
-
-HEADER_BYTES = 64
-"""First bytes of a codestream that are parsed: more than its size and the parsed metadata can take."""
-
-RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-"""Width to height, by the code in a header that gives no width."""
 
 NAME = "jxl"
 
@@ -51,89 +42,6 @@ RGB_IDENTITY = 0
 
 THREADS = 0
 """Additional threads of libjxl: none, because an engine has one core."""
-
-
-@dataclass(frozen=True, slots=True)
-class JxlHeader:
-    """The header of a codestream.  size: of the upright picture, because libjxl applies the orientation."""
-
-    size: tuple[int, int]
-    orientation: int = 1
-    bits: int = 8
-    has_alpha: bool = False
-
-
-class _Bits:
-    """Reads numbers of a codestream, lowest bit first.  Raises SyntaxError behind its end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        self._left -= count
-        if self._left < 0:
-            raise SyntaxError("its header is cut off")
-        taken = self._value & ((1 << count) - 1)
-        self._value >>= count
-        return taken
-
-    def choose(self, *ways: tuple[int, int]) -> int:
-        """A number of type U32: its first two bits select one of the four pairs (offset, bits that are added)."""
-        offset, bits = ways[self.take(2)]
-        return offset + self.take(bits)
-
-
-def read_jxl_header(data: bytes) -> JxlHeader:
-    """The header of the codestream that begins with `data`.  Raises SyntaxError if `data` is not one."""
-    if not data.startswith(CODESTREAM):
-        raise SyntaxError("it has no codestream")
-    bits = _Bits(data[2:HEADER_BYTES])
-    size = _size(bits)
-    if bits.take(1):
-        return JxlHeader(size)
-    orientation = 1
-    if bits.take(1):
-        orientation = 1 + bits.take(3)
-        _skip_extra_fields(bits)
-    is_float = bits.take(1)
-    depth = (
-        bits.choose((32, 0), (16, 0), (24, 0), (1, 6)) if is_float else bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
-    )
-    bits.take(4 if is_float else 0)
-    bits.take(1)
-    channels = bits.choose((0, 0), (1, 0), (2, 4), (1, 12))
-    return JxlHeader(size[::-1] if orientation in SIDEWAYS else size, orientation, depth, channels > 0)
-
-
-def _size(bits: _Bits) -> tuple[int, int]:
-    is_small = bits.take(1)
-    height = _side(bits, is_small=is_small)
-    ratio = bits.take(3)
-    if ratio == 0:
-        return _side(bits, is_small=is_small), height
-    across, down = RATIOS[ratio]
-    return height * across // down, height
-
-
-def _side(bits: _Bits, *, is_small: int) -> int:
-    return 8 * (1 + bits.take(5)) if is_small else bits.choose((1, 9), (1, 13), (1, 18), (1, 30))
-
-
-def _skip_extra_fields(bits: _Bits) -> None:
-    """Skip the intrinsic size, the size of the preview and the timing of the animation."""
-    if bits.take(1):
-        _size(bits)
-    if bits.take(1):
-        is_small = bits.take(1)
-        sides = ((16, 0), (32, 0), (1, 5), (33, 9)) if is_small else ((1, 6), (65, 8), (321, 10), (1345, 12))
-        bits.choose(*sides)
-        if bits.take(3) == 0:
-            bits.choose(*sides)
-    if bits.take(1):
-        bits.choose((100, 0), (1000, 0), (1, 10), (1, 30))
-        bits.choose((1, 0), (1001, 0), (1, 8), (1, 10))
-        bits.choose((0, 0), (0, 3), (0, 16), (0, 32))
-        bits.take(1)
 
 
 @dataclass(frozen=True, slots=True)
