@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.checked_file import CheckedFile
 from imgsrv.imaging.codecs.decode import open_header
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
@@ -45,12 +46,14 @@ class Checked:
 
     format: a key of FORMATS.  size: as it is stored, in pixels; None where only an engine opens the format.
     frames: 1 where they are not counted.  may_have_alpha: False where the header tells that it has none.
+    bit_depth: bits of a channel, 8 where they are not known.
     """
 
     format: str
     size: Size | None = None
     frames: int = 1
     may_have_alpha: bool = True
+    bit_depth: int = 8
 
 
 def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
@@ -78,7 +81,8 @@ def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
             # A file so short that its header may be cut is Pillow's to open.
             if found is None or beginning.is_all or not limits.allows(math.prod(found)):
                 header = open_header(form, beginning, limits)
-                return Checked(form.name, header.size, header.frames, header.may_have_alpha)
+                bits = bit_depth_of(header, head)
+                return Checked(form.name, header.size, header.frames, header.may_have_alpha, bits)
             return Checked(form.name, found)
     return Checked(form.name)
 

@@ -296,4 +296,5 @@ def glanced(checked: Checked, file_bytes: int, limits: Limits | None = None) -> 
     if size is None:
         side = max(1, math.isqrt(round((limits or Limits()).allowed(8 * file_bytes / GUESSED_BITS))))
         size = side, side
-    return Facts(FORMATS[checked.format], size, checked.frames, file_bytes, has_alpha=checked.may_have_alpha)
+    form = FORMATS[checked.format]
+    return Facts(form, size, checked.frames, file_bytes, {}, checked.may_have_alpha, checked.bit_depth)

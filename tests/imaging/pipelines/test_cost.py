@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pictures import encoded, picture
+from PIL import Image
 
 from imgsrv.errors import JobTooDear, JobTooLarge, TooManyFrames
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.auto_format import Offers
-from imgsrv.imaging.codecs.header_check import Checked
+from imgsrv.imaging.codecs.header_check import Checked, check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
@@ -94,6 +96,37 @@ def test_a_dear_job_is_refused_with_the_seconds_of_its_parts(
     assert f"about {found.seconds:.1f} s of an engine" in text
     assert "may take 15 s (--max-job-cost-s)" in text
     assert math.isclose(sum(seconds for _name, seconds in refused.value.parts), found.seconds, abs_tol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("ops", "output", "is_deep"),
+    [
+        ("motionblur:length=20", {}, True),
+        ("motionblur:length=20", {"format": "tiff"}, True),
+        ("motionblur:length=20", {"format": "jpeg"}, False),
+        ("motionblur:length=20", {"colours": 16}, False),
+        ("motionblur:length=20/denoise", {}, False),
+    ],
+)
+def test_frames_of_16_bits_count_twice_where_the_job_keeps_them(
+    ops: str, output: dict[str, Any], *, is_deep: bool
+) -> None:
+    results = [(Output(**output), parse_pipeline(ops))]
+    shallow, deep = (
+        estimate(of_check(Checked("png", NINE_MEGAPIXELS, 1, True, bits), 9000), results, DEFAULTS) for bits in (8, 16)
+    )
+    assert deep.memory == pytest.approx(shallow.memory * (2 if is_deep and shallow.largest != "encode" else 1), rel=0.4)
+    assert (deep.memory > shallow.memory) is is_deep
+    assert (dict(deep.parts)["motionblur"] > 2 * dict(shallow.parts)["motionblur"]) is is_deep
+
+
+@pytest.mark.parametrize(("mode", "bits"), [("I;16", 16), ("L", 8), ("RGB", 8), ("1", 1)])
+def test_a_header_check_tells_the_bits_of_a_png(mode: str, bits: int, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encoded(Image.new(mode, (90, 70))))
+    with path.open("rb") as file:
+        checked = check_header(file.fileno(), 0, path.stat().st_size, DEFAULTS)
+    assert checked.bit_depth == bits
 
 
 ORDINARY = [
