@@ -111,9 +111,7 @@ class Pipeline:
         parts: further parts of the upload, by name.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
         the children of BadPicture for a broken part.
         """
-        frames = tuple(working(frame) if self.keeps_depth else shallow(frame) for frame in picture.frames)
-        picture = replace(picture, frames=frames)
-        del frames
+        picture = replace(picture, frames=tuple(map(working if self.keeps_depth else shallow, picture.frames)))
         for step in self.steps:
             size = step.result_size(picture.size)
             limits.check_result(step.operation.name, size, len(picture.frames))

@@ -246,9 +246,10 @@ def deep_pixels(frame: Frame) -> DeepPixels:
     return np.asarray(np.atleast_3d(np.asarray(frame)), np.uint16) * np.uint16(STEPS_OF_8_BITS)
 
 
-def steps_of(pixels: Pixels) -> int:
-    """Steps of an array's samples in one level of 8 bits: 1 or 257."""
-    return STEPS_OF_8_BITS if pixels.dtype == np.uint16 else 1
+def steps_of(pixels: Pixels | Frame) -> int:
+    """Steps of an array's or a frame's samples in one level of 8 bits: 1 or 257."""
+    is_deep = isinstance(pixels, WorkingFrame) if isinstance(pixels, Image.Image) else pixels.dtype == np.uint16
+    return STEPS_OF_8_BITS if is_deep else 1
 
 
 DEPTHS = {1: 0, 2: 2}

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from imgsrv.imaging.colour.monotone_curve import heights
-from imgsrv.imaging.model.number_lists import CurveParameter
+from imgsrv.imaging.model.number_lists import Curve, CurveParameter
 from imgsrv.imaging.model.parameter_types import Factor
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import always, operation
 from imgsrv.imaging.pixels.levels import (
+    ALL_LEVELS,
     TOP,
     Floats,
+    Level,
     through_level,
     through_levels,
     visible_histogram,
@@ -163,13 +166,17 @@ def curves(
     Source: Fritsch & Butland, A method for constructing local monotone piecewise cubic interpolants, SIAM J. Sci.
     Stat. Comput. 5 (1984), 300-304; its ends are Moler's, as in SciPy's PchipInterpolator.
     """
-
-    def curve(level: Floats) -> Floats:
-        return TOP * heights(points.points, level / TOP)
-
+    curve = _curve(points)
     if channel == "all":
         return through_level(frame, curve)
     return through_levels(frame, [curve if channel == name else _kept for name in ("red", "green", "blue")])
+
+
+@lru_cache(maxsize=64)
+def _curve(points: Curve) -> Level:
+    """Cached with the output of every level of 8 bits: clients repeat curves, and one takes 0.05 ms."""
+    known = TOP * heights(points.points, ALL_LEVELS / TOP)
+    return lambda level: known if level is ALL_LEVELS else TOP * heights(points.points, level / TOP)
 
 
 def _kept(level: Floats) -> Floats:

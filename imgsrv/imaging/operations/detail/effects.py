@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
-from imgsrv.imaging.model.parameter_types import BLACK, OpaqueColourParameter, Unit
+from imgsrv.imaging.model.parameter_types import BLACK, OPAQUE, OpaqueColourParameter, Unit
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.strips import bands, beside_alpha, through_array, through_rows, through_strips, with_alpha_of
@@ -56,22 +56,21 @@ def vignette(
 
     def faded(strip: Frame, rows: slice) -> Frame:
         result = strip.convert("RGB") if strip.mode == "RGBA" else strip.copy()
-        mask = _rim(size, rows, strength, radius, np.asarray(strip).dtype)
+        mask = _rim(size, rows, strength, radius, 255 * steps_of(frame))
         result.paste(colour[0] if result.mode == "L" else colour[:3], (0, 0), frame_of(mask))
         return with_alpha_of(strip, result)
 
     return through_rows(frame, faded)
 
 
-def _rim(size: Size, strip: slice, strength: float, radius: float, kind: np.dtype[Any]) -> Pixels:
-    """(rows, W): the weight of the colour at every pixel of some rows, from 0 to the most of the kind of sample."""
+def _rim(size: Size, strip: slice, strength: float, radius: float, most: int) -> Pixels:
+    """(rows, W): the weight of the colour at every pixel of some rows, from 0 to `most`."""
     across, down = (
         np.square((np.arange(side, dtype=np.float32) + np.float32(0.5 - side / 2)) * np.float32(math.sqrt(2) / side))
         for side in size
     )
     down = down[strip]
-    mask = np.empty((len(down), len(across)), kind)
-    most = 255 * steps_of(mask)
+    mask = np.empty((len(down), len(across)), np.uint8 if most == OPAQUE else np.uint16)
     for rows in bands(*mask.shape):
         distance = np.sqrt(across[None, :] + down[rows, None])
         share = np.maximum(0, (distance - np.float32(radius)) / np.float32(1 - radius))

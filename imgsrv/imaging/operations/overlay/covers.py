@@ -140,7 +140,7 @@ def gradient(
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) * np.float32(along_y)
     reach = (width * abs(along_x) + height * abs(along_y)) / 2
     # A table of all steps that the frame can show, instead of a colour for every pixel.
-    ramp = _ramp(start, end, 255 * steps_of(np.asarray(frame.crop((0, 0, 1, 1)))))
+    ramp = _ramp(start, end, 255 * steps_of(frame))
     half = np.float32((len(ramp) - 1) / 2)
 
     def covered(strip: Frame, rows: slice) -> Frame:
