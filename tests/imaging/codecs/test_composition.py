@@ -209,6 +209,17 @@ def test_an_image_without_pixels_paints_nothing() -> None:
     assert [frame.convert("RGBA").getpixel((1, 1)) for frame in picture_of(empty).frames] == [RED, RED]
 
 
+@pytest.mark.parametrize(("flags", "table"), [(0x80, b"\xff\0\0\0\xff\0"), (0, b"")])
+def test_an_index_that_no_table_has_is_black(flags: int, table: bytes) -> None:
+    pixels = b"\7\3\x01\x05\x81\0"
+    data = b"GIF89a" + struct.pack("<HHBBB", 2, 1, flags, 0, 0) + table + b"," + struct.pack("<HHHHB", 0, 0, 2, 1, 0)
+
+    shown = result(data + pixels + b";").convert("RGBA")
+
+    # As in Chromium 156.
+    assert [shown.getpixel((x, 0)) for x in (0, 1)] == [GREEN if table else (0, 0, 0, 255), (0, 0, 0, 255)]
+
+
 def test_images_far_larger_than_the_screen_count_against_the_limit() -> None:
     data = gif((4, 4), [Painted(flat(RED, 4, 4)), Painted(flat(GREEN, 100, 100))])
     with pytest.raises(TooManyPixels):

@@ -31,6 +31,9 @@ TRANSPARENT, INTERLACED = 0x01, 0x40
 REPEATING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 """Names of the extension that says how often an animation is repeated."""
 
+BLACK = bytes(6)
+"""The colour table of a file that has none, as browsers show it: indices beyond a table are black."""
+
 STEP_MS = 10
 
 DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE}
@@ -60,9 +63,9 @@ def _parts(data: Data) -> Iterator[Part]:
 def _still(data: Data, start: int, end: int, table: bytes, control: bytes) -> bytes:
     """A GIF of the one image, at the corner of a screen of its size."""
     own = colour_table(data, start + 9, start + 10)
-    table = own or table
+    table = own or table or BLACK
     # As many colours as the table has, and the interlacing of the image.
-    flags = 0x80 | (len(table) // 3).bit_length() - 2 if table else 0
+    flags = 0x80 | (len(table) // 3).bit_length() - 2
     screen = bytes(data[start + 5 : start + 9])
     place = bytes(4) + screen + bytes((data[start + 9] & INTERLACED,))
     shown = b"!\xf9\x04" + bytes((control[0] & TRANSPARENT,)) + control[1:] + b"\0"
