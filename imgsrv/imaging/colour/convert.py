@@ -93,6 +93,8 @@ def _through_lcms(pixels: DeepPixels, profile: bytes | None, wanted: bytes | Non
     is_grey = pixels.shape[2] == 1
     source, target = profile or _srgb(is_grey=is_grey), (None if is_grey else wanted) or _srgb(is_grey=is_grey)
     space = SPACES[pixels.shape[2]]
+    # lcms would interpolate between a few levels of grey.
+    flags = imagecodecs.CMS.FLAGS.NOOPTIMIZE if is_grey else imagecodecs.CMS.FLAGS.COPY_ALPHA
     result = np.empty_like(pixels)
     for rows in bands(*pixels.shape[:2]):
         band = np.ascontiguousarray(pixels[rows])
@@ -103,7 +105,7 @@ def _through_lcms(pixels: DeepPixels, profile: bytes | None, wanted: bytes | Non
             colorspace=space,
             outcolorspace=space,
             intent=imagecodecs.CMS.INTENT.PERCEPTUAL,
-            flags=imagecodecs.CMS.FLAGS.COPY_ALPHA,
+            flags=flags,
         )
         result[rows] = done.reshape(band.shape)
     return result

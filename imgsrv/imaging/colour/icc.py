@@ -36,13 +36,27 @@ def to_profile(image: Image.Image, profile: bytes | None, wanted: bytes | None =
     profile: the image's own.  None is sRGB for both profiles.  As in browsers, a profile that is unusable or for
     another mode is ignored.  CMYK without a profile is converted as `(255 − ink) × (255 − black) / 255`.
     """
-    image = plain_mode(image)
     if profile and len(profile) > MAX_PROFILE_BYTES:
         profile = None
+    if profile and _is_grey_with_alpha(image) and is_usable(profile, "L"):
+        return _grey_with_alpha(image, profile)
+    image = plain_mode(image)
     if image.mode == "LAB":
         return _from_lab(wanted).apply(image)
     image = _transformed(image, profile, wanted)
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB")
+
+
+def _is_grey_with_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "La") or (image.mode in ("1", "L") and "transparency" in image.info)
+
+
+def _grey_with_alpha(image: Image.Image, profile: bytes) -> Frame:
+    """Grey with alpha or a transparent level, as RGBA in sRGB.  profile: of grey."""
+    levels = plain_mode(image)
+    result = _transformed(levels.getchannel("G"), profile, None).convert("RGB")
+    result.putalpha(levels.getchannel("A"))
+    return result
 
 
 def is_srgb(profile: bytes | None) -> bool:
@@ -94,8 +108,10 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
         result = transform.apply(image.convert("RGB"))
         result.putalpha(alpha)
         return result
-    result = transform.apply(image)
-    return result.getchannel("G") if image.mode == "L" else result
+    if image.mode == "L":
+        levels = transform.apply(Image.frombytes("L", (256, 1), bytes(range(256)))).getchannel("G")
+        return image.point(levels.tobytes())
+    return transform.apply(image)
 
 
 @lru_cache(maxsize=16)
@@ -116,7 +132,10 @@ def _transform(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageC
 
 
 def _built(profile: bytes | None, mode: str, wanted: bytes | None) -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(_opened(profile), _opened(wanted), mode, "RGB", ImageCms.Intent.PERCEPTUAL)
+    # lcms would interpolate between a few levels of grey: linear light is then 10 levels off in the dark.
+    flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    intent = ImageCms.Intent.PERCEPTUAL
+    return ImageCms.buildTransform(_opened(profile), _opened(wanted), mode, "RGB", intent, flags)
 
 
 @lru_cache(maxsize=4)

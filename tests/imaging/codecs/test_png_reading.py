@@ -218,6 +218,17 @@ def test_a_broken_or_large_text_behind_the_pixels_is_left_out(odd: bytes) -> Non
     assert np.array_equal(levels(decoded(data[:end] + odd + data[end:])), samples)
 
 
+@pytest.mark.parametrize(
+    "behind", [b"", b"\0\0\0\0IE", b"\0\0\0\x09tEXtCom", b"\0\0\0\x09abCdab", b"\xff\xff\xff\xffIEND"]
+)
+@pytest.mark.parametrize("depth", [8, 16])
+def test_what_is_cut_off_behind_the_pixels_does_no_harm(depth: int, behind: bytes) -> None:
+    samples = noise(3, depth)
+    data = png(samples, depth, RGB)
+
+    assert np.array_equal(levels(decoded(data[: data.index(b"IEND") - 4] + behind)), narrowed(samples, depth))
+
+
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE"])
 def test_a_wrong_checksum_of_a_critical_chunk_is_refused(kind: bytes) -> None:
     data = bytearray(png(noise(1, 8) % 2, 8, PALETTE, chunk(b"PLTE", bytes(6))))
@@ -267,6 +278,27 @@ AS_INFO = {"gamma": 0.45455, "chromaticity": tuple(part / 100_000 for part in PR
 )
 def test_of_several_ways_to_tell_colours_the_strongest_counts(chunks: Sequence[bytes], right: dict[str, Any]) -> None:
     assert info_of(*chunks) == right
+
+
+@pytest.mark.parametrize(
+    ("samples", "colour", "before"),
+    [
+        pytest.param(np.dstack([noise(1, 8), noise(1, 8)[::-1]]), GREY_ALPHA, (), id="alpha"),
+        pytest.param(noise(1, 8), GREY, (trns(77),), id="a-transparent-level"),
+        pytest.param(noise(1, 8), GREY, (), id="opaque"),
+        pytest.param(noise(1, 16), GREY, (), id="16-bits"),
+    ],
+)
+def test_the_gamma_of_grey_counts_at_every_level(samples: Samples, colour: int, before: tuple[bytes, ...]) -> None:
+    depth = 16 if samples.max() > 255 else 8
+    samples[0, :5, 0] = range(5)
+    got = levels(decoded(png(samples, depth, colour, LINEAR, *before)).convert("RGBA"))
+    light = samples[..., 0] / ((1 << depth) - 1)
+    right = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055) * 255
+
+    assert np.abs(got[..., 0] - right).max() <= 0.6
+    if before or colour == GREY_ALPHA:
+        assert np.array_equal(got[..., 3], samples[..., 1] if colour == GREY_ALPHA else (samples[..., 0] != 77) * 255)
 
 
 def test_a_profile_of_two_megabytes_is_read() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any
 
@@ -66,6 +67,11 @@ class PngFile(PngImagePlugin.PngImageFile):
         if self.png is not None:
             # An animation comes back to these when it is rewound.
             self.png.rewind_state.info.update(self.info)
+
+    def load_end(self) -> None:
+        """Read what stands behind the pixels; of a still picture that may be cut off."""
+        with suppress(*(() if self.is_animated else (OSError, SyntaxError))):
+            super().load_end()
 
 
 def _skip(file: IO[bytes], _at: int, length: int) -> bytes:
