@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 
 from imgsrv.errors import NoSuchFrame, Undecodable
 from imgsrv.imaging.apart import pictures, pool
+from imgsrv.imaging.apart.process import Allowance, Job
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.formats import jxl
 from imgsrv.imaging.formats.jxl import JxlFacts, read_jxl_facts
@@ -196,9 +196,19 @@ def test_a_helper_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch, channel
     assert np.array_equal(read(data, is_deep=is_deep), apart)
 
 
-def test_the_decoder_works_without_the_extra() -> None:
-    source = Path(jxl.__file__).read_text(encoding="utf-8")
-    assert source.count("from pillow_jxl") == 1  # in `_register`, for the encoder
+def test_a_job_has_memory_for_the_size_of_its_picture_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Allowance] = []
+    run_apart = pictures.run
+
+    def watched(name: str, job: Job, allowed: Allowance) -> list[bytes]:
+        given.append(allowed)
+        return run_apart(name, job, allowed)
+
+    monkeypatch.setattr(pictures, "run", watched)
+    read(jpegxl([noise(3)]))
+
+    spare = pictures.SPARE_BYTES
+    assert [allowed.memory - spare for allowed in given] == [0, 2 * 22 * WIDTH * HEIGHT]
 
 
 @pytest.mark.parametrize("kept", [12, 40, 0.5, 0.9])
