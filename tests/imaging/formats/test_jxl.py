@@ -198,7 +198,7 @@ def test_a_helper_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch, channel
 
 def test_a_job_has_memory_for_the_size_of_its_picture_only(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Allowance] = []
-    run_apart = pictures.run
+    run_apart = pool.run
 
     def watched(name: str, job: Job, allowed: Allowance) -> list[bytes]:
         given.append(allowed)
