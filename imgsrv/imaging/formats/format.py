@@ -191,7 +191,6 @@ class Format:
         save: calls Pillow's encoder.
         attach_metadata: the encoder's options for EXIF and XMP.
         has_resolution: it has a field of its own for pixels per inch, which the encoder is given as `dpi`.
-        has_subdirectories: EXIF may have directories below the main one.
         try_tag: raises one of BROKEN for EXIF that cannot be written.
         fitness: how well it suits pictures for `format=auto`.
         lossless_drawings: `format=auto` writes drawings without loss.
@@ -266,7 +265,6 @@ class Format:
     save: Callable[[Format, Frame, BinaryIO, Options], None] = _save
     attach_metadata: Callable[[Image.Exif, bytes], Options] = _metadata
     has_resolution: bool = False
-    has_subdirectories: bool = True
     try_tag: Callable[[Image.Exif], object] = Image.Exif.tobytes
     fitness: Fitness = field(default_factory=Fitness)
     lossless_drawings: bool = False

@@ -21,6 +21,7 @@ from imgsrv.imaging.formats.jpeg_scans import (
     LOSSLESS_FRAME,
     TRIALS,
     UNREAD_FRAMES,
+    FrameKind,
     completed,
     read_frame_kind,
     read_scans,
@@ -46,8 +47,8 @@ BLOCK, MARKERS_BYTES = 16, 65_536
 SEGMENT_BYTES = 65_533 - len("http://ns.adobe.com/xap/1.0/\0")
 """Most bytes of EXIF or XMP, each of which a JPEG holds in one segment."""
 
-BITS = 8
-"""Of a sample."""
+BITS, COMPONENTS = 8, (1, 3, 4)
+"""Bits of a sample, and numbers of components that are read."""
 
 APPLICATION_0, APPLICATION_15, COMMENT = 0xFFE0, 0xFFEF, 0xFFFE
 QUANTIZATION, HUFFMAN, RESTART = 0xFFDB, 0xFFC4, 0xFFDD
@@ -94,9 +95,9 @@ def _variant(file: IO[bytes], data: Data) -> Format | None:
     kind = read_frame_kind(file)
     if kind is None:
         return None
-    if unread := _unread_kind(*kind):
+    if unread := _unread_kind(kind):
         raise Undecodable(FORMAT.name, *unread)
-    if kind[0] == LOSSLESS_FRAME:
+    if kind.marker == LOSSLESS_FRAME:
         return LOSSLESS
     # Most files with something behind their end have the end, too.
     return WITHOUT_END if bytes(data[-2:]) not in (END, b"") and not read_scans(bytes(data)).has_end else None
@@ -104,15 +105,20 @@ def _variant(file: IO[bytes], data: Data) -> Format | None:
 
 def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
     kind = read_frame_kind(file)
-    return None if kind is None else _unread_kind(*kind)
+    return None if kind is None else _unread_kind(kind)
 
 
-def _unread_kind(marker: int, bits: int) -> tuple[str, str] | None:
+def _unread_kind(kind: FrameKind) -> tuple[str, str] | None:
     """The reason why a JPEG is not read, and what to do about it."""
-    if marker in UNREAD_FRAMES:
-        return f"it is {UNREAD_FRAMES[marker]}, which this server does not read", "save it as a baseline JPEG"
-    if bits != BITS:
-        return f"it has {bits} bits a channel, and this server reads JPEGs of 8", "save it with 8 bits, or as a PNG"
+    if kind.marker in UNREAD_FRAMES:
+        return f"it is {UNREAD_FRAMES[kind.marker]}, which this server does not read", "save it as a baseline JPEG"
+    if kind.bits != BITS:
+        reason = f"it has {kind.bits} bits a channel, and this server reads JPEGs of 8"
+        return reason, "save it with 8 bits, or as a PNG"
+    if not kind.height:
+        return "its height stands behind its pixels (DNL), which this server does not read", "save it anew"
+    if kind.components not in COMPONENTS:
+        return f"it has {kind.components} components, and this server reads 1, 3 or 4", "save it as RGB"
     return None
 
 

@@ -11,7 +11,7 @@ import io
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, NamedTuple
 
 from PIL import Image
 
@@ -179,16 +179,25 @@ def _takes_scan(found: Scans, frame: _Frame, segment: bytes) -> bool:
     return True
 
 
-def read_frame_kind(file: IO[bytes]) -> tuple[int, int] | None:
-    """The second byte of the frame header's marker, and the bits of a sample; None where there is no such header."""
+class FrameKind(NamedTuple):
+    """What a frame header says.  marker: its second byte.  bits: of a sample.  height: 0 where a DNL segment has it."""
+
+    marker: int
+    bits: int
+    height: int
+    components: int
+
+
+def read_frame_kind(file: IO[bytes]) -> FrameKind | None:
+    """The kind of a JPEG by its frame header; None where there is no such header."""
     at = len(START)
     for _ in range(MOST_SEGMENTS):
         file.seek(at)
-        head = file.read(5)
-        if len(head) < len("mmlln") or head[0] != 0xFF:  # noqa: PLR2004
+        head = file.read(4 + FRAME_BYTES)
+        if len(head) < 4 + FRAME_BYTES or head[0] != 0xFF:  # noqa: PLR2004
             return None
         if head[1] in FRAMES:
-            return head[1], head[4]
+            return FrameKind(head[1], head[4], int.from_bytes(head[5:7], "big"), head[9])
         if head[1] == 0xFF:  # noqa: PLR2004
             at += 1
         elif head[1] in TABLES:

@@ -130,7 +130,7 @@ def written_metadata(
         return own
     exif = Image.Exif()
     exif.update(_main_tags(metadata.exif, DESCRIPTIVE_TAGS if which == "keep" else COPYRIGHT_TAGS, form))
-    if which == "keep" and form.has_subdirectories:
+    if which == "keep":
         exif.update({block: tags for block in BLOCKS if (tags := _block_tags(metadata.exif, block, form))})
     if resolution and not own:
         add_resolution(exif, resolution)

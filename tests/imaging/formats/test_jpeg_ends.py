@@ -130,7 +130,7 @@ LEVELS = np.kron(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4, np.ones((40, 4
 def test_a_lossless_jpeg_is_read_at_every_size(channels: int, pipeline: str) -> None:
     pixels = LEVELS if channels == 1 else np.dstack([LEVELS, LEVELS[::-1], LEVELS.T])
     data = _imagecodecs(np.ascontiguousarray(pixels), lossless=True)
-    assert read_frame_kind(io.BytesIO(data)) == (0xC3, 8)
+    assert read_frame_kind(io.BytesIO(data)) == (0xC3, 8, 320, channels)
 
     expected = result(encoded(Image.fromarray(pixels)), pipeline)
 
@@ -161,7 +161,24 @@ def test_a_hierarchical_jpeg_is_named() -> None:
         run(data)
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "reason"),
+    [
+        pytest.param(5, b"\0\0", "DNL", id="height-behind-the-pixels"),
+        pytest.param(9, b"\2", "2 components", id="two-components"),
+        pytest.param(4, b"\x0c", "12 bits", id="twelve-bits"),
+    ],
+)
+def test_other_kinds_are_named(at: int, value: bytes, reason: str) -> None:
+    data = bytearray(jpeg("baseline"))
+    start = data.index(b"\xff\xc0") + at
+    data[start : start + len(value)] = value
+    for read in (run, describe):
+        with pytest.raises(Undecodable, match=reason):
+            read(bytes(data))
+
+
 def test_the_kind_of_a_frame_is_found_behind_any_segments() -> None:
     data = jpeg("grey")
     more = b"".join(b"\xff\xe2" + struct.pack(">H", 2 + 60_000) + b"\xff\xc3" * 30_000 for _ in range(50))
-    assert read_frame_kind(io.BytesIO(data[:2] + more + data[2:])) == (0xC0, 8)
+    assert read_frame_kind(io.BytesIO(data[:2] + more + data[2:])) == (0xC0, 8, 71, 1)
