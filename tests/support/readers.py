@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from attacks import ATTACK_BYTES, PACKAGE
+from made import tiff
 from made.jpeg2000 import defined, jp2, mapped, palette, profiled
 from pictures import animation, encoded, picture
 from PIL import Image, PngImagePlugin
@@ -158,6 +159,11 @@ def _decode_all(data: bytes) -> object:
 
 def _scans(data: bytes) -> object:
     return read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
+
+
+def _read_tiff(data: bytes) -> object:
+    describe_picture(data, LIMITS)
+    return decode(read_header(data, LIMITS), DecodePlan(is_deep=True), LIMITS)
 
 
 def _xmp(data: bytes) -> object:
@@ -644,6 +650,23 @@ READERS = (
             (J2K[:40] + b"\xff\xff", b"\7\1\1", b""),
         ),
         words=(b"jp2h", b"colr", b"pclr", b"cmap", b"cdef", b"jp2c", b"\xff\x4f\xff\x51", b"\xff\x52", b"\xff\x53"),
+    ),
+    Reader(
+        "TIFF by our decoder",
+        _read_tiff,
+        (RequestError,),
+        tiff.of_every_kind(),
+        (
+            *(f"imaging.formats.tiff_parts.directories.Walk.{name}" for name in ("pages", "entries", "_number")),
+            "imaging.formats.tiff_parts.file.TiffFile._refuse_camera_raw",
+        ),
+        (
+            (b"II*\0\x08\0\0\0\xff\xff", struct.pack("<HHII", 254, 4, 1, 1), b""),
+            (b"II*\0\x08\0\0\0\xff\xff", struct.pack("<HHII", 258, 3, 20_000, 8), b""),
+            (b"II*\0\x08\0\0\0\0\x10", struct.pack("<HHII", 330, 4, 20_000, 8), b""),
+            (b"II*\0\x08\0\0\0\0\0", b"\x0e\0\0\0\0\0", b""),
+            (b"II*\0\x08\0\0\0\0\0", b"\x08\0\0\0\0\0", b""),
+        ),
     ),
     Reader(
         "JPEG XL header",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Mapping
 from itertools import product
@@ -13,6 +12,8 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from made.tiff import by_hand, packed_bits, tags_of
+from made.tiff import written as tiff
 from numpy.typing import NDArray
 from pictures import opened, run
 from PIL import Image
@@ -66,17 +67,6 @@ def stored(pixels: Pixels, kind: str) -> NDArray[Any]:
     if dtype.kind == "f":
         return pixels.astype(dtype)
     return np.rint(pixels * float(np.iinfo(dtype).max)).clip(0, float(np.iinfo(dtype).max)).astype(dtype)
-
-
-def tiff(numbers: NDArray[Any], photometric: str, **options: Any) -> bytes:
-    """The file; `none` is no compression."""
-    if options.get("compression") == "none":
-        del options["compression"]
-    if options.get("planarconfig") == "separate":
-        numbers = np.moveaxis(numbers, 2, 0)
-    file = io.BytesIO()
-    tifffile.imwrite(file, numbers, photometric=photometric, metadata=None, **options)
-    return file.getvalue()
 
 
 def read(data: bytes, *, is_deep: bool = True) -> tuple[str, Pixels]:
@@ -169,43 +159,9 @@ def test_every_compression_and_byte_order_is_read(
     assert close(read(data)[1], pixels, 255 if kind == "uint8" else TOP)
 
 
-def by_hand(
-    tags: Mapping[int, tuple[str, tuple[int, ...]]], strips: list[bytes], order: str = "<", *, is_tiled: bool = False
-) -> bytes:
-    """A TIFF of exactly these tags, to which offsets and byte counts are added.  A tag has a type and values."""
-    kinds = {"B": 1, "H": 3, "I": 4, "b": 6}
-    made = dict(tags)
-    place, count = (324, 325) if is_tiled else (273, 279)
-    starts = [8 + sum(map(len, strips[:at])) for at in range(len(strips))]
-    made.setdefault(place, ("I", tuple(starts)))
-    made.setdefault(count, ("I", tuple(map(len, strips))))
-    body = b"".join(strips)
-    body += bytes(len(body) % 2)
-    entries = b""
-    for tag, (kind, values) in sorted(made.items()):
-        packed = struct.pack(f"{order}{len(values)}{kind}", *values)
-        if len(packed) > 4:
-            at, body = 8 + len(body), body + packed + bytes(len(packed) % 2)
-            packed = struct.pack(f"{order}I", at)
-        entries += struct.pack(f"{order}HHI", tag, kinds[kind], len(values)) + packed.ljust(4, b"\0")
-    head = b"MM\0*" if order == ">" else b"II*\0"
-    directory = struct.pack(f"{order}H", len(made)) + entries + bytes(4)
-    return head + struct.pack(f"{order}I", 8 + len(body)) + body + directory
-
-
 def plain(bits: int, samples: int = 1, photometric: int = 1, **more: tuple[str, tuple[int, ...]]) -> dict[int, Any]:
     """Tags of a picture without compression."""
-    tags: dict[int, tuple[str, tuple[int, ...]]] = {
-        256: ("I", (WIDTH,)), 257: ("I", (HEIGHT,)), 258: ("H", (bits,) * samples), 259: ("H", (1,)),
-        262: ("H", (photometric,)), 277: ("H", (samples,)), 278: ("I", (HEIGHT,)),
-    }  # fmt: skip
-    return tags | {int(tag.removeprefix("t")): value for tag, value in more.items()}
-
-
-def packed_bits(numbers: NDArray[Any], bits: int) -> bytes:
-    """Rows of numbers, the highest bit first; each row begins with a new byte."""
-    rows = ("".join(f"{int(number):0{bits}b}" for number in row.ravel()) for row in numbers)
-    return b"".join(int(row.ljust(-(-len(row) // 8) * 8, "0"), 2).to_bytes(-(-len(row) // 8), "big") for row in rows)
+    return tags_of((WIDTH, HEIGHT), bits, samples, photometric, **more)
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -230,7 +186,14 @@ def test_24_bits_follow_the_byte_order(order: str) -> None:
     assert close(read(by_hand(plain(24), [strip], order))[1], numbers[..., None] / 0xFF_FFFF, TOP)
 
 
-@pytest.mark.parametrize("kind", ["int8", "int16", "int32"])
+def test_signed_samples_of_8_bits_are_taken_for_unsigned_ones_as_libtiff_does() -> None:
+    numbers = np.arange(-128, 128, dtype=np.int8).reshape(16, 16)
+    data = tiff(numbers, "minisblack")
+
+    assert np.array_equal(np.rint(read(data)[1][..., 0] * 255), imagecodecs.tiff_decode(data, asrgb=True)[..., 0])
+
+
+@pytest.mark.parametrize("kind", ["int16", "int32"])
 def test_signed_samples_begin_with_black_at_the_smallest_number(kind: str) -> None:
     pixels = sample(1)[..., 0]
     bounds = np.iinfo(kind)
@@ -238,7 +201,7 @@ def test_signed_samples_begin_with_black_at_the_smallest_number(kind: str) -> No
     numbers[0, :2] = bounds.min, bounds.max
 
     wanted = (numbers.astype(np.float64) - bounds.min) / (float(bounds.max) - bounds.min)
-    assert close(read(tiff(numbers, "minisblack"))[1], wanted[..., None], 255 if kind == "int8" else TOP)
+    assert close(read(tiff(numbers, "minisblack"))[1], wanted[..., None], TOP)
 
 
 def test_floating_point_samples_are_clipped_and_what_is_no_number_is_black() -> None:
@@ -465,8 +428,7 @@ def test_each_page_has_its_own_size_and_the_pages_are_counted(kind: str) -> None
     ("tags", "name"),
     [
         (plain(32, t339=("H", (6,))), "a TIFF of complex samples is not read"),
-        (plain(16, 1, 32_844), "a TIFF of LogL luminance is not read"),
-        (plain(16, 3, 32_845), "a TIFF of LogLuv colours is not read"),
+        (plain(16, 3, 32_845), "a TIFF of logarithmic luminance without a compression of SGI's is not read"),
         (plain(8, 1, 1, t259=("H", (34_661,))), "a TIFF with JBIG compression is not read"),
         (plain(8, 1, 1, t259=("H", (12_345,))), "a TIFF with compression 12345 is not read"),
         (plain(8, 3, 77), "a TIFF of photometric interpretation 77 is not read"),
@@ -527,3 +489,15 @@ def test_an_image_of_pillow_shows_the_pixels_too() -> None:
 
     assert isinstance(image, Image.Image)
     assert np.array_equal(np.asarray(image), np.rint(numbers / 257).astype(np.uint8))
+
+
+def test_what_only_libtiff_decodes_is_what_it_makes_of_it() -> None:
+    """ThunderScan: each byte says that three pixels stay as the one before them, or gives one (0xC0) as it is."""
+    strip = bytes([0xC0 | 5, *[0x00 | 36]] * HEIGHT)
+    data = by_hand(plain(4, t259=("H", (32_809,))), [strip])
+
+    got = np.rint(read(data)[1][..., 0] * 255)
+
+    assert got.shape == (HEIGHT, WIDTH)
+    assert np.array_equal(got, imagecodecs.tiff_decode(data, asrgb=True)[..., 0])
+    assert np.all(got == 5 * 17)

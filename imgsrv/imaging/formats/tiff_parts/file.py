@@ -50,6 +50,19 @@ SUBFILE_TYPE, ORIENTATION = 254, 274
 INTEGER_SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
 """Bytes of an integer, by the type of a tag."""
 
+MOST_TAG_BYTES = 1 << 20
+"""Most bytes of a tag of numbers; a colour map of 16 bits has 393,216."""
+
+OF_NUMBERS = tuple(
+    tag
+    for tag in (*range(254, 347), *range(512, 560))
+    if tag not in (STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES)
+)
+"""Tags that say how the pixels lie, but for those of offsets and byte counts, which stay arrays."""
+
+OF_ONE_OBJECT = (TiffTags.ASCII, TiffTags.BYTE, TiffTags.UNDEFINED)
+"""Types whose values are one string, however long."""
+
 PEAK_BYTES = 33.0
 """Memory of our decoder, in bytes for each pixel."""
 
@@ -96,6 +109,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         """Look at the tags of a page.  Raises Undecodable for what neither decoder reads, with its name."""
         self._refuse_camera_raw()
         self.layout = None
+        self._bound_tags()
         addresses = {tag: self._addresses(tag) for tag in (STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES)}
         try:
             layout = read_layout(self.tag_v2, addresses, is_big=self._is_big)
@@ -122,6 +136,13 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         if isinstance(profile := self.tag_v2.get(PROFILE), bytes):
             self.info["icc_profile"] = profile
         self.info["compression"] = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "")
+
+    def _bound_tags(self) -> None:
+        """Refuse a tag of so many numbers that objects for all of them would fill the memory."""
+        for tag in OF_NUMBERS:
+            size = len(self.tag_v2._tagdata.get(tag, b""))  # noqa: SLF001
+            if size > MOST_TAG_BYTES and self.tag_v2.tagtype.get(tag) not in OF_ONE_OBJECT:
+                raise Undecodable(NAME, f"its tag {tag} has more than {MOST_TAG_BYTES:,} bytes")
 
     def _mend_palette(self) -> None:
         """Pillow takes the high bytes of a colour map; some writers store 8 bits, which libtiff sees too."""
@@ -174,7 +195,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             file.seek(0)
             view = file.getbuffer() if hasattr(file, "getbuffer") else file.read()
             return _frame(decoded(view, layout, mode), mode)
-        wanted = Wanted(NAME, mode, layout.size, {"layout": layout}, PEAK_BYTES)
+        wanted = Wanted(NAME, mode, layout.size, {"layout": layout, "page": self.tell()}, PEAK_BYTES)
         return decode_apart(file, NAME, wanted)[0]
 
     def load(self) -> Any:

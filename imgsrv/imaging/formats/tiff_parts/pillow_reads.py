@@ -16,7 +16,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     MIN_IS_BLACK,
     MIN_IS_WHITE,
     NONE,
-    OF_LIBTIFF,
+    OF_PILLOW,
     OLD_DEFLATE,
     PACKBITS,
     PALETTE,
@@ -38,13 +38,16 @@ FEW_BITS = (1, 2, 4)
 def is_for_pillow(layout: Layout, segments: int) -> bool:
     """Pillow reads such a picture.
 
-    segments: strips and tiles that the file names; Pillow draws surplus ones of an uncompressed file over the first.
+    segments: strips that the file names.  Without compression, Pillow draws surplus ones over the first, and wants the
+    rows of a tile too that no picture needs.
     """
-    if layout.compression in OF_LIBTIFF:
+    if layout.compression in OF_PILLOW:
         return True
     if layout.is_planar or layout.kind != "uint" or layout.fill_order != 1 or layout.compression not in COMPRESSIONS:
         return False
-    return _has_plain_samples(layout) and (layout.compression != NONE or segments == len(layout.offsets))
+    if layout.compression == NONE and (layout.is_tiled or segments != len(layout.offsets)):
+        return False
+    return _has_plain_samples(layout)
 
 
 def _has_plain_samples(layout: Layout) -> bool:

@@ -40,6 +40,12 @@ Shape = tuple[int, int, int]
 JPEG_COLOURS = {RGB: 2, YCBCR: 3, CMYK: 4}
 """libjpeg's numbers of colour spaces."""
 
+SMALL_TIFF = bytes.fromhex(
+    "49492a0008000000 0700 000103000100000001000000 010103000100000001000000 020103000100000008000000"
+    "060103000100000001000000 110104000100000000000000 160103000100000001000000 170104000100000001000000 00000000"
+)
+"""One pixel of grey: the first byte of the file."""
+
 
 def prepare() -> None:
     """Load every codec, because nothing can be loaded later in a confined process."""
@@ -52,6 +58,15 @@ def prepare() -> None:
     for name in ("jpeg", "webp", "jpeg2k", "jpegxl", "lerc"):
         packed = getattr(imagecodecs, f"{name}_encode")(tried)
         getattr(imagecodecs, f"{name}_decode")(packed, out=np.empty_like(tried))
+    imagecodecs.tiff_decode(SMALL_TIFF, 0, asrgb=True)
+
+
+def by_libtiff(data: bytes, page: int, mode: str) -> NDArray[Any]:
+    """The pixels of 8 bits that libtiff makes of a page.  mode: L or RGB."""
+    import imagecodecs  # noqa: PLC0415
+
+    found = np.asarray(imagecodecs.tiff_decode(data, page, asrgb=True))
+    return np.ascontiguousarray(found[..., 0] if mode == "L" else found[..., :3])
 
 
 def octets(data: bytes | memoryview, layout: Layout, least: int, most: int) -> Any:

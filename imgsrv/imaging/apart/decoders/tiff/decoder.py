@@ -28,8 +28,10 @@ def prepare() -> Decoder:
 
 
 def _decode(data: bytes, order: Order) -> Decoded:
-    """Decode the picture.  order: its `layout` and the `mode` that is wanted."""
-    return Decoded(decoded(data, order["layout"], order["mode"]).data.cast("B"))
+    """Decode the picture.  order: its `layout`, its `page` counted from 0, and the `mode` that is wanted."""
+    layout, mode = order["layout"], order["mode"]
+    pixels = codecs.by_libtiff(data, order["page"], mode) if layout.is_of_libtiff else decoded(data, layout, mode)
+    return Decoded(pixels.data.cast("B"))
 
 
 @dataclass(frozen=True, slots=True)

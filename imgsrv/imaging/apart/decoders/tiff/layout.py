@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from imgsrv.imaging.apart.decoders.tiff.tags import (
     CIELAB,
     CMYK,
+    GREYS,
     ICCLAB,
     JPEG,
-    MASK,
-    MIN_IS_BLACK,
-    MIN_IS_WHITE,
+    OF_LIBTIFF,
     OF_PICTURES,
     PALETTE,
     YCBCR,
@@ -67,7 +66,13 @@ class Layout:
     @property
     def is_deep(self) -> bool:
         """Its colours have more than 8 bits that a result can hold."""
-        return (self.bits > 8 or self.photometric == PALETTE) and self.colours != 4 and not self.is_lab  # noqa: PLR2004
+        has_more = self.bits > 8 or self.photometric == PALETTE  # noqa: PLR2004
+        return has_more and self.colours != 4 and not self.is_lab and not self.is_of_libtiff  # noqa: PLR2004
+
+    @property
+    def is_of_libtiff(self) -> bool:
+        """Libtiff makes its pixels, of 8 bits."""
+        return self.compression in OF_LIBTIFF
 
     @property
     def is_lab(self) -> bool:
@@ -102,8 +107,7 @@ class Layout:
         if self.is_lab:
             return "LAB"
         if is_deep and self.is_deep:
-            is_grey = self.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, MASK)
-            return "RGBA;16" if has_alpha else "I;16" if is_grey else "RGB;16"
-        if has_alpha:
+            return "RGBA;16" if has_alpha else "I;16" if self.photometric in GREYS else "RGB;16"
+        if has_alpha and not self.is_of_libtiff:
             return "RGBA"
-        return "L" if self.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, MASK) else "RGB"
+        return "L" if self.photometric in GREYS else "RGB"

@@ -24,10 +24,11 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     INK_SET,
     JPEG,
     JPEG_TABLES,
+    LOG_L,
+    LOG_LUV,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
     NONE,
-    OF_LIBTIFF,
     PALETTE,
     PHOTOMETRIC,
     PLANAR,
@@ -39,6 +40,8 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     ROWS_PER_STRIP,
     SAMPLE_FORMAT,
     SAMPLES,
+    SGI_LOG,
+    SGI_LOG_24,
     STRIP_BYTES,
     STRIP_OFFSETS,
     SUBSAMPLING,
@@ -130,20 +133,30 @@ def read_layout(tags: Tags, addresses: Mapping[int, NDArray[np.uint64]], *, is_b
     )
 
 
-def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
-    """The photometric interpretation, the samples of a pixel and of its colour, and what the others are."""
+def _kinds(tags: Tags) -> tuple[int, int]:
+    """The compression and the photometric interpretation.  Raises NotReadError for those that are not read."""
     compression = number(tags, COMPRESSION, NONE)
     if compression in UNREAD_COMPRESSIONS:
         raise NotReadError(f"a TIFF with {UNREAD_COMPRESSIONS[compression]} compression")
-    if compression not in READ_COMPRESSIONS and compression not in OF_LIBTIFF:
+    if compression not in READ_COMPRESSIONS:
         raise NotReadError(f"a TIFF with compression {compression}")
     photometric = number(tags, PHOTOMETRIC, -1)
     # Pictures without the tag are old and of one bit, where 0 is white.
     photometric = MIN_IS_WHITE if photometric < 0 else photometric
+    if photometric in (LOG_L, LOG_LUV) and compression not in (SGI_LOG, SGI_LOG_24):
+        raise NotReadError("a TIFF of logarithmic luminance without a compression of SGI's")
     if photometric in UNREAD_COLOURS:
         raise NotReadError(f"a TIFF of {UNREAD_COLOURS[photometric]}")
     if photometric not in COLOURS:
         raise NotReadError(f"a TIFF of photometric interpretation {photometric}")
+    if compression in WITH_PREDICTOR and number(tags, PREDICTOR, 1) not in (1, 2, 3):
+        raise NotReadError(f"a TIFF with predictor {number(tags, PREDICTOR, 1)}")
+    return compression, photometric
+
+
+def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
+    """The photometric interpretation, the samples of a pixel and of its colour, and what the others are."""
+    compression, photometric = _kinds(tags)
     is_colour_jpeg = compression == JPEG and photometric in (RGB, YCBCR)
     samples = number(tags, SAMPLES, 3 if is_colour_jpeg else max(1, len(numbers(tags, BITS))))
     if not 0 < samples <= MOST_SAMPLES:
@@ -153,8 +166,6 @@ def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
         photometric, colours = MIN_IS_BLACK, 1  # luma or lightness alone
     if samples < colours:
         raise ValueError(f"it has {samples} samples per pixel and its colours have {colours}")
-    if compression in WITH_PREDICTOR and number(tags, PREDICTOR, 1) not in (1, 2, 3):
-        raise NotReadError(f"a TIFF with predictor {number(tags, PREDICTOR, 1)}")
     if photometric == CMYK and number(tags, INK_SET, 1) != 1:
         raise NotReadError("a TIFF of inks that are not cyan, magenta, yellow and black")
     return photometric, samples, colours, _extra(tags, samples - colours, photometric)
@@ -190,7 +201,8 @@ def _sample_type(tags: Tags, samples: int) -> tuple[int, Kind]:
     if form in (5, 6):
         raise NotReadError("a TIFF of complex samples")
     # What has no defined format (4) is read as whole numbers, as libtiff does.
-    kind: Kind = "int" if form == 2 else "float" if form == 3 else "uint"  # noqa: PLR2004
+    # Programs that write signed samples of 8 bits mean unsigned ones, and every reader takes them so.
+    kind: Kind = "int" if form == 2 and depth > 8 else "float" if form == 3 else "uint"  # noqa: PLR2004
     if depth not in (FLOAT_BITS if kind == "float" else INTEGER_BITS):
         raise NotReadError(f"a TIFF of {depth}-bit {'floating-point ' if kind == 'float' else ''}samples")
     return depth, kind

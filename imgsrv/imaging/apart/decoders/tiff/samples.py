@@ -1,7 +1,8 @@
 """Samples of a TIFF: from the bytes of some rows to numbers, and from numbers to levels of 8 or 16 bits.
 
 Levels cover the whole range: the largest whole number of the file's depth is white.  Floating-point samples are white
-at 1.0 and are clipped; what is no number is black.  Signed whole numbers begin at their smallest one, which is black.
+at 1.0 and are clipped; what is no number is black.  Signed whole numbers of more than 8 bits begin at their smallest
+one, which is black.
 """
 
 from __future__ import annotations

@@ -16,15 +16,19 @@ INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 332, 338, 339, 347
 COEFFICIENTS, SUBSAMPLING, REFERENCE, PROFILE = 529, 530, 532, 34675
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+LOG_L, LOG_LUV = 32_844, 32_845
 
-COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, MASK: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
+GREYS = (MIN_IS_WHITE, MIN_IS_BLACK, MASK, LOG_L)
+
+COLOURS = {
+    MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, MASK: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3, LOG_L: 1,
+    LOG_LUV: 3,
+}  # fmt: skip
 """Samples of a colour, by the photometric interpretations that are read."""
 
 UNREAD_COLOURS = {
     10: "ITULAB colours",
     32_803: "the raw data of a camera's sensor",
-    32_844: "LogL luminance",
-    32_845: "LogLuv colours",
     34_892: "the linear raw data of a camera",
     51_177: "a depth map",
     52_527: "a photometric mask",
@@ -38,18 +42,20 @@ LZMA, ZSTD, OLD_ZSTD, WEBP, OLD_WEBP, LERC = 34_925, 50_000, 34_926, 50_001, 34_
 JPEG_2000 = (33_003, 33_004, 33_005, 33_007, 34_712)
 JPEG_XL = (50_002, 52_546)
 
-OF_LIBTIFF = (2, 3, 4, OLD_JPEG, 32_771, 32_809)
-"""Compressions that libtiff alone reads: those of fax machines, the first one of JPEG, and ThunderScan's."""
+OF_PILLOW = (2, 3, 4, OLD_JPEG, 32_771)
+"""Compressions that Pillow reads by libtiff: those of fax machines, and the first one of JPEG."""
+
+NEXT, THUNDERSCAN, SGI_LOG, SGI_LOG_24 = 32_766, 32_809, 34_676, 34_677
+
+OF_LIBTIFF = (NEXT, THUNDERSCAN, SGI_LOG, SGI_LOG_24)
+"""Compressions that libtiff alone reads, into 8 bits."""
 
 UNREAD_COMPRESSIONS = {
     9: "JBIG",
     10: "JBIG",
-    32_766: "NeXT run-length",
     32_908: "Pixar run-length",
     32_909: "Pixar log",
     34_661: "JBIG",
-    34_676: "SGI log",
-    34_677: "SGI log",
     34_892: "lossy JPEG of raw data",
     34_933: "PNG",
     34_934: "JPEG XR",
@@ -57,6 +63,8 @@ UNREAD_COMPRESSIONS = {
 }
 
 READ_COMPRESSIONS = {
+    *OF_PILLOW,
+    *OF_LIBTIFF,
     *(NONE, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD, OLD_ZSTD, WEBP, OLD_WEBP, LERC),
     *(*JPEG_2000, *JPEG_XL),
 }
