@@ -51,8 +51,9 @@ SEARCHES = 8
 BEST_QUALITY = 90
 """From this quality on the time at quality 100 counts."""
 
-DEEP = 3.0
-"""How many times as long operations take on 16 bits: 2 or less for most that take long, 5 for quick ones."""
+DEEP = 4.0
+"""How many times as long operations take on 16 bits: 2 or less for most that take long, 3.5 for `lut`, up to 6 for
+`denoise` and for quick ones."""
 
 OPERATION_COPIES = 3
 """Most copies of a frame that an operation holds, those before and after it included."""

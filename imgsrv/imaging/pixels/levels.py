@@ -27,6 +27,11 @@ DEEP_LEVELS = np.arange(MOST + 1) / STEPS_OF_8_BITS
 """The level of every sample of 16 bits."""
 
 
+def all_levels(count: int) -> Floats:
+    """The level of every sample of a frame with so many: 256 or 65,536."""
+    return ALL_LEVELS if count == len(ALL_LEVELS) else DEEP_LEVELS
+
+
 def through_level(frame: Frame, level: Level) -> Frame:
     """The frame with the function applied to every colour level; alpha is kept unchanged."""
     if isinstance(frame, WorkingFrame):
@@ -54,7 +59,10 @@ def coloured(grey: Frame, levels: Sequence[Level]) -> Frame:
 
 
 def through_table(frame: Frame, levels: Iterable[float]) -> Frame:
-    """The frame, of 8 bits, with level i of every channel but alpha replaced by `levels[i]`."""
+    """The frame with sample i of every channel but alpha replaced by the level `levels[i]`."""
+    if isinstance(frame, WorkingFrame):
+        found = np.fromiter(levels, np.float64)
+        return _through_deep(frame, [lambda _level: found] * 3, frame.mode)
     table = rounded(levels)
     if frame.mode == "RGBA":
         return frame.point([*table * 3, *LEVELS])

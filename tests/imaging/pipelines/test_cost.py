@@ -105,7 +105,7 @@ def test_a_dear_job_is_refused_with_the_seconds_of_its_parts(
         ("motionblur:length=20", {"format": "tiff"}, True),
         ("motionblur:length=20", {"format": "jpeg"}, False),
         ("motionblur:length=20", {"colours": 16}, False),
-        ("motionblur:length=20/denoise", {}, False),
+        ("motionblur:length=20/clahe", {}, False),
     ],
 )
 def test_frames_of_16_bits_count_twice_where_the_job_keeps_them(

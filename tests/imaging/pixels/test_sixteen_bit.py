@@ -134,9 +134,9 @@ def test_grey_is_resized_in_16_bits_too() -> None:
 @pytest.mark.parametrize(
     "pipeline",
     [
-        "equalize",
+        "clahe",
         "median:radius=3",
-        "blur:sigma=2/denoise",
+        "blur:sigma=2/clahe",
         "threshold/flip",
     ],
 )

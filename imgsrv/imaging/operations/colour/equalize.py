@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from PIL import Image
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame, Source
-from imgsrv.imaging.operations.registry import operation
-from imgsrv.imaging.pixels.levels import LEVELS, TOP, through_table, visible_histogram
+from imgsrv.imaging.operations.registry import always, operation
+from imgsrv.imaging.pixels.levels import LEVELS, TOP, all_levels, through_table, visible_histogram
 from imgsrv.imaging.pixels.strips import beside_alpha, through_array, through_rows, through_strips, weighted
 from imgsrv.imaging.pixels.visible_colours import visible_luma
-from imgsrv.imaging.pixels.working_frame import Pixels
+from imgsrv.imaging.pixels.working_frame import Pixels, frame_of
 
 Counts = list[int]
-"""(256,): number of visible pixels of each luma."""
+"""(256,), or (65536,) for 16 bits: number of visible pixels of each luma."""
 
 
 def _counts(frames: Sequence[Frame]) -> Counts:
@@ -27,16 +26,16 @@ def _counts(frames: Sequence[Frame]) -> Counts:
 
 
 def _survey_equalize(frames: Sequence[Frame], _source: Source) -> list[float]:
-    """(256,): the new level for each luma, one table for all frames."""
+    """The new level for each luma, one table for all frames."""
     counts = _counts(frames)
     up_to = list(itertools.accumulate(counts))
     darkest = next((count for count in counts if count), 0)
     rest = up_to[-1] - darkest
     # A picture of one luma, or without visible pixels, is kept.
-    return [TOP * max(0, below - darkest) / rest for below in up_to] if rest else list(LEVELS)
+    return [TOP * max(0, below - darkest) / rest for below in up_to] if rest else list(all_levels(len(up_to)))
 
 
-@operation(survey=_survey_equalize)
+@operation(survey=_survey_equalize, keeps_depth=always)
 def equalize(frame: Frame, table: Sequence[float]) -> Frame:
     """Spread the luma so that every part of its range has the same number of pixels.
 
@@ -85,12 +84,12 @@ def clahe(
 def _with_luma(frame: Frame, before: Pixels, after: Pixels) -> Frame:
     """The frame with the difference of luma added to each colour channel; alpha is kept unchanged."""
     if frame.mode == "L":
-        return Image.fromarray(after)
+        return frame_of(after)
     # Subtraction clips at 0, so gain and loss are two arrays.
     more, less = (cv2.merge([cv2.subtract(*pair)] * 3) for pair in ((after, before), (before, after)))
 
     def changed(colours: Pixels) -> Pixels:
-        return np.asarray(cv2.subtract(cv2.add(colours, more), less), np.uint8)
+        return np.asarray(cv2.subtract(cv2.add(colours, more), less), colours.dtype)
 
     return beside_alpha(frame, lambda colours: through_array(colours, changed))
 

@@ -12,14 +12,14 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFilter
 from pydantic import Field
 
 from imgsrv.errors import BadLookUpTable
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.parameter_types import PartName, Unit
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.operations.registry import operation
+from imgsrv.imaging.operations.registry import always, operation
+from imgsrv.imaging.pixels.colour_cube import through_cube
 from imgsrv.imaging.pixels.strips import beside_alpha
 
 LARGEST_SIDE = 65
@@ -166,7 +166,7 @@ def _side(keywords: Mapping[str, Sequence[str]]) -> int:
     return int(text)
 
 
-@operation(part=_read_cube)
+@operation(part=_read_cube, keeps_depth=always)
 def lut(
     frame: Frame,
     cube: Cube,
@@ -180,10 +180,7 @@ def lut(
     """
     identity = _identity(cube.side)
     table = identity + strength * (cube.values - identity)
-    chosen = ImageFilter.Color3DLUT(cube.side, table.reshape(-1))
-    return beside_alpha(
-        frame, lambda colours: (colours if colours.mode == "RGB" else colours.convert("RGB")).filter(chosen)
-    )
+    return beside_alpha(frame, lambda colours: through_cube(colours, cube.side, table))
 
 
 def _identity(side: int) -> NDArray[np.float32]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.imaging.lazy import cv2
@@ -15,7 +15,7 @@ from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.strips import premultiplied, through_array, through_strips
 from imgsrv.imaging.pixels.visible_colours import through_visible
-from imgsrv.imaging.pixels.working_frame import Pixels
+from imgsrv.imaging.pixels.working_frame import MOST, Pixels, WorkingFrame
 
 Radius = Annotated[int, Field(ge=1, le=50)]
 """Pixels from the middle to the edge; the full width is 2 × radius + 1."""
@@ -31,6 +31,9 @@ LUMA_NOISE, CHROMA_NOISE = 0.67, 0.28
 
 LUMA_SIZE, CHROMA_SIZE = 7, 5
 
+
+Samples = NDArray[Any]
+"""(H, W) or (H, W, 3): levels of 8 bits, or floating point from 0 to 1."""
 
 SORTED_RADIUS = 2
 """Largest radius for which OpenCV sorts pixels in vectors; beyond it, it counts 8 bits in histograms."""
@@ -117,7 +120,7 @@ def morphology(
     return through_strips(frame, lambda strip: premultiplied(strip, shaped), 2 * radius)
 
 
-@operation()
+@operation(keeps_depth=always)
 def denoise(
     frame: Frame,
     *,
@@ -138,21 +141,34 @@ def denoise(
 
 
 def _denoised(frame: Frame, strength: float) -> Frame:
-    if frame.mode == "L":
-        return through_array(frame, lambda pixels: _bilateral(pixels, LUMA_SIZE, SPACE_SIGMA, strength))
-    luma, *chroma = cv2.split(cv2.cvtColor(np.asarray(frame), cv2.COLOR_RGB2YCrCb))
-    smooth = [_bilateral(np.asarray(luma, np.uint8), LUMA_SIZE, SPACE_SIGMA, LUMA_NOISE * strength)]
-    smooth += [_smooth_chroma(np.asarray(channel, np.uint8), CHROMA_NOISE * strength) for channel in chroma]
-    return Image.fromarray(np.asarray(cv2.cvtColor(cv2.merge(smooth), cv2.COLOR_YCrCb2RGB)))
+    if not isinstance(frame, WorkingFrame):
+        return through_array(frame, lambda pixels: _smoothed(pixels, strength))
+
+    def smoothed(pixels: Pixels) -> Pixels:
+        # OpenCV's filter knows 8 bits and floating point, whose colours are from 0 to 1.
+        smooth = _smoothed(pixels * np.float32(1 / MOST), strength / 255)
+        return np.asarray(np.rint(smooth * MOST).clip(0, MOST), np.uint16)
+
+    return through_array(frame, smoothed)
 
 
-def _smooth_chroma(chroma: Pixels, noise: float) -> Pixels:
+def _smoothed(pixels: Samples, strength: float) -> Samples:
+    if pixels.ndim == 2:  # noqa: PLR2004  axes of a grey picture
+        return _bilateral(pixels, LUMA_SIZE, SPACE_SIGMA, strength)
+    luma, *chroma = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
+    smooth = [_bilateral(luma, LUMA_SIZE, SPACE_SIGMA, LUMA_NOISE * strength)]
+    smooth += [_smooth_chroma(channel, CHROMA_NOISE * strength) for channel in chroma]
+    return np.asarray(cv2.cvtColor(cv2.merge(smooth), cv2.COLOR_YCrCb2RGB))
+
+
+def _smooth_chroma(chroma: Samples, noise: float) -> Samples:
     height, width = chroma.shape
     small = cv2.resize(chroma, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
-    smooth = _bilateral(np.asarray(small, np.uint8), CHROMA_SIZE, SPACE_SIGMA, noise)
-    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    smooth = _bilateral(small, CHROMA_SIZE, SPACE_SIGMA, noise)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _bilateral(channel: Pixels, size: int, space_sigma: float, noise: float) -> Pixels:
-    smooth = cv2.bilateralFilter(channel, size, LEVEL_SIGMA * noise, space_sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth, np.uint8)
+def _bilateral(channel: Samples, size: int, space_sigma: float, noise: float) -> Samples:
+    return np.asarray(
+        cv2.bilateralFilter(channel, size, LEVEL_SIGMA * noise, space_sigma, borderType=cv2.BORDER_REPLICATE)
+    )
