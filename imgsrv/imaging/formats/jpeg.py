@@ -23,10 +23,12 @@ from imgsrv.imaging.formats.jpeg_scans import (
     UNREAD_FRAMES,
     FrameKind,
     completed,
+    is_short,
     read_frame_kind,
     read_scans,
     with_end,
 )
+from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -49,6 +51,9 @@ SEGMENT_BYTES = 65_533 - len("http://ns.adobe.com/xap/1.0/\0")
 
 BITS, COMPONENTS = 8, (1, 3, 4)
 """Bits of a sample, and numbers of components that are read."""
+
+MISSING_LEVELS = (127, 128)
+"""Of a block without coefficients, also inverted as in CMYK."""
 
 APPLICATION_0, APPLICATION_15, COMMENT = 0xFFE0, 0xFFEF, 0xFFFE
 QUANTIZATION, HUFFMAN, RESTART = 0xFFDB, 0xFFC4, 0xFFDD
@@ -123,7 +128,10 @@ def _unread_kind(kind: FrameKind) -> tuple[str, str] | None:
 
 
 def _read_pixels(image: Image.Image, _is_deep: bool) -> Frame | None:  # noqa: FBT001
-    """Let Pillow load the picture, with an end marker where nothing else is missing."""
+    """Let Pillow load the picture, with an end marker where nothing else is missing.
+
+    Raises OSError for one that is not whole.
+    """
     if not isinstance(image, ImageFile.ImageFile) or image.fp is None:
         return None
     file, tile = image.fp, list(image.tile)
@@ -137,7 +145,18 @@ def _read_pixels(image: Image.Image, _is_deep: bool) -> Frame | None:  # noqa: F
         # Pillow gives both up before it raises.
         image.fp, image.tile = io.BytesIO(whole), tile
         image.load()
+        return None
+    if _ends_grey(image) and not is_lenient():
+        file.seek(0)
+        if is_short(file.read()):
+            raise OSError("image file is truncated before its end marker")
     return None
+
+
+def _ends_grey(image: Image.Image) -> bool:
+    """The last pixel is what libjpeg makes of a block that is missing; it is rare elsewhere."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return all(level in MISSING_LEVELS for level in (last if isinstance(last, tuple) else (last,)))
 
 
 # ---- the encoder --------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ NOISES = tuple(
 TRIALS = 1 + len(NOISES)
 """How often `completed` decodes a file."""
 
-BAND_ROWS = 256
+SMALLEST_SCALE, BAND_ROWS = 8, 256
 
 
 @dataclass(slots=True)
@@ -226,14 +226,29 @@ def completed(data: bytes) -> bytes | None:
     return body + END if all(_digest(body + noise + END) == shown for noise in NOISES) else None
 
 
+def is_short(data: bytes) -> bool:
+    """True for a file whose scan is cut, although an end marker follows; libjpeg fills what is missing with grey.
+
+    Decodes the file three times at an eighth of its size.  Raises what Pillow raises for a broken JPEG.
+    """
+    scans = read_scans(data)
+    if not scans.end or not scans.has_end:
+        return False
+    body = _body(data, scans)
+    shown = _digest(body + END, SMALLEST_SCALE)
+    return any(_digest(body + noise + END, SMALLEST_SCALE) != shown for noise in NOISES)
+
+
 def _body(data: bytes, scans: Scans) -> bytes:
     # The file may be cut between the two bytes of a marker.
     return data[: scans.end].rstrip(b"\xff")
 
 
-def _digest(data: bytes) -> int:
-    """A number that differs for different pixels."""
+def _digest(data: bytes, scale: int = 1) -> int:
+    """A number that differs for different pixels.  scale: its denominator."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        if scale > 1:
+            image.draft(None, (image.width // scale, image.height // scale))
         image.load()
         found = 0
         for top in range(0, image.height, BAND_ROWS):

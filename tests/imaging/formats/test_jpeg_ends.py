@@ -78,6 +78,30 @@ def test_a_jpeg_whose_scan_is_cut_is_refused_at_every_scale(kind: str, pipeline:
             run(cut, pipeline, format=form)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "progressive" not in kind])
+@pytest.mark.parametrize("pipeline", ["", "resize:width=48", "resize:width=12"])
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_a_jpeg_whose_scan_is_cut_is_refused_although_an_end_marker_follows(
+    kind: str, pipeline: str, share: float
+) -> None:
+    whole = jpeg(kind)
+    start = whole.index(b"\xff\xda")
+    cut = whole[: start + int((len(whole) - start) * share)].rstrip(b"\xff") + END
+    for form in ("jpeg", "png"):
+        with pytest.raises(Undecodable, match="truncated before its end marker"):
+            run(cut, pipeline, format=form)
+    assert opened(run(cut, pipeline, format="png", broken="accept")).size == result(whole, pipeline).size
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}], ids=str)
+@pytest.mark.parametrize("level", [127, 128])
+def test_a_grey_picture_is_no_broken_one(mode: str, options: dict[str, Any], level: int) -> None:
+    data = encoded(Image.new(mode, (90, 60), (level,) * len(mode) if mode != "L" else level), "JPEG", **options)
+    assert result(data).size == (90, 60)
+    assert describe(data, "broken")["broken"] is False
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_counts_as_complete_shows_what_the_whole_file_shows(kind: str) -> None:
     chance = random.Random(5)  # noqa: S311  repeatable, not secret
