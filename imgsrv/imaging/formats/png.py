@@ -18,6 +18,7 @@ from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Head
 from imgsrv.imaging.formats.png_parts import opening
 from imgsrv.imaging.formats.png_parts.animation import split
 from imgsrv.imaging.formats.png_parts.frames import alike, changed, control_chunk, plays_chunk
+from imgsrv.imaging.formats.png_parts.narrow import is_narrow, widened
 from imgsrv.imaging.formats.png_parts.opening import CHECKSUM_BYTES, SIGNATURE
 from imgsrv.imaging.formats.png_parts.sixteen import is_sixteen, read_sixteen
 from imgsrv.imaging.lazy import np
@@ -99,8 +100,14 @@ def read_pixels(image: Image.Image, is_deep: bool = False) -> Frame | None:  # n
     if image.is_animated or codec != "zip" or box != (0, 0, *image.size):
         return None
     if is_sixteen(image):
-        return read_sixteen(image, _pixel_data(image.fp, start), is_deep)
-    return _read_unfiltered(image, image.fp, start)
+        frame = read_sixteen(image, _pixel_data(image.fp, start), is_deep or is_narrow(image))
+    else:
+        frame = _read_unfiltered(image, image.fp, start)
+    if not is_narrow(image):
+        return frame
+    if frame is None:
+        image.load()
+    return widened(frame or image, is_deep=is_deep)
 
 
 def _read_unfiltered(image: PngImagePlugin.PngImageFile, file: IO[bytes], start: int) -> Frame | None:

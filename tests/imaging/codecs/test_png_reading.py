@@ -301,5 +301,33 @@ def test_the_gamma_of_grey_counts_at_every_level(samples: Samples, colour: int, 
         assert np.array_equal(got[..., 3], samples[..., 1] if colour == GREY_ALPHA else (samples[..., 0] != 77) * 255)
 
 
+NARROW = chunk(b"cICP", bytes((1, 13, 0, 0)))
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+@pytest.mark.parametrize(("colour", "channels"), [(GREY, 1), (GREY_ALPHA, 2), (RGB, 3), (RGBA, 4)])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_samples_of_narrow_range_are_widened(depth: int, colour: int, channels: int, *, is_deep: bool) -> None:
+    samples = noise(channels, depth)
+    got = levels(decoded(png(samples, depth, colour, NARROW), is_deep=is_deep)).astype(float)
+    top, scale = (65_535, 256) if got.max() > 255 else (255, 1)
+    stored = samples.astype(float) * (1 if depth == 8 else scale / 256)
+    # H.273, 8.3: black is 16 and white 235 of 256 levels.
+    right = ((stored - 16 * scale) * top / (219 * scale)).clip(0, top)
+    colours = right[..., : max(1, channels - (channels in (2, 4)))]
+
+    assert np.abs(got.reshape(*got.shape[:2], -1)[..., : colours.shape[2]] - colours).max() <= 1.1
+    if channels in (2, 4):
+        assert np.abs(got[..., 3] / top - samples[..., -1] / ((1 << depth) - 1)).max() < 0.003
+
+
+def test_a_palette_of_narrow_range_is_widened() -> None:
+    table = chunk(b"PLTE", bytes((16, 16, 16, 235, 235, 235, 16, 235, 126)))
+    got = levels(decoded(png(noise(1, 8) % 3, 8, PALETTE, NARROW, table)))
+    right = np.array([(0, 0, 0), (255, 255, 255), (0, 255, 128)])
+
+    assert np.array_equal(got, right[noise(1, 8)[..., 0] % 3])
+
+
 def test_a_profile_of_two_megabytes_is_read() -> None:
     assert len(info_of(chunk(b"iCCP", profile(2 << 20)))["icc_profile"]) == 2 << 20
