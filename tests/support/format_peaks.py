@@ -63,7 +63,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     ),
     "avif": (
         *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
-        Kind("RGBA", FASTEST, frames=3),
+        *(Kind("RGBA", FASTEST, frames=3), Kind("I;16", FASTEST), Kind("RGB;16", FASTEST), Kind("RGBA;16", FASTEST)),
+        Kind("RGBA;16", {"lossless": True, **FASTEST}),
     ),
     "gif": (Kind("RGB"), Kind("RGBA"), Kind("RGBA", frames=3)),
     "tiff": (
@@ -78,7 +79,10 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     ),
     "jp2": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"lossless": True})),
     "ico": (Kind("RGBA", saved={}), Kind("RGBA", saved={"dib": True})),
-    "heic": (Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+    "heic": (
+        *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
+        *(Kind("I;16", FASTEST), Kind("RGB;16", FASTEST), Kind("RGBA;16", FASTEST)),
+    ),
     "jxl": (
         *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
         *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", SLOWEST), Kind("RGBA", {"lossless": True, **SLOWEST})),

@@ -17,7 +17,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.colours import Colours
-from imgsrv.imaging.colour.convert import converted
+from imgsrv.imaging.colour.convert import converted, shallow
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
@@ -54,18 +54,18 @@ def _bounded(picture: Picture, name: str, output: Output) -> bytes:
         return made.getvalue()
 
     def is_like(data: bytes) -> bool:
-        with Image.open(io.BytesIO(data)) as image:
-            FORMATS[name].read_pixels(image, False)
-            return ssim(shown, luma(image)) >= (output.target or 0.0)
+        with Image.open(io.BytesIO(data), formats=[form.reader or form.pillow]) as image:
+            return ssim(shown, luma(form.read_pixels(image, False) or image)) >= (output.target or 0.0)
 
-    if "quality" not in FORMATS[name].fields or output.lossless:
+    form = FORMATS[name]
+    if "quality" not in form.fields or output.lossless:
         only = encoded(output.quality)
         if output.max_bytes is not None and len(only) > output.max_bytes:
             raise TooManyBytes(name, len(only), output.max_bytes)
         return only
     quality = output.quality
     if output.target is not None:
-        shown = luma(_fit_for(FORMATS[name], picture.frames[0], output.background))
+        shown = luma(shallow(_fit_for(form, picture.frames[0], output.background)))
         quality, found = smallest_like(encoded, is_like)
         if output.max_bytes is None:
             return found

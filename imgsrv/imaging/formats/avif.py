@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from PIL import Image
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso import av1, avif_file
+from imgsrv.imaging.formats.iso import av1, avif_file, avif_writer
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
 from imgsrv.imaging.formats.iso.properties import AV1
 from imgsrv.imaging.model.animation import FOR_EVER
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
 DEFAULT_SPEED, FASTEST = 8, 10
 """Of libavif."""
@@ -21,12 +23,23 @@ BYTE = 8
 """Bits of a channel in Pillow's modes."""
 
 
+def _speed(settings: EncoderSettings) -> int:
+    return DEFAULT_SPEED if settings.effort is None else FASTEST - settings.effort
+
+
 def _options(settings: EncoderSettings) -> Options:
-    speed = DEFAULT_SPEED if settings.effort is None else FASTEST - settings.effort
     lossy = {"quality": settings.quality, "subsampling": settings.subsampling}
     lossless = {"quality": 100, "subsampling": "4:4:4"} if settings.lossless else lossy
     # One thread: an engine owns one core, and a second picture has more use for the next one.
-    return {"speed": speed, "max_threads": 1, **lossless}
+    return {"speed": _speed(settings), "max_threads": 1, **lossless}
+
+
+def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
+    """Write a picture of more than 8 bits, or one with code points, which Pillow does not write."""
+    if not isinstance(frame, DeepFrame) and frame.mode != GREY and "cicp" not in metadata:
+        return False
+    avif_writer.write(frame, settings, _speed(settings), metadata, file)
+    return True
 
 
 def _bit_depth(_data: bytes, image: Image.Image) -> int:
@@ -79,6 +92,8 @@ FORMAT = Format(
     begins=lambda head: has_brand(head, avif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
     has_animation=True,
+    has_16_bits=True,
+    holds_cicp=True,
     max_side=32_768,
     counts_frames=True,
     coded=_coded,
@@ -88,7 +103,9 @@ FORMAT = Format(
     plays=FOR_EVER,
     animation=lambda _plays: {},
     options=_options,
+    write_still=_write_still,
     fitness=Fitness(photograph=1, drawing=0.5, animation=1),
     decode_bytes_per_pixel=28,
     encode_bytes_per_pixel=50,
+    deep_encode_bytes_per_pixel=68,
 )

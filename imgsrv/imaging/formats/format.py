@@ -198,6 +198,7 @@ class Format:
         is_fallback: it holds every picture, and results of formats that are read only.
         encode_bytes_per_pixel: peak memory of writing it, in bytes for each pixel of all frames.
         result_bytes_per_pixel: bytes of a file for each pixel of all frames, of a photograph with alpha.
+        deep_encode_bytes_per_pixel: the same for pictures of more than 8 bits; 0 where it is no more.
         slow_encode: an effort, and the bytes for each pixel at that effort and above it.
 
     The bytes for each pixel are those of noise in the mode that takes most.  Reading counts the pixels that it returns;
@@ -271,12 +272,15 @@ class Format:
     is_shown_everywhere: bool = False
     is_fallback: bool = False
     encode_bytes_per_pixel: float = 12
+    deep_encode_bytes_per_pixel: float = 0
     result_bytes_per_pixel: float = 0.5
     slow_encode: tuple[int, float] = (EFFORT_STEPS + 1, 0)
 
-    def bytes_to_encode(self, effort: int | None) -> float:
-        """The peak memory of writing it at that effort, in bytes for each pixel."""
+    def bytes_to_encode(self, effort: int | None, *, is_deep: bool) -> float:
+        """The peak memory of writing it at that effort, in bytes for each pixel.  is_deep: of more than 8 bits."""
         from_effort, needed = self.slow_encode
+        if is_deep and self.deep_encode_bytes_per_pixel:
+            return self.deep_encode_bytes_per_pixel
         return needed if effort is not None and effort >= from_effort else self.encode_bytes_per_pixel
 
     @property

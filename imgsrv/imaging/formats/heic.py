@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -12,6 +13,7 @@ from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Forma
 from imgsrv.imaging.formats.iso import heif_file
 from imgsrv.imaging.formats.iso.media import IsoMedia, Item, Steps, has_brand
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
 GRID = b"grid"
 """The type of an item that is a grid of tiles."""
@@ -45,6 +47,14 @@ def _options(settings: EncoderSettings) -> Options:
         return {"enc_params": encoder, "quality": -1, "chroma": 444, "matrix_coefficients": 0}
     chroma = int(settings.subsampling.replace(":", ""))
     return {"enc_params": encoder, "quality": settings.quality, "chroma": chroma}
+
+
+def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
+    """Write a picture of more than 8 bits, or one with code points, which Pillow has no mode or option for."""
+    if not isinstance(frame, DeepFrame) and frame.mode != GREY and "cicp" not in metadata:
+        return False
+    heif_file.write(frame, {**_options(settings), **metadata}, is_lossless=settings.lossless, file=file)
+    return True
 
 
 def _bit_depth(_data: bytes, image: Image.Image) -> int:
@@ -104,13 +114,17 @@ FORMAT = Format(
     # AVIF stands before it and is asked first: it may name the brand mif1 as well.
     begins=lambda head: has_brand(head, heif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
+    has_16_bits=True,
+    holds_cicp=True,
     max_side=16_384,
     is_upright=True,
     coded=_coded,
     bit_depth=_bit_depth,
     read_pixels=_read_pixels,
     options=_options,
+    write_still=_write_still,
     fitness=Fitness(photograph=1, drawing=0.5),
     decode_bytes_per_pixel=28,
     encode_bytes_per_pixel=74,
+    deep_encode_bytes_per_pixel=132,
 )

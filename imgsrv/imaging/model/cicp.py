@@ -7,6 +7,12 @@ from dataclasses import dataclass
 UNSPECIFIED = 2
 """The code of primaries, transfer and matrix of a file that does not tell them."""
 
+BT_601 = 6
+"""The code of the matrix that all formats take for a picture in sRGB."""
+
+MATRICES = {9: 9}
+"""The matrix that belongs to primaries, where it is another one: that of BT.2020."""
+
 PQ, HLG = 16, 18
 """The transfer characteristics of high dynamic range (ITU-R BT.2100)."""
 

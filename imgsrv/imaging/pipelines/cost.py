@@ -253,7 +253,7 @@ def _encoding(
         area = float(width * height * (frames if holds_frames(name) else 1))
         each_pixel = facts.pixel_bytes(has_alpha=has_alpha and form.has_alpha)
         slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, each_pixel)))
-        most = max(most, area * (form.bytes_to_encode(output.effort) + each_pixel))
+        most = max(most, area * (form.bytes_to_encode(output.effort, is_deep=facts.is_deep) + each_pixel))
         largest = max(largest, area * form.result_bytes_per_pixel)
     tally.add("encode", slowest, most)
     tally.add_result(largest)

@@ -6,15 +6,16 @@ and takes over the pixels of a picture that is decoded to another size than its 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 
+from imgsrv.imaging.formats.format import Options
 from imgsrv.imaging.formats.iso.media import has_brand
 from imgsrv.imaging.lazy import np
-from imgsrv.imaging.model.cicp import Cicp
+from imgsrv.imaging.model.cicp import BT_601, MATRICES, UNSPECIFIED, Cicp
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.bit_depths import grey_frame, straight, to_16_bits
+from imgsrv.imaging.pixels.bit_depths import from_16_bits, grey_frame, straight, to_16_bits
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, to_8_bits
 
 NAME = "IMGSRV-HEIF"
@@ -30,6 +31,12 @@ KEPT = ("exif", "xmp", "icc_profile")
 
 CODES = ("color_primaries", "transfer_characteristics", "matrix_coefficients")
 """Its names of the codes of H.273."""
+
+DEPTH, LOSSLESS_DEPTH = 10, 12
+"""Bits of a channel in files that are written from 16 bits."""
+
+PRIMARIES = (1, 2, *range(4, 13))
+"""Codes that both libheif and x265 know."""
 
 MODES = {"I": "L", "L": "L", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA"}
 """Modes of 8 bits, by the letters of pillow-heif's; a small "a" is premultiplied alpha."""
@@ -104,6 +111,28 @@ class HeifFile(ImageFile.ImageFile):
             return grey_frame(pixels) if channels == 1 else DeepFrame(pixels)
         shallow = to_8_bits(pixels)
         return Image.fromarray(shallow[..., 0] if channels == 1 else shallow)
+
+
+def write(frame: Frame, options: Options, *, is_lossless: bool, file: BinaryIO) -> None:
+    """Write the frame.  options: of pillow-heif's encoder, and `cicp`.
+
+    Samples of 16 bits become 10, and 12 if all of them are to be kept: x265 has no more.
+    """
+    import pillow_heif  # noqa: PLC0415  an optional wheel
+
+    made: Any = pillow_heif.from_bytes
+    pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)
+    mode = frame.mode
+    if pixels.dtype == np.uint16:
+        depth = LOSSLESS_DEPTH if is_lossless else DEPTH
+        # The encoder cuts the low bits off.
+        pixels = from_16_bits(np.atleast_3d(pixels), depth) << np.uint16(16 - depth)
+        mode, options = mode.replace("I;16", "L;16"), {**options, "bit_depth": depth}
+    if cicp := options.get("cicp"):
+        primaries = cicp.primaries if cicp.primaries in PRIMARIES else UNSPECIFIED
+        options = {"color_primaries": primaries, "transfer_characteristics": cicp.transfer, **options}
+        options = {"matrix_coefficients": MATRICES.get(cicp.primaries, BT_601), "full_range_flag": 1, **options}
+    made(mode, frame.size, pixels.tobytes()).save(file, **options)
 
 
 def register() -> None:

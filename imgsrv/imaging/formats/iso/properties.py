@@ -25,6 +25,8 @@ ENTRY_BYTES = 78
 REPEATS = 1
 """The flag of an edit list that is repeated until the track ends."""
 
+MOST_CODE = 255
+
 Edges = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of a picture, in whole pixels."""
 
@@ -74,8 +76,10 @@ def _cicp(media: IsoMedia, known: list[tuple[bytes, Part]]) -> Cicp | None:
     for kind, (start, end) in known:
         if kind == b"colr" and media.data[start : start + 4] == b"nclx":
             cursor = Cursor(media.data, (start + 4, end))
-            codes = cursor.take(2), cursor.take(2), cursor.take(2)
-            return Cicp(*codes, bool(cursor.take(1) & 0x80))
+            codes = (cursor.take(2), cursor.take(2), cursor.take(2))
+            # H.273 has codes of 8 bits.
+            primaries, transfer, matrix = (code if code <= MOST_CODE else UNSPECIFIED for code in codes)
+            return Cicp(primaries, transfer, matrix, bool(cursor.take(1) & 0x80))
     return None
 
 
@@ -111,7 +115,7 @@ def _size(media: IsoMedia, part: Part) -> Size:
 
 
 def _aperture(media: IsoMedia, part: Part, size: Size) -> Edges | None:
-    """The clean aperture; None if its edges are not between pixels or outside of the picture, as browsers take it."""
+    """The clean aperture; None if an edge is not between pixels or is outside of the picture."""
     cursor = Cursor(media.data, part)
     width, height = _fraction(cursor), _fraction(cursor)
     offsets = _fraction(cursor, is_signed=True), _fraction(cursor, is_signed=True)
