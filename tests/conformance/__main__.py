@@ -97,7 +97,16 @@ def _compared(files: list[tuple[Path, str]], chosen: argparse.Namespace) -> list
     return verdicts
 
 
-KINDS = ("as the others", "as some", "otherwise", "refused", "refused as by most", "read alone", "refused by all")
+KINDS = (
+    "as the others",
+    "as some",
+    "otherwise",
+    "refused",
+    "refused as by most",
+    "read alone",
+    "refused by all",
+    "failed",
+)
 
 
 def _print_table(verdicts: list[tuple[Path, str, Verdict]]) -> None:

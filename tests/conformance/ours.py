@@ -30,20 +30,22 @@ class Ours:
     def _start(self) -> None:
         self._pool = ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
 
-    def read(self, path: Path) -> Pixels | None:
-        """The first frame or page; None for a refused picture.  Raises what is no ImgsrvError."""
+    def read(self, path: Path) -> Pixels | None | str:
+        """The first frame or page; None for a refused picture, and a text for an error that no client may meet."""
         try:
             return self._pool.submit(_read, path).result()
         except BrokenProcessPool:
             self._start()
-            raise
+            return "the process ended"
 
 
-def _read(path: Path) -> Pixels | None:
+def _read(path: Path) -> Pixels | None | str:
     try:
         data = process(path.read_bytes(), Pipeline(), Output(format="png"), Limits())
     except ImgsrvError:
         return None
+    except Exception as error:  # noqa: BLE001  a server would answer 500
+        return f"{type(error).__name__}: {error}"
     with Image.open(io.BytesIO(data)) as image:
         if image.mode.startswith("I"):
             grey = ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)

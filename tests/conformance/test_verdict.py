@@ -24,10 +24,11 @@ def flat(level: int, alpha: int = 255, side: int = 4) -> Pixels:
         (None, {"a": flat(9), "b": None, "c": None}, "refused as by most"),
         (None, {"a": None}, "refused by all"),
         (flat(9), {"a": None}, "read alone"),
+        ("TypeError", {"a": flat(9)}, "failed"),
     ],
 )
 def test_a_reading_is_judged_by_the_largest_group_that_agrees(
-    ours: Pixels | None, others: dict[str, Pixels | None], kind: str
+    ours: Pixels | None | str, others: dict[str, Pixels | None], kind: str
 ) -> None:
     assert judge(ours, others).kind == kind
 

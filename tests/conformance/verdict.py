@@ -28,11 +28,13 @@ class Verdict:
         return self.kind in FINE
 
 
-def judge(ours: Pixels | None, others: Mapping[str, Pixels | None]) -> Verdict:
-    """Our pixels beside those of the others, None where the picture was refused.
+def judge(ours: Pixels | None | str, others: Mapping[str, Pixels | None]) -> Verdict:
+    """Our pixels beside those of the others, None where the picture was refused, a text where we failed.
 
     The majority is the largest group of readers that agree with one another; a single reader is one, too.
     """
+    if isinstance(ours, str):
+        return Verdict("failed", ours)
     read = {name: pixels for name, pixels in others.items() if pixels is not None}
     if not read:
         return Verdict("refused by all" if ours is None else "read alone")
