@@ -30,7 +30,7 @@ class Ours:
     def _start(self) -> None:
         self._pool = ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
 
-    def read(self, path: Path) -> Pixels | None | str:
+    def read(self, path: Path) -> Pixels | str | None:
         """The first frame or page; None for a refused picture, and a text for an error that no client may meet."""
         try:
             return self._pool.submit(_read, path).result()
@@ -39,7 +39,7 @@ class Ours:
             return "the process ended"
 
 
-def _read(path: Path) -> Pixels | None | str:
+def _read(path: Path) -> Pixels | str | None:
     try:
         data = process(path.read_bytes(), Pipeline(), Output(format="png"), Limits())
     except ImgsrvError:

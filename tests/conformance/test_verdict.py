@@ -28,7 +28,7 @@ def flat(level: int, alpha: int = 255, side: int = 4) -> Pixels:
     ],
 )
 def test_a_reading_is_judged_by_the_largest_group_that_agrees(
-    ours: Pixels | None | str, others: dict[str, Pixels | None], kind: str
+    ours: Pixels | str | None, others: dict[str, Pixels | None], kind: str
 ) -> None:
     assert judge(ours, others).kind == kind
 

@@ -28,7 +28,7 @@ class Verdict:
         return self.kind in FINE
 
 
-def judge(ours: Pixels | None | str, others: Mapping[str, Pixels | None]) -> Verdict:
+def judge(ours: Pixels | str | None, others: Mapping[str, Pixels | None]) -> Verdict:
     """Our pixels beside those of the others, None where the picture was refused, a text where we failed.
 
     The majority is the largest group of readers that agree with one another; a single reader is one, too.
