@@ -331,6 +331,38 @@ def test_luma_and_chroma_become_what_libtiff_makes_of_them(
     assert np.abs(got - wanted).max() <= 1
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate"])
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 1), (2, 2), (4, 2)])
+def test_luma_and_chroma_in_planes_are_those_of_units(subsampling: tuple[int, int], compression: str) -> None:
+    across, down = subsampling
+    columns, rows = -(-WIDTH // across), -(-HEIGHT // down)
+    luma = CHANCE.integers(16, 235, (rows * down, columns * across)).astype(np.uint8)
+    chroma = CHANCE.integers(64, 192, (2, rows, columns)).astype(np.uint8)
+    blocks = luma.reshape(rows, down, columns, across).swapaxes(1, 2).reshape(rows, columns, -1)
+    in_units = by_hand(
+        plain(8, 3, 6, t530=("H", subsampling)), [np.concatenate((blocks, np.moveaxis(chroma, 0, 2)), axis=2).tobytes()]
+    )
+    planes = [luma[:HEIGHT, :WIDTH].tobytes(), *(plane.tobytes() for plane in chroma)]
+    if compression == "deflate":
+        planes = [zlib.compress(plane) for plane in planes]
+    code = {"none": 1, "deflate": 8}[compression]
+    in_planes = by_hand(plain(8, 3, 6, t259=("H", (code,)), t284=("H", (2,)), t530=("H", subsampling)), planes)
+
+    got = np.rint(read(in_planes)[1] * 255)
+
+    wanted = imagecodecs.tiff_decode(in_units, asrgb=True)[..., :3].astype(np.float64)
+    assert np.abs(got - wanted).max() <= 1
+
+
+@pytest.mark.parametrize(("samples", "photometric"), [(1, 1), (3, 2)])
+def test_colours_that_a_file_does_not_name_are_guessed(samples: int, photometric: int) -> None:
+    numbers = stored(sample(samples), "uint8")
+    tags = plain(8, samples, photometric)
+    del tags[262]
+
+    assert np.array_equal(np.rint(read(by_hand(tags, [numbers.tobytes()]))[1] * 255), numbers)
+
+
 @pytest.mark.parametrize(("codec", "most"), [("webp", 0.02), ("jpeg2000", 0.0), ("jpegxl", 0.0), ("lerc", 0.0)])
 @pytest.mark.parametrize("arrangement", ["strips", "tiles"])
 @pytest.mark.parametrize("channels", [3, 4])
@@ -435,7 +467,7 @@ def test_each_page_has_its_own_size_and_the_pages_are_counted(kind: str) -> None
         (plain(8, 3, 2, t258=("H", (5, 6, 5))), "whose samples have different depths is not read"),
         (plain(128), "a TIFF of 128-bit samples is not read"),
         (plain(8, 4, 5, t332=("H", (2,))), "inks that are not cyan, magenta, yellow and black is not read"),
-        (plain(8, 3, 6, t284=("H", (2,))), "subsampled YCbCr in separate planes is not read"),
+        (plain(16, 3, 6, t530=("H", (1, 1))), "a TIFF of YCbCr with 16 bits per sample is not read"),
         (plain(16, 1, 32_803), "the body is a camera raw file"),
         (plain(16, 3, 34_892), "the body is a camera raw file"),
     ],

@@ -13,6 +13,7 @@ from imgsrv.imaging.apart.decoders.tiff.reading import NotReadError, read_layout
 from imgsrv.imaging.apart.decoders.tiff.tags import (
     COLOUR_MAP,
     NONE,
+    OF_PILLOW,
     PHOTOMETRIC,
     PROFILE,
     RAW_SENSOR,
@@ -118,12 +119,22 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         except (ValueError, TypeError):
             layout = None  # Pillow says what is wrong, or reads it nevertheless
         named = max(len(addresses[STRIP_OFFSETS]), len(addresses[TILE_OFFSETS]))
-        if layout is None or is_for_pillow(layout, named):
-            super()._setup()
-            self._mend_palette()
-            self._size = self._tile_size
+        if layout is None or (is_for_pillow(layout, named) and PHOTOMETRIC in self.tag_v2):
+            self._leave_to_pillow(layout)
         else:
             self._take(layout)
+
+    def _leave_to_pillow(self, layout: Layout | None) -> None:
+        """Let Pillow read the page, or our decoder what Pillow does not know after all."""
+        try:
+            super()._setup()
+        except (SyntaxError, LookupError):
+            if layout is None or layout.compression in OF_PILLOW:
+                raise
+            self._take(layout)
+            return
+        self._mend_palette()
+        self._size = self._tile_size
 
     def _take(self, layout: Layout) -> None:
         """Make the page one of our decoder."""

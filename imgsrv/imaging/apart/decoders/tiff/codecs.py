@@ -24,6 +24,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     OLD_WEBP,
     OLD_ZSTD,
     PACKBITS,
+    PIXTIFF,
     RGB,
     WEBP,
     YCBCR,
@@ -85,6 +86,7 @@ def _decompressed(data: bytes | memoryview, compression: int, most: int) -> Any:
         LZW: imagecodecs.lzw_decode,
         DEFLATE: imagecodecs.deflate_decode,
         OLD_DEFLATE: imagecodecs.deflate_decode,
+        PIXTIFF: imagecodecs.deflate_decode,
         PACKBITS: imagecodecs.packbits_decode,
         ZSTD: imagecodecs.zstd_decode,
         OLD_ZSTD: imagecodecs.zstd_decode,
@@ -93,7 +95,7 @@ def _decompressed(data: bytes | memoryview, compression: int, most: int) -> Any:
     try:
         return decoders[compression](data, out=most)
     except RuntimeError:
-        if compression in (DEFLATE, OLD_DEFLATE):
+        if compression in (DEFLATE, OLD_DEFLATE, PIXTIFF):
             # libdeflate gives up where more bytes follow than are wanted.
             return zlib.decompressobj().decompress(data, most)
         if compression == PACKBITS:

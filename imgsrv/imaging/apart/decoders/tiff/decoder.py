@@ -169,19 +169,27 @@ def _put_plane(place: Any, plane: int, numbers: Any, layout: Layout) -> None:
 
 def _numbers(part: _Part, layout: Layout, samples: int) -> NDArray[Any]:
     """The samples of a part: (rows, columns, samples), at least those that are needed."""
-    width = layout.segment[0]
-    is_band = layout.compression == NONE
-    whole = layout.segment[1] if layout.is_tiled and not is_band else part.rows
-    if layout.is_subsampled:
+    if layout.is_subsampled and not layout.is_planar:
         return _subsampled(part, layout)
-    shape = (whole, width, samples)
-    if layout.compression in OF_PICTURES:
-        found = codecs.picture(part.data, layout, shape, (layout.segment[1], width, samples))
-    else:
-        size = row_bytes(layout, width, samples)
-        octets = codecs.octets(part.data, layout, whole * size, max(whole, layout.segment[1]) * size)
-        found = unpacked(octets, layout, shape)
+    is_chroma = layout.is_ycbcr and part.plane in (1, 2)
+    across, down = layout.subsampling if is_chroma else (1, 1)
+    is_whole = layout.is_tiled and layout.compression != NONE
+    whole = layout.segment[1] if is_whole or layout.is_subsampled else part.rows
+    shape = -(-whole // down), -(-layout.segment[0] // across), samples
+    found = _decompressed(part, layout, shape, -(-layout.segment[1] // down))
+    if is_chroma:
+        found = np.repeat(np.repeat(found, down, axis=0), across, axis=1)
     return _with_rgb(found, layout) if layout.is_ycbcr and not layout.is_planar else found
+
+
+def _decompressed(part: _Part, layout: Layout, shape: tuple[int, int, int], most_rows: int) -> NDArray[Any]:
+    """The numbers of the shape: rows, columns, samples.  most_rows: that a strip or tile may have."""
+    rows, columns, samples = shape
+    if layout.compression in OF_PICTURES:
+        return codecs.picture(part.data, layout, shape, (most_rows, columns, samples))
+    size = row_bytes(layout, columns, samples)
+    octets = codecs.octets(part.data, layout, rows * size, max(rows, most_rows) * size)
+    return unpacked(octets, layout, shape)
 
 
 def _with_rgb(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:

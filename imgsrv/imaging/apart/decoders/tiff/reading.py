@@ -29,6 +29,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     MIN_IS_BLACK,
     MIN_IS_WHITE,
     NONE,
+    OF_PILLOW,
     PALETTE,
     PHOTOMETRIC,
     PLANAR,
@@ -100,8 +101,8 @@ def read_layout(tags: Tags, addresses: Mapping[int, NDArray[np.uint64]], *, is_b
         raise ValueError("it has no width or no height")
     is_tiled, segment = _segment(tags, size)
     compression = number(tags, COMPRESSION, NONE)
-    if photometric == YCBCR and (compression != JPEG or is_planar):
-        _check_ycbcr(tags, bits, is_planar=is_planar)
+    if photometric == YCBCR and bits != 8 and (compression != JPEG or is_planar):  # noqa: PLR2004
+        raise NotReadError(f"a TIFF of YCbCr with {bits} bits per sample")
     offsets, counts = _addresses(
         addresses, is_tiled=is_tiled, wanted=_segments(size, segment, samples if is_planar else 1)
     )
@@ -140,9 +141,7 @@ def _kinds(tags: Tags) -> tuple[int, int]:
         raise NotReadError(f"a TIFF with {UNREAD_COMPRESSIONS[compression]} compression")
     if compression not in READ_COMPRESSIONS:
         raise NotReadError(f"a TIFF with compression {compression}")
-    photometric = number(tags, PHOTOMETRIC, -1)
-    # Pictures without the tag are old and of one bit, where 0 is white.
-    photometric = MIN_IS_WHITE if photometric < 0 else photometric
+    photometric = number(tags, PHOTOMETRIC, _likely_colours(tags, compression))
     if photometric in (LOG_L, LOG_LUV) and compression not in (SGI_LOG, SGI_LOG_24):
         raise NotReadError("a TIFF of logarithmic luminance without a compression of SGI's")
     if photometric in UNREAD_COLOURS:
@@ -152,6 +151,13 @@ def _kinds(tags: Tags) -> tuple[int, int]:
     if compression in WITH_PREDICTOR and number(tags, PREDICTOR, 1) not in (1, 2, 3):
         raise NotReadError(f"a TIFF with predictor {number(tags, PREDICTOR, 1)}")
     return compression, photometric
+
+
+def _likely_colours(tags: Tags, compression: int) -> int:
+    """The photometric interpretation of a file that leaves it out: libtiff's guess."""
+    if number(tags, SAMPLES, 1) >= COLOURS[RGB]:
+        return RGB
+    return MIN_IS_WHITE if compression in OF_PILLOW else MIN_IS_BLACK
 
 
 def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
@@ -169,14 +175,6 @@ def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
     if photometric == CMYK and number(tags, INK_SET, 1) != 1:
         raise NotReadError("a TIFF of inks that are not cyan, magenta, yellow and black")
     return photometric, samples, colours, _extra(tags, samples - colours, photometric)
-
-
-def _check_ycbcr(tags: Tags, bits: int, *, is_planar: bool) -> None:
-    """Raise NotReadError for luma and chroma that libtiff does not read either."""
-    if bits != 8:  # noqa: PLR2004
-        raise NotReadError(f"a TIFF of YCbCr with {bits} bits per sample")
-    if is_planar and _subsampling(tags) != (1, 1):
-        raise NotReadError("a TIFF of subsampled YCbCr in separate planes")
 
 
 def _extra(tags: Tags, count: int, photometric: int) -> tuple[int, ...]:
