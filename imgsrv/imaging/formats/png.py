@@ -375,7 +375,8 @@ FORMAT = Format(
     fitness=Fitness(photograph=0.3, drawing=0.9, animation=0.5),
     is_shown_everywhere=True,
     is_fallback=True,
-    decode_bytes_per_pixel=36,
+    # 15 at most, and 8 for the conversion of 16 bits into other colours.
+    decode_bytes_per_pixel=24,
     encode_bytes_per_pixel=17,
     result_bytes_per_pixel=2.5,
 )
