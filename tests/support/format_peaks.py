@@ -25,7 +25,7 @@ from PIL import Image
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.formats import FORMATS, WRITTEN
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
@@ -88,6 +88,16 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", SLOWEST), Kind("RGBA", {"lossless": True, **SLOWEST})),
     ),
     "svg": (Kind("RGBA", saved={}),),
+    "pnm": (
+        Kind("L", saved={}),
+        Kind("RGB", saved={}),
+        Kind("RGBA", saved={}),
+        Kind("RGB;16", saved={"is_text": True, "is_deep": True}),
+    ),
+    "qoi": (Kind("RGB", saved={}), Kind("RGBA", saved={})),
+    "psd": (Kind("RGB", saved={}), Kind("RGBA", saved={}), Kind("RGBA;16", saved={"is_deep": True})),
+    "hdr": (Kind("RGB", saved={"is_deep": True}), Kind("RGB", saved={"is_packed": True})),
+    "tga": (*(Kind(mode, saved={"compression": "tga_rle"}) for mode in ("RGB", "RGBA")), Kind("RGBA", saved={})),
 }
 """Kinds of files, for which the decoders and encoders take different ways."""
 
@@ -108,7 +118,7 @@ def peaks(name: str, kind: Kind, sample: Image.Image) -> Iterator[tuple[str, flo
     """Bytes for each pixel of reading, and of writing where imgsrv writes such a file."""
     FORMATS[name].register()
     small, large = (picture(kind, sample.resize(size)) for size in (SMALL, LARGE))
-    output = Output(format=None if name == "svg" else name, **kind.asked)
+    output = Output(format=name if name in WRITTEN else None, **kind.asked)
     files = tuple(written(name, kind, each, output) for each in (small, large))
     yield "read", apart(partial(per_pixel, large, *(partial(read, file, name, kind) for file in files)))
     if kind.saved is None:
@@ -151,6 +161,8 @@ def written(name: str, kind: Kind, picture: Picture, output: Output) -> bytes:
         return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'.encode()
     if made := (kind.saved or {}).get("made"):
         return MAKERS[made](picture.frames[0])
+    if name in WRITERS:
+        return WRITERS[name](picture.frames[0], kind.saved or {})
     if name == "ico":
         return icon(picture.frames[0], is_dib="dib" in (kind.saved or {}))
     file = io.BytesIO()
@@ -192,6 +204,49 @@ MAKERS: dict[str, Callable[[Frame], bytes]] = {
     "skipping runs": partial(runs, is_whole=False),
 }
 """Files that Pillow does not write, of a frame."""
+
+
+def document(frame: Frame, _saved: Mapping[str, Any]) -> bytes:
+    """A Photoshop document that says that it is transparent where it has alpha."""
+    pixels = frame.pixels.astype(">u2") if isinstance(frame, DeepFrame) else np.asarray(frame)
+    height, width, channels = pixels.shape
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, channels, height, width, 8 * pixels.itemsize, 3)
+    layers = struct.pack(">IhhI", 4, -1, 0, 0)
+    body = np.ascontiguousarray(np.moveaxis(pixels, 2, 0)).tobytes()
+    return head + bytes(8) + struct.pack(">I", len(layers)) + layers + b"\0\0" + body
+
+
+def radiance(frame: Frame, saved: Mapping[str, Any]) -> bytes:
+    """A Radiance picture, plain or in runs."""
+    levels = np.asarray(frame)
+    quads = np.concatenate([levels, np.full_like(levels[..., :1], 128)], axis=2)
+    body = quads.tobytes()
+    if saved.get("is_packed"):
+        body = b"".join(_rows_in_runs(quads))
+    return f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {frame.height} +X {frame.width}\n".encode() + body
+
+
+def _rows_in_runs(quads: Any) -> Iterator[bytes]:
+    for row in quads:
+        yield struct.pack(">BBH", 2, 2, len(row))
+        for plane in row.T:
+            yield from (
+                bytes([len(plane[at : at + 128])]) + plane[at : at + 128].tobytes() for at in range(0, len(row), 128)
+            )
+
+
+def netpbm(frame: Frame, saved: Mapping[str, Any]) -> bytes:
+    """A picture of Netpbm."""
+    if not saved.get("is_text"):
+        file = io.BytesIO()
+        frame.save(file, "PPM")
+        return file.getvalue()
+    assert isinstance(frame, DeepFrame)
+    return f"P3\n{frame.width} {frame.height}\n65535\n{' '.join(map(str, frame.pixels.flat))}\n".encode()
+
+
+WRITERS = {"psd": document, "hdr": radiance, "pnm": netpbm}
+"""Formats that are written for this measurement alone."""
 
 
 def icon(frame: Frame, *, is_dib: bool) -> bytes:

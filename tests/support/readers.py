@@ -30,6 +30,7 @@ from made import tiff
 from made.jpeg2000 import defined, jp2, mapped, palette, profiled
 from pictures import animation, encoded, picture
 from PIL import Image, PngImagePlugin
+from read_only import PSD_HEAD, READ_ONLY, document
 
 from imgsrv.errors import ImgsrvError, RequestError
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
@@ -720,6 +721,43 @@ READERS = (
             (b"\x0a", b"\xff", b""),
             (b"\x0a\x0a\0\0\0\x02\xaf\xff\x9a\x5f\x2e\x08", b"\x32\x02\x10\0", b""),
         ),
+    ),
+    Reader(
+        "formats that are only read",
+        _decode,
+        (RequestError,),
+        READ_ONLY,
+        (
+            *(f"imaging.formats.read_only.pnm.{name}" for name in ("_number", "_pam", "_scale")),
+            *(f"imaging.formats.read_only.tga.{name}" for name in ("TgaFile.read_header", "_alpha_kind", "_begins")),
+            *(f"imaging.formats.read_only.psd.{name}" for name in ("_each_resource", "_has_block", "_length")),
+            *(f"imaging.formats.read_only.psd.{name}" for name in ("PsdFile.read_header", "_pass_layers")),
+            *("imaging.formats.read_only.hdr.HdrFile.read_header", "imaging.formats.read_only.qoi.QoiFile.read_header"),
+            *("imaging.apart.decoders.plain.pnm._written", "imaging.apart.decoders.plain.psd._planes"),
+        ),
+        (
+            (b"P5 ", b"#\n", b"1 1 255 a"),
+            (b"P5 ", b" ", b"1 1 255 a"),
+            (b"P5 ", b"1", b" 1 255 a"),
+            (b"P7\n", b"WIDTH 1\n", b"ENDHDR\n"),
+            (b"P2 999 99 255\n", b"1 ", b""),
+            (b"P2 9 9 255\n", b"1", b""),
+            (b"P2 9 9 255\n", b"#1\n", b""),
+            (b"P1 999 99\n", b"1", b""),
+            (struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 200, 200, 8 * 3, 0), b"\0abc", b""),
+            (struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 3000, 3000, 32, 0), b"\x83abcd", b""),
+            (b"#?RADIANCE\n", b"A=B\n", b"\n-Y 1 +X 1\nabcd"),
+            (b"#?RADIANCE\n\n-Y 99 +X 99\n\2\2\0\x63", b"\x81a", b""),
+            (b"qoif\0\0\1\0\0\0\1\0\4\0", b"\xfd", bytes(7) + b"\1"),
+            (document(1, b"")[:30] + b"\0\1\x80\0", b"8BIM\x04\x17\0\0\0\0\0\0", b""),
+            (PSD_HEAD + b"\0\1\x80\0" + bytes(8), b"8BIMabcd\0\0\0\0", b""),
+            (
+                struct.pack(">4sH6xHIIHHIII", b"8BPS", 1, 1, 20_000, 1, 8, 1, 0, 0, 0) + b"\0\1",
+                b"\0\2",
+                b"\0a" * 20_000,
+            ),
+        ),
+        words=(b"P1 ", b"P7", b"ENDHDR", b"MAXVAL", b"8BIM", b"Mtrn", b"Lr16", b"+X", b"\n\n", b"#"),
     ),
     Reader(
         "SVG",

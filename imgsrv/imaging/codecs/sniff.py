@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from imgsrv.errors import UnsupportedFormat
+from imgsrv.imaging.codecs.foreign import camera_raw, foreign
 from imgsrv.imaging.formats import FORMATS, KNOWN
 
 SNIFF_BYTES = 1024
 """Enough for the brands of an ISO media file and for an SVG behind an XML declaration and a comment."""
 
 HTML = (b"<!doctype html", b"<html")
-
-_FOREIGN = (
-    (b"%PDF-", "a PDF document"),
-    (b"8BPS", "a Photoshop document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"--", "not a picture but looks like multipart/form-data without its Content-Type header"),
-)
 
 _SIGNATURES = tuple((form.signatures, form.name) for form in KNOWN.values() if form.signatures)
 
@@ -28,6 +22,8 @@ def sniff(head: bytes) -> str:
     Raises UnsupportedFormat for what this server does not read, with the name of what was recognised.
     """
     head = head[:SNIFF_BYTES]
+    if found := camera_raw(head):
+        raise UnsupportedFormat(found, readable_names())
     name = _recognised(head)
     if name is None:
         raise UnsupportedFormat(_foreign(head), readable_names())
@@ -54,11 +50,8 @@ def _recognised(head: bytes) -> str | None:
 
 
 def _foreign(head: bytes) -> str:
-    for signature, description in _FOREIGN:
-        if head.startswith(signature):
-            return description
-    if head[4:8] == b"ftyp":
-        return "a video or another ISO media file"
+    if found := foreign(head):
+        return found
     if _is_html(head):
         return "an HTML page"
     return "in no picture format that is known here"

@@ -1,6 +1,7 @@
 """Every picture format, one file each.
 
-A module of this folder that has a FORMAT is one; the file is found by itself, and nothing else has to name it.  KNOWN
+A module of this folder, or of `read_only`, that has a FORMAT is one; the file is found by itself, and nothing else has
+to name it.  KNOWN
 has every format, FORMATS those whose codec is installed, WRITTEN those that a result can be in.
 """
 
@@ -11,14 +12,16 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 
+from imgsrv.imaging.formats import read_only
 from imgsrv.imaging.formats.format import Format
 
 
 def _found() -> Iterator[Format]:
-    for module in iter_modules(__path__):
-        form = getattr(import_module(f"{__name__}.{module.name}"), "FORMAT", None)
-        if isinstance(form, Format):
-            yield form
+    for package, path in ((__name__, __path__), (read_only.__name__, read_only.__path__)):
+        for module in iter_modules(path):
+            form = getattr(import_module(f"{package}.{module.name}"), "FORMAT", None)
+            if isinstance(form, Format):
+                yield form
 
 
 KNOWN: dict[str, Format] = {form.name: form for form in sorted(_found(), key=lambda form: (form.position, form.name))}

@@ -18,24 +18,24 @@ from imgsrv.imaging.formats import KNOWN
 
 IMAGING = Path(imgsrv.imaging.__file__).parent
 
-QOI = '''
-"""QOI by Pillow."""
+SGI = '''
+"""SGI by Pillow."""
 
 from imgsrv.imaging.formats.format import Fitness, Format
 
 FORMAT = Format(
-    name="qoi",
-    label="QOI",
-    pillow="QOI",
-    media_type="image/qoi",
-    suffixes=(".qoi",),
-    signatures=(b"qoif",),
+    name="sgi",
+    label="SGI",
+    pillow="SGI",
+    media_type="image/sgi",
+    suffixes=(".sgi",),
+    signatures=(b"\\x01\\xda",),
     has_metadata=False,
     counts_frames=True,
     fitness=Fitness(drawing=0.7),
 )
 '''
-"""The file of a format that imgsrv does not have: Quite OK Image, which Pillow reads and writes."""
+"""The file of a format that imgsrv does not have: that of Silicon Graphics, which Pillow reads and writes."""
 
 SCRIPT = """
 import io, json, sys
@@ -65,7 +65,7 @@ drawn = Image.new("RGBA", (8, 6), (200, 100, 50, 128))
 drawn.putpixel((2, 1), (0, 0, 255, 255))
 file = io.BytesIO()
 drawn.save(file, "PNG")
-written = process(file.getvalue(), parse_pipeline(""), Output(format="qoi"), Limits())
+written = process(file.getvalue(), parse_pipeline(""), Output(format="sgi"), Limits())
 again = process(written, parse_pipeline("rotate:degrees=180"), Output(), Limits())
 back = process(again, parse_pipeline("rotate:degrees=180"), Output(format="png"), Limits())
 try:
@@ -79,12 +79,12 @@ print(json.dumps({
     "pixels survive": Image.open(io.BytesIO(back)).tobytes() == drawn.tobytes(),
     "refused": refused,
     "info": {key: facts[key] for key in ("format", "media_type", "width", "height", "frames", "bit_depth", "average")},
-    "auto": choose(picture, "jpeg", (("qoi", 1.0), ("jpeg", 1.0)), Output(format="auto"))[0],
+    "auto": choose(picture, "jpeg", (("sgi", 1.0), ("jpeg", 1.0)), Output(format="auto"))[0],
     "values of format": Output.model_json_schema()["properties"]["format"]["anyOf"][0]["enum"],
     "readable": readable_names(),
-    "table": [line for line in formats_table().splitlines() if "qoi" in line],
-    "catalogue": [row for row in catalogue()["formats"] if row["name"] == "qoi"],
-    "openapi": "image/qoi" in json.dumps(openapi("0")),
+    "table": [line for line in formats_table().splitlines() if "sgi" in line],
+    "catalogue": [row for row in catalogue()["formats"] if row["name"] == "sgi"],
+    "openapi": "image/sgi" in json.dumps(openapi("0")),
     "suffixes": suffixes(),
 }))
 """
@@ -94,7 +94,7 @@ print(json.dumps({
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The output of a process with this additional format."""
     folder = tmp_path_factory.mktemp("formats")
-    (folder / "qoi.py").write_text(QOI)
+    (folder / "sgi.py").write_text(SGI)
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -102,8 +102,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_it_is_recognised_by_its_first_bytes(seen: dict[str, Any]) -> None:
-    assert seen["sniffed"] == ["qoi", "qoi"]
-    assert seen["readable"] == [*readable_names(), "QOI"]
+    assert seen["sniffed"] == ["sgi", "sgi"]
+    assert seen["readable"] == [*readable_names(), "SGI"]
 
 
 def test_pictures_are_read_and_written_in_it(seen: dict[str, Any]) -> None:
@@ -115,22 +115,22 @@ def test_a_picture_that_is_too_large_is_refused_from_its_header(seen: dict[str, 
 
 
 def test_it_is_described(seen: dict[str, Any]) -> None:
-    info = {"format": "qoi", "media_type": "image/qoi", "width": 8, "height": 6, "frames": 1, "bit_depth": 8}
+    info = {"format": "sgi", "media_type": "image/sgi", "width": 8, "height": 6, "frames": 1, "bit_depth": 8}
     assert info.items() <= seen["info"].items()
     assert len(seen["info"]["average"]) == 6
 
 
 def test_format_auto_can_choose_it(seen: dict[str, Any]) -> None:
-    assert seen["auto"] == "qoi"
+    assert seen["auto"] == "sgi"
 
 
 def test_the_parameter_the_tables_and_the_suffixes_list_it_last(seen: dict[str, Any]) -> None:
     written = [name for name, form in KNOWN.items() if form.is_written]
-    assert seen["values of format"] == ["auto", *written, "qoi", "blurhash", "thumbhash", "lqip"]
-    assert seen["table"] == ["| QOI | `qoi` | `image/qoi` | `.qoi` | – | yes | – | – | yes | imgsrv |"]
-    assert [(row["reads"], row["writes"], row["suffixes"]) for row in seen["catalogue"]] == [(True, True, [".qoi"])]
+    assert seen["values of format"] == ["auto", *written, "sgi", "blurhash", "thumbhash", "lqip"]
+    assert seen["table"] == ["| SGI | `sgi` | `image/sgi` | `.sgi` | – | yes | – | – | yes | imgsrv |"]
+    assert [(row["reads"], row["writes"], row["suffixes"]) for row in seen["catalogue"]] == [(True, True, [".sgi"])]
     assert seen["openapi"]
-    assert seen["suffixes"].endswith(" and .qoi")
+    assert seen["suffixes"].endswith(" and .sgi")
 
 
 def machinery() -> Iterator[Path]:

@@ -1,0 +1,1 @@
+"""Decoders of formats whose pixels are plain numbers or simple runs of them."""

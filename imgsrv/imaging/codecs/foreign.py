@@ -1,0 +1,75 @@
+"""What a body is that this server does not read, by its first bytes: for the message of the error."""
+
+from __future__ import annotations
+
+STARTS = (
+    (b"%PDF-", "a PDF document"),
+    (b"%!PS", "a PostScript or EPS document"),
+    (b"\xc5\xd0\xd3\xc6", "an EPS document"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"icns", "an ICNS icon"),
+    (b"DDS ", "a DDS texture"),
+    (b"\xabKTX ", "a KTX texture"),
+    (b"FUJIFILMCCD-RAW", "a camera raw picture (RAF)"),
+    (b"IIRO", "a camera raw picture (ORF)"),
+    (b"IIRS", "a camera raw picture (ORF)"),
+    (b"MMOR", "a camera raw picture (ORF)"),
+    (b"IIU\0", "a camera raw picture (RW2)"),
+    (b"FOVb", "a camera raw picture (X3F)"),
+    (b"\0MRM", "a camera raw picture (MRW)"),
+    (b"II\xbc\x01", "a JPEG XR picture"),
+    (b"FLIF", "a FLIF picture"),
+    (b"BPG\xfb", "a BPG picture"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"SIMPLE  =", "a FITS picture"),
+    (b"\x01\xda", "an SGI picture"),
+    (b"\x59\xa6\x6a\x95", "a Sun raster picture"),
+    (b"/* XPM */", "an XPM picture"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"\x1a\x45\xdf\xa3", "a video in Matroska or WebM"),
+    (b"OggS", "a video or a sound in Ogg"),
+    (b"FLV\x01", "a Flash video"),
+    (b"\0\0\1\xba", "an MPEG video"),
+    (b"\0\0\1\xb3", "an MPEG video"),
+    (b"ID3", "an MP3 sound"),
+    (b"fLaC", "a FLAC sound"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
+    (b"--", "not a picture but looks like multipart/form-data without its Content-Type header"),
+)
+"""First bytes and what begins with them."""
+
+INSIDE = (
+    (b"RIFF", 8, b"AVI ", "an AVI video"),
+    (b"RIFF", 8, b"WAVE", "a WAVE sound"),
+    (b"", 128, b"DICM", "a DICOM picture"),
+    (b"", 4, b"ftypcrx ", "a camera raw picture (CR3)"),
+    (b"", 4, b"ftyp", "a video or another ISO media file"),
+    (b"", 40, b" EMF", "a Windows metafile"),
+)
+"""First bytes, and the bytes at another place, of what is known by both."""
+
+CAMERA_RAW = ((b"II*\0", 8, b"CR\2\0", "a camera raw picture (CR2)"),)
+"""The same for what begins like a picture that is read: what stands at the front of such a TIFF is a preview."""
+
+
+def foreign(head: bytes) -> str | None:
+    """What the body is, with its article; None for what is not known."""
+    named = next((what for start, what in STARTS if head.startswith(start)), None)
+    return named or inside(head, INSIDE)
+
+
+def camera_raw(head: bytes) -> str | None:
+    """What a body is that begins like a picture that is read."""
+    return inside(head, CAMERA_RAW)
+
+
+def inside(head: bytes, rows: tuple[tuple[bytes, int, bytes, str], ...]) -> str | None:
+    """What one of the rows says of a body that begins so; None where none does."""
+    return next(
+        (what for start, at, mark, what in rows if head.startswith(start) and head[at : at + len(mark)] == mark), None
+    )
