@@ -30,7 +30,7 @@ from made import tiff
 from made.jpeg2000 import defined, jp2, mapped, palette, profiled
 from pictures import animation, encoded, picture
 from PIL import Image, PngImagePlugin
-from read_only import PSD_HEAD, READ_ONLY, document
+from seeds.read_only import PSD_HEAD, READ_ONLY, document
 
 from imgsrv.errors import ImgsrvError, RequestError
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
