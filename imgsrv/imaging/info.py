@@ -10,7 +10,7 @@ from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
 from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
-from imgsrv.imaging.codecs.stored_frames import read_plays
+from imgsrv.imaging.codecs.stored_frames import read_plays, shows_canvas
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
 from imgsrv.imaging.model.broken import broken_is_ours
@@ -81,7 +81,9 @@ def _described(data: Data, limits: Limits, include: Collection[str]) -> PictureF
             "height": header.size[1],
             "mode": image.mode,
             "bit_depth": bit_depth_of(header, data),
-            "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
+            "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+            or "transparency" in image.info
+            or shows_canvas(header.form, image, data, limits),
             "frames": _frames(header, durations),
             "durations": None if durations is None else list(durations),
             "plays": read_plays(header.form, image, data) if durations else None,

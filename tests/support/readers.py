@@ -155,6 +155,7 @@ def _decode(data: bytes) -> object:
 
 
 def _decode_all(data: bytes) -> object:
+    _describe(data)
     return decode(read_header(data, LIMITS), DecodePlan(all_frames=True), LIMITS)
 
 
@@ -570,6 +571,7 @@ READERS = (
         (
             *("imaging.codecs.frame_durations._found", "imaging.codecs.stored_frames.stored_frames"),
             *("imaging.codecs.stored_frames.choose_frame", "imaging.codecs.stored_frames.read_plays"),
+            "imaging.codecs.stored_frames.shows_canvas",
         ),
         (
             (b"GIF89a\2\0\2\0\x80\0\0\0\0\0\1\1\1", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0", b";"),
@@ -1153,7 +1155,9 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.formats.heic._options": OURS,
     "imaging.formats.iso.heif_file.": "reads a few numbers that libheif gives",
     "imaging.formats.jxl.JxlFacts.of": "reads at most 64 KB of a helper; tests/imaging/formats has what makes no sense",
+    "imaging.formats.gif_parts.writer.": OURS,
     "imaging.formats.png.write": OURS,
+    "imaging.formats.png._header": OURS,
     "imaging.model.picture.Source.of": ARRAYS,
     "imaging.model.weights.": OURS,
     "imaging.pipelines.cost.": OURS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -124,6 +126,22 @@ def read_plays(form: Format, image: Image.Image, data: Data) -> int:
     """How often the animation plays, FOR_EVER without an end."""
     animation = form.split(data) if form.split else None
     return animation.plays() if animation else max(FOR_EVER, int(image.info.get("loop", form.plays)))
+
+
+def shows_canvas(form: Format, image: Image.Image, data: Data, limits: Limits) -> bool:
+    """Whether an animation may show canvas on which nothing is painted, by the places and disposals of its parts."""
+    animation = form.split(data) if form.split else None
+    parts: list[Part] = []
+    if animation:
+        # A file that is broken behind its first frame is described too.
+        with suppress(LookupError, struct.error, SyntaxError):
+            parts.extend(islice(animation.parts, limits.max_frames))
+    if not parts:
+        return False
+    (left, top), (width, height) = parts[0].place, parts[0].size
+    covers = left == top == 0 and width >= image.width and height >= image.height
+    is_cleared = any(part.disposal is Disposal.CLEAR for part in parts[:-1])
+    return not covers or is_cleared or (len(parts) > 1 and parts[0].disposal is Disposal.RESTORE)
 
 
 def own_frames(image: Image.Image) -> int:

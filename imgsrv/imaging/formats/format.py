@@ -81,8 +81,11 @@ MOST_BLOCKS = 500_000
 """Blocks and chunks that are walked over: those of 100 MB in a good file, half a second in a hostile one."""
 
 
-class TooManyBlocks(Exception):
+class TooManyBlocks(SyntaxError):
     """A file has more than MOST_BLOCKS blocks."""
+
+    def __init__(self) -> None:
+        super().__init__("it has too many blocks")
 
 
 Options = Mapping[str, Any]

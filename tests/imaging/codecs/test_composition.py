@@ -226,6 +226,28 @@ def test_images_far_larger_than_the_screen_count_against_the_limit() -> None:
         run(data, limits=Limits(max_pixels=15_000))
 
 
+def test_a_gif_of_too_many_blocks_is_refused() -> None:
+    good = gif((4, 4), [Painted(flat(RED, 4, 4)), Painted(flat(GREEN, 4, 4))])
+    with pytest.raises(Undecodable, match="too many blocks"):
+        run(good[:-1] + bytes(500_001) + b";")
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([Painted(flat(RED, *SIZE)), Painted(flat(GREEN, 4, 4))], False),
+        ([Painted(flat(RED, *SIZE)), Painted(flat(GREEN, 4, 4), disposal=CLEAR)], False),
+        ([Painted(flat(RED, *SIZE), disposal=CLEAR), Painted(flat(GREEN, 4, 4))], True),
+        ([Painted(flat(RED, 4, 4)), Painted(flat(GREEN, *SIZE))], True),
+    ],
+)
+def test_alpha_is_reported_where_frames_leave_canvas_open(frames: list[Painted], *, expected: bool) -> None:
+    data = apng(SIZE, frames, colour=2)
+
+    assert describe_picture(data, Limits())["has_alpha"] is expected
+    assert any(frame.mode == "RGBA" for frame in picture_of(data).frames) is expected
+
+
 # ---- durations and plays -------------------------------------------------------------------------------
 
 
