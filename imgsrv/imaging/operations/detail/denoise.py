@@ -147,7 +147,8 @@ def _denoised(frame: Frame, strength: float) -> Frame:
     def smoothed(pixels: Pixels) -> Pixels:
         # OpenCV's filter knows 8 bits and floating point, whose colours are from 0 to 1.
         smooth = _smoothed(pixels * np.float32(1 / MOST), strength / 255)
-        return np.asarray(np.rint(smooth * MOST).clip(0, MOST), np.uint16)
+        smooth *= MOST
+        return np.asarray(np.rint(smooth, out=smooth).clip(0, MOST, out=smooth), np.uint16)
 
     return through_array(frame, smoothed)
 
@@ -155,10 +156,14 @@ def _denoised(frame: Frame, strength: float) -> Frame:
 def _smoothed(pixels: Samples, strength: float) -> Samples:
     if pixels.ndim == 2:  # noqa: PLR2004  axes of a grey picture
         return _bilateral(pixels, LUMA_SIZE, SPACE_SIGMA, strength)
-    luma, *chroma = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
-    smooth = [_bilateral(luma, LUMA_SIZE, SPACE_SIGMA, LUMA_NOISE * strength)]
-    smooth += [_smooth_chroma(channel, CHROMA_NOISE * strength) for channel in chroma]
-    return np.asarray(cv2.cvtColor(cv2.merge(smooth), cv2.COLOR_YCrCb2RGB))
+    channels = list(cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)))
+    # One after another in the same list, which frees each as soon as it is smooth.
+    channels[0] = _bilateral(channels[0], LUMA_SIZE, SPACE_SIGMA, LUMA_NOISE * strength)
+    for number in (1, 2):
+        channels[number] = _smooth_chroma(channels[number], CHROMA_NOISE * strength)
+    smooth = cv2.merge(channels)
+    del channels
+    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_YCrCb2RGB))
 
 
 def _smooth_chroma(chroma: Samples, noise: float) -> Samples:
