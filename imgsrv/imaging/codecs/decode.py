@@ -225,12 +225,13 @@ def _source(header: Header, scale: int, decoded: Size) -> Source:
     """The part of a decoded frame that the picture covers.  At 1/scale, libjpeg rounds width and height up."""
     stored = header.size[::-1] if header.orientation in SIDEWAYS else header.size
     width, height = stored[0] / scale, stored[1] / scale
-    spare_x, spare_y = decoded[0] - width, decoded[1] - height
+    start = header.form.scaled_start(scale)
+    spare_x, spare_y = decoded[0] - width - start, decoded[1] - height - start
     if header.orientation in SIDEWAYS:
         width, height, spare_x, spare_y = height, width, spare_y, spare_x
     # The spare columns and rows move with the picture when it is turned upright.
-    left = spare_x if header.orientation in (2, 3, 6, 7) else 0.0
-    top = spare_y if header.orientation in (3, 4, 7, 8) else 0.0
+    left = spare_x if header.orientation in (2, 3, 6, 7) else start
+    top = spare_y if header.orientation in (3, 4, 7, 8) else start
     return Source(header.size, (left, top, width, height))
 
 

@@ -157,6 +157,8 @@ class Format:
 
     How it is read:
         scales: denominators of the scales at which it is decoded faster, largest first.
+        scale_spare: how many times smaller than a scale a result has to be at least, because scales are less exact.
+        scaled_start: where the picture begins in a frame that is decoded at 1/scale, in pixels of that frame.
         counts_frames: the header gives the number of frames.
         count_pages: the number of pages of an opened image, for a description; None where they are too many.
         is_upright: the decoder applies the orientation and gives the upright size.
@@ -236,6 +238,8 @@ class Format:
     has_pages: bool = False
 
     scales: tuple[int, ...] = ()
+    scale_spare: float = 1.0
+    scaled_start: Callable[[int], float] = lambda _scale: 0.0
     counts_frames: bool = False
     count_pages: Callable[[Image.Image], int | None] | None = None
     is_upright: bool = False

@@ -6,6 +6,7 @@ Pillow writes it, which keeps the interpreter's lock to the end, so that larger 
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import cache
 from mmap import mmap
 from typing import IO, Any, BinaryIO
@@ -63,7 +64,7 @@ class Jp2File(ImageFile.ImageFile):
             self._halvings += 1
         if self._halvings:
             # A sample of a smaller scale stands where the first of its pixels stood, so that the picture ends behind
-            # the middle of the last one; see `offset_at`.
+            # the middle of the last one; see `_scaled_start`.
             self._size = -(-width >> self._halvings) + 1, -(-height >> self._halvings) + 1
 
     def pixels(self, *, is_deep: bool) -> Frame:
@@ -129,6 +130,18 @@ def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FB
     return image.pixels(is_deep=is_deep) if isinstance(image, Jp2File) else None
 
 
+def _variant(_file: IO[bytes], data: Data) -> Format | None:
+    """The row with the scales that the codestream has."""
+    header = read_jp2_header(data)
+    levels = min(header.codestream.levels, len(SCALES))
+    return SCALABLE.get((levels, header.codestream.is_lossless)) if _is_scalable(header) else None
+
+
+def _scaled_start(scale: int) -> float:
+    """Where the picture begins: a sample at 1/scale stands where the first of its `scale` pixels stood (annex F)."""
+    return 0.5 - 0.5 / scale
+
+
 def _unread(file: IO[bytes]) -> tuple[str, str] | None:
     """Broken headers by their fault."""
     file.seek(0)
@@ -170,6 +183,8 @@ FORMAT = Format(
     has_metadata=False,
     bit_depth=_bit_depth,
     may_read_exif=lambda _image: False,
+    scaled_start=_scaled_start,
+    variant=_variant,
     unread_variant=_unread,
     read_pixels=_read_pixels,
     options=_options,
@@ -179,3 +194,15 @@ FORMAT = Format(
     decode_bytes_per_pixel=51,
     encode_bytes_per_pixel=60,
 )
+
+SCALES, LOSSLESS_SCALES = (8, 4, 2), (4, 2)
+
+SPARE, LOSSLESS_SPARE = 1.5, 2.0
+"""The low-pass filters of the wavelets let fine detail through as false coarse detail, that of 5/3 more of it."""
+
+SCALABLE = {
+    (levels, is_lossless): replace(FORMAT, scales=scales[-levels:], scale_spare=spare)
+    for is_lossless, scales, spare in ((False, SCALES, SPARE), (True, LOSSLESS_SCALES, LOSSLESS_SPARE))
+    for levels in range(1, len(SCALES) + 1)
+}
+"""Rows by the number of times that a picture can be halved, and by the wavelet."""

@@ -21,6 +21,8 @@ START_OF_CODESTREAM, SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF4F, 0xFF5
 SIZE_MARKER = b"\xff\x4f\xff\x51"
 """The beginning of a codestream."""
 
+LOSSLESS_WAVELET = 1
+
 MOST_MARKERS = 4096
 """Markers that are walked over; there is at most one of a kind for each component."""
 
@@ -87,6 +89,7 @@ class Codestream:
     tile: tuple[int, int, int, int]
     components: tuple[Component, ...]
     levels: int = 0
+    is_lossless: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -240,6 +243,7 @@ def _codestream(data: Data, start: int) -> Codestream:
     found = _size(data, start)
     at = start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")
     levels: int | None = None
+    is_lossless = False
     for _ in range(MOST_MARKERS):
         marker, length = struct.unpack(">HH", data[at : at + 4])
         body = bytes(data[at + 4 : at + 2 + length])
@@ -248,9 +252,10 @@ def _codestream(data: Data, start: int) -> Codestream:
         if marker in (STYLE, COMPONENT_STYLE):
             wide = 2 if len(found.components) >= LARGE_NUMBERS else 1
             own = body[5] if marker == STYLE else body[wide + 1]
+            is_lossless = is_lossless or body[9 if marker == STYLE else wide + 5] == LOSSLESS_WAVELET
             levels = own if levels is None else min(levels, own)
         at += 2 + length
-    return replace(found, levels=levels or 0)
+    return replace(found, levels=levels or 0, is_lossless=is_lossless)
 
 
 def _size(data: Data, start: int) -> Codestream:

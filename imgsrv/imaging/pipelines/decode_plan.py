@@ -128,7 +128,7 @@ def _reduced(header: Known, pipeline: Pipeline, plan: DecodePlan) -> DecodePlan:
 
     The scale may leave no reduction at all to the kernel.  Measured against Lanczos from full resolution at ratios 2
     to 12: on four photographs at least 41.0 dB, 52 dB at the median; on a field of stars, single bright pixels on
-    black, at least 35 dB just above a ratio of 4 or 8.
+    black, at least 35 dB just above a ratio of 4 or 8.  `tests/imaging/formats/test_jp2_scales.py` has JPEG 2000.
     """
     size = header.size
     if not header.form.scales or not pipeline.steps or not pipeline.steps[0].may_be_reduced:
@@ -149,4 +149,5 @@ def _glimpse(header: Known) -> DecodePlan:
 
 def _scale(header: Known, reduction: float) -> int:
     """The denominator of the smallest scale that a reduction by this factor allows."""
-    return next((scale for scale in header.form.scales if reduction >= scale), 1)
+    form = header.form
+    return next((scale for scale in form.scales if reduction >= scale * form.scale_spare), 1)

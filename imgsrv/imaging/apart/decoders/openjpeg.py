@@ -23,8 +23,8 @@ import PIL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SHIPPED = ("../pillow.libs/libopenjp2*.so*", ".dylibs/libopenjp2*.dylib")
-"""Where wheels of Pillow have the library, from Pillow's folder."""
+SHIPPED = ("../pillow.libs/libopenjp2*.so*", "../imagecodecs.libs/libopenjp2*.so*", ".dylibs/libopenjp2*.dylib")
+"""Where wheels of Pillow and imagecodecs have the library, from Pillow's folder."""
 
 CODESTREAM, IS_INPUT = 0, 1
 """OPJ_CODEC_J2K, and the direction of a stream that is read."""
