@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import tifffile
 from peaks import LIBC, M_MMAP_THRESHOLD, OWN_MAPPING, PR_SET_THP_DISABLE, SMALL, apart, bounds, coloured
 from PIL import Image
 
@@ -48,6 +49,11 @@ class Kind:
     frames: int = 1
 
 
+LZW: Mapping[str, Any] = {"compression": "lzw", "predictor": True}
+MULTIPLIED: Mapping[str, Any] = {"photometric": "rgb", "extrasamples": ["assocalpha"], **LZW}
+OF_PICTURES: tuple[Mapping[str, Any], ...] = ({"compression": "jpeg2000"}, {"compression": "webp"})
+"""Options of tifffile, by which TIFFs are written that have a `photometric`."""
+
 KINDS: dict[str, tuple[Kind, ...]] = {
     "jpeg": (
         *(Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGB", {"progressive": True, "subsampling": "4:4:4"})),
@@ -71,6 +77,9 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         *(Kind("RGB"), Kind("RGBA"), Kind("I;16"), Kind("RGBA;16")),
         *(Kind(mode, saved={}) for mode in ("CMYK", "LAB", "I", "F")),
         *(Kind(mode, saved={"compression": "tiff_adobe_deflate"}) for mode in ("CMYK", "F")),
+        *(Kind(mode, saved=MULTIPLIED) for mode in ("RGBA", "RGBA;16")),
+        *(Kind("RGB;16", saved={"photometric": "rgb", "planarconfig": "separate", **more}) for more in ({}, LZW)),
+        *(Kind("RGBA", saved={"photometric": "rgb", "extrasamples": ["unassalpha"], **codec}) for codec in OF_PICTURES),
     ),
     "bmp": (
         *(Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("P", saved={}), Kind("RGBA", saved={})),
@@ -166,7 +175,12 @@ def written(name: str, kind: Kind, picture: Picture, output: Output) -> bytes:
     if name == "ico":
         return icon(picture.frames[0], is_dib="dib" in (kind.saved or {}))
     file = io.BytesIO()
-    if kind.saved is None:
+    if kind.saved and "photometric" in kind.saved:
+        frame = picture.frames[0]
+        pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)
+        is_planar = kind.saved.get("planarconfig") == "separate"
+        tifffile.imwrite(file, np.moveaxis(pixels, 2, 0) if is_planar else pixels, metadata=None, **kind.saved)
+    elif kind.saved is None:
         encode(picture, name, output, file)
     else:
         picture.frames[0].save(file, FORMATS[name].pillow, **kind.saved)

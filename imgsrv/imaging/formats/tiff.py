@@ -76,6 +76,6 @@ FORMAT = Format(
     try_tag=can_be_written,
     fitness=Fitness(photograph=0.1, drawing=0.2),
     decode_bytes_per_pixel=33,
-    encode_bytes_per_pixel=26,
+    encode_bytes_per_pixel=8,
     result_bytes_per_pixel=4,
 )

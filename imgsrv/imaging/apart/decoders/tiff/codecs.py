@@ -72,10 +72,12 @@ def by_libtiff(data: bytes, page: int, mode: str) -> NDArray[Any]:
 
 def octets(data: bytes | memoryview, layout: Layout, least: int, most: int) -> Any:
     """The bytes of a strip or tile.  least: that are needed; most: that a whole one has.  Raises ValueError."""
-    given = bytes(data).translate(REVERSED) if layout.fill_order == 2 else data  # noqa: PLR2004
+    given = data[:least] if layout.compression == NONE else data
+    if layout.fill_order == 2:  # noqa: PLR2004
+        given = bytes(given).translate(REVERSED)
     found = given if layout.compression == NONE else _decompressed(given, layout.compression, most)
     if len(found) < least:
-        raise ValueError(f"a strip or tile has {len(found):,} of {least:,} bytes")
+        raise ValueError(f"a strip or tile has {len(found):,} of {least:,} bytes: the file is truncated")
     return found
 
 

@@ -111,26 +111,24 @@ def _parts(data: Any, layout: Layout) -> Iterator[_Part]:
                     continue  # GDAL leaves out what is zero everywhere
                 if offset >= len(view):
                     raise ValueError("a strip or tile begins behind the end of the file")
-                whole = _Part(top, left, *needed, view[offset:], plane)
-                if layout.compression == NONE:
-                    yield from _bands(whole, layout)
-                else:
-                    yield _Part(top, left, *needed, view[offset : offset + count] if count else view[offset:], plane)
+                # Without compression, what is needed counts, and not what the file says.
+                end = offset + count if count and layout.compression != NONE else len(view)
+                yield from _bands(_Part(top, left, *needed, view[offset:end], plane), layout)
 
 
 def _bands(part: _Part, layout: Layout) -> Iterator[_Part]:
-    """Parts of some rows each, of one that is not compressed."""
-    if layout.is_subsampled:
+    """Parts of some rows each, with the bytes of their samples; as it is, one that is not decoded row by row."""
+    if layout.is_subsampled or layout.compression in OF_PICTURES:
         yield part
         return
     size = row_bytes(layout, layout.segment[0], 1 if layout.is_planar else layout.samples)
+    octets = memoryview(codecs.octets(part.data, layout, part.rows * size, layout.segment[1] * size))
     rows = max(1, BAND_BYTES // size)
     for top in range(0, part.rows, rows):
         least = min(rows, part.rows - top)
-        data = part.data[top * size : (top + least) * size]
-        if len(data) < least * size:
-            raise ValueError("image file is truncated")
-        yield _Part(part.top + top, part.left, least, part.columns, data, part.plane)
+        yield _Part(
+            part.top + top, part.left, least, part.columns, octets[top * size : (top + least) * size], part.plane
+        )
 
 
 def _put(pixels: Any, part: _Part, layout: Layout) -> None:
@@ -169,27 +167,33 @@ def _put_plane(place: Any, plane: int, numbers: Any, layout: Layout) -> None:
 
 def _numbers(part: _Part, layout: Layout, samples: int) -> NDArray[Any]:
     """The samples of a part: (rows, columns, samples), at least those that are needed."""
-    if layout.is_subsampled and not layout.is_planar:
-        return _subsampled(part, layout)
-    is_chroma = layout.is_ycbcr and part.plane in (1, 2)
-    across, down = layout.subsampling if is_chroma else (1, 1)
-    is_whole = layout.is_tiled and layout.compression != NONE
-    whole = layout.segment[1] if is_whole or layout.is_subsampled else part.rows
-    shape = -(-whole // down), -(-layout.segment[0] // across), samples
-    found = _decompressed(part, layout, shape, -(-layout.segment[1] // down))
-    if is_chroma:
-        found = np.repeat(np.repeat(found, down, axis=0), across, axis=1)
+    width, height = layout.segment
+    if layout.is_subsampled:
+        return _plane(part, layout) if layout.is_planar else _units(part, layout)
+    if layout.compression in OF_PICTURES:
+        whole = height if layout.is_tiled else part.rows
+        found = _picture(part, layout, (whole, width, samples), height)
+    else:
+        found = unpacked(part.data, layout, (part.rows, width, samples))
     return _with_rgb(found, layout) if layout.is_ycbcr and not layout.is_planar else found
 
 
-def _decompressed(part: _Part, layout: Layout, shape: tuple[int, int, int], most_rows: int) -> NDArray[Any]:
-    """The numbers of the shape: rows, columns, samples.  most_rows: that a strip or tile may have."""
-    rows, columns, samples = shape
-    if layout.compression in OF_PICTURES:
-        return codecs.picture(part.data, layout, shape, (most_rows, columns, samples))
-    size = row_bytes(layout, columns, samples)
-    octets = codecs.octets(part.data, layout, rows * size, max(rows, most_rows) * size)
-    return unpacked(octets, layout, shape)
+def _picture(part: _Part, layout: Layout, shape: tuple[int, int, int], most_rows: int) -> NDArray[Any]:
+    """The samples of a part whose codec is one of pictures; the chroma of a JPEG in planes may have fewer of them."""
+    is_chroma = layout.is_ycbcr and layout.is_planar and part.plane in (1, 2)
+    across, down = layout.subsampling if is_chroma else (1, 1)
+    rows, columns, samples = -(-shape[0] // down), -(-shape[1] // across), shape[2]
+    found = codecs.picture(part.data, layout, (rows, columns, samples), (-(-most_rows // down), columns, samples))
+    return np.repeat(np.repeat(found, down, axis=0), across, axis=1) if is_chroma else found
+
+
+def _plane(part: _Part, layout: Layout) -> NDArray[Any]:
+    """Luma or chroma in a plane of its own, which may have fewer samples; each is repeated."""
+    across, down = layout.subsampling if part.plane in (1, 2) else (1, 1)
+    rows, columns = -(-part.rows // down), -(-layout.segment[0] // across)
+    most = -(-layout.segment[1] // down) * columns
+    found = unpacked(codecs.octets(part.data, layout, rows * columns, most), layout, (rows, columns, 1))
+    return np.repeat(np.repeat(found, down, axis=0), across, axis=1)
 
 
 def _with_rgb(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
@@ -199,7 +203,7 @@ def _with_rgb(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return np.asarray(rgb_of_ycbcr(numbers, layout))
 
 
-def _subsampled(part: _Part, layout: Layout) -> NDArray[Any]:
+def _units(part: _Part, layout: Layout) -> NDArray[Any]:
     """RGB of luma and chroma that lie in units of some luma samples and one of each chroma (section 21)."""
     across, down = layout.subsampling
     units = -(-layout.segment[0] // across)

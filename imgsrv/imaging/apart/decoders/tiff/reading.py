@@ -72,6 +72,9 @@ MOST_SAMPLES = 32
 MOST_SEGMENTS = 1 << 20
 """Most strips and tiles of a page: 100 megapixels in tiles of 16×16 have 390,000."""
 
+MOST_STRIP_BYTES, MOST_BYTES_PER_PIXEL = 64 << 20, 24
+"""Most bytes of a compressed strip or tile, which is decompressed as a whole: so many, or so many for each pixel."""
+
 MOST_INDEX_BITS = 16
 """Most bits of an index of a colour map, which then has 65,536 colours."""
 
@@ -103,6 +106,7 @@ def read_layout(tags: Tags, addresses: Mapping[int, NDArray[np.uint64]], *, is_b
     compression = number(tags, COMPRESSION, NONE)
     if photometric == YCBCR and bits != 8 and (compression != JPEG or is_planar):  # noqa: PLR2004
         raise NotReadError(f"a TIFF of YCbCr with {bits} bits per sample")
+    _check_strip(size, segment, samples if not is_planar else 1, bits, compression)
     offsets, counts = _addresses(
         addresses, is_tiled=is_tiled, wanted=_segments(size, segment, samples if is_planar else 1)
     )
@@ -215,6 +219,13 @@ def _segment(tags: Tags, size: Size) -> tuple[bool, Size]:
         return True, tile
     rows = number(tags, ROWS_PER_STRIP, size[1])
     return False, (size[0], min(rows, size[1]) if rows > 0 else size[1])
+
+
+def _check_strip(size: Size, segment: Size, samples: int, bits: int, compression: int) -> None:
+    """Raise NotReadError for strips or tiles that take much more memory than the picture."""
+    found = segment[0] * segment[1] * samples * bits // 8
+    if compression != NONE and found > max(MOST_STRIP_BYTES, MOST_BYTES_PER_PIXEL * size[0] * size[1]):
+        raise NotReadError(f"a TIFF with strips or tiles of {found:,} bytes")
 
 
 def _segments(size: Size, segment: Size, planes: int) -> int:
