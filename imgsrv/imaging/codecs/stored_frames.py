@@ -75,7 +75,9 @@ def _parts(
     # A frame of a GIF may be larger than its screen.
     width = max([image.width, *(part.place[0] + part.size[0] for part in found)])
     height = max([image.height, *(part.place[1] + part.size[1] for part in found)])
-    limits.check_input((width, height), len(found) if last is None else 1)
+    # Frames before the wanted one are not kept; larger than the canvas, they are more work than its size says.
+    are_counted = last is None or (width, height) != image.size
+    limits.check_input((width, height), len(found) if are_counted else 1)
     for number, part in enumerate(found):
         opened, painted = _opened(form, image, part)
         yield StoredFrame(opened, painted, is_wanted=last in (None, number))

@@ -220,6 +220,12 @@ def test_an_index_that_no_table_has_is_black(flags: int, table: bytes) -> None:
     assert [shown.getpixel((x, 0)) for x in (0, 1)] == [GREEN if table else (0, 0, 0, 255), (0, 0, 0, 255)]
 
 
+def test_images_far_larger_than_the_screen_count_for_a_frame_behind_them_too() -> None:
+    data = gif((4, 4), [Painted(flat(RED, 4, 4)), *[Painted(flat(GREEN, 100, 100))] * 2])
+    with pytest.raises(TooManyPixels):
+        run(data, limits=Limits(max_pixels=25_000), frame=2)
+
+
 def test_images_far_larger_than_the_screen_count_against_the_limit() -> None:
     data = gif((4, 4), [Painted(flat(RED, 4, 4)), Painted(flat(GREEN, 100, 100))])
     with pytest.raises(TooManyPixels):

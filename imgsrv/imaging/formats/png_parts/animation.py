@@ -28,6 +28,8 @@ CONTROL_BYTES, NUMBER_BYTES = 8, 4
 USUAL_PARTS = 100
 """Parts of a second in a delay whose denominator is 0."""
 
+PIXELS = (b"IDAT", b"fdAT")
+
 SHARED = (b"PLTE", b"tRNS")
 """Chunks that the pixels of every frame need."""
 
@@ -40,10 +42,14 @@ Chunk = tuple[bytes, int, int]
 
 @dataclass(slots=True)
 class _Frame:
-    """A frame while its chunks are gone through: the data that controls it, and its chunks of pixels."""
+    """A frame while its chunks are gone through.
+
+    control: the data that controls it.  start, end: where its chunks begin, and where the last one of pixels ends.
+    """
 
     control: bytes
-    pixels: list[Chunk]
+    start: int
+    end: int
 
 
 def split(data: Data) -> Animation | None:
@@ -76,7 +82,7 @@ def _parts(data: Data, frames: int, shared: list[tuple[bytes, bytes]]) -> Iterat
         is_inside = across and down and left + across <= width and top + down <= height
         if not is_inside or disposal >= len(DISPOSALS):
             raise SyntaxError("one of its frames is empty, not on its canvas or disposed in no known way")
-        still = partial(_still, data, frame.pixels, [(b"IHDR", frame.control[4:12] + header[8:]), *shared])
+        still = partial(_still, data, (frame.start, frame.end), [(b"IHDR", frame.control[4:12] + header[8:]), *shared])
         duration = Fraction(1000 * count, per_second or USUAL_PARTS)
         yield Part((left, top), (across, down), still, duration, DISPOSALS[disposal], is_over=blend == 1)
 
@@ -94,20 +100,20 @@ def _frames(data: Data) -> Iterator[_Frame]:
             if frame:
                 yield frame
             _check(data, (kind, start, end))
-            frame = _Frame(bytes(data[start:end]), [])
-        elif frame and kind in (b"IDAT", b"fdAT"):
-            frame.pixels.append((kind, start, end))
+            frame = _Frame(bytes(data[start:end]), end + CHECKSUM_BYTES, end)
+        elif frame and kind in PIXELS:
+            frame.end = end
     if frame:
         yield frame
 
 
-def _still(data: Data, pixels: list[Chunk], before: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG of the pixels.  Raises SyntaxError for a chunk whose checksum is wrong."""
+def _still(data: Data, place: tuple[int, int], before: list[tuple[bytes, bytes]]) -> bytes:
+    """A PNG of the pixels in a part of the file.  Raises SyntaxError for a chunk whose checksum is wrong."""
     parts = []
-    for chunk in pixels:
-        _check(data, chunk)
-        kind, start, end = chunk
-        parts.append(bytes(data[start + NUMBER_BYTES if kind == b"fdAT" else start : end]))
+    for kind, start, end in chunks(data, *place):
+        if kind in PIXELS:
+            _check(data, (kind, start, end))
+            parts.append(bytes(data[start + NUMBER_BYTES if kind == b"fdAT" else start : end]))
     return SIGNATURE + b"".join(
         written_chunk(kind, content) for kind, content in (*before, (b"IDAT", b"".join(parts)), (b"IEND", b""))
     )
@@ -125,11 +131,14 @@ def _is_right(data: Data, chunk: Chunk) -> bool:
     return bytes(data[end : end + CHECKSUM_BYTES]) == _checksum(kind, bytes(data[start:end]))
 
 
-def chunks(data: Data) -> Iterator[Chunk]:
-    """The chunks of a PNG up to its end; a file that is cut off ends with what it has.  Raises TooManyBlocks."""
-    at = len(SIGNATURE)
+def chunks(data: Data, at: int = len(SIGNATURE), until: int | None = None) -> Iterator[Chunk]:
+    """The chunks of a PNG, or of a part of it, up to its end; a file that is cut off ends with what it has.
+
+    Raises TooManyBlocks.
+    """
+    until = len(data) if until is None else until
     for _ in range(MOST_BLOCKS):
-        if at + 8 > len(data):
+        if at + 8 > until:
             return
         size, kind = struct.unpack(">I4s", data[at : at + 8])
         yield kind, at + 8, min(at + 8 + size, len(data))
