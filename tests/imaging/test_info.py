@@ -60,7 +60,7 @@ def test_a_profile_is_named() -> None:
 
 
 def test_an_unreadable_profile_is_reported_as_unreadable() -> None:
-    assert describe_picture(_file("RGB", "PNG", icc_profile=b"nonsense"), Limits())["profile"] == "unreadable"
+    assert describe_picture(_file("RGB", "PNG", icc_profile=b"nonsense" * 40), Limits())["profile"] == "unreadable"
 
 
 @pytest.mark.parametrize(("mode", "expected"), [pytest.param("RGBA", True), pytest.param("L", False)])

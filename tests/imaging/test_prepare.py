@@ -114,5 +114,5 @@ def test_only_one_module_compares_pictures_with_the_limits() -> None:
                 found.append(str(file.relative_to(IMAGING)))
 
     # Decoding reads how many frames to look for, and an estimate how many an unread file may have.
-    assert sorted(set(found)) == ["codecs/decode.py", "model/limits.py", "pipelines/cost.py"]
-    assert found.count("codecs/decode.py") == found.count("pipelines/cost.py") == 1
+    assert sorted(set(found)) == ["codecs/stored_frames.py", "model/limits.py", "pipelines/facts.py"]
+    assert (found.count("codecs/stored_frames.py"), found.count("pipelines/facts.py")) == (3, 1)
