@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from pictures import animation, encoded, levels, opened, picture, result, run, sample
 from PIL import Image, ImageFile
 
@@ -71,6 +72,31 @@ def test_more_of_the_file_shows_more_rows(name: str) -> None:
     parts = [data[: len(data) * tenths // 10] for tenths in (5, 7, 9)]
     shown = [rows_alike(result(cut, broken="accept"), result(data)) for cut in parts]
     assert shown == sorted(set(shown))
+
+
+LAYOUTS: list[dict[str, Any]] = [{"rowsperstrip": 10}, {"tile": (16, 16)}, {"rowsperstrip": 10, "predictor": True}]
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits", "zstd", "lzma"])
+@pytest.mark.parametrize(
+    "layout", [{"rowsperstrip": 10}, {"tile": (16, 16)}, {"rowsperstrip": 10, "predictor": True}], ids=str
+)
+def test_the_strips_and_tiles_of_a_tiff_that_are_there_are_shown(
+    depth: type, compression: str | None, layout: dict[str, Any]
+) -> None:
+    if "predictor" in layout and compression in (None, "packbits"):
+        pytest.skip("there is no predictor without a codec of bytes")
+    pixels: Any = np.asarray(PHOTO).astype(depth) * (257 if depth is np.uint16 else 1)
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric="rgb", compression=compression, **layout)
+    data = file.getvalue()
+    with pytest.raises(Undecodable):
+        run(data[: len(data) * 7 // 10])
+
+    found = result(data[: len(data) * 7 // 10], broken="accept")
+    # Of 16 bits the same levels are kept.
+    assert 46 <= rows_alike(found.convert("RGB"), PHOTO) < 100
 
 
 def test_a_progressive_jpeg_is_whole_and_blurred_before_its_last_scans() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImagePalette, TiffImagePlugin, TiffTags
@@ -34,6 +35,7 @@ from imgsrv.imaging.formats.tiff_parts.directories import (
 )
 from imgsrv.imaging.formats.tiff_parts.pillow_reads import is_for_pillow
 from imgsrv.imaging.lazy import np
+from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
@@ -119,7 +121,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         except (ValueError, TypeError):
             layout = None  # Pillow says what is wrong, or reads it nevertheless
         named = max(len(addresses[STRIP_OFFSETS]), len(addresses[TILE_OFFSETS]))
-        if layout is None or (is_for_pillow(layout, named) and PHOTOMETRIC in self.tag_v2):
+        # Pillow stops at the first strip that is broken.
+        is_pillows = layout is None or layout.compression in OF_PILLOW or not is_lenient()
+        if layout is None or (is_pillows and is_for_pillow(layout, named) and PHOTOMETRIC in self.tag_v2):
             self._leave_to_pillow(layout)
         else:
             self._take(layout)
@@ -199,7 +203,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         """The pixels of the page, with 16 bits where they are wanted; None where Pillow reads it."""
         if self.layout is None:
             return None
-        layout, mode = self.layout, self.layout.mode(is_deep=is_deep)
+        layout, mode = replace(self.layout, is_lenient=is_lenient()), self.layout.mode(is_deep=is_deep)
         file = self.fp
         assert file is not None  # noqa: S101  it is kept for further pages
         if layout.compression == NONE:

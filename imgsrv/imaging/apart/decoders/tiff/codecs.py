@@ -75,8 +75,15 @@ def octets(data: bytes | memoryview, layout: Layout, least: int, most: int) -> A
     given = data[:least] if layout.compression == NONE else data
     if layout.fill_order == 2:  # noqa: PLR2004
         given = bytes(given).translate(REVERSED)
-    found = given if layout.compression == NONE else _decompressed(given, layout.compression, most)
+    try:
+        found = given if layout.compression == NONE else _decompressed(given, layout.compression, most)
+    except (ValueError, RuntimeError, zlib.error):  # codecs raise children of RuntimeError
+        if not layout.is_lenient:
+            raise
+        found = b""
     if len(found) < least:
+        if layout.is_lenient:
+            return bytes(found).ljust(least, b"\0")
         raise ValueError(f"a strip or tile has {len(found):,} of {least:,} bytes: the file is truncated")
     return found
 

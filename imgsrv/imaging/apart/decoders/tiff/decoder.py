@@ -62,8 +62,12 @@ def decoded(data: Any, layout: Layout, mode: str) -> NDArray[Any]:
     inner = np.uint16 if layout.is_associated and layout.bits > 8 and layout.is_deep else depth  # noqa: PLR2004
     pixels = np.zeros((height, width, wanted), inner)
     for part in _parts(data, layout):
-        if part.data:
-            _put(pixels, part, layout)
+        try:
+            if part.data:
+                _put(pixels, part, layout)
+        except (ValueError, RuntimeError):  # codecs raise children of RuntimeError
+            if not layout.is_lenient:
+                raise
     if layout.is_associated or _is_changed(layout, mode, wanted):
         pixels = _in_bands(pixels, layout, mode, depth)
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels
@@ -107,8 +111,9 @@ def _parts(data: Any, layout: Layout) -> Iterator[_Part]:
                     continue
                 top, left = row * layout.segment[1], column * layout.segment[0]
                 needed = min(layout.segment[1], layout.size[1] - top), min(layout.segment[0], layout.size[0] - left)
-                if not offset and not count:
-                    continue  # GDAL leaves out what is zero everywhere
+                is_left_out = not offset and not count  # GDAL leaves out what is zero everywhere
+                if is_left_out or (layout.is_lenient and offset >= len(view)):
+                    continue
                 if offset >= len(view):
                     raise ValueError("a strip or tile begins behind the end of the file")
                 # Without compression, what is needed counts, and not what the file says.

@@ -36,7 +36,7 @@ class Layout:
     offsets, counts: where each segment begins in the file, and its bytes; 0 bytes where the file does not say it.
     colour_map: 3 × 2**bits levels of 16 bits.  subsampling: pixels that share a chroma sample, across and down.
     coefficients, reference: YCbCrCoefficients and ReferenceBlackWhite.  tables: JPEGTables.
-    has_profile: a profile says what the inks look like.
+    has_profile: a profile says what the inks look like.  is_lenient: what is missing or broken is left black.
     """
 
     size: Size
@@ -62,6 +62,7 @@ class Layout:
     reference: tuple[float, ...]
     tables: bytes
     has_profile: bool
+    is_lenient: bool = False
 
     @property
     def is_deep(self) -> bool:
