@@ -130,9 +130,14 @@ def test_a_default_image_beside_one_frame_is_a_still_picture_of_the_frame() -> N
         run(data, frame=1)
 
 
-def test_a_png_that_only_announces_an_animation_is_a_still_picture() -> None:
-    data = apng(SIZE, [], plays=3, default=flat(GREEN, *SIZE)).replace(
-        chunk(b"acTL", struct.pack(">II", 0, 3)), chunk(b"acTL", struct.pack(">II", 2, 3))
+@pytest.mark.parametrize(
+    ("frames", "announced"),
+    [([], 2), ([], 0), ([Painted(flat(RED, *SIZE))], 0), ([Painted(flat(RED, *SIZE))], 1 << 31)],
+)
+def test_a_png_that_only_announces_an_animation_is_a_still_picture(frames: list[Painted], announced: int) -> None:
+    """Or announces none, or more than there can be."""
+    data = apng(SIZE, frames, plays=3, default=flat(GREEN, *SIZE)).replace(
+        chunk(b"acTL", struct.pack(">II", len(frames), 3)), chunk(b"acTL", struct.pack(">II", announced, 3))
     )
     assert result(data).convert("RGBA").getpixel((0, 0)) == GREEN
 
@@ -273,6 +278,16 @@ def test_alpha_is_reported_where_frames_leave_canvas_open(frames: list[Painted],
 def test_the_number_of_plays_is_what_the_format_means(data: bytes, plays: int) -> None:
     assert picture_of(data).plays == plays
     assert describe_picture(data, Limits())["plays"] == plays
+
+
+@pytest.mark.parametrize("first", [None, 1])
+def test_the_last_number_of_repetitions_of_a_gif_counts(first: int | None) -> None:
+    data = gif(SIZE, [Painted(flat(RED, 4, 4))] * 2, repeats=first)
+    at = data.rindex(b"!\xf9")
+    late = data[:at] + b"!\xff\x0bNETSCAPE2.0\3\1\3\0\0" + data[at:]
+
+    # As in Chromium 156.
+    assert picture_of(late).plays == 4
 
 
 def test_durations_are_exact() -> None:

@@ -74,14 +74,15 @@ def _still(data: Data, start: int, end: int, table: bytes, control: bytes) -> by
 
 
 def _plays(data: Data) -> int:
-    """How often it plays: once more than the extension repeats it, and once without the extension."""
+    """How often it plays: once more than the last extension repeats it, and once without the extension."""
+    plays = ONCE
     for kind, start, _end in blocks(data):
         if kind == APPLICATION and bytes(data[start + 3 : start + 14]) in REPEATING:
             if bytes(data[start + 14 : start + 16]) != b"\3\1":
                 continue
             repeats = int.from_bytes(bytes(data[start + 16 : start + 18]), "little")
-            return repeats + 1 if repeats else FOR_EVER
-    return ONCE
+            plays = repeats + 1 if repeats else FOR_EVER
+    return plays
 
 
 def blocks(data: Data) -> Iterator[tuple[int, int, int]]:
@@ -102,7 +103,7 @@ def blocks(data: Data) -> Iterator[tuple[int, int, int]]:
             at = _behind_blocks(data, at + 11 + len(colour_table(data, at + 9, at + 10)))
             yield IMAGE, start, at
         else:
-            # As in browsers and in Pillow, what stands between blocks is passed over.
+            # As in Pillow and ImageMagick, what stands between blocks is passed over; in Chromium it ends the file.
             at += 1
     raise TooManyBlocks
 

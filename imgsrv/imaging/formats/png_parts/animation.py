@@ -22,6 +22,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK_BYTES, CHECKSUM_BYTES = 12, 4
 """Of a chunk without data: length, kind and checksum; and of the checksum alone."""
 
+MOST_FRAMES = 1 << 31
+"""The largest number of frames; a file that announces more, or none, is a still picture for every viewer."""
+
 CONTROL_BYTES, NUMBER_BYTES = 8, 4
 """Data of an acTL, and the number that stands before the data of an fcTL and an fdAT."""
 
@@ -70,7 +73,9 @@ def split(data: Data) -> Animation | None:
     if len(control) != CONTROL_BYTES:
         return None
     frames, plays = struct.unpack(">II", control)
-    return Animation(_parts(data, frames, list(shared.items())), lambda: int(plays)) if frames else None
+    if not 0 < frames <= MOST_FRAMES:
+        return None
+    return Animation(_parts(data, frames, list(shared.items())), lambda: int(plays))
 
 
 def _parts(data: Data, frames: int, shared: list[tuple[bytes, bytes]]) -> Iterator[Part]:
