@@ -132,7 +132,7 @@ def test_a_default_image_beside_one_frame_is_a_still_picture_of_the_frame() -> N
 
 @pytest.mark.parametrize(
     ("frames", "announced"),
-    [([], 2), ([], 0), ([Painted(flat(RED, *SIZE))], 0), ([Painted(flat(RED, *SIZE))], 1 << 31)],
+    [([], 2), ([], 0), ([Painted(flat(RED, *SIZE))], 0), ([Painted(flat(RED, *SIZE))], (1 << 31) + 1)],
 )
 def test_a_png_that_only_announces_an_animation_is_a_still_picture(frames: list[Painted], announced: int) -> None:
     """Or announces none, or more than there can be."""
