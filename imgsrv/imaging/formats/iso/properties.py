@@ -52,9 +52,12 @@ def read_item(media: IsoMedia) -> Stated:
     known = list(media.properties(number))
     size = next((_size(media, part) for kind, part in known if kind == b"ispe"), None)
     aperture = next((_aperture(media, part, size) for kind, part in known if kind == b"clap" and size), None)
-    item = _coded_item(media, number)
-    cicp = _cicp(media, known) or _coded_cicp(media, item)
-    return Stated(cicp, aperture, depth=_depth(media, known) or _depth(media, media.properties(item)))
+    cicp, depth = _cicp(media, known), _depth(media, known)
+    if cicp is None or not depth:
+        item = _coded_item(media, number)
+        cicp = cicp or _coded_cicp(media, item)
+        depth = depth or _depth(media, media.properties(item))
+    return Stated(cicp, aperture, depth=depth)
 
 
 def read_track(media: IsoMedia) -> Stated:
