@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso import av1, avif_file, avif_writer
+from imgsrv.imaging.formats.iso import av1, avif_file, avif_plays, avif_writer
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
 from imgsrv.imaging.formats.iso.properties import AV1
 from imgsrv.imaging.model.animation import FOR_EVER
@@ -40,6 +41,16 @@ def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, fil
         return False
     avif_writer.write(frame, settings, _speed(settings), metadata, file)
     return True
+
+
+def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
+    known = {name: value for name, value in options.items() if name != "plays"}
+    if plays := options.get("plays", FOR_EVER):
+        made = io.BytesIO()
+        frame.save(made, form.pillow, **known)
+        file.write(avif_plays.with_plays(made.getvalue(), plays))
+    else:
+        frame.save(file, form.pillow, **known)
 
 
 def _bit_depth(_data: bytes, image: Image.Image) -> int:
@@ -99,9 +110,10 @@ FORMAT = Format(
     coded=_coded,
     bit_depth=_bit_depth,
     read_pixels=_read_pixels,
-    # Pillow neither reads nor writes how often an AVIF repeats; players repeat it for ever.
+    # Players repeat a file that does not say how often.
     plays=FOR_EVER,
-    animation=lambda _plays: {},
+    animation=lambda plays: {"plays": plays},
+    save=_save,
     options=_options,
     write_still=_write_still,
     fitness=Fitness(photograph=1, drawing=0.5, animation=1),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from boxed import boxed_avif, item_box
 from numpy.typing import NDArray
-from pictures import animation, encoded, levels, picture, result
+from pictures import animation, encoded, levels, picture, result, run
 from PIL import Image
 
 from imgsrv.imaging.codecs.decode import DecodePlan, Header, decode, read_header
@@ -130,6 +130,17 @@ def repeating(count: int | None) -> bytes:
 @pytest.mark.parametrize(("count", "plays"), [(None, 0), (1, 1), (3, 3)])
 def test_the_edit_list_says_how_often_an_animation_is_played(count: int | None, plays: int) -> None:
     assert header_of(repeating(count)).image.info["loop"] == plays
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("plays", [0, 1, 3])
+def test_the_number_of_plays_is_written(plays: int, mode: str) -> None:
+    frames = [picture(row, mode).resize((16, 16)) for row in ("R.", "G.")]
+    data = run(animation(frames, "PNG", duration=40, loop=plays), format="avif")
+    assert header_of(data).image.info["loop"] == plays
+    once = int.from_bytes(data[data.index(b"elst") + 12 :][:8], "big")
+    at = data.index(b"mvhd") + 28
+    assert int.from_bytes(data[at : at + 8], "big") == (plays * once or (1 << 64) - 1)
 
 
 # ---- more than 8 bits --------------------------------------------------------------------------------

@@ -1,18 +1,18 @@
 """What a file of boxes says of its picture beside the pixels: colours, clean aperture, and how often it is played.
 
-The layouts are those of ISO/IEC 14496-12 (12.1.4 clean aperture, 12.1.5 colours, 8.6.6 edit list) and of the AV1
+The layouts are those of ISO/IEC 14496-12 (12.1.4 clean aperture, 12.1.5 colours) and of the AV1
 specification (5.5.2 colours).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from imgsrv.imaging.formats.iso import av1
+from imgsrv.imaging.formats.iso.avif_plays import read_plays
 from imgsrv.imaging.formats.iso.media import Cursor, IsoMedia, Part, boxes
-from imgsrv.imaging.model.animation import FOR_EVER
 from imgsrv.imaging.model.cicp import UNSPECIFIED, Cicp
 from imgsrv.imaging.model.limits import Size
 
@@ -21,9 +21,6 @@ AV1 = b"av01"
 
 ENTRY_BYTES = 78
 """Bytes in a description of samples of video before its boxes."""
-
-REPEATS = 1
-"""The flag of an edit list that is repeated until the track ends."""
 
 MOST_CODE = 255
 
@@ -70,7 +67,7 @@ def read_track(media: IsoMedia) -> Stated:
                     known = [
                         (name, (at, last)) for name, at, last in boxes(media.data, min(entry + ENTRY_BYTES, stop), stop)
                     ]
-                    return Stated(_cicp(media, known), None, _plays(media, track), _depth(media, known))
+                    return Stated(_cicp(media, known), None, read_plays(media, track), _depth(media, known))
     return Stated()
 
 
@@ -140,28 +137,3 @@ def _fraction(cursor: Cursor, *, is_signed: bool = False) -> Fraction | None:
     if is_signed and above >> 31:
         above -= 1 << 32
     return Fraction(above, below) if below else None
-
-
-def _plays(media: IsoMedia, track: Part) -> int | None:
-    """How often the edit list of a track plays it, as libavif counts; None without one."""
-    for start, end in media.contents(track, b"edts", b"elst"):
-        cursor = Cursor(media.data, (start, end))
-        wide, flags = 8 if cursor.take(1) else 4, cursor.take(3)
-        if cursor.take(4) != 1:
-            return None
-        once = cursor.take(wide)
-        if not flags & REPEATS:
-            return 1
-        length, is_endless = next(_durations(media, track), (0, True))
-        return FOR_EVER if is_endless or not once else max(1, -(-length // once))
-    return None
-
-
-def _durations(media: IsoMedia, track: Part) -> Iterator[tuple[int, bool]]:
-    """The duration of a track, and whether it has no end."""
-    for start, end in media.contents(track, b"tkhd"):
-        cursor = Cursor(media.data, (start, end))
-        wide = 8 if cursor.take(1) else 4
-        cursor.take(3 + 2 * wide + 8)
-        length = cursor.take(wide)
-        yield length, length == (1 << 8 * wide) - 1
