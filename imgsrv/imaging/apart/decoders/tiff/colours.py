@@ -21,11 +21,14 @@ HALF_RANGE = 128
 def straight(pixels: Pixels) -> None:
     """Divide the colours by the alpha, which is the last channel, in place."""
     top = np.iinfo(pixels.dtype).max
-    alpha = pixels[..., -1:].astype(np.uint32)
-    colours = pixels[..., :-1].astype(np.uint32)
-    # In 32 bits: 65,535² + 32,767 is below 2**32.
-    divided = np.where(alpha > 0, (colours * top + alpha // 2) // np.maximum(alpha, 1), 0)
-    pixels[..., :-1] = np.minimum(divided, top)
+    # In 32 bits of floating point the quotient is exact to a 250th of a level of 16 bits.
+    factors = np.float32(top) / np.maximum(pixels[..., -1], 1)
+    for at in range(pixels.shape[2] - 1):
+        divided = pixels[..., at] * factors
+        divided += np.float32(0.5)
+        np.minimum(divided, np.float32(top), out=divided)
+        divided *= pixels[..., -1] > 0
+        pixels[..., at] = divided
 
 
 def coloured(numbers: NDArray[Any], layout: Layout, depth: type[np.uint8 | np.uint16]) -> Pixels | None:
