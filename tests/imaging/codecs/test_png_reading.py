@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 from pictures import opened, run
@@ -174,6 +175,22 @@ def test_broken_pixels_of_16_bits_are_refused(changed: slice) -> None:
     broken = data[: at - 8] + chunk(b"IDAT", bytes(packed)) + chunk(b"IEND", b"")
     with pytest.raises(Undecodable, match="its pixels are broken"):
         decoded(broken)
+
+
+def test_broken_pixels_of_16_bits_are_not_kept_in_memory() -> None:
+    data = png(np.zeros((1000, 1000, 4), np.uint16), 16, RGBA)
+    at = data.index(b"IDAT")
+    broken = data[: at - 4] + chunk(b"IDAT", data[at + 4 : -16 - 200]) + chunk(b"IEND", b"")
+
+    def attempts(count: int) -> int:
+        for _ in range(count):
+            with pytest.raises(Undecodable, match="its pixels are broken"):
+                decoded(broken)
+        return int(psutil.Process().memory_info().rss)
+
+    before = attempts(10)
+
+    assert attempts(30) - before < 30 * 8_000_000 / 4
 
 
 # ---- broken and large chunks -----------------------------------------------------------------------------

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 COLOUR_TYPES = {"I;16B": 0, "LA;16B": 4, "RGB;16B": 2, "RGBA;16B": 6}
 """Colour types by Pillow's names of the samples in the file."""
 
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+"""By the colour type."""
+
 OPAQUE = 65_535
 
 
@@ -56,11 +59,15 @@ def _samples(image: PngImagePlugin.PngImageFile, data: Iterable[bytes]) -> NDArr
     # It belongs to one kind of file only, and takes a while to load.
     import imagecodecs  # noqa: PLC0415
 
+    channels = CHANNELS[COLOUR_TYPES[_raw_mode(image)]]
+    pixels = np.empty((image.height, image.width, channels)[: 2 + (channels > 1)], np.uint16)
     try:
-        pixels = np.asarray(imagecodecs.png_decode(_bare(image, data)))
+        imagecodecs.png_decode(_bare(image, data), out=pixels)
     except imagecodecs.PngError as error:
+        # imagecodecs keeps a reference to the array of a broken file for ever (findings/imagecodecs-keeps-broken-pngs.sh).
+        pixels.resize(0, refcheck=False)
         raise ValueError(f"its pixels are broken: {error}") from error
-    return pixels.reshape(image.height, image.width, -1)
+    return pixels.reshape(image.height, image.width, channels)
 
 
 def _bare(image: PngImagePlugin.PngImageFile, data: Iterable[bytes]) -> bytearray:
