@@ -58,6 +58,22 @@ def test_changed_bytes_give_a_picture_or_an_error_of_ours(name: str, seed: int) 
         assert opened(body).width <= 20
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", [name for name, form in WRITTEN.items() if form.reads_parts])
+def test_changed_and_cut_bytes_give_a_picture_or_an_error_of_ours_with_accept(name: str, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  repeatable, not secret
+    good = still(name)
+    for _ in range(25):
+        data = bytearray(good[: chance.randrange(len(good) // 4, len(good))])
+        for _ in range(chance.choice((0, 1, 3))):
+            data[chance.randrange(min(len(data), 500))] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+        try:
+            body = run(bytes(data), "resize:width=20", Limits(max_pixels=1_000_000), format="png", broken="accept")
+        except ImgsrvError:
+            continue
+        assert opened(body).width <= 20
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [
