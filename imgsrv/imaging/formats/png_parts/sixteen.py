@@ -64,7 +64,7 @@ def _samples(image: PngImagePlugin.PngImageFile, data: Iterable[bytes]) -> NDArr
     try:
         imagecodecs.png_decode(_bare(image, data), out=pixels)
     except imagecodecs.PngError as error:
-        # imagecodecs keeps a reference to the array of a broken file for ever (findings/imagecodecs-keeps-broken-pngs.sh).
+        # imagecodecs keeps the array of a broken file for ever (findings/imagecodecs-keeps-broken-pngs.sh).
         pixels.resize(0, refcheck=False)
         raise ValueError(f"its pixels are broken: {error}") from error
     return pixels.reshape(image.height, image.width, channels)
