@@ -24,6 +24,7 @@ EXTRAS = {
     "heif": "pillow-heif",
     "jxl": "pillow-jxl-plugin",
     "otel": "opentelemetry-sdk",
+    "pdf": "pypdfium2",
     "svg": "resvg",
     "turbo": "pylibjxl",
 }

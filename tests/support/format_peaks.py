@@ -97,6 +97,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", SLOWEST), Kind("RGBA", {"lossless": True, **SLOWEST})),
     ),
     "svg": (Kind("RGBA", saved={}),),
+    "pdf": (Kind("RGB", saved={}),),
     "pnm": (
         Kind("L", saved={}),
         Kind("RGB", saved={}),
@@ -259,7 +260,16 @@ def netpbm(frame: Frame, saved: Mapping[str, Any]) -> bytes:
     return f"P3\n{frame.width} {frame.height}\n65535\n{' '.join(map(str, frame.pixels.flat))}\n".encode()
 
 
-WRITERS = {"psd": document, "hdr": radiance, "pnm": netpbm}
+def page(frame: Frame, _saved: Mapping[str, Any]) -> bytes:
+    """A PDF whose page has the size of the picture, and nothing on it."""
+    points = f"{frame.width * 0.75} {frame.height * 0.75}"
+    return (
+        "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj "
+        f"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 {points}]>>endobj trailer<</Root 1 0 R>>"
+    ).encode()
+
+
+WRITERS = {"pdf": page, "psd": document, "hdr": radiance, "pnm": netpbm}
 """Formats that are written for this measurement alone."""
 
 

@@ -1147,6 +1147,7 @@ TEXT_SIDE = ("web.", "jobs.", "imaging.model.", "imaging.formats.", "imaging.met
 ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this package wrote", "reads a setting"
 
 NOT_FROM_CLIENTS: Mapping[str, str] = {
+    "imaging.formats.read_only.pdf.PdfFile._open": "reads at most 64 KB of a helper",
     "imaging.apart.helper.main": OURS,
     "imaging.apart.helper._heard": OURS,
     "imaging.apart.pictures._Filling.done": "reads at most 64 KB of a helper",

@@ -50,6 +50,7 @@ DECODERS = {
     "jp2": "imgsrv.imaging.apart.decoders.jp2",
     "jxl": "imgsrv.imaging.apart.decoders.jxl",
     **{name: f"imgsrv.imaging.apart.decoders.plain.{name}" for name in ("hdr", "pnm", "psd", "qoi", "tga")},
+    "pdf": "imgsrv.imaging.apart.decoders.pdf",
     "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
 }
 """Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the

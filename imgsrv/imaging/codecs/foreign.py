@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 STARTS = (
-    (b"%PDF-", "a PDF document"),
     (b"%!PS", "a PostScript or EPS document"),
     (b"\xc5\xd0\xd3\xc6", "an EPS document"),
     (b"v/1\x01", "an OpenEXR picture"),

@@ -83,7 +83,7 @@ class Output(BaseModel):
         Field(description="Structural similarity to reach with the lowest possible quality; replaces `quality`."),
     ] = None
     frame: Annotated[int | None, Field(ge=0, description="Use only this frame of an animation; the first is 0.")] = None
-    page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF; the first is 1.")] = None
+    page: Annotated[int | None, Field(ge=1, description="Use this page of a TIFF or a PDF; the first is 1.")] = None
     broken: Annotated[
         Broken,
         Field(
