@@ -383,7 +383,10 @@ PLAIN_ROWS = rows([row[:, ::-1].tobytes() for row in RGB])
 
 
 def info_of(rest: bytes, tail: bytes = b"") -> dict[Any, Any]:
-    return opened_header(bmp(header(24, length=124, rest=rest), b"", PLAIN_ROWS, tail=tail)).image.info
+    info = opened_header(bmp(header(24, length=124, rest=rest), b"", PLAIN_ROWS, tail=tail)).image.info
+    # The header says 2,835 pixels a metre.
+    assert info.pop("dpi") == pytest.approx((72.0, 72.0), abs=0.01)
+    return info
 
 
 def test_an_embedded_profile_is_read_and_a_linked_one_is_not() -> None:

@@ -33,6 +33,9 @@ CALIBRATED, EMBEDDED = 0, 0x4D424544
 WHITE = (0.3127, 0.3290)
 """x and y of D65: a header gives no white, and Windows means that of sRGB."""
 
+INCH = 0.0254
+"""In metres, by which a header counts pixels."""
+
 LEAST_GAMMA, MOST_GAMMA = 0.2, 5.0
 """Other exponents are nonsense, such as the 0 of most files."""
 
@@ -148,6 +151,8 @@ def _windows(data: bytes, length: int, file: IO[bytes], name: str) -> BitmapHead
         masks = (*masks[:3], ALPHA_BITS)
     has_colours = length in (V4, V5)
     info, profile = (_calibration(data), _profile(data)) if has_colours else ({}, None)
+    if across > 0 and down > 0:
+        info["dpi"] = across * INCH, down * INCH
     if across > 0 and down > 0:
         info = {**info, "dpi": (across * INCH_M, down * INCH_M)}
     size = width, abs(height)
