@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Any
 
 from PIL import Image, ImageFile, ImagePalette
@@ -74,11 +75,13 @@ class BmpFile(ImageFile.ImageFile):
     def _read_colours(self, start: int) -> None:
         """Fill `info`.  start: of the bitmap's header in the file."""
         self.info.update(self.header.info)
-        if place := self.header.profile:
-            self.fp.seek(start + place[0])  # type: ignore[union-attr]  # there is one while a file is opened
-            profile = self.fp.read(place[1])  # type: ignore[union-attr]
-            if len(profile) == place[1]:
-                self.info["icc_profile"] = profile
+        # A memory mapping does not go beyond its end.
+        with suppress(ValueError):
+            if place := self.header.profile:
+                self.fp.seek(start + place[0])  # type: ignore[union-attr]  # there is one while a file is opened
+                profile = self.fp.read(place[1])  # type: ignore[union-attr]
+                if len(profile) == place[1]:
+                    self.info["icc_profile"] = profile
 
     def load(self) -> Any:
         """Decode the picture.  Alpha that is not announced, and is nothing but zeros, is opaque."""

@@ -6,6 +6,7 @@ The kinds are those of bmpsuite (Jason Summers) and of the headers in Microsoft'
 from __future__ import annotations
 
 import io
+import mmap
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -78,7 +79,10 @@ def words(masks: Sequence[int], channels: Pixels, size: int) -> list[bytes]:
 
 
 def opened_header(data: bytes) -> Header:
-    return read_header(data, Limits())
+    """The header of the data in a memory mapping, as a worker has it."""
+    mapping = mmap.mmap(-1, len(data))
+    mapping.write(data)
+    return read_header(mapping, Limits())
 
 
 def pixels(data: bytes, *, is_deep: bool = False) -> Pixels:

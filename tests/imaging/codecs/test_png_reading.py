@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import struct
 import zlib
 from collections.abc import Sequence
@@ -59,7 +60,10 @@ def noise(channels: int, depth: int) -> Samples:
 
 
 def decoded(data: bytes, *, is_deep: bool = False) -> Any:
-    return decode(read_header(data, Limits()), DecodePlan(is_deep=is_deep), Limits()).frames[0]
+    """The picture of the data in a memory mapping, as a worker has it."""
+    mapping = mmap.mmap(-1, len(data))
+    mapping.write(data)
+    return decode(read_header(mapping, Limits()), DecodePlan(is_deep=is_deep), Limits()).frames[0]
 
 
 def levels(frame: Image.Image) -> NDArray[Any]:

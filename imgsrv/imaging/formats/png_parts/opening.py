@@ -239,7 +239,9 @@ class _Joined:
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place."""
         if whence == io.SEEK_END:
-            self._at = self._file.seek(offset, whence) + self._moved
+            # A memory mapping does not return its place.
+            self._file.seek(offset, whence)
+            self._at = self._file.tell() + self._moved
         else:
             self._at = offset + (self._at if whence == io.SEEK_CUR else 0)
         return self._at
