@@ -95,6 +95,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "jxl": (
         *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
         *(Kind("RGB"), Kind("RGBA"), Kind("RGBA", SLOWEST), Kind("RGBA", {"lossless": True, **SLOWEST})),
+        *(Kind("RGB;16", FASTEST), Kind("RGBA;16"), Kind("RGBA;16", {"lossless": True, **FASTEST})),
+        *(Kind("I;16"), Kind("RGBA;16", SLOWEST), Kind("RGBA;16", {"lossless": True})),
     ),
     "svg": (Kind("RGBA", saved={}),),
     "pdf": (Kind("RGB", saved={}),),
