@@ -49,6 +49,7 @@ from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.metadata.summary import xmp_summary
+from imgsrv.imaging.metadata.utf8_tags import with_plain_texts
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.number_lists import parse_corners, parse_curve, parse_kernel, parse_matrix
 from imgsrv.imaging.model.parameter_types import parse_aspect, parse_colour, parse_opaque_colour, parse_target
@@ -544,6 +545,7 @@ READERS = (
         (encoded(STILL, "PNG"), _png_with_texts(), _png_with_colours(), _png_of_16_bits()),
         (
             "imaging.formats.png._pixel_data",
+            *("imaging.metadata.resolution._possible", "imaging.metadata.resolution._in_exif"),
             *(f"imaging.formats.png_parts.colours.Colours._read_{name}" for name in ("cicp", "profile", "gamma")),
             "imaging.formats.png_parts.colours.Colours._read_chromaticity",
             *(f"imaging.formats.png_parts.opening._{name}" for name in ("chunks", "is_text", "is_packed_text")),
@@ -623,6 +625,17 @@ READERS = (
             "imaging.formats.png_parts.animation.chunks",
         ),
         ((b"\x89PNG\r\n\x1a\n", b"\0\0\0\0teXt\0\0\0\0", b""), (b"\x89PNG\r\n\x1a\n", b"\0\0\0\0fcTL\0\0\0\0", b"")),
+    ),
+    Reader(
+        "broken WebP",
+        cast("Callable[[bytes], bytes]", FORMATS["webp"].mended),
+        (),
+        (encoded(STILL, "WEBP")[:-9], animation(MOVING, "WEBP")[:-30]),
+        ("imaging.formats.webp._mended",),
+        (
+            (b"RIFF\xff\xff\xff\0WEBP", b"ALPH\0\0\0\0", b""),
+            (b"RIFF\xff\xff\xff\0WEBPVP8X\x0a\0\0\0\2\0\0\0" + bytes(6), b"ANMF\0\0\0\0", b""),
+        ),
     ),
     Reader(
         "durations of a WebP",
@@ -807,6 +820,17 @@ READERS = (
             (b"<!--", b" ", b"--><svg/>"),
         ),
         words=(b"width=", b"1e999", b"1e-320", b"viewBox=", b"&a;", b"<!ENTITY", b"%", b"em", b"xlink:href", b"font:"),
+    ),
+    Reader(
+        "texts of EXIF",
+        with_plain_texts,
+        (),
+        (b"Exif\0\0MM\0*\0\0\0\x08\0\2\1\x3b\0\x81\0\0\0\1a\0\0\0\x87\x69\0\4\0\0\0\1\0\0\0\x08\0\0\0\0",),
+        ("imaging.metadata.utf8_tags._rewrite", "imaging.metadata.utf8_tags._number"),
+        (
+            (b"II*\0\x08\0\0\0\xff\xff", b"\x69\x87\x81\0\1\0\0\0\x08\0\0\0", b""),
+            (b"MM\0*\0\0\0\x08\xff\xff", b"\x88\x25\0\x81\0\0\0\1\0\0\0\x08", b""),
+        ),
     ),
     Reader(
         "XMP",

@@ -15,7 +15,7 @@ from PIL import ImageFile
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.model.broken import is_lenient, lenient
+from imgsrv.imaging.model.broken import broken_is_ours, is_lenient, lenient
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.parameter_types import Broken
 
@@ -38,7 +38,9 @@ def as_far_as_it_goes(data: Data, broken: Broken, read: Callable[[Data], Result]
         refusal = Undecodable(error.format, error.reason, error.advice)
     with lenient(), _pillow_goes_on():
         try:
-            return read(form.mended(bytes(data)) if form.mended else data), True
+            with broken_is_ours(form.name):
+                mended = form.mended(bytes(data)) if form.mended else data
+            return read(mended), True
         except Undecodable:
             raise refusal from None
 

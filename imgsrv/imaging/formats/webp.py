@@ -118,7 +118,7 @@ def _mended(data: bytes) -> bytes:
 
     libwebp opens no file that is shorter than it says.
     """
-    is_animated = split(data) is not None
+    is_animated = len(data) > FLAGS_AT and split(data) is not None
     chunks = []
     for kind, start, end in _chunks(data, RIFF_HEADER, len(data)):
         is_cut = end - start < int.from_bytes(data[start - 4 : start], "little")

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, TiffTags
 
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.resolution import add_resolution, read_resolution
+from imgsrv.imaging.metadata.utf8_tags import with_plain_texts
 from imgsrv.imaging.metadata.xmp import true_xmp
 from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture import Metadata
@@ -98,6 +99,9 @@ def read_exif(form: Format, image: Image.Image) -> Image.Exif:
         return Image.Exif()
     try:
         exif = image.getexif()
+        stored = image.info.get("exif")
+        if isinstance(stored, bytes) and (plain := with_plain_texts(stored)) is not stored:
+            exif.load(plain)
         if ExifTags.Base.Orientation in exif and _type_of(exif, ExifTags.Base.Orientation) is None:
             # Pillow took it from XMP, where it describes a picture that is not in this file.
             del exif[ExifTags.Base.Orientation]

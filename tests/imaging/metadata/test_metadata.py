@@ -17,6 +17,7 @@ from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.metadata.exif import DESCRIPTIVE_TAGS
+from imgsrv.imaging.metadata.utf8_tags import with_plain_texts
 from imgsrv.imaging.model.picture import Metadata, Picture
 
 BASE = ExifTags.Base
@@ -184,13 +185,15 @@ def test_text_of_a_png_does_not_reach_the_result() -> None:
 ARTIST, LENS = "Jörg Ærø 日本", "Größe ƒ/2.8"
 
 
-def with_texts(artist: bytes, lens: bytes = b"") -> bytes:
-    """EXIF made by hand: Artist in the main directory, LensModel in that of the exposure."""
+def with_texts(artist: bytes, lens: bytes = b"", kind: int = 2) -> bytes:
+    """EXIF made by hand: Artist in the main directory, LensModel in that of the exposure, as values of a type."""
     main, below = 8 + 2 + 2 * 12 + 4, 8 + 2 + 2 * 12 + 4 + 2 + 12 + 4
     head = b"MM\0*" + struct.pack(">IH", 8, 2)
-    head += struct.pack(">HHII", 0x13B, 2, len(artist) + 1, below) + struct.pack(">HHII", 0x8769, 4, 1, main) + bytes(4)
+    head += (
+        struct.pack(">HHII", 0x13B, kind, len(artist) + 1, below) + struct.pack(">HHII", 0x8769, 4, 1, main) + bytes(4)
+    )
     lens_at = below + len(artist) + 1
-    directory = struct.pack(">HHHII", 1, 0xA434, 2, len(lens) + 1, lens_at) + bytes(4)
+    directory = struct.pack(">HHHII", 1, 0xA434, kind, len(lens) + 1, lens_at) + bytes(4)
     return b"Exif\0\0" + head + directory + artist + b"\0" + lens + b"\0"
 
 
@@ -209,3 +212,25 @@ def test_texts_of_exif_are_shown_as_utf_8_or_else_as_latin_1() -> None:
     assert (shown["artist"], shown["lens"]) == (ARTIST, LENS)
     shown = describe(encoded(picture("RG/BY"), exif=with_texts("Jörg".encode("latin-1"))))["exif"]
     assert shown["artist"] == "Jörg"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_texts_of_the_type_utf_8_are_read_and_kept(form: str) -> None:
+    # Type 129 of Exif 3.0; they are written as ASCII with the same bytes, which all readers know.
+    data = encoded(picture("RG/BY"), form, exif=with_texts(ARTIST.encode(), LENS.encode(), kind=129))
+    shown = describe(data)["exif"]
+    assert (shown["artist"], shown["lens"]) == (ARTIST, LENS)
+    kept = run(data, format="webp", metadata="keep")
+    assert opened(kept).getexif()[BASE.Artist].encode("latin-1") == ARTIST.encode()
+    assert LENS.encode() in kept
+
+
+def test_data_without_the_type_utf_8_stay_the_same_object() -> None:
+    for data in (with_texts(b"Ada Lovelace"), b"", b"Exif\0\0", b"Exif\0\0MM\0*", b"II*\0" + b"\xff" * 9, bytes(99)):
+        assert with_plain_texts(data) is data
+
+
+def test_a_directory_that_points_to_itself_is_read_once() -> None:
+    entry = struct.pack("<HHII", 0x8769, 129, 1, 8)
+    found = with_plain_texts(b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4))
+    assert found[12:14] == b"\2\0"
