@@ -30,7 +30,7 @@ SPARE_BYTES, BYTES_PER_PIXEL = 512 << 20, 24
 BOOKED_BYTES = 128 << 20
 """The part of SPARE_BYTES that an estimate counts."""
 
-OVERFLOWS = ("SIGABRT", "SIGTRAP", "SIGILL", "SIGBUS")
+OVERFLOWS = ("SIGSEGV", "SIGABRT", "SIGTRAP", "SIGILL", "SIGBUS")
 """How the process ends where PDFium gets no more memory."""
 
 
