@@ -10,6 +10,8 @@ import io
 import struct
 from collections.abc import Sequence
 from itertools import pairwise
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,9 +22,13 @@ from pictures import encoded, result, run, sample
 from PIL import Image, ImageCms
 
 from imgsrv.errors import TooManyPixels, Undecodable, UnsupportedFormat
+from imgsrv.imaging.apart import pool
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.process import process
 
 Numbers = NDArray[Any]
 
@@ -481,6 +487,20 @@ ONE_EACH = {
 def test_a_picture_that_is_too_large_is_refused_from_its_header(name: str) -> None:
     with pytest.raises(TooManyPixels):
         run(ONE_EACH[name], limits=Limits(max_pixels=50))
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_a_memory_mapping_is_read_in_a_helper_as_bytes_are_here(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(ONE_EACH[name])
+    here = run(ONE_EACH[name])
+    monkeypatch.setattr(pool._State, "is_warm", True)
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as mapping:
+        there = process(mapping, parse_pipeline(""), Output(), Limits())
+    pool.end_idle()
+    assert there == here
 
 
 @pytest.mark.parametrize("name", ONE_EACH)

@@ -88,7 +88,9 @@ class TgaFile(RasterFile):
 
 def _alpha_kind(file: IO[bytes]) -> int:
     """What the extension says that the attribute bits are."""
-    end = file.seek(0, 2)
+    # The seek of a memory mapping returns nothing.
+    file.seek(0, 2)
+    end = file.tell()
     if end < HEADER.size + FOOTER.size:
         return UNTOLD
     file.seek(end - FOOTER.size)
