@@ -49,12 +49,10 @@ def _done(task: Task, order: Order, shared: memoryview, size: int, room: int) ->
     """Do a job; the answer.  size: bytes of the job; room: bytes for the result."""
     try:
         result = task(bytes(shared[:size]), order)
-        parts = [memoryview(part).cast("B") for part in result if len(part)]
-        size = sum(map(len, parts))
-        if size > room:
-            return {"reason": f"its result has {size:,} bytes, and there is room for {room:,}"}
         at = 0
-        for part in parts:
+        for part in (memoryview(part).cast("B") for part in result if len(part)):
+            if at + len(part) > room:
+                return {"reason": f"its result has more than {room:,} bytes, for which there is room"}
             shared[at : at + len(part)] = part
             at += len(part)
     except MemoryError:
@@ -62,7 +60,7 @@ def _done(task: Task, order: Order, shared: memoryview, size: int, room: int) ->
     # The caller knows which exceptions mean what, and gets the text of all.
     except Exception as error:  # noqa: BLE001
         return {"reason": (str(error) or type(error).__name__)[:LONGEST_REASON]}
-    return {"size": size}
+    return {"size": at}
 
 
 def _heard(jobs: int) -> bytes | None:

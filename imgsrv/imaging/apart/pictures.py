@@ -93,6 +93,11 @@ def _run(name: str, job: Job, allowed: Allowance, overflows: Container[str] = ()
         raise Undecodable(name, "it takes too much time or memory to decode") from error
 
 
+def frame_of(mode: str, size: Size, decoded: Decoded) -> Frame:
+    """The frame of a mode of PIXEL_BYTES whose pixels a decoder gives.  Raises OSError, and what the decoder raises."""
+    return _Filling(mode, size).whole(decoded)[0]
+
+
 class _Filling:
     """A frame that is filled piece by piece, so that its bytes are never in memory twice."""
 
@@ -142,9 +147,9 @@ class _Filling:
 
     def whole(self, decoded: Decoded) -> tuple[Frame, Mapping[str, Any], bytes]:
         """The same of a result in this process."""
-        pixels = memoryview(decoded.pixels).cast("B")
-        for at in range(0, len(pixels), self.piece):
-            self.take(pixels[at : at + self.piece])
+        for pixels in (memoryview(piece).cast("B") for piece in decoded.pieces() if len(piece)):
+            for at in range(0, len(pixels), self.piece):
+                self.take(pixels[at : at + self.piece])
         return self.frame(), decoded.facts, decoded.profile
 
 

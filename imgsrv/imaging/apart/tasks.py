@@ -9,19 +9,20 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 Order = Mapping[str, Any]
 """What is wanted of a job, beside its bytes."""
 
-Result = Sequence[bytes | memoryview]
-"""The bytes of a result, in parts."""
+Result = Iterable[bytes | memoryview]
+"""The bytes of a result, in parts, which may be made while they are taken."""
 
 Task = Callable[[bytes, Order], Result]
 
@@ -30,13 +31,18 @@ Task = Callable[[bytes, Order], Result]
 class Decoded:
     """What a decoder gives.
 
-    pixels: row by row, in the mode and size of the order; 16 bits in the byte order of the machine.
+    pixels: row by row, in the mode and size of the order; 16 bits in the byte order of the machine.  All at once, or
+        some rows at a time, made while they are taken.
     facts: what else it has learned; a few short values that JSON holds.  profile: an ICC profile.
     """
 
-    pixels: bytes | memoryview
+    pixels: bytes | memoryview | Iterator[memoryview]
     facts: Mapping[str, Any] = field(default_factory=dict)
     profile: bytes = b""
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The pixels in one piece or several."""
+        return iter((self.pixels,)) if isinstance(self.pixels, bytes | memoryview) else self.pixels
 
 
 Decoder = Callable[[bytes, Order], Decoded]
@@ -87,7 +93,7 @@ def _decoding(name: str) -> Task:
     def task(data: bytes, order: Order) -> Result:
         decoded = decode(data, order)
         facts = json.dumps(decoded.facts).encode()
-        return decoded.pixels, FACTS_LENGTH.pack(len(facts)), facts, decoded.profile
+        return chain(decoded.pieces(), (FACTS_LENGTH.pack(len(facts)), facts, decoded.profile))
 
     return task
 

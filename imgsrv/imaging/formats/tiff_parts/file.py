@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,8 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
     TILE_OFFSETS,
     number,
 )
-from imgsrv.imaging.apart.pictures import Wanted, decode_apart
+from imgsrv.imaging.apart.pictures import Wanted, decode_apart, frame_of
+from imgsrv.imaging.apart.tasks import Decoded
 from imgsrv.imaging.formats.tiff_parts.directories import (
     CANON_RAW,
     DNG_VERSION,
@@ -37,7 +39,6 @@ from imgsrv.imaging.formats.tiff_parts.pillow_reads import is_for_pillow
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
 NAME, READER = "tiff", "TIFF of imgsrv"
 """The name of the format, and that of this reader in Pillow."""
@@ -208,8 +209,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         assert file is not None  # noqa: S101  it is kept for further pages
         if layout.compression == NONE:
             file.seek(0)
-            view = file.getbuffer() if hasattr(file, "getbuffer") else file.read()
-            return _frame(decoded(view, layout, mode), mode)
+            data = file.getvalue() if isinstance(file, io.BytesIO) else file.read()
+            return frame_of(mode, layout.size, Decoded(decoded(data, layout, mode)))
         wanted = Wanted(NAME, mode, layout.size, {"layout": layout, "page": self.tell()}, PEAK_BYTES)
         return decode_apart(file, NAME, wanted)[0]
 
@@ -225,14 +226,6 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def load_end(self) -> None:
         """Do not turn the pixels upright, as Pillow would: that is done for every format in one place."""
-
-
-def _frame(pixels: Any, mode: str) -> Frame:
-    if mode in ("RGB;16", "RGBA;16"):
-        return DeepFrame(pixels)
-    if mode in ("L", "I;16", "RGB", "RGBA"):
-        return Image.fromarray(pixels)
-    return Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
 
 
 def register() -> None:

@@ -77,7 +77,7 @@ def octets(data: bytes | memoryview, layout: Layout, least: int, most: int) -> A
         given = bytes(given).translate(REVERSED)
     try:
         found = given if layout.compression == NONE else _decompressed(given, layout.compression, most)
-    except (ValueError, RuntimeError, zlib.error):  # codecs raise children of RuntimeError
+    except (ValueError, RuntimeError):  # codecs raise children of RuntimeError
         if not layout.is_lenient:
             raise
         found = b""
@@ -106,10 +106,17 @@ def _decompressed(data: bytes | memoryview, compression: int, most: int) -> Any:
     except RuntimeError:
         if compression in (DEFLATE, OLD_DEFLATE, PIXTIFF):
             # libdeflate gives up where more bytes follow than are wanted.
-            return zlib.decompressobj().decompress(data, most)
+            return _inflated(data, most)
         if compression == PACKBITS:
             return _unpacked_bits(bytes(data), most)
         raise
+
+
+def _inflated(data: bytes | memoryview, most: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, most)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
 
 
 def _unpacked_bits(data: bytes, most: int) -> bytes:

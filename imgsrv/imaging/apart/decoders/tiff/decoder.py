@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from imgsrv.imaging.apart.decoders.tiff import codecs
 from imgsrv.imaging.apart.decoders.tiff.colours import coloured, finished, rgb_of_ycbcr, straight
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.samples import levels, row_bytes, unpacked
-from imgsrv.imaging.apart.decoders.tiff.tags import MIN_IS_WHITE, NONE, OF_PICTURES
+from imgsrv.imaging.apart.decoders.tiff.tags import NONE, OF_PICTURES
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
 from imgsrv.imaging.lazy import np
 
@@ -30,8 +30,9 @@ def prepare() -> Decoder:
 def _decode(data: bytes, order: Order) -> Decoded:
     """Decode the picture.  order: its `layout`, its `page` counted from 0, and the `mode` that is wanted."""
     layout, mode = order["layout"], order["mode"]
-    pixels = codecs.by_libtiff(data, order["page"], mode) if layout.is_of_libtiff else decoded(data, layout, mode)
-    return Decoded(pixels.data.cast("B"))
+    if layout.is_of_libtiff:
+        return Decoded(codecs.by_libtiff(data, order["page"], mode).data.cast("B"))
+    return Decoded(decoded(data, layout, mode))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,75 +51,80 @@ class _Part:
     plane: int | None
 
 
-def decoded(data: Any, layout: Layout, mode: str) -> NDArray[Any]:
-    """The pixels in the mode, as levels of 8 or 16 bits: (H, W) or (H, W, channels).
+def decoded(data: Any, layout: Layout, mode: str) -> Iterator[memoryview]:
+    """The pixels in the mode, as levels of 8 or 16 bits, some rows at a time from top to bottom.
 
     data: the whole file, or a buffer of it.  Raises ValueError for a broken file and what codecs raise.
     """
-    width, height = layout.size
+    for top, rows, parts in _rows(data, layout):
+        yield _finished(parts, top, rows, layout, mode).data.cast("B")
+
+
+def _finished(parts: Iterable[_Part], top: int, rows: int, layout: Layout, mode: str) -> NDArray[Any]:
+    """The pixels of some rows, of all parts that they have."""
     depth = np.uint16 if mode.endswith(";16") else np.uint8
-    wanted = layout.colour_channels + mode.startswith("RGBA")
+    channels = layout.colour_channels + mode.startswith("RGBA")
     # What is multiplied with alpha is divided before it is reduced to 8 bits.
     inner = np.uint16 if layout.is_associated and layout.bits > 8 and layout.is_deep else depth  # noqa: PLR2004
-    pixels = np.zeros((height, width, wanted), inner)
-    for part in _parts(data, layout):
+    pixels: Any = np.zeros((rows, layout.size[0], channels), inner)
+    for part in parts:
         try:
             if part.data:
-                _put(pixels, part, layout)
+                _put(pixels[part.top - top :], part, layout)
         except (ValueError, RuntimeError):  # codecs raise children of RuntimeError
             if not layout.is_lenient:
                 raise
-    if layout.is_associated or _is_changed(layout, mode, wanted):
-        pixels = _in_bands(pixels, layout, mode, depth)
-    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    if layout.is_associated and channels > layout.colour_channels:
+        straight(pixels)
+    pixels = finished(pixels, layout, mode)
+    if pixels.dtype != depth:
+        pixels = ((pixels.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # value / 257, rounded
+    return np.ascontiguousarray(pixels)
 
 
-def _is_changed(layout: Layout, mode: str, channels: int) -> bool:
-    has_other_channels = mode.startswith("RGBA") and channels != len("RGBA")
-    return layout.photometric == MIN_IS_WHITE or (layout.is_ycbcr and layout.is_planar) or has_other_channels
-
-
-def _in_bands(pixels: Any, layout: Layout, mode: str, depth: type[np.uint8 | np.uint16]) -> Any:
-    """The finished pixels, converted some rows at a time."""
-    height, width, channels = pixels.shape
-    rows = max(1, BAND_BYTES // (width * channels))
-    made = 4 if mode.startswith("RGBA") else channels
-    # In place where the pixels keep their kind.
-    found = pixels if pixels.dtype == depth and made == channels else np.empty((height, width, made), depth)
-    for top in range(0, height, rows):
-        band = pixels[top : top + rows]
-        if layout.is_associated and channels > layout.colour_channels:
-            straight(band)
-        band = finished(band, layout, mode)
-        if band.dtype != depth:
-            band = ((band.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # value / 257, rounded
-        found[top : top + rows] = band
-    return found
-
-
-def _parts(data: Any, layout: Layout) -> Iterator[_Part]:
-    """Every strip or tile; those that are not compressed in bands.  Raises ValueError for one beyond the file."""
+def _rows(data: Any, layout: Layout) -> Iterator[tuple[int, int, Iterable[_Part]]]:
+    """Where some rows begin, how many they are, and the parts that they have, from top to bottom."""
     view = memoryview(data)
     across, down = layout.grid
-    planes: list[int | None] = list(range(layout.samples)) if layout.is_planar else [None]
-    at = 0
+    for row in range(down):
+        top = row * layout.segment[1]
+        rows = min(layout.segment[1], layout.size[1] - top)
+        if across == 1 and not layout.is_planar:
+            part = _part(view, layout, row, 0, None)
+            if part is None:
+                yield top, rows, ()
+            else:
+                yield from ((band.top, band.rows, (band,)) for band in _bands(part, layout))
+        else:
+            yield top, rows, _parts(view, layout, row)
+
+
+def _parts(view: memoryview, layout: Layout, row: int) -> Iterator[_Part]:
+    """The parts of a row of strips or tiles, in all planes."""
+    planes: list[int | None] = [*range(layout.colours)] if layout.is_planar else [None]
+    if layout.is_planar and layout.alpha is not None:
+        planes.append(layout.alpha)
     for plane in planes:
-        for row in range(down):
-            for column in range(across):
-                offset, count = int(layout.offsets[at]), int(layout.counts[at])
-                at += 1
-                if plane is not None and plane >= layout.colours and plane != layout.alpha:
-                    continue
-                top, left = row * layout.segment[1], column * layout.segment[0]
-                needed = min(layout.segment[1], layout.size[1] - top), min(layout.segment[0], layout.size[0] - left)
-                is_left_out = not offset and not count  # GDAL leaves out what is zero everywhere
-                if is_left_out or (layout.is_lenient and offset >= len(view)):
-                    continue
-                if offset >= len(view):
-                    raise ValueError("a strip or tile begins behind the end of the file")
-                # Without compression, what is needed counts, and not what the file says.
-                end = offset + count if count and layout.compression != NONE else len(view)
-                yield from _bands(_Part(top, left, *needed, view[offset:end], plane), layout)
+        for column in range(layout.grid[0]):
+            if part := _part(view, layout, row, column, plane):
+                yield from _bands(part, layout)
+
+
+def _part(view: memoryview, layout: Layout, row: int, column: int, plane: int | None) -> _Part | None:
+    """One strip or tile; None for one that is left out.  Raises ValueError for one beyond the file."""
+    across, down = layout.grid
+    at = ((plane or 0) * down + row) * across + column
+    offset, count = int(layout.offsets[at]), int(layout.counts[at])
+    top, left = row * layout.segment[1], column * layout.segment[0]
+    needed = min(layout.segment[1], layout.size[1] - top), min(layout.segment[0], layout.size[0] - left)
+    is_left_out = not offset and not count  # GDAL leaves out what is zero everywhere
+    if is_left_out or (layout.is_lenient and offset >= len(view)):
+        return None
+    if offset >= len(view):
+        raise ValueError("a strip or tile begins behind the end of the file")
+    # Without compression, what is needed counts, and not what the file says.
+    end = offset + count if count and layout.compression != NONE else len(view)
+    return _Part(top, left, *needed, view[offset:end], plane)
 
 
 def _bands(part: _Part, layout: Layout) -> Iterator[_Part]:
@@ -137,10 +143,10 @@ def _bands(part: _Part, layout: Layout) -> Iterator[_Part]:
 
 
 def _put(pixels: Any, part: _Part, layout: Layout) -> None:
-    """Decode the part and put its levels where they belong."""
+    """Decode the part and put its levels where they belong.  pixels: of whole rows, from the first one of the part."""
     samples = 1 if part.plane is not None else layout.samples
     numbers = _numbers(part, layout, samples)[: part.rows, : part.columns]
-    place = pixels[part.top : part.top + part.rows, part.left : part.left + part.columns]
+    place = pixels[: part.rows, part.left : part.left + part.columns]
     depth = pixels.dtype.type
     if part.plane is not None:
         _put_plane(place, part.plane, numbers[..., 0], layout)
