@@ -328,7 +328,7 @@ def test_info_describes_a_photo(client: httpx.Client) -> None:
         "has_alpha": False,
         "frames": 1,
         "durations": [],
-        "loop": None,
+        "plays": None,
         "orientation": 6,
         "profile": None,
         "exif": {"make": "Cam"},
