@@ -21,7 +21,7 @@ from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
 from imgsrv.imaging.operations.shape import CATEGORY as SHAPES
-from imgsrv.imaging.pixels.working_frame import finished, shallow, working
+from imgsrv.imaging.pixels.working_frame import finished, is_deep, shallow, working
 from imgsrv.wording import closest
 
 MAX_STEPS = 32
@@ -111,7 +111,9 @@ class Pipeline:
         parts: further parts of the upload, by name.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
         the children of BadPicture for a broken part.
         """
-        picture = replace(picture, frames=tuple(map(working if self.keeps_depth else shallow, picture.frames)))
+        has_16_bits = is_deep(picture.frames[0])
+        if has_16_bits:
+            picture = replace(picture, frames=tuple(map(working if self.keeps_depth else shallow, picture.frames)))
         for step in self.steps:
             size = step.result_size(picture.size)
             limits.check_result(step.operation.name, size, len(picture.frames))
@@ -120,7 +122,7 @@ class Pipeline:
             picture = replace(picture, frames=frames, source=None)
         if any(step.operation.category == SHAPES for step in self.steps):
             picture = replace(picture, metadata=replace(picture.metadata, is_reshaped=True))
-        return replace(picture, frames=tuple(map(finished, picture.frames)))
+        return replace(picture, frames=tuple(map(finished, picture.frames))) if has_16_bits else picture
 
 
 def parse_pipeline(text: str) -> Pipeline:

@@ -194,6 +194,11 @@ def _levels(colour: Any) -> NDArray[np.uint16]:
     return np.atleast_1d(np.asarray(colour, np.uint16)) * np.uint16(STEPS_OF_8_BITS)
 
 
+def is_deep(frame: Frame) -> bool:
+    """A decoded frame has 16 bits a channel."""
+    return isinstance(frame, DeepFrame) or frame.mode == GREY
+
+
 def working(frame: Frame) -> Frame:
     """The frame as operations work on it: one of 16 bits as a WorkingFrame."""
     if isinstance(frame, DeepFrame):
@@ -217,7 +222,9 @@ def finished(frame: Frame) -> Frame:
 
 def shallow(frame: Frame) -> Frame:
     """The frame in 8 bits a channel, for what works on no more: a decision by pixels, a mask."""
-    return frame.shallow() if isinstance(frame, WorkingFrame | DeepFrame) else frame
+    if isinstance(frame, WorkingFrame | DeepFrame):
+        return frame.shallow()
+    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
 
 
 def blank(frame: Frame, mode: str, size: Size, colour: Any = 0) -> Frame:

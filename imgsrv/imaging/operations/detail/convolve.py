@@ -17,7 +17,7 @@ from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.strips import bands, through_array
 from imgsrv.imaging.pixels.visible_colours import through_visible
-from imgsrv.imaging.pixels.working_frame import DEPTHS, Pixels, steps_of
+from imgsrv.imaging.pixels.working_frame import Pixels, steps_of
 
 MID_GREY = 128
 
@@ -97,7 +97,10 @@ def edges(
         result = np.empty_like(pixels)
         for rows in bands(*pixels.shape):
             steep = cv2.magnitude(across[rows].astype(np.float32), down[rows].astype(np.float32))
-            result[rows] = cv2.addWeighted(steep, amount / 4, steep, 0, 0, dtype=DEPTHS[pixels.itemsize])
+            if kind == cv2.CV_16S:
+                result[rows] = cv2.convertScaleAbs(steep, alpha=amount / 4)
+            else:
+                result[rows] = cv2.addWeighted(steep, amount / 4, steep, 0, 0, dtype=cv2.CV_16U)
         return result
 
     return through_visible(frame, 1, lambda colours: through_array(colours.convert("L"), steepness))
