@@ -60,6 +60,9 @@ FOUR_MASKS = 6
 UNREAD = {3: "Huffman coding", 4: "a JPEG inside", 5: "a PNG inside"}
 """Compressions that are known and not read; 3 is one of OS/2 only."""
 
+SAVE_ANEW = "save it as a PNG"
+"""Advice for a bitmap that other programs open."""
+
 RUN_BITS = {Packing.RLE4: 4, Packing.RLE8: 8, Packing.RLE24: 24}
 
 LONG, ALPHA_BITS = 32, 0xFF000000
@@ -135,7 +138,7 @@ def _windows(data: bytes, length: int, file: IO[bytes], name: str) -> BitmapHead
     packing = (OS2_PACKINGS if is_os2 else PACKINGS).get(code)
     if packing is None or (is_os2 and packing is Packing.MASKS):
         reason = f"{UNREAD[code]} is not read from a bitmap" if code in UNREAD else f"its compression {code} is unknown"
-        raise Undecodable(name, reason)
+        raise Undecodable(name, reason, SAVE_ANEW)
     masks = _masks(bits)
     if packing is Packing.MASKS:
         count = 4 if length >= ALPHA_MASK or code == FOUR_MASKS else 3
@@ -168,7 +171,7 @@ def _checked(header: BitmapHeader, name: str) -> BitmapHeader:
     if header.size[0] < 1 or header.size[1] < 1:
         raise Undecodable(name, f"its header says {header.size[0]}×{header.size[1]}")
     if header.bits not in BITS:
-        raise Undecodable(name, f"{header.bits} bits a pixel are not read from a bitmap")
+        raise Undecodable(name, f"{header.bits} bits a pixel are not read from a bitmap", SAVE_ANEW)
     wanted = RUN_BITS.get(header.packing, header.bits)
     if wanted != header.bits or (header.packing is Packing.MASKS and header.bits not in DEFAULT_MASKS):
         raise Undecodable(name, f"{header.packing.value} and {header.bits} bits a pixel do not fit together")
