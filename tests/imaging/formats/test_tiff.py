@@ -20,8 +20,11 @@ from PIL import Image
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 
 WIDTH, HEIGHT = 37, 21
@@ -533,3 +536,73 @@ def test_what_only_libtiff_decodes_is_what_it_makes_of_it() -> None:
     assert got.shape == (HEIGHT, WIDTH)
     assert np.array_equal(got, imagecodecs.tiff_decode(data, asrgb=True)[..., 0])
     assert np.all(got == 5 * 17)
+
+
+@pytest.mark.parametrize("arrangement", [{}, {"rowsperstrip": 8}, {"tile": (16, 16)}], ids=str)
+@pytest.mark.parametrize(
+    ("photometric", "planar", "subsampling"),
+    [
+        *(("rgb", planar, None) for planar in ("contig", "separate")),
+        *(("ycbcr", "contig", subsampling) for subsampling in ("444", "422", "420")),
+        ("ycbcr", "separate", None),
+    ],
+)
+def test_a_jpeg_inside_is_what_libtiff_makes_of_it(
+    photometric: str, planar: str, subsampling: str | None, arrangement: Mapping[str, Any]
+) -> None:
+    units = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
+    more: dict[str, Any] = {"subsampling": units[subsampling]} if subsampling else {}
+    arguments: dict[str, Any] = {"level": 95, **({"subsampling": subsampling} if subsampling else {})}
+    data = tiff(
+        stored(sample(3), "uint8"),
+        photometric,
+        compression="jpeg",
+        compressionargs=arguments,
+        planarconfig=planar,
+        **more,
+        **arrangement,
+    )
+
+    got = np.rint(read(data)[1] * 255)
+
+    assert np.abs(got - imagecodecs.tiff_decode(data, asrgb=True)[..., :3].astype(np.float64)).max() <= 1
+
+
+def test_a_jpeg_of_12_bits_inside_keeps_them() -> None:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    numbers = (x * 60 + y * 80).astype(np.uint16)
+    strip = bytes(imagecodecs.jpeg_encode(numbers, level=99, bitspersample=12))
+
+    mode, got = read(by_hand(plain(12, t259=("H", (7,))), [strip]))
+
+    assert mode == "I;16"
+    assert np.abs(got[..., 0] * 4095 - numbers).max() < 8
+
+
+@pytest.mark.parametrize(
+    "compression", ["tiff_ccitt", "group3", "group4", "packbits", "tiff_lzw", "tiff_adobe_deflate"]
+)
+def test_black_and_white_is_read_from_every_code(compression: str) -> None:
+    bits = sample(1)[..., 0] > 0.5
+    file = io.BytesIO()
+    Image.fromarray(bits).save(file, "TIFF", compression=compression)
+
+    assert np.array_equal(read(file.getvalue())[1][..., 0], bits)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "RGB;16", "RGBA;16"])
+@pytest.mark.parametrize("size", [(1, 1), (37, 21), (700, 333)])
+def test_what_is_written_is_what_tifffile_and_libtiff_read(size: tuple[int, int], mode: str) -> None:
+    channels = 1 if mode in ("L", "I;16") else len(mode.removesuffix(";16"))
+    top = 65_536 if mode.endswith("16") else 256
+    numbers: Any = CHANCE.integers(0, top, (*size[::-1], channels)).astype(np.uint16 if top > 256 else np.uint8)
+    squeezed = numbers[..., 0] if channels == 1 else numbers
+    frame = DeepFrame(numbers) if mode in ("RGB;16", "RGBA;16") else Image.fromarray(squeezed)
+    file = io.BytesIO()
+
+    encode(Picture((frame,), "png"), "tiff", Output(format="tiff"), file)
+
+    assert np.array_equal(tifffile.imread(io.BytesIO(file.getvalue())), squeezed)
+    assert np.array_equal(imagecodecs.tiff_decode(file.getvalue()).reshape(squeezed.shape), squeezed)
+    page: Any = tifffile.TiffFile(io.BytesIO(file.getvalue())).pages[0]
+    assert page.extrasamples == ((2,) if channels == 4 else ())
