@@ -258,6 +258,13 @@ def test_a_wrong_checksum_of_a_critical_chunk_is_refused(kind: bytes) -> None:
         decoded(bytes(data))
 
 
+def test_of_many_texts_with_one_keyword_the_first_is_read() -> None:
+    texts = [b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(name * 300_000) for name in (b"one", b"two")]
+    info = info_of(chunk(b"iTXt", texts[0]), *[chunk(b"iTXt", texts[1])] * 100)
+
+    assert info["xmp"] == b"one" * 300_000
+
+
 def test_what_follows_a_chunk_that_is_left_out_is_read() -> None:
     text = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta/>"
     data = png(noise(3, 8), 8, RGB, chunk(b"tEXt", b"Comment\0hello", 1), chunk(b"iTXt", text), trns(1, 2, 3))

@@ -36,8 +36,10 @@ READ_TEXTS = (b"XML:com.adobe.xmp", b"exif", b"Raw profile type exif")
 PASSED = frozenset((b"tRNS", b"pHYs", b"eXIf", b"acTL", b"fcTL", b"tEXt", b"zTXt", b"iTXt"))
 """Ancillary chunks that Pillow is given."""
 
-ONCE = frozenset((b"tRNS", b"pHYs", b"eXIf"))
-"""Those of which the first counts."""
+REPEATED = frozenset((b"acTL", b"fcTL"))
+"""Those that Pillow or the reader of animations judges."""
+
+TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 
 GREY, RGB, PALETTE = 0, 2, 3
 """Colour types of pictures that may have a tRNS chunk (specification, 11.3.2)."""
@@ -146,7 +148,7 @@ def _is_kind(kind: bytes) -> bool:
 
 
 def _is_kept(kind: bytes, chunk: tuple[bytes, bytes, bytes], colours: Colours, known: set[bytes]) -> bool:
-    """Whether Pillow gets the chunk.  known: kinds that came before."""
+    """Whether Pillow gets the chunk.  known: kinds and keywords that came before."""
     _head, data, checksum = chunk
     if kind[:1].isupper():
         if kind == b"IHDR":
@@ -156,13 +158,15 @@ def _is_kept(kind: bytes, chunk: tuple[bytes, bytes, bytes], colours: Colours, k
         return True
     if deflate.crc32(data, deflate.crc32(kind)).to_bytes(CHECKSUM_BYTES, "big") != checksum:
         return False
-    is_first = kind not in known
-    known.add(kind)
+    # Of each kind the first one counts, of texts that of each keyword.
+    key = b"text " + data.partition(b"\0")[0] if kind in TEXTS else kind
+    is_first = key not in known
+    known.add(key)
     if read := Colours.READERS.get(kind):
         if is_first:
             read(colours, data)
         return False
-    return kind in PASSED and (is_first or kind not in ONCE) and _TESTS.get(kind, _is_any)(data, colours)
+    return kind in PASSED and (is_first or kind in REPEATED) and _TESTS.get(kind, _is_any)(data, colours)
 
 
 def _is_any(_data: bytes, _colours: Colours) -> bool:
