@@ -14,7 +14,7 @@ from pictures import animation, encoded, levels, opened, picture, result, run, s
 from PIL import Image, ImageFile
 
 from imgsrv import Output, describe, process
-from imgsrv.errors import JobTooDear, Undecodable
+from imgsrv.errors import BadOutputs, JobTooDear, Undecodable
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.model.broken import is_lenient
@@ -151,6 +151,11 @@ def test_a_batch_of_a_broken_picture_says_so() -> None:
     data = whole("jpeg")
     assert process_batch(Zip(), data[: len(data) // 2], variants, Limits()).is_broken
     assert not process_batch(Zip(), data, variants, Limits()).is_broken
+
+
+def test_the_outputs_of_a_batch_accept_the_same() -> None:
+    with pytest.raises(BadOutputs, match="differ in broken"):
+        parse_variants(b'[{"name": "a", "broken": "accept"}, {"name": "b"}]', {})
 
 
 def test_pillows_flag_is_what_it_was() -> None:
