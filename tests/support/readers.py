@@ -718,6 +718,7 @@ READERS = (
             "imaging.formats.iso.avif_file.AvifFile.read_all",
             "imaging.formats.iso.properties._coded_cicp",
             "imaging.formats.iso.properties._aperture",
+            "imaging.formats.iso.avif_plays.read_plays",
             "imaging.formats.iso.media.IsoMedia.primary",
         ),
         (
