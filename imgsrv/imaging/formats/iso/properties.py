@@ -19,6 +19,9 @@ from imgsrv.imaging.model.limits import Size
 AV1 = b"av01"
 """The type of an item or a sample that is an AV1 bitstream."""
 
+PICTURES = b"pict"
+"""The kind of a track that is no sound and no alpha or depth of another one."""
+
 ENTRY_BYTES = 78
 """Bytes in a description of samples of video before its boxes."""
 
@@ -58,9 +61,11 @@ def read_item(media: IsoMedia) -> Stated:
 
 
 def read_track(media: IsoMedia) -> Stated:
-    """What is said of the first track of AV1, which is the animation.  Raises what IsoMedia raises."""
+    """What is said of the first track of AV1 with pictures, which is the animation.  Raises what IsoMedia raises."""
     whole = (0, len(media.data))
     for track in media.contents(whole, b"moov", b"trak"):
+        if any(media.data[at + 8 : at + 12] != PICTURES for at, _end in media.contents(track, b"mdia", b"hdlr")):
+            continue
         for start, end in media.contents(track, b"mdia", b"minf", b"stbl", b"stsd"):
             for kind, entry, stop in boxes(media.data, start + 8, end):
                 if kind == AV1:
