@@ -86,7 +86,10 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         *(Kind("RGBA", saved={"made": "masks"}), Kind("RGBA", saved={"made": "masks", "is_deep": True})),
         *(Kind("L", saved={"made": "runs"}), Kind("L", saved={"made": "skipping runs"})),
     ),
-    "jp2": (Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"lossless": True})),
+    "jp2": (
+        *(Kind("L"), Kind("RGB"), Kind("RGBA"), Kind("RGBA", {"lossless": True})),
+        *(Kind("I;16"), Kind("RGB;16"), Kind("RGBA;16"), Kind("RGBA;16", {"lossless": True})),
+    ),
     "ico": (Kind("RGBA", saved={}), Kind("RGBA", saved={"dib": True})),
     "heic": (
         *(Kind("RGB", FASTEST), Kind("RGBA", FASTEST), Kind("RGBA", {"lossless": True, **FASTEST})),
