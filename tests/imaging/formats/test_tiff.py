@@ -496,11 +496,14 @@ def test_metadata_is_found_whoever_decodes_the_pixels() -> None:
     icc = b"no profile"
     tags = [(34675, "B", len(icc), icc, True), (33432, "s", 0, "somebody", True), (700, "B", 3, b"<x>", True)]
     for kind, order in product(("uint8", "uint16"), "<>"):
-        data = tiff(stored(sample(3), kind), "rgb", extratags=tags, byteorder=order, resolution=(300, 300))
+        data = tiff(
+            stored(sample(3), kind), "rgb", extratags=tags, byteorder=order, resolution=(300, 300), resolutionunit=2
+        )
         image = read_header(data, Limits()).image
 
         assert image.info["icc_profile"] == icc
         assert image.info["xmp"] == b"<x>"
+        assert image.info["dpi"] == (300, 300)
         assert image.getexif()[33432] == "somebody"
 
 

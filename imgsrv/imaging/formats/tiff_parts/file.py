@@ -49,7 +49,10 @@ SAVE_AS = "develop it and save it as a TIFF, PNG or JPEG"
 AS_PLAIN = "save it as grey or RGB of 8 or 16 bits"
 """Advice."""
 
-SUBFILE_TYPE, ORIENTATION = 254, 274
+SUBFILE_TYPE, ORIENTATION, RESOLUTION, RESOLUTION_UNIT = 254, 274, (282, 283), 296
+
+UNITS = {2: 1.0, 3: 2.54}
+"""Pixels for an inch, by the value of ResolutionUnit: inches and centimetres."""
 
 INTEGER_SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
 """Bytes of an integer, by the type of a tag."""
@@ -152,6 +155,10 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         if isinstance(profile := self.tag_v2.get(PROFILE), bytes):
             self.info["icc_profile"] = profile
         self.info["compression"] = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "")
+        across, down = (self.tag_v2.get(tag) for tag in RESOLUTION)
+        inches = UNITS.get(self.tag_v2.get(RESOLUTION_UNIT, 2))
+        if across and down and inches:
+            self.info["dpi"] = across * inches, down * inches
 
     def _bound_tags(self) -> None:
         """Refuse a tag of so many numbers that objects for all of them would fill the memory."""
