@@ -36,7 +36,7 @@ HEAD_BYTES = 8
 
 def write(frame: Frame, metadata: Mapping[str, Any], file: BinaryIO) -> None:
     """Write a frame of one of MODES.  metadata: `exif`, tags by their numbers, and `icc_profile`."""
-    rows = max(1, STRIP_BYTES // (frame.width * _pixel_bytes(frame.mode)))
+    rows = min(frame.height, max(1, STRIP_BYTES // (frame.width * _pixel_bytes(frame.mode))))
     strips = [_packed(band) for band in _bands(frame, rows)]
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     for tag, value in metadata.get("exif", {}).items():
