@@ -19,6 +19,8 @@ from imgsrv.imaging.model.broken import broken_is_ours, is_lenient, lenient
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.parameter_types import Broken
 
+HINT = "broken=accept uses the part that is there"
+
 Result = TypeVar("Result")
 
 
@@ -32,6 +34,8 @@ def as_far_as_it_goes(data: Data, broken: Broken, read: Callable[[Data], Result]
         return read(data), False
     except Undecodable as error:
         form = FORMATS[sniff(bytes(data[:SNIFF_BYTES]))]
+        if broken == "refuse" and form.reads_parts and "truncated" in error.reason:
+            raise Undecodable(error.format, error.reason, f"{error.advice}; {HINT}") from error
         if broken == "refuse" or not form.reads_parts:
             raise
         # The frames behind an error would keep the memory of the first decoder.

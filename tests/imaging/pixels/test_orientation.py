@@ -101,8 +101,13 @@ def test_an_orientation_in_xmp_turns_nothing(form: str) -> None:
         text = PngInfo()
         text.add_itxt("XML:com.adobe.xmp", XMP_WITH_ORIENTATION.decode())
         data = encoded(Image.new("RGB", (12, 8)), form, pnginfo=text)
+    elif form == "TIFF":
+        exif = Image.Exif()
+        exif[700] = XMP_WITH_ORIENTATION
+        data = encoded(Image.new("RGB", (12, 8)), form, exif=exif)
     else:
         data = encoded(Image.new("RGB", (12, 8)), form, xmp=XMP_WITH_ORIENTATION)
+    assert b"tiff:Orientation" in data
     assert result(data).size == (12, 8)
     assert describe(data)["orientation"] == 1
 
