@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from PIL import Image
 
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options, scaled_effort
 from imgsrv.imaging.formats.iso import heif_file
-from imgsrv.imaging.formats.iso.media import IsoMedia, Item, Steps, has_brand
+from imgsrv.imaging.formats.iso.media import IsoMedia, Item, Steps, boxes, has_brand
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
 GRID = b"grid"
 """The type of an item that is a grid of tiles."""
+
+OVERLAY, MOST_LAYERS = b"iovl", 4
+"""The type of an item that is made of layers, and how many of its own size are read."""
 
 MOST_DEPTH = 16
 """Most levels of pictures that are put together from others; cameras write one."""
@@ -61,6 +64,14 @@ def _bit_depth(_data: bytes, image: Image.Image) -> int:
     return image.depth if isinstance(image, heif_file.HeifFile) else 0
 
 
+def _unread_variant(file: IO[bytes]) -> tuple[str, str] | None:
+    file.seek(0)
+    kinds = {kind for kind, _start, _end in boxes(file.read())}
+    if b"moov" not in kinds or b"meta" in kinds:
+        return None
+    return "it is a film of HEVC without a still picture, which this server does not read", "save one frame of it"
+
+
 def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
     if is_deep and isinstance(image, heif_file.HeifFile) and image.depth > BYTE:
         return image.decoded(is_deep=True)
@@ -83,6 +94,8 @@ def _coded(data: bytes, _image: Image.Image) -> Iterator[Coded]:
         tiles = [items[part].size or (0, 0) for part in item.made_of if part in items]
         across, down = (max((tile[side] for tile in tiles), default=1) for side in (0, 1))
         if item.kind == GRID and total < (width + across) * (height + down):
+            continue
+        if item.kind == OVERLAY and total <= MOST_LAYERS * width * height:
             continue
         size = width, -(-total // max(1, width))
         yield (item.size if item.kind == GRID else size), size
@@ -120,6 +133,7 @@ FORMAT = Format(
     is_upright=True,
     coded=_coded,
     bit_depth=_bit_depth,
+    unread_variant=_unread_variant,
     read_pixels=_read_pixels,
     options=_options,
     write_still=_write_still,

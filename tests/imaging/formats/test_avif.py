@@ -76,6 +76,13 @@ def test_no_colours_are_made_up() -> None:
     assert image.info.get("cicp", Cicp()).primaries in (1, 2)
 
 
+def test_a_file_whose_own_brand_is_another_one_is_read() -> None:
+    data = boxed_avif(stream_of(picture("RG/BY")), (2, 2)).replace(
+        b"ftypavif\0\0\0\0avifmif1", b"ftypmif1\0\0\0\0avifmif1"
+    )
+    assert header_of(data).size == (2, 2)
+
+
 # ---- the clean aperture ------------------------------------------------------------------------------
 
 

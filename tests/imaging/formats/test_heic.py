@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boxed import item_box
 from numpy.typing import NDArray
 from pictures import encoded, levels, picture, result
 from PIL import Image
@@ -121,3 +122,15 @@ def test_alpha_that_is_multiplied_into_the_colours_is_divided_out(mode: str) -> 
     frame = deep(data)
     got = frame.pixels / 257 if isinstance(frame, DeepFrame) else levels(frame)
     assert np.abs(got - straight * (255 / 1023)).max() < 1.5
+
+
+def test_a_file_whose_own_brand_is_another_one_is_read() -> None:
+    data = of_two(0)
+    own = data[8:12]
+    assert header_of(data.replace(b"ftyp" + own, b"ftypmif2", 1)).size == SIZE
+
+
+def test_a_film_is_refused_by_name() -> None:
+    film = item_box(b"ftyp", b"msf1\0\0\0\0msf1hevc") + item_box(b"moov", bytes(64)) + item_box(b"mdat", bytes(64))
+    with pytest.raises(Undecodable, match="film of HEVC"):
+        header_of(film)

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from PIL import AvifImagePlugin, Image
 
-from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
+from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, is_of_boxes
 from imgsrv.imaging.formats.iso.properties import Stated, read_item, read_track
 
 NAME = "IMGSRV-AVIF"
@@ -66,4 +66,4 @@ class AvifFile(AvifImagePlugin.AvifImageFile):
 
 def register() -> None:
     """Make it known to Pillow, with Pillow's own encoder."""
-    Image.register_open(NAME, AvifFile, lambda head: has_brand(head, BRANDS))
+    Image.register_open(NAME, AvifFile, is_of_boxes)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from imgsrv.imaging.formats.format import Options
-from imgsrv.imaging.formats.iso.media import has_brand
+from imgsrv.imaging.formats.iso.media import is_of_boxes
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.cicp import BT_601, MATRICES, UNSPECIFIED, Cicp
 from imgsrv.imaging.model.picture import Frame
@@ -137,4 +137,4 @@ def write(frame: Frame, options: Options, *, is_lossless: bool, file: BinaryIO) 
 
 def register() -> None:
     """Make it known to Pillow."""
-    Image.register_open(NAME, HeifFile, lambda head: has_brand(head, BRANDS))
+    Image.register_open(NAME, HeifFile, is_of_boxes)

@@ -36,6 +36,11 @@ def has_brand(head: bytes, known: Container[bytes]) -> bool:
     return box[:4] in known or any(box[at : at + 4] in known for at in range(8, len(box), 4))
 
 
+def is_of_boxes(head: bytes) -> bool:
+    """The file that begins with `head` has brands.  Pillow shows a reader 16 bytes, too few for all of them."""
+    return head[4:8] == b"ftyp"
+
+
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Type of each box in a part of a file, and the positions where its content begins and ends."""
     last = len(data) if end is None else min(end, len(data))
