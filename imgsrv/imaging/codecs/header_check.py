@@ -73,7 +73,7 @@ def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
     form = FORMATS[sniff(head)]
     if form.screen_bytes and form.size_in:
         CheckedFile(form.size_in, io.BytesIO(head), limits).read(form.screen_bytes)
-        return Checked(form.name, form.size_in(b"", head[: form.screen_bytes]))
+        return Checked(form.name, _with_pixels(form.size_in(b"", head[: form.screen_bytes])))
     if layout := form.header:
         with contextlib.suppress(_Unsure):
             beginning = _beginning(layout, read, size)
@@ -83,8 +83,13 @@ def check_header(file: int, start: int, size: int, limits: Limits) -> Checked:
                 header = open_header(form, beginning, limits)
                 bits = bit_depth_of(header, head)
                 return Checked(form.name, header.size, header.frames, header.may_have_alpha, bits)
-            return Checked(form.name, found)
+            return Checked(form.name, _with_pixels(found))
     return Checked(form.name)
+
+
+def _with_pixels(size: Size | None) -> Size | None:
+    """The size; None for one without pixels, which an engine refuses or, for a GIF, takes from a frame."""
+    return size if size and math.prod(size) else None
 
 
 class _Beginning(io.BytesIO):

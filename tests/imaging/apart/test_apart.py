@@ -28,6 +28,15 @@ from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
 ROOMY = Allowance(1 << 30, 60, 60.0)
 
 
+@pytest.fixture(
+    params=[("decode", "encode"), *((task,) for task in ("draw", *tasks.DECODERS)), pool.TASKS], ids=" ".join
+)
+def any_helper(request: pytest.FixtureRequest) -> Iterator[Helper]:
+    made = Helper(request.param, (), is_bound=False)
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def helper() -> Iterator[Helper]:
     made = Helper(("decode", "encode"), (), is_bound=False)
@@ -147,20 +156,22 @@ def test_a_decoder_runs_here_where_no_helpers_are_kept(monkeypatch: pytest.Monke
 # ---- confinement --------------------------------------------------------------------------------------
 
 
-def test_a_helper_has_no_descriptor_but_its_pipes_and_the_shared_memory(helper: Helper) -> None:
-    kinds = sorted(str(each.readlink()).partition(":")[0] for each in Path(f"/proc/{helper.process.pid}/fd").iterdir())
+def test_a_helper_has_no_descriptor_but_its_pipes_and_the_shared_memory(any_helper: Helper) -> None:
+    kinds = sorted(
+        str(each.readlink()).partition(":")[0] for each in Path(f"/proc/{any_helper.process.pid}/fd").iterdir()
+    )
     assert kinds == ["/memfd", "pipe", "pipe"]
 
 
-def test_a_helper_is_confined(helper: Helper) -> None:
-    facts = dict(line.split(":\t") for line in Path(f"/proc/{helper.process.pid}/status").read_text().splitlines())
-    limits = Path(f"/proc/{helper.process.pid}/limits").read_text()
+def test_a_helper_is_confined(any_helper: Helper) -> None:
+    facts = dict(line.split(":\t") for line in Path(f"/proc/{any_helper.process.pid}/status").read_text().splitlines())
+    limits = Path(f"/proc/{any_helper.process.pid}/limits").read_text()
     assert facts["NoNewPrivs"] == "1"
-    assert facts["Seccomp"] == ("2" if helper.is_filtered else "0")
+    assert facts["Seccomp"] == ("2" if any_helper.is_filtered else "0")
     assert facts["Threads"] == "1"
     assert [line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files")] == [["0", "0"]]
-    assert Path(f"/proc/{helper.process.pid}/environ").read_bytes().count(b"\0") <= 2
-    assert b"IMGSRV" not in Path(f"/proc/{helper.process.pid}/environ").read_bytes()
+    assert Path(f"/proc/{any_helper.process.pid}/environ").read_bytes().count(b"\0") <= 2
+    assert b"IMGSRV" not in Path(f"/proc/{any_helper.process.pid}/environ").read_bytes()
 
 
 PROBE = """

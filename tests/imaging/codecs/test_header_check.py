@@ -16,8 +16,11 @@ from pictures import CORPUS, animation, encoded, picture, sample
 from imgsrv.errors import ImgsrvError, TooManyPixels, Undecodable
 from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.header_check import check_header
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.cost import estimate, glanced
+from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 LIMITS = Limits(max_pixels=1_000_000)
 MOST_S = 0.02
@@ -219,3 +222,21 @@ def test_a_header_check_of_a_hostile_file_is_fast(data: bytes) -> None:
     os.close(file)
 
     assert min(seconds) < MOST_S
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(gif(0, 2), id="a-gif-of-no-width"),
+        pytest.param(gif(2, 0), id="a-gif-of-no-height"),
+        pytest.param(encoded(picture("RG"), "WEBP")[:26] + bytes(4), id="a-webp-of-no-sides"),
+    ],
+)
+def test_a_picture_without_pixels_has_a_cost_before_an_engine_refuses_it(data: bytes) -> None:
+    file = os.memfd_create("picture")
+    os.write(file, data)
+
+    facts = glanced(check_header(file, 0, len(data), LIMITS), len(data), LIMITS)
+
+    assert estimate(facts, [(Output(), Pipeline.parse("resize:width=3"))], LIMITS).seconds > 0
+    os.close(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,9 +201,9 @@ def test_a_job_has_memory_for_the_size_of_its_picture_only(monkeypatch: pytest.M
     given: list[Allowance] = []
     run_apart = pool.run
 
-    def watched(name: str, job: Job, allowed: Allowance) -> list[bytes]:
+    def watched(name: str, job: Job, allowed: Allowance, overflows: Container[str]) -> list[bytes]:
         given.append(allowed)
-        return run_apart(name, job, allowed)
+        return run_apart(name, job, allowed, overflows)
 
     monkeypatch.setattr(pictures, "run", watched)
     read(jpegxl([noise(3)]))
@@ -216,6 +217,16 @@ def test_a_file_that_is_cut_off_is_refused(kept: float) -> None:
     data = jpegxl([noise(3)])
     with pytest.raises(Undecodable):
         read(data[: round(kept * len(data)) if kept < 1 else int(kept)])
+
+
+def test_a_description_needs_the_header_alone() -> None:
+    data = jpegxl([noise(3)])
+    for size in range(12, len(data)):
+        try:
+            header = read_header(data[:size], Limits())
+        except Undecodable:
+            continue
+        assert describe_picture(data[:size], Limits())["width"] == header.size[0] == WIDTH
 
 
 @pytest.mark.parametrize("facts", [{}, {"size": 3}, {"size": [1]}, {"size": [1, 1], "bits": "x"}, {"size": "ab"}])
