@@ -12,7 +12,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.codecs.placeholders import suffix_of
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
-from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, written_as
+from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, WRITTEN, written_as
 
 STANDARD = "-"
 """The argument for standard input or output in place of a file."""
@@ -33,7 +33,7 @@ def split_positionals(paths: Sequence[str]) -> Positionals:
     inputs = tuple(paths[: -2 if has_pipeline else -1])
     if not inputs:
         raise BadArgument(
-            f"give a picture, then OUT; OUT is a folder, ends with / or has one of the suffixes {suffixes()}, "
+            f"give a picture, then OUT; OUT is a folder, ends with / or has one of the suffixes {target_suffixes()}, "
             f"and {paths[-1]!r} {'is taken as the pipeline' if has_pipeline else 'is the only one given'}"
         )
     return Positionals(inputs, paths[-2], paths[-1]) if has_pipeline else Positionals(inputs, paths[-1])
@@ -48,9 +48,9 @@ def is_folder(text: str) -> bool:
     return text.endswith("/") or Path(text).is_dir()
 
 
-def suffixes() -> str:
-    """Return the suffixes of all formats, for a message."""
-    return joined(list(SUFFIXES))
+def target_suffixes() -> str:
+    """Return the suffixes of all formats that are written, for a message."""
+    return joined([suffix for suffix, name in SUFFIXES.items() if name in WRITTEN])
 
 
 def plan(inputs: Iterable[str], out: str, output: Output) -> tuple[Conversion, ...]:
@@ -80,7 +80,7 @@ def _pictures(text: str) -> list[Path]:
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     if not found:
-        raise BadArgument(f"there is no picture in {text}; pictures end with {suffixes()}")
+        raise BadArgument(f"there is no picture in {text}; pictures end with {joined(list(SUFFIXES))}")
     return found
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert_all
-from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, suffixes
+from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, target_suffixes
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -135,7 +135,8 @@ def _output(args: argparse.Namespace, out: str) -> Output:
         raise BadArgument("--format auto follows the Accept header of a request; name a format or leave it out")
     if out != STANDARD and not is_folder(out) and "format" not in given:
         if Path(out).suffix.lower() not in KNOWN_SUFFIXES:
-            raise BadArgument(f"{out} gives no format; use --format, or let OUT end with / or with one of {suffixes()}")
+            end = f"let OUT end with / or with one of {target_suffixes()}"
+            raise BadArgument(f"{out} gives no format; use --format, or {end}")
         given["format"] = KNOWN_SUFFIXES[Path(out).suffix.lower()]
     return validate(Output, given, owner=OWNER).check()
 

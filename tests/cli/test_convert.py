@@ -407,6 +407,13 @@ def test_placeholders_of_several_pictures_get_the_suffix_of_texts(imgsrv: Conver
     assert files("out") == ["square.txt"]
 
 
+def test_a_message_about_targets_names_no_format_that_is_only_read(imgsrv: Convert) -> None:
+    with pytest.raises(BadArgument, match=r"one of \.jpg, .* and \.jxl$") as refused:
+        imgsrv("square.png", "out", "flip")
+
+    assert ".svg" not in str(refused.value)
+
+
 def test_a_target_for_text_needs_a_placeholder_format(imgsrv: Convert) -> None:
     with pytest.raises(BadArgument, match="gives no format"):
         imgsrv("square.png", "hash.txt")
