@@ -48,7 +48,7 @@ class Output(BaseModel):
         BeforeValidator(_by_suffix),
         Field(
             description="Format of the result.  `auto` follows the Accept header; the last three give a line of text "
-            "to show before the picture loads.  Default: the format of the input, PNG for an SVG."
+            "to show before the picture loads.  Default: the format of the input, PNG for one that is only read."
         ),
     ] = None
     quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format; 100 is best.")] = 80
