@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from imgsrv.imaging.apart.decoders.openjpeg import Component, decoded, library
+from imgsrv.imaging.apart.decoders.openjpeg import Component, library, opened
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ ROWS = 128
 
 MOST_8, MOST_16 = 255, 65_535
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom on the grid."""
+
+MOST_TILES = 4096
+"""A picture of more tiles is decoded at once."""
+
 MOST_TABLE_BITS = 16
 """Samples of more bits are not looked up in a table."""
 
@@ -35,7 +41,7 @@ RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 1.402, -0.344136, -0.714136, 1.772
 TINY_ORDER: Order = {
     "mode": "L", "size": (1, 1), "codestream": 0, "reduce": 0, "grid": (0, 0, 1, 1), "depths": ((8, False),),
     "channels": ((0, None),), "colour_count": 1, "palette": (), "colours": "plain", "is_premultiplied": False,
-    "is_subsampled": False,
+    "is_subsampled": False, "tile": (0, 0, 1, 1),
 }  # fmt: skip
 """For one grey pixel."""
 
@@ -58,7 +64,8 @@ def decode(data: bytes, order: Order) -> Decoded:
     """The pixels of a codestream.
 
     order: mode and size; codestream: where it begins; reduce: how often it is halved; grid: left, top, right and bottom
-    of the picture; depths: bits of each component and whether it has a sign; is_subsampled: some component is;
+    of the picture; tile: left, top, width and height of the first tile; depths: bits of each component and whether it
+    has a sign; is_subsampled: some component is;
     channels: the component of each colour, then of alpha, with the column of the palette or None; colour_count: how
     many of them are colours; palette: the bits and the values of each column; colours: `plain`, `sycc` or `cmy`;
     is_premultiplied: alpha has been multiplied into the colours.
@@ -66,8 +73,14 @@ def decode(data: bytes, order: Order) -> Decoded:
     if library() is None:
         return _without_library(data, order)
     expected = (tuple(order["grid"]), len(order["depths"]))
-    with decoded(data, order["codestream"], order["reduce"], expected) as components:
-        return Decoded(_pixels(components, order))
+    canvas = _Canvas(order)
+    with opened(data, order["codestream"], order["reduce"], expected) as codestream:
+        boxes = _tiles(order)
+        if not boxes:
+            canvas.fill(codestream.whole(), order["grid"])
+        for number, box in enumerate(boxes):
+            canvas.fill(codestream.tile(number), box)
+    return canvas.decoded()
 
 
 def _without_library(data: bytes, order: Order) -> Decoded:
@@ -81,28 +94,62 @@ def _without_library(data: bytes, order: Order) -> Decoded:
         Component(planes[..., index].astype(np.int32), left, top, 1, 1, bits, is_signed)
         for index, (bits, is_signed) in enumerate(order["depths"])
     ]
-    return Decoded(_pixels(components, order))
+    canvas = _Canvas(order)
+    canvas.fill(components, order["grid"])
+    return canvas.decoded()
 
 
-def _pixels(components: Sequence[Component], order: Order) -> memoryview:
-    """The pixels in the mode and size of the order."""
-    (width, height), mode = order["size"], order["mode"]
-    most, dtype = (MOST_16, np.uint16) if mode.endswith(";16") else (MOST_8, np.uint8)
-    channels = [_Channel(components[part], order, column) for part, column in order["channels"]]
-    count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
-    out = np.empty((height, width, count), dtype)
-    is_plain = order["colours"] == "plain" and not order["is_premultiplied"] and len(channels) == count
-    for top in range(0, height, ROWS):
-        rows = slice(top, min(height, top + ROWS))
-        if is_plain:
-            for index, channel in enumerate(channels):
-                out[rows, :, index] = channel.levels(rows, most)
-            continue
-        # Colours need numbers between the levels.
-        exact = _coloured([channel.exact(rows, most) for channel in channels], channels, order, most)
-        for index, plane in enumerate(_in_mode(exact, order, most, count)):
-            out[rows, :, index] = np.rint(plane.clip(0, most))
-    return out.data.cast("B")
+def _tiles(order: Order) -> list[Box]:
+    """Left, top, right and bottom of the tiles where they can be decoded one by one, which takes less memory."""
+    left, top, right, bottom = order["grid"]
+    tile_left, tile_top, width, height = order["tile"]
+    # A sample of a subsampled component may belong to pixels of two tiles.
+    if order["reduce"] or order["is_subsampled"]:
+        return []
+    columns = [tile_left + width * at for at in range(min(MOST_TILES, -(-(right - tile_left) // width)) + 1)]
+    rows = [tile_top + height * at for at in range(min(MOST_TILES, -(-(bottom - tile_top) // height)) + 1)]
+    if not 1 < (len(columns) - 1) * (len(rows) - 1) < MOST_TILES:
+        return []
+    return [
+        (max(left, across), max(top, down), min(right, across + width), min(bottom, down + height))
+        for down in rows[:-1]
+        for across in columns[:-1]
+    ]
+
+
+class _Canvas:
+    """The pixels in the mode and size of the order, filled box by box."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        (width, height), mode = order["size"], order["mode"]
+        self._most, dtype = (MOST_16, np.uint16) if mode.endswith(";16") else (MOST_8, np.uint8)
+        self._count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
+        self._pixels = np.empty((height, width, self._count), dtype)
+
+    def decoded(self) -> Decoded:
+        """The result."""
+        return Decoded(self._pixels.data.cast("B"))
+
+    def fill(self, components: Sequence[Component], box: Box) -> None:
+        """Fill a box of the grid.  Raises ValueError for components that do not cover it."""
+        order, most = self._order, self._most
+        left, top = (box[side] - order["grid"][side] for side in (0, 1))
+        out = self._pixels
+        if not order["reduce"]:
+            out = out[top : top + box[3] - box[1], left : left + box[2] - box[0]]
+        channels = [_Channel(components[part], order, column, box, out.shape[:2]) for part, column in order["channels"]]
+        is_plain = order["colours"] == "plain" and not order["is_premultiplied"] and len(channels) == self._count
+        for first in range(0, len(out), ROWS):
+            rows = slice(first, min(len(out), first + ROWS))
+            if is_plain:
+                for index, channel in enumerate(channels):
+                    out[rows, :, index] = channel.levels(rows, most)
+                continue
+            # Colours need numbers between the levels.
+            exact = _coloured([channel.exact(rows, most) for channel in channels], channels, order, most)
+            for index, plane in enumerate(_in_mode(exact, order, most, self._count)):
+                out[rows, :, index] = np.rint(plane.clip(0, most))
 
 
 def _coloured(levels: list[NDArray[Any]], channels: Sequence[_Channel], order: Order, most: int) -> list[NDArray[Any]]:
@@ -135,18 +182,21 @@ def _in_mode(levels: list[NDArray[Any]], order: Order, most: int, count: int) ->
 class _Channel:
     """A component, or a column of the palette by it, at the size of the picture."""
 
-    def __init__(self, component: Component, order: Order, column: int | None) -> None:
-        width, height = order["size"]
+    def __init__(
+        self, component: Component, order: Order, column: int | None, box: Box, shape: tuple[int, int]
+    ) -> None:
+        """shape: rows and columns of the box."""
+        height, width = shape
         self._component = component
-        self._columns = _places(width, order["grid"][0], component.dx, component.left, component.samples.shape[1])
-        self._rows = _places(height, order["grid"][1], component.dy, component.top, component.samples.shape[0])
+        self._columns = _places(width, box[0], component.dx, component.left, component.samples.shape[1])
+        self._rows = _places(height, box[1], component.dy, component.top, component.samples.shape[0])
         if order["reduce"]:
             # Such components have no subsampling.  One more column and row is for the border of a smaller scale.
             self._columns, self._rows = (
                 np.arange(side).clip(0, most - 1)
                 for side, most in ((width, component.samples.shape[1]), (height, component.samples.shape[0]))
             )
-        self._is_whole = len(self._columns) == component.samples.shape[1] and component.dx == 1
+        self._is_whole = component.samples.shape == shape and component.dx == component.dy == 1
         self._palette = None if column is None else np.asarray(order["palette"][column][1], np.float64)
         self._bits: int = component.bits if column is None else order["palette"][column][0]
         is_signed = component.is_signed and column is None
@@ -174,8 +224,10 @@ class _Channel:
         return self._tables[most].take(samples, mode="clip")
 
     def _samples(self, rows: slice) -> NDArray[np.int32]:
-        found = self._component.samples[self._rows[rows]]
-        return found if self._is_whole else found[:, self._columns]
+        found = self._component.samples
+        if self._is_whole:
+            return found[rows]
+        return found[self._rows[rows]][:, self._columns]
 
 
 def _places(side: int, start: int, step: int, first: int, count: int) -> NDArray[np.intp]:

@@ -85,6 +85,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "opj_stream_set_seek_function": (None, _POINTER, SEEK),
     "opj_read_header": (_INT, _POINTER, _POINTER, ctypes.POINTER(_IMAGE)),
     "opj_decode": (_INT, _POINTER, _POINTER, _IMAGE),
+    "opj_get_decoded_tile": (_INT, _POINTER, _POINTER, _IMAGE, ctypes.c_uint32),
     "opj_image_destroy": (None, _IMAGE),
 }
 
@@ -171,9 +172,30 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+class Codestream:
+    """A codestream that can be decoded.  Samples are valid until more is decoded or the codestream is closed."""
+
+    def __init__(self, opj: Any, codec: int, stream: int, image: Any, source: _Source) -> None:
+        self._opj, self._codec, self._stream, self._image, self._source = opj, codec, stream, image, source
+
+    def whole(self) -> list[Component]:
+        """The components of the picture.  Raises ValueError with the library's reason."""
+        return self._components(self._opj.opj_decode(self._codec, self._stream, self._image))
+
+    def tile(self, number: int) -> list[Component]:
+        """The components of one tile, counted row by row.  Raises ValueError with the library's reason."""
+        return self._components(self._opj.opj_get_decoded_tile(self._codec, self._stream, self._image, number))
+
+    def _components(self, is_done: int) -> list[Component]:
+        if not is_done:
+            raise ValueError(self._source.reason or "it is broken")
+        image = self._image.contents
+        return [_component(image.components[index]) for index in range(image.count)]
+
+
 @contextmanager
-def decoded(data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...], int]) -> Iterator[list[Component]]:
-    """The components of a codestream.
+def opened(data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...], int]) -> Iterator[Codestream]:
+    """A codestream whose header has been read.
 
     start: where it begins in the data.  reduce: how often the picture is halved.
     expected: left, top, right and bottom of the picture and the number of its components, as the caller has read them.
@@ -206,9 +228,7 @@ def decoded(data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...
         seen = image.contents
         if ((seen.left, seen.top, seen.right, seen.bottom), seen.count) != expected:
             raise ValueError("its pixels are of another size or kind than its header says")
-        if not opj.opj_decode(codec, stream, image):
-            raise ValueError(source.reason or "it is broken")
-        yield [_component(image.contents.components[index]) for index in range(image.contents.count)]
+        yield Codestream(opj, codec, stream, image, source)
     finally:
         opj.opj_image_destroy(image)
         if codec:
