@@ -8,7 +8,7 @@ as `opj_decompress -upsample` does.  Sources: ISO/IEC 15444-1 (codestream, palet
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ def prepare() -> Decoder:
     """Make the decoder ready."""
     if library() is None:
         import_module("imagecodecs").jpeg2k_decode(_tiny())
-    decode(_tiny(), TINY_ORDER)
+    list(decode(_tiny(), TINY_ORDER).pieces())
     return decode
 
 
@@ -73,14 +73,26 @@ def decode(data: bytes, order: Order) -> Decoded:
     if library() is None:
         return _without_library(data, order)
     expected = (tuple(order["grid"]), len(order["depths"]))
+    boxes = _tiles(order)
+    if not boxes:
+        return Decoded(_strips(data, order, expected))
     canvas = _Canvas(order)
     with opened(data, order["codestream"], order["reduce"], expected) as codestream:
-        boxes = _tiles(order)
-        if not boxes:
-            canvas.fill(codestream.whole(), order["grid"])
         for number, box in enumerate(boxes):
             canvas.fill(codestream.tile(number), box)
     return canvas.decoded()
+
+
+def _strips(data: bytes, order: Order, expected: tuple[tuple[int, ...], int]) -> Iterator[memoryview]:
+    """The pixels some rows at a time.  The samples of rows that are done are given back."""
+    with opened(data, order["codestream"], order["reduce"], expected) as codestream:
+        components = codestream.whole()
+        strips = _Strips(components, order, order["grid"], tuple(order["size"][::-1]))
+        for rows in strips.all():
+            yield strips.pixels(rows).data.cast("B")
+            if not order["is_subsampled"] and not order["reduce"]:
+                for component in components:
+                    component.give_back(rows.stop)
 
 
 def _without_library(data: bytes, order: Order) -> Decoded:
@@ -94,9 +106,8 @@ def _without_library(data: bytes, order: Order) -> Decoded:
         Component(planes[..., index].astype(np.int32), left, top, 1, 1, bits, is_signed)
         for index, (bits, is_signed) in enumerate(order["depths"])
     ]
-    canvas = _Canvas(order)
-    canvas.fill(components, order["grid"])
-    return canvas.decoded()
+    strips = _Strips(components, order, order["grid"], tuple(order["size"][::-1]))
+    return Decoded(strips.pixels(rows).data.cast("B") for rows in strips.all())
 
 
 def _tiles(order: Order) -> list[Box]:
@@ -122,34 +133,58 @@ class _Canvas:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        (width, height), mode = order["size"], order["mode"]
-        self._most, dtype = (MOST_16, np.uint16) if mode.endswith(";16") else (MOST_8, np.uint8)
-        self._count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
-        self._pixels = np.empty((height, width, self._count), dtype)
+        self._pixels: NDArray[Any] | None = None
 
     def decoded(self) -> Decoded:
-        """The result."""
+        """The result.  Raises ValueError where nothing has been filled."""
+        if self._pixels is None:
+            raise ValueError("it has no pixels")
         return Decoded(self._pixels.data.cast("B"))
 
     def fill(self, components: Sequence[Component], box: Box) -> None:
-        """Fill a box of the grid.  Raises ValueError for components that do not cover it."""
-        order, most = self._order, self._most
-        left, top = (box[side] - order["grid"][side] for side in (0, 1))
-        out = self._pixels
-        if not order["reduce"]:
-            out = out[top : top + box[3] - box[1], left : left + box[2] - box[0]]
-        channels = [_Channel(components[part], order, column, box, out.shape[:2]) for part, column in order["channels"]]
-        is_plain = order["colours"] == "plain" and not order["is_premultiplied"] and len(channels) == self._count
-        for first in range(0, len(out), ROWS):
-            rows = slice(first, min(len(out), first + ROWS))
-            if is_plain:
-                for index, channel in enumerate(channels):
-                    out[rows, :, index] = channel.levels(rows, most)
-                continue
-            # Colours need numbers between the levels.
-            exact = _coloured([channel.exact(rows, most) for channel in channels], channels, order, most)
-            for index, plane in enumerate(_in_mode(exact, order, most, self._count)):
-                out[rows, :, index] = np.rint(plane.clip(0, most))
+        """Fill a box of the grid."""
+        left, top = (box[side] - self._order["grid"][side] for side in (0, 1))
+        shape = box[3] - box[1], box[2] - box[0]
+        strips = _Strips(components, self._order, box, shape)
+        for rows in strips.all():
+            made = strips.pixels(rows)
+            if self._pixels is None:
+                width, height = self._order["size"]
+                self._pixels = np.empty((height, width, made.shape[2]), made.dtype)
+            self._pixels[top + rows.start : top + rows.stop, left : left + shape[1]] = made
+
+
+class _Strips:
+    """The pixels of a box of the grid, some rows at a time.  shape: rows and columns of its pixels."""
+
+    def __init__(self, components: Sequence[Component], order: Order, box: Box, shape: tuple[int, int]) -> None:
+        self._order, self._shape = order, shape
+        mode = order["mode"]
+        self._most = MOST_16 if mode.endswith(";16") else MOST_8
+        self._dtype: type[np.uint8 | np.uint16] = np.uint16 if mode.endswith(";16") else np.uint8
+        self._count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
+        self._channels = [_Channel(components[part], order, column, box, shape) for part, column in order["channels"]]
+        is_plain = order["colours"] == "plain" and not order["is_premultiplied"]
+        self._is_plain = is_plain and len(self._channels) == self._count
+
+    def all(self) -> Iterator[slice]:
+        """The rows of each strip."""
+        height = self._shape[0]
+        return (slice(first, min(height, first + ROWS)) for first in range(0, height, ROWS))
+
+    def pixels(self, rows: slice) -> NDArray[Any]:
+        """The pixels of a strip, (H, W, channels)."""
+        channels, most = self._channels, self._most
+        out = np.empty((rows.stop - rows.start, self._shape[1], self._count), self._dtype)
+        if self._is_plain:
+            for index, channel in enumerate(channels):
+                out[..., index] = channel.levels(rows, most)
+            return out
+        # Colours need numbers between the levels.
+        exact = _coloured([channel.exact(rows, most) for channel in channels], channels, self._order, most)
+        for index, plane in enumerate(_in_mode(exact, self._order, most, self._count)):
+            out[..., index] = np.rint(plane.clip(0, most))
+        return out
 
 
 def _coloured(levels: list[NDArray[Any]], channels: Sequence[_Channel], order: Order, most: int) -> list[NDArray[Any]]:

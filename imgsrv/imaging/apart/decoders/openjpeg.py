@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import itertools
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,14 @@ class Component:
     bits: int
     is_signed: bool
 
+    def give_back(self, rows: int) -> None:
+        """Give the memory of the first rows back to the kernel: their samples are 0 from now on."""
+        start = self.samples.ctypes.data
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        end = (start + rows * self.samples.strides[0]) // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > first:
+            _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), mmap.MADV_DONTNEED)
+
 
 @dataclass(slots=True)
 class _Source:
@@ -116,6 +125,8 @@ class _Source:
     at: int
     reason: str = ""
 
+
+_libc = ctypes.CDLL(None)
 
 _sources: dict[int, _Source] = {}
 """By the number that the library gives back to the functions below."""
