@@ -15,7 +15,7 @@ from imgsrv.imaging.formats.iso.media import is_of_boxes
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.cicp import BT_601, MATRICES, UNSPECIFIED, Cicp
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.bit_depths import from_16_bits, grey_frame, straight, to_16_bits
+from imgsrv.imaging.pixels.bit_depths import from_16_bits, grey_frame, make_straight, to_16_bits
 from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, to_8_bits
 
 NAME = "IMGSRV-HEIF"
@@ -106,7 +106,7 @@ class HeifFile(ImageFile.ImageFile):
         pixels = rows[:, : self.size[0] * channels].reshape(self.size[1], self.size[0], channels)
         pixels = to_16_bits(pixels, int(depth.rstrip("L")))
         if kind == "RGBa":
-            pixels = straight(pixels)
+            make_straight(pixels)
         if is_deep:
             return grey_frame(pixels) if channels == 1 else DeepFrame(pixels)
         shallow = to_8_bits(pixels)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgsrv.imaging.apart.decoders.plain.samples import CHANNELS, ROWS, empty
+from imgsrv.imaging.apart.decoders.plain.samples import CHANNELS, empty
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
+from imgsrv.imaging.pixels.bit_depths import make_straight
 
 PALETTE, GREY = 1, 3
 
@@ -130,7 +131,4 @@ def _mend_alpha(out: NDArray[np.uint8], kind: int) -> None:
     if kind == UNTOLD and not alpha.any():
         alpha[:] = OPAQUE
     elif kind == PREMULTIPLIED:
-        for top in range(0, len(out), ROWS):
-            rows = out[top : top + ROWS].astype(np.uint32)
-            weight = np.maximum(rows[..., 3:], 1)
-            out[top : top + ROWS, :, :3] = np.minimum((rows[..., :3] * OPAQUE + weight // 2) // weight, OPAQUE)
+        make_straight(out)

@@ -18,19 +18,6 @@ HALF_RANGE = 128
 """Level of 8 bits at which a and b of ICCLAB are 0."""
 
 
-def straight(pixels: Pixels) -> None:
-    """Divide the colours by the alpha, which is the last channel, in place."""
-    top = np.iinfo(pixels.dtype).max
-    # In 32 bits of floating point the quotient is exact to a 250th of a level of 16 bits.
-    factors = np.float32(top) / np.maximum(pixels[..., -1], 1)
-    for at in range(pixels.shape[2] - 1):
-        divided = pixels[..., at] * factors
-        divided += np.float32(0.5)
-        np.minimum(divided, np.float32(top), out=divided)
-        divided *= pixels[..., -1] > 0
-        pixels[..., at] = divided
-
-
 def coloured(numbers: NDArray[Any], layout: Layout, depth: type[np.uint8 | np.uint16]) -> Pixels | None:
     """Pixels of samples for which levels are not enough: indices, luma and chroma, CIELAB; else None.
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgsrv.imaging.apart.decoders.tiff import codecs
-from imgsrv.imaging.apart.decoders.tiff.colours import coloured, finished, rgb_of_ycbcr, straight
+from imgsrv.imaging.apart.decoders.tiff.colours import coloured, finished, rgb_of_ycbcr
 from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.samples import levels, row_bytes, unpacked
 from imgsrv.imaging.apart.decoders.tiff.tags import NONE, OF_PICTURES
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
 from imgsrv.imaging.lazy import np
+from imgsrv.imaging.pixels.bit_depths import make_straight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def _finished(parts: Iterable[_Part], top: int, rows: int, layout: Layout, mode:
             if not layout.is_lenient:
                 raise
     if layout.is_associated and channels > layout.colour_channels:
-        straight(pixels)
+        make_straight(pixels)
     pixels = finished(pixels, layout, mode)
     if pixels.dtype != depth:
         pixels = ((pixels.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # value / 257, rounded
