@@ -13,7 +13,7 @@ from rich.table import Table
 from imgsrv.cli._render import console, say, show, table
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
@@ -84,6 +84,8 @@ def _print_overview(screen: Console) -> None:
 def _standing(form: Format) -> str:
     if form.name not in FORMATS:
         return f"no: {form.how_to_install}"
+    if form.is_written and form.name not in WRITTEN:
+        return f"read; written with {form.how_to_install}"
     return "read and written" if form.is_written else "read"
 
 

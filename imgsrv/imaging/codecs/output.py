@@ -132,7 +132,7 @@ class Output(BaseModel):
             raise UnusableParameters(OWNER, "target chooses the quality; leave quality and lossless out")
         if self.format in (None, "auto"):
             return self
-        if self.format in KNOWN and self.format not in FORMATS:
+        if self.format in KNOWN and self.format not in WRITTEN and KNOWN[self.format].is_written:
             missing = KNOWN[self.format].how_to_install
             raise UnusableParameters(OWNER, f"format={self.format} cannot be written here; {missing} adds it")
         fields = FORMATS[self.format].fields if self.format in FORMATS else ()

@@ -28,7 +28,9 @@ KNOWN: dict[str, Format] = {form.name: form for form in sorted(_found(), key=lam
 
 FORMATS = {name: form for name, form in KNOWN.items() if not form.wheel or find_spec(form.wheel)}
 
-WRITTEN = {name: form for name, form in FORMATS.items() if form.is_written}
+WRITTEN = {
+    name: form for name, form in FORMATS.items() if form.is_written and (not form.writer or find_spec(form.writer))
+}
 
 FALLBACK = next(name for name, form in WRITTEN.items() if form.is_fallback)
 """The format that holds every picture."""

@@ -135,6 +135,7 @@ class Format:
         position: its place in tables and messages; a format without one comes last.
         extra: the extra of imgsrv that brings the codec, empty where it is always there.
         wheel: the module that tells whether the extra is installed.
+        writer: the same where the extra brings only the encoder, and the format is read without it.
         reader: the name in Pillow of a reader that this package has; empty where Pillow's own reads it.
         register: adds that reader, or the codec of the extra, to Pillow; calling it again does nothing.
 
@@ -218,6 +219,7 @@ class Format:
     position: int = 1000
     extra: str = ""
     wheel: str = ""
+    writer: str = ""
     reader: str = ""
     register: Callable[[], object] = _nothing
 

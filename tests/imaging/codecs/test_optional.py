@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -14,12 +15,12 @@ from imgsrv.errors import TooManyPixels, Undecodable, UnusableParameters
 from imgsrv.imaging.codecs import output as outputs
 from imgsrv.imaging.codecs.output import FormatName, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
-from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
 
 OPTIONAL = [
-    pytest.param(name, marks=pytest.mark.skipif(name not in FORMATS, reason=f"the extra {form.extra} is not installed"))
+    pytest.param(name, marks=pytest.mark.skipif(name not in WRITTEN, reason=f"the extra {form.extra} is not installed"))
     for name, form in KNOWN.items()
     if form.extra and form.is_written
 ]
@@ -118,15 +119,21 @@ def test_a_heic_of_the_corpus_is_read() -> None:
 
 
 def test_without_its_extra_a_format_is_not_written_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
+    monkeypatch.setattr(outputs, "WRITTEN", {name: form for name, form in WRITTEN.items() if not form.extra})
     with pytest.raises(UnusableParameters, match=r"pip install 'imgsrv\[heif\]' adds it"):
         Output(format="heic").check()
+
+
+def test_jpeg_xl_is_read_where_only_its_encoder_is_missing() -> None:
+    assert "jxl" in FORMATS
+    assert KNOWN["jxl"].writer
+    assert ("jxl" in WRITTEN) == (find_spec(KNOWN["jxl"].writer) is not None)
 
 
 def test_a_target_without_the_extra_of_its_format_gets_an_error_with_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(outputs, "FORMATS", {name: form for name, form in FORMATS.items() if not form.extra})
+    monkeypatch.setattr(outputs, "WRITTEN", {name: form for name, form in WRITTEN.items() if not form.extra})
     source = tmp_path / "in.png"
     source.write_bytes(encoded(sample("chelsea.png")))
     assert command(["convert", str(source), str(tmp_path / "out.jxl")]) == 2
