@@ -78,6 +78,8 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         raise RuntimeError(f"{name} is read only")
     if max(picture.size) > form.max_side:
         raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_side} pixels along each side")
+    if picture.size[0] * picture.size[1] > form.max_area:
+        raise ResultTooLarge(f"format={name}", *picture.size, f"{form.max_area} pixels in all")
     form.register()
     is_animated = form.has_animation and picture.is_animated
     holds_cicp = form.holds_cicp and not is_animated and output.colours is None

@@ -106,6 +106,7 @@ FORMAT = Format(
     has_16_bits=True,
     holds_cicp=True,
     max_side=32_768,
+    max_area=16_384**2,
     counts_frames=True,
     coded=_coded,
     bit_depth=_bit_depth,

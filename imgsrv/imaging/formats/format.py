@@ -151,6 +151,7 @@ class Format:
         has_16_bits: it is written with 16 bits a channel where the picture has them.
         holds_cicp: its `write_still` writes the code points `cicp` that it finds among the options of the metadata.
         max_side: most pixels along one side that the encoder writes and this server reads again.
+        max_area: most pixels in all, likewise.
         max_duration_ms: longest duration of one frame.
         is_vector: it has no pixels of its own and is drawn at any size by `draft`.
         exact_size: the size of a drawing, which need not be of whole pixels; None for a picture of pixels.
@@ -234,6 +235,7 @@ class Format:
     has_16_bits: bool = False
     holds_cicp: bool = False
     max_side: int = 65_535
+    max_area: int = 65_535**2
     max_duration_ms: int = 16_777_215
     is_vector: bool = False
     exact_size: Callable[[Image.Image], ExactSize | None] = lambda _image: None

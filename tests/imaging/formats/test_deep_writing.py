@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pictures import levels, opened, run
 from PIL import ExifTags, Image
 
+from imgsrv.errors import ResultTooLarge
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
@@ -130,6 +131,14 @@ def test_10_bits_stay_through_a_pipeline(name: str) -> None:
     samples, depth = read(name, run(first, "flip", quality=95, subsampling="4:4:4"))
     assert depth == 10
     assert np.abs(samples - ramps(3)[::-1]).mean() < 257
+
+
+@pytest.mark.parametrize("size", [(32_769, 1), (1, 32_769), (16_384, 16_385)])
+def test_an_avif_that_nothing_opens_is_refused_before_it_is_written(size: tuple[int, int]) -> None:
+    large = Image.new("1", (1, 1))
+    large._size = size  # 268 megapixels would take long to make
+    with pytest.raises(ResultTooLarge, match="format=avif"):
+        written("avif", large)
 
 
 @pytest.mark.parametrize("name", NAMES)
