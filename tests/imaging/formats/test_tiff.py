@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from collections.abc import Mapping
 from itertools import product
@@ -591,6 +592,19 @@ def test_black_and_white_is_read_from_every_code(compression: str) -> None:
     Image.fromarray(bits).save(file, "TIFF", compression=compression)
 
     assert np.array_equal(read(file.getvalue())[1][..., 0], bits)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_black_and_white_without_a_named_colour_is_black_on_white(compression: str) -> None:
+    bits = sample(1)[..., 0] > 0.5
+    file = io.BytesIO()
+    Image.fromarray(bits).save(file, "TIFF", compression=compression, tiffinfo={262: 0})
+    entry = struct.pack("<HHIHH", 262, 3, 1, 0, 0)
+    assert entry in file.getvalue()
+    # A private tag in place of the photometric interpretation.
+    unnamed = file.getvalue().replace(entry, struct.pack("<HHIHH", 261, 3, 1, 0, 0))
+
+    assert np.array_equal(read(unnamed)[1], read(file.getvalue())[1])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "RGB;16", "RGBA;16"])

@@ -127,7 +127,11 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         named = max(len(addresses[STRIP_OFFSETS]), len(addresses[TILE_OFFSETS]))
         # Pillow stops at the first strip that is broken.
         is_pillows = layout is None or layout.compression in OF_PILLOW or not is_lenient()
-        if layout is None or (is_pillows and is_for_pillow(layout, named) and PHOTOMETRIC in self.tag_v2):
+        if layout is None or (
+            is_pillows
+            and is_for_pillow(layout, named)
+            and (PHOTOMETRIC in self.tag_v2 or layout.compression in OF_PILLOW)
+        ):
             self._leave_to_pillow(layout)
         else:
             self._take(layout)
