@@ -32,14 +32,14 @@ BROKEN = "broken"
 """Whether the first frame is cut off or damaged, for which it has to be decoded."""
 
 DECODED = frozenset((*MEASURES, BROKEN))
-"""What needs the pixels."""
+"""Names that need the pixels."""
 
 INCLUDES = (*MEASURES, PLACE, BROKEN, ALL)
-"""What `include` may name."""
+"""Names that `include` may give."""
 
 
 def parse_include(text: str) -> tuple[str, ...]:
-    """What is asked for by names between commas, `all` spelled out, in the order of the table.
+    """The names that are given between commas, `all` spelled out, in the order of the table.
 
     Raises InvalidParameter for another name and RepeatedParameter for one given twice.
     """

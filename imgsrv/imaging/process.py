@@ -97,7 +97,7 @@ def process_into(
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What of a picture was decoded: either the planes of a JPEG, with the plan for them, or the picture.
+    """The decoded part of a picture: either the planes of a JPEG, with the plan for them, or the picture.
 
     name: format of the result, before `format=auto` chooses.  own: that of the input.  pipeline: fit for the input.
     """

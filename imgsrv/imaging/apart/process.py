@@ -56,7 +56,7 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a helper is given.
+    """The work that a helper is given.
 
     task: one of those that it can do.  order: what the task wants to know.  pieces: the bytes, of which each piece is
     small, because copying one keeps the interpreter's lock.  room: most bytes of the result.  piece: bytes of a piece
@@ -73,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a job may use: bytes of memory, seconds of a core, seconds on the clock."""
+    """Limits of a job: bytes of memory, seconds of a core, seconds on the clock."""
 
     memory: int
     cpu_s: int = 3600

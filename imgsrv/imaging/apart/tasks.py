@@ -1,4 +1,4 @@
-"""What a helper process does: tasks by their names, each from a job's bytes and its order to the bytes of a result.
+"""The tasks of a helper process, by their names: each from a job's bytes and its order to the bytes of a result.
 
 Each module is loaded, and each codec used once, before the process gives up its files: afterwards nothing can be
 imported.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 Order = Mapping[str, Any]
-"""What is wanted of a job, beside its bytes."""
+"""Parameters of a job, beside its bytes."""
 
 Result = Iterable[bytes | memoryview]
 """The bytes of a result, in parts, which may be made while they are taken."""
@@ -29,7 +29,7 @@ Task = Callable[[bytes, Order], Result]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a decoder gives.
+    """The result of a decoder.
 
     pixels: row by row, in the mode and size of the order; 16 bits in the byte order of the machine.  All at once, or
         some rows at a time, made while they are taken.

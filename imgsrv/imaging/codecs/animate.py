@@ -62,7 +62,7 @@ class Canvas:
         return self._shown
 
     def _disposed(self) -> Frame | None:
-        """What is left of the last frame."""
+        """The canvas after the last frame has been disposed of."""
         last, shown = self._last, self._shown
         if last is None or shown is None or last.disposal is Disposal.KEEP:
             return shown

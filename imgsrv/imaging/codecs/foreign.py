@@ -1,4 +1,4 @@
-"""What a body is that this server does not read, by its first bytes: for the message of the error."""
+"""Names of the bodies that this server does not read, by their first bytes: for the message of the error."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ CAMERA_RAW = ((b"II*\0", 8, b"CR\2\0", "a camera raw picture (CR2)"),)
 
 
 def foreign(head: bytes) -> str | None:
-    """What the body is, with its article; None for what is not known."""
+    """The name of the kind of the body, with its article; None for an unknown one."""
     named = next((what for start, what in STARTS if head.startswith(start)), None)
     return named or inside(head, INSIDE)
 
 
 def camera_raw(head: bytes) -> str | None:
-    """What a body is that begins like a picture that is read."""
+    """The name of a body that begins like a picture that is read."""
     return inside(head, CAMERA_RAW)
 
 
 def inside(head: bytes, rows: tuple[tuple[bytes, int, bytes, str], ...]) -> str | None:
-    """What one of the rows says of a body that begins so; None where none does."""
+    """The name in the row that fits the first bytes; None where none fits."""
     return next(
         (what for start, at, mark, what in rows if head.startswith(start) and head[at : at + len(mark)] == mark), None
     )

@@ -42,7 +42,7 @@ class _Unsure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a header check has learned.
+    """The facts that a header check has learned.
 
     format: a key of FORMATS.  size: as it is stored, in pixels; None where only an engine opens the format.
     frames: 1 where they are not counted.  may_have_alpha: False where the header tells that it has none.

@@ -19,7 +19,7 @@ from imgsrv.imaging.model.broken import as_far_as_whole
 from imgsrv.imaging.model.limits import Data, Limits
 
 COLOURS = ("icc_profile", "cicp", "gamma", "chromaticity", "srgb")
-"""What Pillow's `info` tells of colours; a part has those of its file."""
+"""Keys of Pillow's `info` about colours; a part has the colours of its file."""
 
 
 @dataclass(frozen=True, slots=True)

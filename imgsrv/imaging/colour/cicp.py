@@ -1,4 +1,4 @@
-"""What coding-independent code points mean, as chromaticities, curves and ICC profiles (ITU-T H.273)."""
+"""The meaning of coding-independent code points, as chromaticities, curves and ICC profiles (ITU-T H.273)."""
 
 from __future__ import annotations
 

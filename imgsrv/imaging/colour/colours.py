@@ -25,12 +25,12 @@ SAME_GAMMA, SAME_POINT = 0.0005, 0.002
 """Differences of gamma and of chromaticity that do not count: writers round."""
 
 NUMBERS = 8
-"""Of `chromaticity`: x and y of white, red, green and blue."""
+"""Length of `chromaticity`: x and y of white, red, green and blue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """What the levels of a picture mean.
+    """The colours that the levels of a picture mean.
 
     profile: an ICC profile; None is sRGB, or CMYK without a profile.  hdr: the code points of a picture of high dynamic
     range, which has no profile here.

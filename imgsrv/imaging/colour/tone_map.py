@@ -34,7 +34,7 @@ A, B, C = 0.178_832_77, 0.284_668_92, 0.559_910_73
 """Constants of HLG."""
 
 HLG_GAMMA = 1.2
-"""Of the system, for a display of 1,000 cd/m²."""
+"""Gamma of the system, for a display of 1,000 cd/m²."""
 
 LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
 """The shares of BT.2020's red, green and blue in luminance, by which HLG's system gamma is defined."""

@@ -18,7 +18,7 @@ from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
 DEFAULT_SPEED, FASTEST = 8, 10
-"""Of libavif."""
+"""Speeds of libavif."""
 
 BYTE = 8
 """Bits of a channel in Pillow's modes."""

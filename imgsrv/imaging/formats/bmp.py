@@ -170,7 +170,7 @@ FORMAT = Format(
     has_resolution=True,
     read_pixels=_read_pixels,
     bit_depth=_bit_depth,
-    # Of 10 bits a channel, kept; 6 at most of all others.
+    # Samples of 10 bits that are kept need this; all others need 6 at most.
     decode_bytes_per_pixel=10,
     encode_bytes_per_pixel=12,
     result_bytes_per_pixel=4,

@@ -31,7 +31,7 @@ class EncoderSettings(Protocol):
 
     @property
     def quality(self) -> int:
-        """Of 1 to 100."""
+        """A number from 1 to 100."""
 
     @property
     def lossless(self) -> bool:
@@ -39,7 +39,7 @@ class EncoderSettings(Protocol):
 
     @property
     def effort(self) -> int | None:
-        """Of 0 to EFFORT_STEPS; None for the format's default."""
+        """A number from 0 to EFFORT_STEPS; None for the format's default."""
 
     @property
     def progressive(self) -> bool:

@@ -45,7 +45,7 @@ COLOURS = {
 """Enumerated colour spaces that are read: YCbCr of BT.601, CMY, CMYK, black and white, sRGB, grey, sYCC."""
 
 UNKNOWN = 0
-"""What writers give for unknown colours; it stands for one bit, of which 0 is white, which none of them writes."""
+"""Writers give it for unknown colours.  By the standard it is one bit, of which 0 is white; none writes that."""
 
 UNREAD_COLOURS = {
     1: "YCbCr of BT.709", 4: "YCbCr of BT.601 with 625 lines", 9: "PhotoYCC", 13: "YCCK",
@@ -62,7 +62,7 @@ OPACITY, PREMULTIPLIED_OPACITY = 1, 2
 """Types of a channel that are alpha; 0 is a colour."""
 
 WHOLE_PICTURE, SEVERAL = 0, 0xFFFF
-"""What a channel belongs to, beside the number of a colour from 1."""
+"""Associations of a channel, beside the number of a colour from 1."""
 
 ADVICE = "convert it to sRGB, or send it as a TIFF or PNG"
 
@@ -109,7 +109,7 @@ Column = tuple[int, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Jp2Header:
-    """What a file says of its pixels.
+    """The facts that a file gives about its pixels.
 
     colours: `plain` for grey and RGB, `sycc`, `cmy` or `cmyk`.  channels: the component of each colour, and then of
     alpha, with the column of the palette or None.  colour_count: how many of them are colours.
@@ -139,7 +139,7 @@ class Jp2Header:
 
 @dataclass(slots=True)
 class _Boxes:
-    """What the boxes of a file say.  codestream: where it begins."""
+    """The facts in the boxes of a file.  codestream: where it begins."""
 
     codestream: int | None = None
     colours: tuple[str, int] | None = None

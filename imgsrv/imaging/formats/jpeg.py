@@ -53,7 +53,7 @@ BITS, COMPONENTS = 8, (1, 3, 4)
 """Bits of a sample, and numbers of components that are read."""
 
 MISSING_LEVELS = (127, 128)
-"""Of a block without coefficients, also inverted as in CMYK."""
+"""Levels of a block without coefficients, also inverted as in CMYK."""
 
 APPLICATION_0, APPLICATION_15, COMMENT = 0xFFE0, 0xFFEF, 0xFFFE
 QUANTIZATION, HUFFMAN, RESTART = 0xFFDB, 0xFFC4, 0xFFDD
@@ -70,7 +70,7 @@ BEFORE_FRAME = frozenset({QUANTIZATION, HUFFMAN, RESTART, COMMENT, *range(APPLIC
 
 
 def _skipped(head: bytes) -> int:
-    """What applications put in front of the header; nothing in it makes a JPEG unreadable."""
+    """Bytes of a segment of applications in front of the header; nothing in it makes a JPEG unreadable."""
     marker, length = struct.unpack_from(">HH", head)
     is_skipped = APPLICATION_0 <= marker <= APPLICATION_15 or marker == COMMENT
     return 2 + length if is_skipped and length > 1 else 0
@@ -220,7 +220,7 @@ def _buffer_for(size: Size, metadata_bytes: int) -> Iterator[None]:
 
     libjpeg cannot stop in the second pass, and Pillow guesses a byte for each pixel: too few for noise, which then
     fails.  Pillow has no parameter for that but a variable of its module; it is as large as the largest picture that
-    is being written needs, whichever thread writes it.  What is not written to is never touched, so it takes no memory.
+    is being written needs, whichever thread writes it.  The rest of the buffer is never touched and takes no memory.
     """
     width, height = (-(-side // BLOCK) * BLOCK for side in size)
     needed = MOST_BYTES_A_PIXEL * width * height + MARKERS_BYTES + metadata_bytes

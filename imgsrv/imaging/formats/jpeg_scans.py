@@ -86,7 +86,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class Scans:
-    """What the segments of a JPEG say.
+    """The facts in the segments of a JPEG.
 
     start, end: of the data of the last scan; 0 where there is none.  has_end: the end marker follows.
     components: of the last scan.  interval: units between its restarts, 0 without restarts.
@@ -180,7 +180,7 @@ def _takes_scan(found: Scans, frame: _Frame, segment: bytes) -> bool:
 
 
 class FrameKind(NamedTuple):
-    """What a frame header says.  marker: its second byte.  bits: of a sample.  height: 0 where a DNL segment has it."""
+    """Facts of a frame header.  marker: its second byte.  bits: of a sample.  height: 0 where a DNL segment has it."""
 
     marker: int
     bits: int

@@ -47,7 +47,7 @@ THREADS = 0
 
 @dataclass(frozen=True, slots=True)
 class JxlFacts:
-    """What libjxl says of a file.  bits: of a channel, 32 for float.  colours: 1 or 3.  has_black: it is CMYK.
+    """The facts of a file, by libjxl.  bits: of a channel, 32 for float.  colours: 1 or 3.  has_black: it is CMYK.
 
     durations: of the frames of an animation, in ms.  plays: how often it plays, 0 for ever.
     cicp, profile: the colours of the decoded pixels; sRGB where there is neither.
@@ -199,7 +199,7 @@ class JxlFile(ImageFile.ImageFile):
 
 
 def read_jxl_facts(file: IO[bytes]) -> JxlFacts:
-    """What libjxl says of a file.  Raises OSError for a broken file."""
+    """The facts that libjxl gives about a file.  Raises OSError for a broken file."""
     _pixel, facts, profile = decode_apart(file, NAME, Wanted(NAME, "L", (1, 1), {"facts": True}, 0))
     try:
         return JxlFacts.of(facts, profile)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEAD_BYTES = 8
-"""Of a box: its size and its kind."""
+"""Bytes of the head of a box: its size and its kind."""
 
 METADATA_BOXES = {"exif": b"Exif", "xmp": b"xml "}
 

@@ -48,7 +48,7 @@ SIZE_BYTES = 30
 """First bytes of a file, which have the size of the canvas; Pillow reads them at once."""
 
 LARGEST_SIDE = 0x3FFF
-"""Of a frame: its size takes 14 bits for each side, and the scale of a lossy frame takes the other 2."""
+"""Side of a frame: its size takes 14 bits for each side, and the scale of a lossy frame takes the other 2."""
 
 DEFAULT_METHOD, SLOWEST = 2, 6
 """Methods of libwebp.

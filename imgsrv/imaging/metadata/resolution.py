@@ -12,13 +12,13 @@ from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.picture import Resolution
 
 LOWEST, HIGHEST = 1, 65_535
-"""What a JPEG can hold; others are no resolutions of pictures."""
+"""Range that a JPEG can hold; other numbers are no resolutions of pictures."""
 
 INCH, CENTIMETRE = 2, 3
 """Values of ResolutionUnit (TIFF 6.0, tag 296)."""
 
 CENTIMETRES = 2.54
-"""Of an inch."""
+"""Centimetres of an inch."""
 
 JFIF_UNITS = {1: 1.0, 2: CENTIMETRES}
 """Factors to pixels per inch of the units of JFIF; unit 0 is the shape of a pixel alone."""

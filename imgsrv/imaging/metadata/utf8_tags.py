@@ -16,7 +16,7 @@ MARK = b"Exif\0\0"
 def with_plain_texts(exif: bytes) -> bytes:
     """The data with the type ASCII in place of UTF-8; the same object where no tag has that type.
 
-    The bytes of the texts stay what they are.  What is broken is left alone.
+    The bytes of the texts stay what they are.  Broken EXIF is left alone.
     """
     start = len(MARK) if exif.startswith(MARK) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])

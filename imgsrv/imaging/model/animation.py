@@ -20,7 +20,7 @@ FOR_EVER, ONCE = 0, 1
 
 
 class Disposal(Enum):
-    """What becomes of the canvas after a frame has been shown."""
+    """Treatment of the canvas after a frame has been shown."""
 
     KEEP = "keep"
     CLEAR = "clear"
@@ -31,7 +31,7 @@ class Disposal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one frame paints.
+    """The part of the canvas that one frame paints.
 
     place: left and top on the canvas.  size: of the part.  still: makes the file of a still picture of its pixels.
     is_over: it is composited over the canvas by its alpha; otherwise it replaces what is there, with its alpha.

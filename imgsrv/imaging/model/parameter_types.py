@@ -16,7 +16,7 @@ Icc = Literal["srgb", "p3", "keep"]
 """The colour space of a result."""
 
 Broken = Literal["refuse", "accept"]
-"""What becomes of a picture that cannot be read as a whole."""
+"""Treatment of a picture that cannot be read as a whole."""
 
 
 class Colour(NamedTuple):

@@ -28,7 +28,7 @@ from imgsrv.imaging.pipelines.facts import Facts, facts_of
 from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
 
 Result = tuple[Output, Pipeline]
-"""What is made of a picture."""
+"""Results of a picture."""
 
 JOB_S, DRAWING_S = 0.0005, 0.06
 """Seconds that every job takes, and that the process of a drawing takes beside its pixels."""

@@ -1,4 +1,4 @@
-"""What is known of a picture before it is decoded, and of the further parts of its upload."""
+"""The facts of a picture before it is decoded, and of the further parts of its upload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER_BYTES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a picture before it is decoded.
+    """The facts of a picture before it is decoded.
 
     size: upright, in pixels.  frames: that would be decoded of an animation.  file_bytes: its length.
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.

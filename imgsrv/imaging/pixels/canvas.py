@@ -86,7 +86,7 @@ def _soft(small: Frame) -> Frame:
 
 
 def _softened(pixels: Pixels) -> Pixels:
-    """What Pillow's GaussianBlur does: a box with soft edges three times over, which repeats edge pixels each time.
+    """Blur as Pillow's GaussianBlur does: a box with soft edges three times over, which repeats edge pixels each time.
 
     Source: Gwosdek et al., Theoretical foundations of Gaussian convolution by extended box filtering, SSVM (2011).
     """

@@ -47,7 +47,7 @@ def prepare() -> Decoder:
 
 
 def decode(data: bytes, order: Order) -> Decoded:
-    """What a file holds, or frames of it one below the other.
+    """The facts of a file, or frames of it one below the other.
 
     order: mode and size; facts: only facts are wanted, and the size is that of one pixel; first: the number of the
     first frame; count: how many frames there are in the size.
@@ -71,7 +71,7 @@ def _facts(data: bytes) -> Decoded:
             try:
                 event = decoder.next()
             except ValueError:
-                # Of an animation that is cut off there are the frames so far.
+                # An animation that is cut off has the frames so far.
                 if not facts.get("durations"):
                     raise
                 break

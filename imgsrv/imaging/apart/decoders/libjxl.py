@@ -25,7 +25,7 @@ OLDEST = 9_000
 
 
 class Event(IntEnum):
-    """What the decoder reports."""
+    """States that the decoder reports."""
 
     SUCCESS, ERROR, NEED_MORE_INPUT, NEED_PREVIEW_OUT_BUFFER = 0, 1, 2, 3
     NEED_IMAGE_OUT_BUFFER = 5
@@ -184,7 +184,7 @@ class JxlDecoder:
         self._jxl.JxlDecoderSkipFrames(self._handle, frames)
 
     def basic_info(self) -> BasicInfo:
-        """What the file says of itself, once that has been read."""
+        """The facts in the header, once it has been read."""
         info = BasicInfo()
         self._check(self._jxl.JxlDecoderGetBasicInfo(self._handle, ctypes.byref(info)))
         return info

@@ -29,7 +29,7 @@ MOST_POINTS = 1e6
 """Sides of a page are told up to so many points; a viewer need not show more than 14,400."""
 
 FORMS_VERSION = 2
-"""Of the structure for forms without scripts."""
+"""Version of the structure of PDFium for forms without scripts."""
 
 TINY = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj 3 0 obj"
@@ -58,7 +58,7 @@ def _pdfium() -> Any:
 
 
 def decode(data: bytes, order: Order) -> Decoded:
-    """What a document holds, or a page of it.
+    """The facts of a document, or a page of it.
 
     order: mode and size; facts: only facts are wanted, and the size is that of one pixel; page: counted from 0.
     Raises ValueError.

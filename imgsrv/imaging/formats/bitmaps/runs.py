@@ -93,7 +93,7 @@ def _unpack(data: bytes, size: Size, bits: int) -> Unpacked:
 
 
 def _run(value: bytes, count: int, bits: int) -> bytes:
-    # Of 4 bits there are two colours in turn.
+    # A run of 4 bits has two colours in turn.
     return (HALVES[value[0]] * ((count + 1) // 2))[:count] if bits == 4 else value * count  # noqa: PLR2004
 
 

@@ -64,7 +64,7 @@ class _Bits:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What a sequence header says, as far as it decides the sizes of frames.
+    """The facts in a sequence header, as far as it decides the sizes of frames.
 
     side_bits: bits of the width and the height of a frame.  presentation_bits: of the time of a frame; 0 for none.
     removal_bits: of the time at which a buffer is free, and the operating points that have one; None for no model.

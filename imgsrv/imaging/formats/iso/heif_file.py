@@ -24,10 +24,10 @@ NAME = "IMGSRV-HEIF"
 BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 REFUSALS = (OSError, ValueError, SyntaxError, RuntimeError, EOFError)
-"""What pillow-heif raises for a file that it cannot open."""
+"""Errors that pillow-heif raises for a file that it cannot open."""
 
 KEPT = ("exif", "xmp", "icc_profile")
-"""What is taken over of pillow-heif's facts about a picture."""
+"""Keys that are taken over from pillow-heif's facts about a picture."""
 
 CODES = ("color_primaries", "transfer_characteristics", "matrix_coefficients")
 """Its names of the codes of H.273."""

@@ -1,4 +1,4 @@
-"""What a file of boxes says of its picture beside the pixels: colours, clean aperture, and how often it is played.
+"""The facts in the boxes of a file about its picture: colours, clean aperture, and how often it is played.
 
 The layouts are those of ISO/IEC 14496-12 (12.1.4 clean aperture, 12.1.5 colours) and of the AV1
 specification (5.5.2 colours).
@@ -33,7 +33,7 @@ Edges = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a file says of its picture.
+    """The facts that a file gives about its picture.
 
     cicp: None if it says nothing.  aperture: the part of the coded picture that is shown; None for all of it.
     plays: of its animation; None for a still picture and where it is not said.  depth: bits of a channel; 0 if it
@@ -47,7 +47,7 @@ class Stated:
 
 
 def read_item(media: IsoMedia) -> Stated:
-    """What is said of the item that is the picture.  Raises what IsoMedia raises."""
+    """The facts about the item that is the picture.  Raises what IsoMedia raises."""
     number = media.primary()
     known = list(media.properties(number))
     size = next((_size(media, part) for kind, part in known if kind == b"ispe"), None)
@@ -61,7 +61,7 @@ def read_item(media: IsoMedia) -> Stated:
 
 
 def read_track(media: IsoMedia) -> Stated:
-    """What is said of the first track of AV1 with pictures, which is the animation.  Raises what IsoMedia raises."""
+    """The facts about the first track of AV1 with pictures, which is the animation.  Raises what IsoMedia raises."""
     whole = (0, len(media.data))
     for track in media.contents(whole, b"moov", b"trak"):
         if any(media.data[at + 8 : at + 12] != PICTURES for at, _end in media.contents(track, b"mdia", b"hdlr")):

@@ -1,1 +1,1 @@
-"""What PNG is read with: the chunks that count, and samples of 16 bits."""
+"""Parts of the PNG reader: the chunks that count, and samples of 16 bits."""

@@ -20,7 +20,7 @@ from imgsrv.imaging.model.limits import Data
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 CHUNK_BYTES, CHECKSUM_BYTES = 12, 4
-"""Of a chunk without data: length, kind and checksum; and of the checksum alone."""
+"""Bytes of a chunk without data (length, kind and checksum), and of the checksum alone."""
 
 MOST_FRAMES = 1 << 31
 """The largest number of frames; a file that announces more, or none, is a still picture for every viewer."""

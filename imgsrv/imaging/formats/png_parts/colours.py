@@ -32,7 +32,7 @@ TRANSFERS = frozenset((1, *range(4, 19)))
 
 
 class Colours:
-    """What the chunks tell.  depth, colour_type: of the header.  palette_bytes: of the palette."""
+    """The facts in the chunks.  depth, colour_type: of the header.  palette_bytes: of the palette."""
 
     READERS: ClassVar[Mapping[bytes, Callable[[Colours, bytes], None]]]
     """By the kind of the chunk."""
@@ -46,7 +46,7 @@ class Colours:
         self._chromaticity: tuple[float, ...] | None = None
 
     def info(self) -> dict[str, Any]:
-        """What counts, by the keys of `Image.info`: cicp, icc_profile, srgb, or gamma and chromaticity."""
+        """The facts that count, by the keys of `Image.info`: cicp, icc_profile, srgb, or gamma and chromaticity."""
         if self._cicp:
             return {"cicp": self._cicp}
         if self._profile:

@@ -1,4 +1,4 @@
-"""What an animated PNG is written of: frames in one mode, the parts of them that change, and the chunks beside pixels.
+"""The parts of a written animated PNG: frames in one mode, the parts of them that change, and the chunks beside pixels.
 
 Source: Portable Network Graphics (Third Edition), §11.3.6.
 """

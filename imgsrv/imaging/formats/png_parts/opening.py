@@ -90,7 +90,7 @@ def _compared(transparent: Any, depth: int) -> Any:
 
     Only so many bits of it count as a sample has (specification, 11.3.2.1).
     """
-    # Of 16 bits Pillow keeps the high byte; `sixteen.py` compares all of them.
+    # Pillow keeps the high byte of 16 bits; `sixteen.py` compares all of them.
     if not 1 <= depth <= 8:  # noqa: PLR2004
         return transparent
     top = (1 << depth) - 1
@@ -143,7 +143,7 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, tuple[bytes, bytes, bytes]
 
 
 def _is_kind(kind: bytes) -> bool:
-    """What Pillow takes for the kind of a chunk."""
+    """The bytes that Pillow takes for the kind of a chunk."""
     return kind.replace(b"_", b"a").isalnum()
 
 
@@ -158,7 +158,7 @@ def _is_kept(kind: bytes, chunk: tuple[bytes, bytes, bytes], colours: Colours, k
         return True
     if deflate.crc32(data, deflate.crc32(kind)).to_bytes(CHECKSUM_BYTES, "big") != checksum:
         return False
-    # Of each kind the first one counts, of texts that of each keyword.
+    # The first chunk of each kind counts, and the first text of each keyword.
     key = b"text " + data.partition(b"\0")[0] if kind in TEXTS else kind
     is_first = key not in known
     known.add(key)

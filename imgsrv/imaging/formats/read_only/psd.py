@@ -135,7 +135,7 @@ def _section(file: IO[bytes], size: int, kept: int) -> bytes:
 
 
 def _resources(file: IO[bytes]) -> tuple[dict[str, Any], int | None]:
-    """What is kept of the image resources, and the index of a transparent colour; the file then stands behind them."""
+    """The image resources that are kept, and the index of a transparent colour; the file then stands behind them."""
     length = _length(file, 4)
     end = file.tell() + length
     info: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from imgsrv.imaging.model.picture import Frame
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """What a header tells.
+    """The facts in a header.
 
     mode, deep_mode: of the pixels with 8 bits a channel, and with 16 where the file has more than 8.
     bits: of a channel in the file.  order: what the decoder wants to know.  info: as Pillow's.

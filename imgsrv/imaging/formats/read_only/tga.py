@@ -38,7 +38,7 @@ ENTRY_BITS = (8, 15, 16, 24, 32)
 """Bits of a colour of a palette.  One of 8 bits is grey."""
 
 ALPHA_BITS, FROM_RIGHT, FROM_TOP, INTERLEAVED = 0x0F, 0x10, 0x20, 0xC0
-"""Of the descriptor."""
+"""Bits of the descriptor."""
 
 MOST_ENTRIES = 65_536
 
@@ -87,7 +87,7 @@ class TgaFile(RasterFile):
 
 
 def _alpha_kind(file: IO[bytes]) -> int:
-    """What the extension says that the attribute bits are."""
+    """The meaning of the attribute bits, by the extension."""
     # The seek of a memory mapping returns nothing.
     file.seek(0, 2)
     end = file.tell()

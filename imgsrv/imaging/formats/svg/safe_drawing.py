@@ -52,7 +52,7 @@ WRITE_OUT = "replace its entities by their text"
 
 @dataclass(slots=True)
 class _Shared:
-    """What a drawing and those that it embeds have together.
+    """Counts of a drawing and those that it embeds together.
 
     written: how each embedded picture is written, by its reference; None for one that is left out.
     pictures: the files of those that are no drawings.  has_box: the reference is that of a drawing with a view box.

@@ -56,7 +56,7 @@ LEAST_HEAD = 500
 """Characters of a beginning that may end before the root element; a shorter one is the whole file."""
 
 SKIPPED = ((b"<?", b"?>"), (b"<!--", b"-->"))
-"""What may stand before the root element, with its end; a document type is read by itself."""
+"""Beginnings of parts that may stand before the root element, with their ends; a document type is read by itself."""
 
 
 def text_of(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What is changed in the styles of a drawing, so that resvg draws them as browsers do."""
+"""Changes of the styles of a drawing, so that resvg draws them as browsers do."""
 
 from __future__ import annotations
 

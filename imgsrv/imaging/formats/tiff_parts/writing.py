@@ -26,7 +26,7 @@ STRIP_BYTES = 1 << 18
 """Bytes of a strip before compression."""
 
 LEVEL = 1
-"""Of libdeflate."""
+"""Level of libdeflate."""
 
 MODES = ("L", "I;16", "RGB", "RGBA", "RGB;16", "RGBA;16")
 """Modes that are written here."""

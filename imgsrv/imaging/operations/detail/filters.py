@@ -227,6 +227,6 @@ def _shrunk(frame: Frame, factor: int, cells: int) -> Pixels:
 
 
 def _blurred(pixels: Pixels, sigma: float) -> Pixels:
-    # What OpenCV takes by itself for 8 bits; for 16 it would take a kernel of four sigma.
+    # OpenCV takes this by itself for 8 bits; for 16 it would take a kernel of four sigma.
     side = round(6 * sigma + 1) | 1
     return np.asarray(cv2.GaussianBlur(pixels, (side, side), sigma, borderType=cv2.BORDER_REPLICATE), pixels.dtype)

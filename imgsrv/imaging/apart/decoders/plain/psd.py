@@ -18,7 +18,7 @@ PLAIN, RUNS = 0, 1
 XYZ_TO_SRGB = np.array(
     [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]]
 )
-"""Of XYZ under D50, adapted by Bradford (Lindbloom)."""
+"""The matrix from XYZ under D50 to light of sRGB, adapted by Bradford (Lindbloom)."""
 
 WHITE_D50 = (0.96422, 1.0, 0.82521)
 

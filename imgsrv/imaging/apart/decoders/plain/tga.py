@@ -24,7 +24,7 @@ PREMULTIPLIED, UNTOLD = 4, 255
 """Alpha that has been multiplied into the colours, and alpha of which a file says nothing."""
 
 IS_REPEATED, MOST_REPEATED = 0x80, 0x7F
-"""Of the byte before one pixel that is repeated, or before pixels that are not: a flag, and their number less one."""
+"""Bits of the byte before a run: a flag for one pixel that is repeated, and the number of pixels less one."""
 
 TINY: Order = {
     "start": 0, "kind": GREY, "is_packed": True, "alpha": 3, "map": (0, 0, 0), "depth": 8, "from_right": False,

@@ -65,7 +65,7 @@ def _finished(parts: Iterable[_Part], top: int, rows: int, layout: Layout, mode:
     """The pixels of some rows, of all parts that they have."""
     depth = np.uint16 if mode.endswith(";16") else np.uint8
     channels = layout.colour_channels + mode.startswith("RGBA")
-    # What is multiplied with alpha is divided before it is reduced to 8 bits.
+    # Colours are divided by alpha before they are reduced to 8 bits.
     inner = np.uint16 if layout.is_associated and layout.bits > 8 and layout.is_deep else depth  # noqa: PLR2004
     pixels: Any = np.zeros((rows, layout.size[0], channels), inner)
     for part in parts:

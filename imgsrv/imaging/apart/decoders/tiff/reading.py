@@ -182,7 +182,7 @@ def _samples(tags: Tags) -> tuple[int, int, int, tuple[int, ...]]:
 
 
 def _extra(tags: Tags, count: int, photometric: int) -> tuple[int, ...]:
-    """What each of so many further samples is."""
+    """The kind of each of so many further samples."""
     extra = numbers(tags, EXTRA_SAMPLES)
     if not extra and count and photometric == RGB:
         return (UNASSOCIATED,)  # writers that leave out the tag mean alpha
@@ -202,7 +202,7 @@ def _sample_type(tags: Tags, samples: int) -> tuple[int, Kind]:
     (form,) = formats
     if form in (5, 6):
         raise NotReadError("a TIFF of complex samples")
-    # What has no defined format (4) is read as whole numbers, as libtiff does.
+    # libtiff too reads samples without a defined format (4) as whole numbers.
     # Programs that write signed samples of 8 bits mean unsigned ones, and every reader takes them so.
     kind: Kind = "int" if form == 2 and depth > 8 else "float" if form == 3 else "uint"  # noqa: PLR2004
     if depth not in (FLOAT_BITS if kind == "float" else INTEGER_BITS):
