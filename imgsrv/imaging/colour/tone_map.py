@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imgsrv.imaging.colour.cicp import BT_709, space_of
 from imgsrv.imaging.colour.display_p3 import P3_D65
-from imgsrv.imaging.colour.matrix_profile import to_d50
+from imgsrv.imaging.colour.matrix_profile import Primaries, to_d50
 from imgsrv.imaging.model.cicp import HLG, Cicp
 from imgsrv.imaging.pixels.sixteen_bit import DeepPixels
 from imgsrv.imaging.pixels.srgb import level_of
@@ -50,7 +50,7 @@ def tone_mapped(pixels: DeepPixels, cicp: Cicp, *, is_p3: bool) -> DeepPixels:
     cicp: of the pixels, PQ or HLG.
     """
     result = np.empty_like(pixels)
-    matrix = _matrix(cicp, is_p3=is_p3)
+    matrix = _matrix(space_of(cicp), is_p3=is_p3)
     for rows in bands(*pixels.shape[:2]):
         band = pixels[rows]
         if pixels.shape[2] == 1:
@@ -123,8 +123,11 @@ def _gain() -> Floats:
 
 
 @cache
-def _matrix(cicp: Cicp, *, is_p3: bool) -> Floats:
-    """From linear colours of the picture, as rows, to linear sRGB or Display P3."""
+def _matrix(space: Primaries, *, is_p3: bool) -> Floats:
+    """From linear colours of a space of code points, as rows, to linear sRGB or Display P3.
+
+    There are few spaces, but a file can name any number of other code points: they must not fill the cache.
+    """
     wanted = P3_D65 if is_p3 else BT_709
-    matrix: Floats = (np.linalg.inv(to_d50(wanted)) @ to_d50(space_of(cicp))).T.astype(np.float32)
+    matrix: Floats = (np.linalg.inv(to_d50(wanted)) @ to_d50(space)).T.astype(np.float32)
     return matrix

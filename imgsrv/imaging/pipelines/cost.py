@@ -17,6 +17,7 @@ from imgsrv.imaging.codecs.decode import DecodePlan, Header
 from imgsrv.imaging.codecs.header_check import Checked
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
+from imgsrv.imaging.colour.convert import is_same, wanted_colours
 from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Data, Limits, Size
@@ -57,6 +58,9 @@ DEEP = 4.0
 
 OPERATION_COPIES = 3
 """Most copies of a frame that an operation holds, those before and after it included."""
+
+TONE_MAP_NS, DEEP_COLOURS_NS = 225.0, 115.0
+"""Nanoseconds for each pixel to bring high dynamic range down, and to convert the colours of 16 bits a channel."""
 
 MEASURE_NS = 40.0
 """Nanoseconds for each pixel of all measures of a description together."""
@@ -179,7 +183,17 @@ def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits) -> 
     held = frames + min(facts.before, COMPOSED_FRAMES)
     memory = form.decode_bytes + held * area * max(share, form.full_decodes > 0) * form.decode_bytes_per_pixel
     tally.add("decode", (frames + facts.before) * area * (share + form.full_decodes) * nanoseconds, memory)
+    if converting := _colours_ns(facts, plan):
+        tally.add("colours", (frames + facts.before) * pixels(size) * converting)
     return frames, size
+
+
+def _colours_ns(facts: Facts, plan: DecodePlan) -> float:
+    """The nanoseconds for each pixel to convert its colours; the decoders' times contain those of 8 bits."""
+    wanted = wanted_colours(facts.colours, "RGB", plan.icc)
+    if facts.colours.hdr and not wanted.hdr:
+        return TONE_MAP_NS
+    return DEEP_COLOURS_NS if facts.is_deep and not is_same(facts.colours, wanted) else 0.0
 
 
 def _drawings(tally: _Tally, facts: Facts, results: Sequence[Result], limits: Limits, offers: Offers) -> None:

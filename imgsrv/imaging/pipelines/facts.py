@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+
+from PIL import Image
 
 from imgsrv.errors import ImgsrvError, TooManyFrames
 from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.model.broken import BROKEN
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.operations.registry import pixels
 
 SMOOTH_BITS, NOISE_BITS = 4.0, 10.0
 """Bits of the file for a pixel, up to which a picture counts as smooth, and from which it counts as noise."""
+
+NO_COLOURS = Colours()
+"""Those of sRGB."""
 
 HEADER_BYTES = 1000
 """Bytes of a file that hold no pixels: without them every tiny picture would count as noise."""
@@ -28,6 +36,7 @@ class Facts:
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.
     has_alpha: some pixels may be transparent.  bit_depth: bits of a channel in the file.
     before: frames of an animation that have to be decoded before the one that is wanted.
+    colours: of the pixels, where converting them takes long: with more than 8 bits a channel or high dynamic range.
     """
 
     form: Format
@@ -38,6 +47,7 @@ class Facts:
     has_alpha: bool = True
     bit_depth: int = 8
     before: int = 0
+    colours: Colours = NO_COLOURS
 
     @property
     def format(self) -> str:
@@ -83,7 +93,18 @@ def facts_of(
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
     bits = 8 if data is None else bit_depth_of(header, data)
     before = header.index or 0 if header.form.has_animation else 0
-    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits, before)
+    colours = _colours(header.image, bits)
+    return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits, before, colours)
+
+
+def _colours(image: Image.Image, bits: int) -> Colours:
+    """The colours of an opened picture, looked at only where they count."""
+    if bits <= 8 and "cicp" not in image.info:  # noqa: PLR2004  bits of a byte
+        return NO_COLOURS
+    # What is wrong with them is said when the picture is decoded.
+    with suppress(*BROKEN):
+        return colours_of(image.info, image.mode)
+    return NO_COLOURS
 
 
 def _counted(header: Header, data: Data, limits: Limits) -> int:

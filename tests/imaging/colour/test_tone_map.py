@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.colour import tone_map
 from imgsrv.imaging.colour.colours import Colours
 from imgsrv.imaging.colour.convert import converted, shallow
 from imgsrv.imaging.colour.tone_map import tone_mapped
@@ -108,3 +109,13 @@ def test_code_points_are_kept_in_a_png_and_mapped_for_a_jpeg() -> None:
     assert b"cICP\x09\x10\x00\x01" in kept.getvalue()
     assert abs(int(np.asarray(Image.open(other))[0, 0, 0]) - srgb_of(mapped(100))) <= 2
     assert shallow(frame).getpixel((0, 0)) == (round(255 * pq_of(100)),) * 3
+
+
+def test_code_points_that_a_file_makes_up_stay_in_no_cache() -> None:
+    level = np.zeros((1, 1, 3), np.uint16)
+    tone_mapped(level, Cicp(2, PQ, 0, is_full_range=True), is_p3=False)
+    kept = tone_map._matrix.cache_info().currsize
+    for number in range(100, 200):
+        tone_mapped(level, Cicp(number, PQ, number, is_full_range=True), is_p3=False)
+
+    assert tone_map._matrix.cache_info().currsize == kept

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import struct
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pictures import encoded, picture
 from PIL import Image
@@ -15,14 +18,22 @@ from PIL import Image
 from imgsrv.errors import JobTooDear, JobTooLarge, TooManyFrames
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.header_check import Checked, check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.model.weights import weights
-from imgsrv.imaging.pipelines.cost import Estimate, estimate, estimate_measures
+from imgsrv.imaging.pipelines.cost import (
+    BUSY,
+    DEEP_COLOURS_NS,
+    TONE_MAP_NS,
+    Estimate,
+    estimate,
+    estimate_measures,
+)
 from imgsrv.imaging.pipelines.cost import glanced as of_check
-from imgsrv.imaging.pipelines.facts import Facts
+from imgsrv.imaging.pipelines.facts import Facts, facts_of
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.jobs.archive import ARCHIVES
@@ -207,6 +218,27 @@ def test_the_most_of_a_job_s_memory_is_that_of_one_part() -> None:
 
     assert refused.value.needed == 100_000_000 * FORMATS["jp2"].decode_bytes_per_pixel
     assert str(refused.value).startswith("the job would need about 5100 MB of memory for decode and may need 4295 MB")
+
+
+@pytest.mark.parametrize(
+    ("chunk", "icc", "nanoseconds"),
+    [
+        pytest.param(b"cICP\x09\x10\0\1", "srgb", TONE_MAP_NS, id="high-dynamic-range"),
+        pytest.param(b"cICP\x09\x10\0\1", "keep", None, id="high-dynamic-range-that-is-kept"),
+        pytest.param(b"gAMA\0\1\x86\xa0", "srgb", DEEP_COLOURS_NS, id="linear-light"),
+        pytest.param(b"gAMA\0\0\xb1\x8f", "srgb", None, id="srgb"),
+    ],
+)
+def test_converting_the_colours_of_16_bits_has_its_time(chunk: bytes, icc: Any, nanoseconds: float | None) -> None:
+    data = encoded(Image.fromarray(np.zeros((30, 40), np.uint16)))
+    told = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    data = data[:33] + told + data[33:]
+    facts = facts_of(read_header(data, DEFAULTS), len(data), DEFAULTS, data)
+
+    found = estimate(facts, [(Output(icc=icc), parse_pipeline("flip"))], DEFAULTS)
+
+    expected = None if nanoseconds is None else pytest.approx(BUSY * 1200 * nanoseconds * 1e-9)
+    assert dict(found.parts).get("colours") == expected
 
 
 def test_a_further_part_is_read_again_for_each_step() -> None:
