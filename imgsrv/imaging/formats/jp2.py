@@ -18,6 +18,7 @@ from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.jp2_header import NAME, SIZE_MARKER, Jp2Header, read_jp2_header
 from imgsrv.imaging.formats.jp2_writing import write_deep
+from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
 
@@ -78,6 +79,7 @@ class Jp2File(ImageFile.ImageFile):
             "reduce": self._halvings,
             "grid": header.codestream.grid,
             "tile": header.codestream.tile,
+            "is_lenient": is_lenient(),
             "depths": tuple((part.bits, part.is_signed) for part in header.codestream.components),
             "is_subsampled": header.codestream.is_subsampled,
             "channels": header.channels,
@@ -198,6 +200,7 @@ FORMAT = Format(
     variant=_variant,
     unread_variant=_unread,
     read_pixels=_read_pixels,
+    reads_parts=True,
     options=_options,
     write_still=_write_still,
     save=_save,

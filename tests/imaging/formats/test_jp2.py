@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from made.jpeg2000 import Plane, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
-from pictures import opened, run
+from pictures import encoded, levels, opened, psnr, run, sample
 from PIL import Image, ImageCms
 
 from imgsrv.errors import Undecodable
@@ -313,3 +313,15 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
 def test_a_broken_file_is_refused(name: str) -> None:
     with pytest.raises(Undecodable):
         read(BROKEN[name](jp2(codestream(noise(3), SIZE), enumerated(SRGB))))
+
+
+def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes_where_that_is_accepted() -> None:
+    image = sample("astronaut.jpg").resize((256, 256))
+    data = encoded(image, "JPEG2000", irreversible=True)
+    cut = data[: len(data) * 3 // 4]
+
+    with pytest.raises(Undecodable):
+        run(cut, format="png")
+    got = opened(run(cut, format="png", broken="accept"))
+
+    assert psnr(levels(got, "RGB"), levels(image)) > 25

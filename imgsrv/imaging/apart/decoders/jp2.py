@@ -41,7 +41,7 @@ RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 1.402, -0.344136, -0.714136, 1.772
 TINY_ORDER: Order = {
     "mode": "L", "size": (1, 1), "codestream": 0, "reduce": 0, "grid": (0, 0, 1, 1), "depths": ((8, False),),
     "channels": ((0, None),), "colour_count": 1, "palette": (), "colours": "plain", "is_premultiplied": False,
-    "is_subsampled": False, "tile": (0, 0, 1, 1),
+    "is_subsampled": False, "tile": (0, 0, 1, 1), "is_lenient": False,
 }  # fmt: skip
 """For one grey pixel."""
 
@@ -68,7 +68,7 @@ def decode(data: bytes, order: Order) -> Decoded:
     has a sign; is_subsampled: some component is;
     channels: the component of each colour, then of alpha, with the column of the palette or None; colour_count: how
     many of them are colours; palette: the bits and the values of each column; colours: `plain`, `sycc` or `cmy`;
-    is_premultiplied: alpha has been multiplied into the colours.
+    is_premultiplied: alpha has been multiplied into the colours; is_lenient: what is there of a file that is cut off.
     """
     if library() is None:
         return _without_library(data, order)
@@ -77,7 +77,7 @@ def decode(data: bytes, order: Order) -> Decoded:
     if not boxes:
         return Decoded(_strips(data, order, expected))
     canvas = _Canvas(order)
-    with opened(data, order["codestream"], order["reduce"], expected) as codestream:
+    with opened(data, order["codestream"], order["reduce"], expected, is_lenient=order["is_lenient"]) as codestream:
         for number, box in enumerate(boxes):
             canvas.fill(codestream.tile(number), box)
     return canvas.decoded()
@@ -85,7 +85,7 @@ def decode(data: bytes, order: Order) -> Decoded:
 
 def _strips(data: bytes, order: Order, expected: tuple[tuple[int, ...], int]) -> Iterator[memoryview]:
     """The pixels some rows at a time.  The samples of rows that are done are given back."""
-    with opened(data, order["codestream"], order["reduce"], expected) as codestream:
+    with opened(data, order["codestream"], order["reduce"], expected, is_lenient=order["is_lenient"]) as codestream:
         components = codestream.whole()
         strips = _Strips(components, order, order["grid"], tuple(order["size"][::-1]))
         for rows in strips.all():

@@ -205,11 +205,14 @@ class Codestream:
 
 
 @contextmanager
-def opened(data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...], int]) -> Iterator[Codestream]:
+def opened(
+    data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...], int], *, is_lenient: bool = False
+) -> Iterator[Codestream]:
     """A codestream whose header has been read.
 
     start: where it begins in the data.  reduce: how often the picture is halved.
     expected: left, top, right and bottom of the picture and the number of its components, as the caller has read them.
+    is_lenient: of a codestream that is cut off, what is there is decoded.
     Raises ValueError with the library's reason, and for other values than the expected ones before it decodes.
     """
     opj, number = library(), next(_numbers)
@@ -233,7 +236,10 @@ def opened(data: bytes, start: int, reduce: int, expected: tuple[tuple[int, ...]
         parameters = ctypes.create_string_buffer(PARAMETERS_BYTES)
         opj.opj_set_default_decoder_parameters(parameters)
         ctypes.c_uint32.from_buffer(parameters).value = reduce
-        is_open = opj.opj_setup_decoder(codec, parameters) and opj.opj_read_header(stream, codec, ctypes.byref(image))
+        is_ready = opj.opj_setup_decoder(codec, parameters)
+        if is_lenient and hasattr(opj, "opj_decoder_set_strict_mode"):
+            opj.opj_decoder_set_strict_mode(ctypes.c_void_p(codec), 0)
+        is_open = is_ready and opj.opj_read_header(stream, codec, ctypes.byref(image))
         if not is_open:
             raise ValueError(source.reason or "its header is broken")
         seen = image.contents
