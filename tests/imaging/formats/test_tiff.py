@@ -16,7 +16,7 @@ import tifffile
 from made.tiff import by_hand, packed_bits, tags_of
 from made.tiff import written as tiff
 from numpy.typing import NDArray
-from pictures import opened, run
+from pictures import encoded, opened, run
 from PIL import Image
 
 from imgsrv.errors import Undecodable
@@ -623,3 +623,12 @@ def test_what_is_written_is_what_tifffile_and_libtiff_read(size: tuple[int, int]
     assert np.array_equal(imagecodecs.tiff_decode(file.getvalue()).reshape(squeezed.shape), squeezed)
     page: Any = tifffile.TiffFile(io.BytesIO(file.getvalue())).pages[0]
     assert page.extrasamples == ((2,) if channels == 4 else ())
+
+
+def test_jpeg_2000_of_another_size_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = encoded(Image.new("RGB", (40, 30)), "JPEG2000", no_jp2=True)
+    hidden = struct.pack(">I4s", 12, b"free") + stream[:4] + encoded(Image.new("RGB", (8, 8)), "JPEG2000") + stream
+    monkeypatch.setattr("imagecodecs.jpeg2k_decode", lambda *_given, **_named: pytest.fail("it is decoded"))
+    for data in (stream, hidden):
+        with pytest.raises(Undecodable, match="pixels and not 8×8"):
+            run(by_hand(tags_of((8, 8), 8, 3, 2, t259=("H", (34_712,))), [data]))

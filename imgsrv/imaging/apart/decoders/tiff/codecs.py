@@ -5,6 +5,7 @@ Only this module loads imagecodecs; what is not compressed does without it.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ Shape = tuple[int, int, int]
 
 JPEG_COLOURS = {RGB: 2, YCBCR: 3, CMYK: 4}
 """libjpeg's numbers of colour spaces."""
+
+CODESTREAM, PLACE = b"\xff\x4f\xff\x51", struct.Struct(">IIII")
+"""The first markers of JPEG 2000, and behind two further fields the right, bottom, left and top of the picture."""
 
 SMALL_TIFF = bytes.fromhex(
     "49492a0008000000 0700 000103000100000001000000 010103000100000001000000 020103000100000008000000"
@@ -169,10 +173,24 @@ def _picture(data: bytes, layout: Layout, out: NDArray[Any]) -> NDArray[Any]:
     elif compression == LERC:
         found = imagecodecs.lerc_decode(data, out=out)
     elif compression in JPEG_2000:
+        _check_codestream(data, out.shape)
         found = imagecodecs.jpeg2k_decode(data, out=out)
     else:
         found = imagecodecs.jpegxl_decode(data, out=out)
     return np.asarray(found)
+
+
+def _check_codestream(data: bytes, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for JPEG 2000 of another size, which OpenJPEG would decode before anybody compares it.
+
+    Whatever looks like the beginning of a codestream counts, because boxes can hide it.
+    """
+    at = data.find(CODESTREAM)
+    while at >= 0:
+        right, bottom, left, top = PLACE.unpack(data[at + 8 : at + 8 + PLACE.size].ljust(PLACE.size, b"\0"))
+        if (bottom - top, right - left) != shape[:2]:
+            raise ValueError(f"its JPEG 2000 has {right - left}×{bottom - top} pixels and not {shape[1]}×{shape[0]}")
+        at = data.find(CODESTREAM, at + 1)
 
 
 def _jpeg_colours(data: bytes, layout: Layout) -> dict[str, Any]:
