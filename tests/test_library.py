@@ -205,7 +205,7 @@ def test_describe_measures_what_is_named() -> None:
 
 def test_the_type_of_a_description_has_exactly_its_keys() -> None:
     assert sorted(PictureFacts.__required_keys__) == sorted(describe(photo()))
-    assert sorted(PictureFacts.__annotations__) == sorted(describe(photo(), include=["all", "gps"]))
+    assert sorted(PictureFacts.__annotations__) == sorted(describe(photo(), include=["all", "gps", "broken"]))
 
 
 def test_the_type_of_a_description_loads_no_codec() -> None:

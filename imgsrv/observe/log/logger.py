@@ -21,7 +21,7 @@ from imgsrv.printable import printable_json
 
 Logger = structlog.typing.FilteringBoundLogger
 
-READERS_OF_UPLOADS = ("python_multipart", "multipart", "PIL", "imagecodecs", "tifffile")
+READERS_OF_UPLOADS = ("python_multipart", "multipart", "PIL", "imagecodecs")
 """Loggers of libraries that complain of each broken upload."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

@@ -265,7 +265,7 @@ def test_a_head_without_an_end_is_answered_431(narrow: Server) -> None:
     [
         pytest.param(b"x", "no picture format", id="a-letter"),
         pytest.param(b"<!DOCTYPE html><html></html>", "HTML", id="html"),
-        pytest.param(b"%PDF-1.7", "PDF", id="pdf"),
+        pytest.param(b"v/1\x01" + bytes(20), "OpenEXR", id="openexr"),
         pytest.param(b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n', "multipart", id="an-untyped-form"),
         pytest.param(b'{"url": "http://169.254.169.254/"}', "no picture format", id="json"),
     ],
