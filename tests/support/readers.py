@@ -556,7 +556,10 @@ READERS = (
             *("imaging.metadata.resolution._possible", "imaging.metadata.resolution._in_exif"),
             *(f"imaging.formats.png_parts.colours.Colours._read_{name}" for name in ("cicp", "profile", "gamma")),
             "imaging.formats.png_parts.colours.Colours._read_chromaticity",
-            *(f"imaging.formats.png_parts.opening._{name}" for name in ("chunks", "is_kept", "is_text", "is_packed_text")),
+            *(
+                f"imaging.formats.png_parts.opening._{name}"
+                for name in ("chunks", "is_kept", "is_text", "is_packed_text")
+            ),
             "imaging.formats.png_parts.opening._is_international_text",
         ),
         (
