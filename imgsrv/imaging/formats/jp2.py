@@ -32,9 +32,6 @@ BOX_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 COMPONENT_BYTES = 4
 """OpenJPEG decodes each sample to so many bytes."""
 
-TILE_COPIES = 2
-"""A picture of several tiles has one of them in memory twice."""
-
 
 class Jp2File(ImageFile.ImageFile):
     """A JPEG 2000 picture in Pillow.  Opening reads its header; `load` decodes the pixels."""

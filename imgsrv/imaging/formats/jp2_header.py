@@ -15,7 +15,7 @@ from imgsrv.imaging.model.limits import Data
 
 NAME = "jp2"
 
-START_OF_CODESTREAM, SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF90
+SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF51, 0xFF52, 0xFF53, 0xFF90
 """Markers."""
 
 SIZE_MARKER = b"\xff\x4f\xff\x51"

@@ -1,16 +1,13 @@
-"""Colours of 16 bits a channel, for which Pillow has no mode: reading, transposing and cropping.
+"""Colours of 16 bits a channel, for which Pillow has no mode: transposing, cropping and rounding to 8 bits.
 
-`imgsrv/imaging/formats/` writes TIFFs and PNGs.  Grey of 16 bits is an image of Pillow's, of
-mode I;16, but resampled here too.
+The readers of `imgsrv/imaging/formats/` make such frames.  Grey of 16 bits is an image of Pillow's, of mode I;16.
 """
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+from PIL import Image
 
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.picture import Frame
@@ -23,9 +20,6 @@ DeepPixels: TypeAlias = "NDArray[np.uint16]"
 
 MODES = {3: "RGB;16", 4: "RGBA;16"}
 """Names that we give these modes, by number of channels."""
-
-RAW_MODES = tuple(f"{mode}{order}" for mode in MODES.values() for order in "BLN")
-"""Pillow's names for such pixels in a file; it keeps only their high bytes."""
 
 GREY = "I;16"
 
@@ -65,7 +59,7 @@ class DeepFrame(Image.Image):
         return DeepFrame(turned(self.pixels, method))
 
     def shallow(self) -> Frame:
-        """The frame in its 8 high bits, as Pillow reads it."""
+        """The frame in 8 bits a channel, rounded."""
         return Image.fromarray(to_8_bits(self.pixels))
 
 
@@ -83,33 +77,3 @@ def turned(pixels: DeepPixels, method: Image.Transpose) -> DeepPixels:
 def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Samples of 16 bits as 8 bits: value / 257, rounded.  The array has two or three dimensions."""
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / STEPS_OF_8_BITS), np.uint8).reshape(pixels.shape)
-
-
-def read_deep(image: Image.Image) -> DeepFrame | None:
-    """The pixels of an opened PNG or TIFF with 16 bits a channel; None for any other picture.
-
-    Pillow keeps the high byte of each sample, and the low one if it is given the opposite byte order.  So the file is
-    read twice.
-    """
-    if not isinstance(image, PngImagePlugin.PngImageFile | TiffImagePlugin.TiffImageFile) or image.fp is None:
-        return None
-    if not all(_raw_mode(tile) in RAW_MODES for tile in image.tile) or image.tell() or "transparency" in image.info:
-        return None
-    image.fp.seek(0)
-    other = Image.open(io.BytesIO(image.fp.read()), formats=[str(image.format)])
-    other.tile = [tile._replace(args=_exchanged(tile)) for tile in other.tile]
-    high, low = np.asarray(image, np.uint16), np.asarray(other)
-    return DeepFrame(high << 8 | low)
-
-
-def _raw_mode(tile: ImageFile._Tile) -> str:
-    """The layout of the pixels in the file."""
-    return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
-
-
-def _exchanged(tile: ImageFile._Tile) -> Any:
-    """The arguments of the tile's decoder for the opposite byte order."""
-    raw_mode = _raw_mode(tile)
-    is_big = raw_mode[-1] == "B" or (raw_mode[-1] == "N" and sys.byteorder == "big")
-    exchanged = raw_mode[:-1] + ("L" if is_big else "B")
-    return (exchanged, *tile.args[1:]) if isinstance(tile.args, tuple) else exchanged
