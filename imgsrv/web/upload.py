@@ -12,6 +12,7 @@ from falcon.asgi import Request
 
 from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
 from imgsrv.imaging.codecs.header_check import check_header
+from imgsrv.imaging.codecs.sniff import SNIFF_BYTES
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.cost import glanced
 from imgsrv.imaging.pipelines.facts import Facts
@@ -94,6 +95,8 @@ def detecting_lost_line_ends(req: Request) -> Iterator[None]:
             raise
         body = state_of(req).body
         with needing("the body"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
-            if text.find(b"\n") < 0 and text.find(b"\r") < 0:
+            # The first bytes of a picture are not all ASCII; a text never was one.
+            is_text = text[:SNIFF_BYTES].isascii()
+            if not is_text and text.find(b"\n") < 0 and text.find(b"\r") < 0:
                 raise LineEndsLost from error
         raise

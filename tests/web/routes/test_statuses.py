@@ -145,6 +145,12 @@ def test_a_file_without_its_line_ends_is_refused_with_the_right_curl_command(
     assert ask(server, post(route, cut + b"\n", form)).status in (415, 422)
 
 
+@pytest.mark.parametrize("text", [b"<html><p>Not found</p></html>", b'{"status": 404}'])
+def test_a_text_in_one_line_is_no_picture_that_has_lost_its_line_ends(server: Server, text: bytes) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded"
+    checked(ask(server, post("/flip", text, form)), 415, "unsupported_format")
+
+
 def test_an_empty_file_in_a_form_is_answered_400(server: Server) -> None:
     body = b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n\r\n--XX--\r\n'
     assert checked_any(ask(server, post("/flip", body, MULTIPART))) in ("empty_body", "unsupported_format")
