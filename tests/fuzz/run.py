@@ -52,6 +52,10 @@ class Session:
         from attacks import cpu_s  # noqa: PLC0415  imported when atheris watches imports
         from readers import READERS, outcome  # noqa: PLC0415
 
+        from imgsrv.imaging.apart import pool  # noqa: PLC0415
+
+        # Decoders work in this process, whose memory is limited: a helper would not start.
+        pool._State.is_warm = False
         # Some libraries say of each broken input what is wrong with it.
         logging.disable()
         # As in the tests: a warning is an exception, but for those of Pillow.
