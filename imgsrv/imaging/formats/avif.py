@@ -36,8 +36,9 @@ def _options(settings: EncoderSettings) -> Options:
 
 
 def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
-    """Write a picture of more than 8 bits, or one with code points, which Pillow does not write."""
-    if not isinstance(frame, DeepFrame) and frame.mode != GREY and "cicp" not in metadata:
+    """Write a picture of more than 8 bits, one with code points, or colours without loss: Pillow writes YCbCr only."""
+    is_exact = settings.lossless and frame.mode in ("RGB", "RGBA")
+    if not isinstance(frame, DeepFrame) and frame.mode != GREY and "cicp" not in metadata and not is_exact:
         return False
     avif_writer.write(frame, settings, _speed(settings), metadata, file)
     return True

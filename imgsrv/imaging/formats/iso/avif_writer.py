@@ -1,4 +1,4 @@
-"""Still AVIF of more than 8 bits, or with colours by H.273: coded by imagecodecs and OpenCV, through libavif and aom.
+"""Still AVIF of more than 8 bits, without loss, or with colours by H.273: by imagecodecs and OpenCV (libavif, aom).
 
 They write neither profiles nor EXIF and XMP as they are wanted, so the boxes around their bitstreams are written here.
 The layouts are those of ISO/IEC 14496-12, ISO/IEC 23008-12 (items) and of the AVIF specification, version 1.1.
