@@ -20,6 +20,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
     "imaging.formats.jpeg_scans:_FILL": ("match", ()),
     "imaging.formats.jpeg_scans:_MARKER": ("search", (("", "\xff", ""), ("", "\xff\0", ""))),
+    "imaging.formats.jpeg_scans:_SCAN_HEADER": ("findall", (("", "\xff", ""), ("", "\xff\xda\0", ""))),
     "imaging.formats.jpeg_scans:_RESTART": ("findall", (("", "\xff", ""), ("", "\xff\xd0", ""))),
     "imaging.apart.decoders.plain.pnm:COMMENT": ("sub", (("", "#", ""), ("", "#\n", ""))),
     "imaging.formats.read_only.hdr:SIZE": ("match", (("-Y ", " ", "1"), ("-Y 1", " ", "+"))),

@@ -19,10 +19,13 @@ from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Head
 from imgsrv.imaging.formats.jpeg_scans import (
     END,
     LOSSLESS_FRAME,
+    MOST_SCANS,
+    PROGRESSIVE_FRAMES,
     TRIALS,
     UNREAD_FRAMES,
     FrameKind,
     completed,
+    has_too_many_scans,
     is_short,
     read_frame_kind,
     read_scans,
@@ -104,6 +107,8 @@ def _variant(file: IO[bytes], data: Data) -> Format | None:
         raise Undecodable(FORMAT.name, *unread)
     if kind.marker == LOSSLESS_FRAME:
         return LOSSLESS
+    if kind.marker in PROGRESSIVE_FRAMES and has_too_many_scans(data):
+        raise Undecodable(FORMAT.name, f"it has more than {MOST_SCANS} scans", "save it anew")
     # Most files with something behind their end have the end, too.
     return WITHOUT_END if bytes(data[-2:]) not in (END, b"") and not read_scans(bytes(data)).has_end else None
 

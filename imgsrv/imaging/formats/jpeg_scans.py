@@ -11,9 +11,12 @@ import io
 import re
 import zlib
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, NamedTuple
 
 from PIL import Image
+
+from imgsrv.imaging.model.limits import Data
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 
@@ -47,6 +50,9 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """A marker that ends the data of a scan; 0 is a data byte of 255, and D0 to D7 restart the decoder."""
 
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+
+_SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+"""The length of a scan header fits its number of components: so it stands by chance in no video behind a picture."""
 
 NOISES = tuple(
     bytes.fromhex(text) * 4 for text in ("959ac5e117 4fd02886 b371ca0d 6ee4521f", "6a95c873 4e60db89 2d7ab613 8fe25d3b")
@@ -136,6 +142,11 @@ def read_scans(data: bytes) -> Scans:
             found.start, found.end = at, behind.start() if behind else len(data)
             at = found.end
     return Scans()
+
+
+def has_too_many_scans(data: Data) -> bool:
+    """True for more scans than any encoder makes: each can have few bytes and take the time of a whole picture."""
+    return sum(1 for _ in islice(_SCAN_HEADER.finditer(data), MOST_SCANS + 1)) > MOST_SCANS
 
 
 def _takes(found: Scans, kind: int, segment: bytes) -> bool:

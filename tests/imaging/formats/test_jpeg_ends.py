@@ -206,3 +206,17 @@ def test_the_kind_of_a_frame_is_found_behind_any_segments() -> None:
     data = jpeg("grey")
     more = b"".join(b"\xff\xe2" + struct.pack(">H", 2 + 60_000) + b"\xff\xc3" * 30_000 for _ in range(50))
     assert read_frame_kind(io.BytesIO(data[:2] + more + data[2:])) == (0xC0, 8, 71, 1)
+
+
+@pytest.mark.parametrize("end", [b"\xff\xd9", b"", b"\xff\xd9" + b"\xff\xda\0\x09" * 999])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_progressive_jpeg_of_more_scans_than_encoders_make_is_refused(end: bytes, more: int) -> None:
+    whole = encoded(Image.new("RGB", (16, 16)), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    data = whole[:-2] + last * (MOST_SCANS - whole.count(b"\xff\xda") + more) + end
+    if not more:
+        assert opened(run(data)).size == (16, 16)
+        return
+    for read in (run, describe):
+        with pytest.raises(Undecodable, match="more than 100 scans"):
+            read(data)
