@@ -689,6 +689,7 @@ READERS = (
         (
             *(f"imaging.formats.tiff_parts.directories.Walk.{name}" for name in ("pages", "entries", "_number")),
             "imaging.formats.tiff_parts.file.TiffFile._refuse_camera_raw",
+            "imaging.apart.decoders.tiff.codecs._check_codestream",
         ),
         (
             (b"II*\0\x08\0\0\0\xff\xff", struct.pack("<HHII", 254, 4, 1, 1), b""),
