@@ -16,6 +16,9 @@ from imgsrv.imaging.model.limits import Data
 NAME = "jp2"
 
 SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF51, 0xFF52, 0xFF53, 0xFF90
+
+ALONE = range(0xFF30, 0xFF40)
+"""Markers without a length (ISO/IEC 15444-1, A.1.3)."""
 """Markers."""
 
 SIZE_MARKER = b"\xff\x4f\xff\x51"
@@ -246,6 +249,9 @@ def _codestream(data: Data, start: int) -> Codestream:
     is_lossless = False
     for _ in range(MOST_MARKERS):
         marker, length = struct.unpack(">HH", data[at : at + 4])
+        if marker in ALONE:
+            at += 2
+            continue
         body = bytes(data[at + 4 : at + 2 + length])
         if marker == START_OF_TILE or length < 2:  # noqa: PLR2004  a length counts its own two bytes
             break

@@ -183,6 +183,13 @@ def test_the_first_colours_that_are_understood_count() -> None:
     assert np.abs(read(data) - of_sycc(shown(planes))).max() <= ROUNDED
 
 
+def test_a_marker_without_a_length_is_passed_over() -> None:
+    data = codestream(noise(3), SIZE)
+    tile = data.index(b"\xff\x90\x00\x0a")
+    got = read(data[:tile] + b"\xff\x30" + data[tile:])
+    assert np.array_equal(got, read(data))
+
+
 @pytest.mark.parametrize(("number", "name"), [(LAB, "CIELab"), (9, "PhotoYCC"), (99, "number 99")])
 def test_colours_that_are_not_read_are_refused_by_name(number: int, name: str) -> None:
     with pytest.raises(Undecodable, match=name):
