@@ -17,6 +17,9 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 MAX_PROFILE_BYTES = 4 << 20
 """Profiles of printing presses have up to 3 MiB; a larger one is ignored, so that it does not fill the cache."""
 
+SIZE_BYTES = 4
+"""A profile begins with its size (ICC.1:2022, 7.2.2)."""
+
 SAME_LEVELS = 1
 """A profile is taken for the wanted one if it moves no colour by more levels."""
 
@@ -116,7 +119,10 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
 
 @lru_cache(maxsize=16)
 def is_usable(profile: bytes, mode: str) -> bool:
-    """True if the profile can be read and is for pixels of that mode."""
+    """True if the profile is whole, can be read and is for pixels of that mode."""
+    # lcms reads numbers of tags that are cut off as they come.
+    if int.from_bytes(profile[:SIZE_BYTES], "big") > len(profile):
+        return False
     try:
         _built(profile, mode, None)
     except (ImageCms.PyCMSError, OSError):

@@ -49,6 +49,13 @@ def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes) -> None:
     assert drawn(result(encoded(picture("RG/BY"), "PNG", icc_profile=profile))) == "RG/BY"
 
 
+def test_a_profile_that_is_shorter_than_it_says_is_ignored() -> None:
+    """Lcms takes tags that are cut off for numbers that they are not (`relax.jp2` of OpenJPEG's data)."""
+    cut = b"\0\1" + display_p3_profile()[2:]
+    data = encoded(Image.new("RGB", (2, 2), (200, 100, 50)), "PNG", icc_profile=cut)
+    assert result(data).getpixel((0, 0)) == (200, 100, 50)
+
+
 def test_a_profile_for_other_pixels_is_ignored() -> None:
     data = encoded(Image.new("L", (2, 2), 90), "PNG", icc_profile=display_p3_profile())
     assert result(data).getpixel((0, 0)) == 90
