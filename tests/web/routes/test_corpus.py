@@ -99,7 +99,10 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 # ---- odd ----------------------------------------------------------------------------------------------
 
-NOT_READ = {"cielab.tif": (422, "TIFF")}
+CIELAB_SIZE = (400, 266)
+"""Of `cielab.tif`; Pillow, which tells the size of the others, does not open CIELAB of 16 bits."""
+
+NOT_READ: dict[str, tuple[int, str]] = {}
 if "heic" not in FORMATS:
     NOT_READ["image.heic"] = (415, "HEIC")
 if "svg" not in FORMATS:
@@ -117,10 +120,10 @@ def test_an_odd_file_gives_the_upright_picture_or_a_clear_refusal(client: httpx.
         return
     assert answer.status_code == 200, answer.text
     result = opened(answer.content)
-    own = ImageOps.exif_transpose(Image.open(io.BytesIO(body)))
-    assert result.size == own.size
+    size = CIELAB_SIZE if name == "cielab.tif" else ImageOps.exif_transpose(Image.open(io.BytesIO(body))).size
+    assert result.size == size
     info = client.post("/info", content=body).json()
-    assert (info["width"], info["height"]) == own.size
+    assert (info["width"], info["height"]) == size
 
 
 UPRIGHT = "odd/orientation-1.jpg"
