@@ -456,7 +456,8 @@ class JobTooLarge(BadPicture):
     def __str__(self) -> str:
         return (
             f"the job would need about {self.needed / MEGA:.0f} MB of memory for {self.part} and may need "
-            f"{self.limit / MEGA:.0f} MB (--max-job-memory); send a smaller picture, or choose another format"
+            f"{self.limit / MEGA:.0f} MB (--max-job-memory, and --max-memory less what the workers take); send a "
+            "smaller picture, or choose another format"
         )
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from imgsrv.errors import MEGA, OutOfMemoryBudget
+from imgsrv.errors import MEGA, JobTooLarge, OutOfMemoryBudget
 from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import LARGEST_JOBS, Board, Row
@@ -65,6 +65,12 @@ class MemoryBudget:
     def release_answer(self, size: int) -> None:
         """Count an answer out: it is sent, or its connection counts what is not."""
         self._row.add("memory_answers", -size)
+
+    def check_job(self, size: int) -> None:
+        """Raise JobTooLarge for a job that does not fit even while nothing else is done: waiting would not help."""
+        room = self.limit - memory_by_kind(self._board)["base"]
+        if size > room:
+            raise JobTooLarge(size, room, "its largest part")
 
     @contextmanager
     def result(self, size: int) -> Iterator[None]:

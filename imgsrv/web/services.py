@@ -76,13 +76,18 @@ class Services:
         Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources,
         OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge.
         """
-        prediction = state.prediction = predict(job, upload, self.limits)
+        prediction = state.prediction = self._possible(predict(job, upload, self.limits))
         for _ in range(MOST_RETURNS):
             try:
                 return await self._budgeted(state, job, prediction)
             except (JobTooDear, JobTooLarge) as error:
-                prediction = state.prediction = _raised(prediction, error, self.limits)
+                prediction = state.prediction = self._possible(_raised(prediction, error, self.limits))
         return await self._budgeted(state, job, prediction)
+
+    def _possible(self, prediction: Prediction) -> Prediction:
+        """The prediction.  Raises JobTooLarge for a job that never fits beside the workers' own memory."""
+        self.budget.check_job(prediction.memory)
+        return prediction
 
     async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job if there is memory for it, and count its result until it is sent."""

@@ -55,6 +55,14 @@ def test_no_more_jobs_count_than_there_are_engines() -> None:
     assert memory_by_kind(board) == dict.fromkeys(KINDS, 0)
 
 
+def test_a_job_that_never_fits_beside_the_workers_is_refused_for_good() -> None:
+    _board, (first, _second) = budgets(100, workers=2, base=10)
+    first.check_job(80)
+    with pytest.raises(JobTooLarge, match="--max-memory") as refused:
+        first.check_job(81)
+    assert refused.value.status_hint == 422
+
+
 def test_results_count_before_they_are_made() -> None:
     board, (first, second) = budgets(100, workers=2)
     with contextlib.ExitStack() as stack:
@@ -195,7 +203,8 @@ def test_a_job_counts_with_the_memory_that_its_engine_finds(base: int, make: Cal
         answer = ask(large, post("/resize?width=10", data))
         wait_until(lambda: used(large, "jobs") == 0, "all of it comes back")
 
-    assert (refused.status, refused.code) == (503, "out_of_memory_budget")
-    assert f"{needed / 1e6:.1f} MB more are needed" in refused.problem["detail"]
+    # It would not fit later either.
+    assert (refused.status, refused.code) == (422, "job_too_large")
+    assert f"about {needed / 1e6:.0f} MB of memory" in refused.problem["detail"]
     assert is_flipped(other)
     assert answer.status == 200
