@@ -16,14 +16,23 @@ def memory_by_kind(board: Board) -> dict[str, int]:
 
     Each engine works on one job, so the jobs count with the largest ones of all that are queued or at work.
     """
-    rows = [row for row in board.rows() if row["state"] != WorkerState.GONE]
+    rows = _live(board)
     jobs = [size for row in rows for size in _jobs(row, len(rows))]
     return {
-        "base": sum(row["memory_base"] for row in rows),
+        "base": base_memory(board),
         "bodies": sum(row["memory_bodies"] for row in rows),
         "answers": sum(row["memory_answers"] + row["memory_results"] + row["unsent_bytes"] for row in rows),
         "jobs": sum(heapq.nlargest(len(rows), jobs)),
     }
+
+
+def base_memory(board: Board) -> int:
+    """Return the bytes that the workers take without requests."""
+    return sum(row["memory_base"] for row in _live(board))
+
+
+def _live(board: Board) -> list[Row]:
+    return [row for row in board.rows() if row["state"] != WorkerState.GONE]
 
 
 def _jobs(row: Row, most: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imgsrv.errors import MEGA, JobTooLarge, OutOfMemoryBudget
-from imgsrv.observe.memory import memory_by_kind
+from imgsrv.observe.memory import base_memory, memory_by_kind
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import LARGEST_JOBS, Board, Row
 
@@ -68,27 +68,19 @@ class MemoryBudget:
 
     def check_job(self, size: int) -> None:
         """Raise JobTooLarge for a job that does not fit even while nothing else is done: waiting would not help."""
-        room = self.limit - memory_by_kind(self._board)["base"]
+        room = self.limit - base_memory(self._board)
         if size > room:
             raise JobTooLarge(size, room, "its largest part")
 
     @contextmanager
-    def result(self, size: int) -> Iterator[None]:
-        """Count the expected result of a job in for the length of the block.  Raises OutOfMemoryBudget.
+    def job(self, size: int, result: int = 0) -> Iterator[None]:
+        """Count a job in for the length of the block.  size: its estimated peak.  Raises OutOfMemoryBudget.
 
-        Engines may finish many jobs before a client reads: each may need room for its answer.
+        result: bytes of its expected result.  Engines may finish many jobs before a client reads, and each of them
+        needs room for its answer.
         """
-        self.check(size)
-        self._row.add("memory_results", size)
-        try:
-            yield
-        finally:
-            self._row.add("memory_results", -size)
-
-    @contextmanager
-    def job(self, size: int) -> Iterator[None]:
-        """Count a job in for the length of the block.  size: its estimated peak.  Raises OutOfMemoryBudget."""
-        self.check(0)
+        self.check(result)
+        self._row.add("memory_results", result)
         before = self.used()
         self._jobs.append(size)
         self._tell_jobs()
@@ -99,6 +91,7 @@ class MemoryBudget:
                 raise self._full(f"{before / MEGA:.1f} MB are in use, and {needed}")
             yield
         finally:
+            self._row.add("memory_results", -result)
             self._jobs.remove(size)
             self._tell_jobs()
 

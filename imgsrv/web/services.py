@@ -91,7 +91,7 @@ class Services:
 
     async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job if there is memory for it, and count its result until it is sent."""
-        with self.budget.job(prediction.memory), self.budget.result(prediction.result):
+        with self.budget.job(prediction.memory, prediction.result):
             answer, result = await self._queued(state, job, prediction)
         self.budget.hold_answer(len(result))
         state.on_end = partial(self.budget.release_answer, len(result))

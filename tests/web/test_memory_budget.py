@@ -67,11 +67,11 @@ def test_results_count_before_they_are_made() -> None:
     board, (first, second) = budgets(100, workers=2)
     with contextlib.ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(first.result(20))
+            stack.enter_context(first.job(0, 20))
         assert memory_by_kind(board)["answers"] == 80
-        with pytest.raises(OutOfMemoryBudget), second.result(21):
+        with pytest.raises(OutOfMemoryBudget), second.job(0, 21):
             pytest.fail("it was admitted")
-        stack.enter_context(second.result(20))
+        stack.enter_context(second.job(0, 20))
     assert memory_by_kind(board) == dict.fromkeys(KINDS, 0)
 
 
