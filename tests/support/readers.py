@@ -40,6 +40,7 @@ from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.colour.icc import P3, is_usable
 from imgsrv.imaging.formats import FORMATS, KNOWN
 from imgsrv.imaging.formats.iso.av1 import coded_sizes
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
@@ -846,6 +847,14 @@ READERS = (
             (b"II*\0\x08\0\0\0\xff\xff", b"\x69\x87\x81\0\1\0\0\0\x08\0\0\0", b""),
             (b"MM\0*\0\0\0\x08\xff\xff", b"\x88\x25\0\x81\0\0\0\1\0\0\0\x08", b""),
         ),
+    ),
+    Reader(
+        "ICC profile",
+        lambda data: is_usable(data, "RGB"),
+        (),
+        (P3,),
+        ("imaging.colour.icc.is_usable",),
+        words=(b"acsp", b"rTRC", b"curv", b"para", b"mluc", b"A2B0"),
     ),
     Reader(
         "XMP",
