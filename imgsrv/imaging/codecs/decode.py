@@ -17,7 +17,7 @@ from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.codecs.stored_frames import choose_frame, own_frames, read_plays, stored_frames
 from imgsrv.imaging.codecs.true_size import check_true_size
 from imgsrv.imaging.colour.colours import Colours, colours_of
-from imgsrv.imaging.colour.convert import converted, deep_grey, is_same, shallow, wanted_colours
+from imgsrv.imaging.colour.convert import converted, deep_grey, is_same, wanted_colours
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
@@ -27,6 +27,7 @@ from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
 from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
+from imgsrv.imaging.pixels.sixteen_bit import shallow
 
 OPAQUE_MODES = ("1", "L", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
 """Modes of Pillow that have no alpha, unless the file names a transparent colour."""

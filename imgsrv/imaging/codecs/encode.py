@@ -17,7 +17,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.colours import Colours
-from imgsrv.imaging.colour.convert import converted, shallow
+from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.metadata.exif import written_metadata
@@ -25,7 +25,7 @@ from imgsrv.imaging.model.animation import Milliseconds
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.composite import flatten
-from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame, shallow
 from imgsrv.imaging.pixels.strips import through_strips
 from imgsrv.imaging.pixels.working_frame import finished, working
 

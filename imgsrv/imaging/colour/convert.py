@@ -13,7 +13,7 @@ from imgsrv.imaging.colour.tone_map import tone_mapped
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import GREY, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits
+from imgsrv.imaging.pixels.sixteen_bit import STEPS_OF_8_BITS, DeepFrame, DeepPixels, deep_frame, is_deep, shallow
 from imgsrv.imaging.pixels.strips import bands
 
 SPACES = {1: "gray", 3: "rgb", 4: "rgba"}
@@ -45,15 +45,15 @@ def converted(frame: Image.Image, colours: Colours, wanted: Colours) -> Frame:
     frame: as its format's reader or Pillow gives it.  A frame of 8 bits keeps 8 bits.
     """
     if colours.hdr and wanted.hdr is None:
-        is_deep = _is_deep(frame)
-        pixels = _pixels(frame if is_deep else plain_mode(frame))
-        mapped = _frame(tone_mapped(pixels, colours.hdr, is_p3=wanted.profile == P3))
-        return mapped if is_deep else shallow(mapped)
-    if not _is_deep(frame):
+        has_16_bits = is_deep(frame)
+        pixels = _pixels(frame if has_16_bits else plain_mode(frame))
+        mapped = deep_frame(tone_mapped(pixels, colours.hdr, is_p3=wanted.profile == P3))
+        return mapped if has_16_bits else shallow(mapped)
+    if not is_deep(frame):
         return to_profile(frame, colours.profile, wanted.profile)
     if is_same(colours, wanted):
         return frame
-    return _frame(_through_lcms(_pixels(frame), colours.profile, wanted.profile))
+    return deep_frame(_through_lcms(_pixels(frame), colours.profile, wanted.profile))
 
 
 def deep_grey(image: Image.Image) -> Image.Image:
@@ -63,27 +63,12 @@ def deep_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
 
 
-def shallow(frame: Frame) -> Frame:
-    """The frame with 8 bits a channel."""
-    if isinstance(frame, DeepFrame):
-        return frame.shallow()
-    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
-
-
-def _is_deep(frame: Image.Image) -> bool:
-    return isinstance(frame, DeepFrame) or frame.mode == GREY
-
-
 def _pixels(frame: Frame) -> DeepPixels:
     """The pixels as 16 bits: (H, W, 1), (H, W, 3) or (H, W, 4)."""
     pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)
     if pixels.dtype != np.uint16:
         pixels = pixels.astype(np.uint16) * STEPS_OF_8_BITS
     return np.atleast_3d(pixels)
-
-
-def _frame(pixels: DeepPixels) -> Frame:
-    return DeepFrame(pixels) if pixels.shape[2] > 1 else Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
 
 
 def _through_lcms(pixels: DeepPixels, profile: bytes | None, wanted: bytes | None) -> DeepPixels:

@@ -62,13 +62,6 @@ def _grey_with_alpha(image: Image.Image, profile: bytes) -> Frame:
     return result
 
 
-def is_srgb(profile: bytes | None) -> bool:
-    """True if RGB pixels with that profile need no conversion to sRGB."""
-    if not profile or len(profile) > MAX_PROFILE_BYTES or not is_usable(profile, "RGB"):
-        return True
-    return _transform(profile, "RGB", None) is None
-
-
 def changes_nothing(profile: bytes | None) -> bool:
     """True if pixels of the profile's kind, RGB or grey, need no conversion to sRGB."""
     if profile is None:

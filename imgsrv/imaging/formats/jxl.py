@@ -21,11 +21,10 @@ from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Opti
 from imgsrv.imaging.formats.iso.media import boxes
 from imgsrv.imaging.formats.jxl_header import CODESTREAM, CONTAINER, HEADER_BYTES, read_jxl_header
 from imgsrv.imaging.formats.jxl_writing import write_deep
-from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.cicp import Cicp
 from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame, to_8_bits
+from imgsrv.imaging.pixels.sixteen_bit import shallow
 
 HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
 """Effort 3 takes an eighth of the time of libjxl's default, 7.  At a quality of 80 its files are no larger."""
@@ -164,7 +163,7 @@ class JxlFile(ImageFile.ImageFile):
         else:
             top = (self._at - self._batch.start) * self.height
             frame = self._decoded.crop((0, top, self.width, top + self.height))
-        return frame if is_deep else _shallow(frame)
+        return frame if is_deep else shallow(frame)
 
     def _decode(self, mode: str) -> None:
         """Decode the frame at which it stands, and more if the frame before was asked for too."""
@@ -209,13 +208,6 @@ def read_jxl_facts(file: IO[bytes]) -> JxlFacts:
 
 def _deep_mode(mode: str) -> str:
     return {"L": "I;16", "LA": "RGBA;16", "RGB": "RGB;16", "RGBA": "RGBA;16"}.get(mode, mode)
-
-
-def _shallow(frame: Frame) -> Frame:
-    """The frame in 8 bits a channel."""
-    if isinstance(frame, DeepFrame):
-        return Image.fromarray(to_8_bits(frame.pixels))
-    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
 
 
 def _durations(data: Data) -> Iterator[int]:

@@ -15,7 +15,8 @@ from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
-from imgsrv.imaging.colour.icc import is_srgb
+from imgsrv.imaging.colour.colours import Colours, colours_of
+from imgsrv.imaging.colour.convert import is_same
 from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.jpeg_fast_path import PlanesPlan
@@ -116,7 +117,7 @@ def _is_plain(header: Header, output: Output) -> bool:
         and header.image.mode == "RGB"
         and header.orientation == 1
         and header.index is None
-        and is_srgb(header.image.info.get("icc_profile"))
+        and is_same(colours_of(header.image.info, header.image.mode), Colours())
         and output.format != "auto"
         and (output.icc, output.metadata, output.subsampling) == PLAIN
         and not (output.progressive or output.target is not None or output.max_bytes is not None)

@@ -21,7 +21,8 @@ from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
 from imgsrv.imaging.operations.shape import CATEGORY as SHAPES
-from imgsrv.imaging.pixels.working_frame import finished, is_deep, shallow, working
+from imgsrv.imaging.pixels.sixteen_bit import is_deep, shallow
+from imgsrv.imaging.pixels.working_frame import finished, working
 from imgsrv.wording import closest
 
 MAX_STEPS = 32

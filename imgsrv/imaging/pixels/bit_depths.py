@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from imgsrv.imaging.lazy import np
-from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import DeepPixels
 
 if TYPE_CHECKING:
@@ -58,8 +55,3 @@ def make_straight(pixels: NDArray[Any]) -> None:
             np.minimum(divided, top, out=divided)
             divided *= band[..., -1] > 0
             band[..., at] = divided
-
-
-def grey_frame(pixels: DeepPixels) -> Frame:
-    """Samples (H, W, 1) as an image of Pillow's, of mode I;16."""
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0]))

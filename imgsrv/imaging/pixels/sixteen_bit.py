@@ -77,3 +77,20 @@ def turned(pixels: DeepPixels, method: Image.Transpose) -> DeepPixels:
 def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Samples of 16 bits as 8 bits: value / 257, rounded.  The array has two or three dimensions."""
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / STEPS_OF_8_BITS), np.uint8).reshape(pixels.shape)
+
+
+def is_deep(frame: Frame) -> bool:
+    """A decoded frame has 16 bits a channel."""
+    return isinstance(frame, DeepFrame) or frame.mode == GREY
+
+
+def shallow(frame: Frame) -> Frame:
+    """A decoded frame with 8 bits a channel, rounded."""
+    if isinstance(frame, DeepFrame):
+        return frame.shallow()
+    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
+
+
+def deep_frame(pixels: DeepPixels) -> Frame:
+    """The frame of such pixels: an image of Pillow's, of mode I;16, for grey, else a DeepFrame."""
+    return DeepFrame(pixels) if pixels.shape[2] > 1 else Image.fromarray(np.ascontiguousarray(pixels[..., 0]))

@@ -16,6 +16,7 @@ from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.sixteen_bit import GREY, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits, turned
+from imgsrv.imaging.pixels.sixteen_bit import shallow as shallow_decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,11 +195,6 @@ def _levels(colour: Any) -> NDArray[np.uint16]:
     return np.atleast_1d(np.asarray(colour, np.uint16)) * np.uint16(STEPS_OF_8_BITS)
 
 
-def is_deep(frame: Frame) -> bool:
-    """A decoded frame has 16 bits a channel."""
-    return isinstance(frame, DeepFrame) or frame.mode == GREY
-
-
 def working(frame: Frame) -> Frame:
     """The frame as operations work on it: one of 16 bits as a WorkingFrame."""
     if isinstance(frame, DeepFrame):
@@ -222,9 +218,7 @@ def finished(frame: Frame) -> Frame:
 
 def shallow(frame: Frame) -> Frame:
     """The frame in 8 bits a channel, for what works on no more: a decision by pixels, a mask."""
-    if isinstance(frame, WorkingFrame | DeepFrame):
-        return frame.shallow()
-    return Image.fromarray(to_8_bits(np.asarray(frame))) if frame.mode == GREY else frame
+    return frame.shallow() if isinstance(frame, WorkingFrame) else shallow_decoded(frame)
 
 
 def blank(frame: Frame, mode: str, size: Size, colour: Any = 0) -> Frame:

@@ -13,11 +13,11 @@ from PIL import Image, ImageCms
 
 from imgsrv.imaging.colour.cicp import cicp_profile
 from imgsrv.imaging.colour.colours import Colours, colours_of
-from imgsrv.imaging.colour.convert import converted, shallow, wanted_colours
+from imgsrv.imaging.colour.convert import converted, wanted_colours
 from imgsrv.imaging.colour.icc import P3
 from imgsrv.imaging.colour.matrix_profile import Primaries, power, rgb_profile
 from imgsrv.imaging.model.cicp import Cicp
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, shallow
 
 STORED = [(10, 10, 10), (60, 60, 60), (200, 200, 200), (230, 120, 60), (60, 200, 120), (40, 60, 220)]
 

@@ -13,11 +13,11 @@ from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour import tone_map
 from imgsrv.imaging.colour.colours import Colours
-from imgsrv.imaging.colour.convert import converted, shallow
+from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.colour.tone_map import tone_mapped
 from imgsrv.imaging.model.cicp import HLG, PQ, Cicp
 from imgsrv.imaging.model.picture import Picture
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, shallow
 
 
 def pq_of(light: float) -> float:

@@ -15,8 +15,8 @@ from imgsrv.imaging.formats.iso.media import is_of_boxes
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.cicp import BT_601, MATRICES, UNSPECIFIED, Cicp
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.bit_depths import from_16_bits, grey_frame, make_straight, to_16_bits
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, to_8_bits
+from imgsrv.imaging.pixels.bit_depths import from_16_bits, make_straight, to_16_bits
+from imgsrv.imaging.pixels.sixteen_bit import DeepFrame, deep_frame, to_8_bits
 
 NAME = "IMGSRV-HEIF"
 """The name in Pillow, beside pillow-heif's own."""
@@ -108,7 +108,7 @@ class HeifFile(ImageFile.ImageFile):
         if kind == "RGBa":
             make_straight(pixels)
         if is_deep:
-            return grey_frame(pixels) if channels == 1 else DeepFrame(pixels)
+            return deep_frame(pixels)
         shallow = to_8_bits(pixels)
         return Image.fromarray(shallow[..., 0] if channels == 1 else shallow)
 
