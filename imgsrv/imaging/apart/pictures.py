@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.apart.pool import is_warm, run
@@ -151,27 +151,6 @@ class _Filling:
             for at in range(0, len(pixels), self.piece):
                 self.take(pixels[at : at + self.piece])
         return self.frame(), decoded.facts, decoded.profile
-
-
-def read_apart(image: Image.Image, name: str, bytes_per_pixel: float) -> None:
-    """Decode the pixels of an opened picture by Pillow in a helper, where helpers are kept; else leave it to Pillow.
-
-    bytes_per_pixel: memory that decoding needs.  Raises Undecodable, OSError as Pillow does, and what `run` raises.
-    """
-    if not (is_warm() and isinstance(image, ImageFile.ImageFile) and image.tile and image.fp is not None):
-        return
-    width, height = image.size
-    row, rows = _rows(image)
-    order = {"format": image.format, "mode": image.mode, "size": image.size}
-    image.fp.seek(0)
-    job = Job("decode", order, _pieces(image.fp), row * height, rows * row)
-    pieces = _run(name, job, _allowance(image, bytes_per_pixel))
-    decoded = Image.new(image.mode, image.size)
-    pieces.reverse()
-    for top in range(0, height, rows):
-        part = Image.frombytes(image.mode, (width, min(rows, height - top)), pieces.pop())
-        decoded.paste(part, (0, top))
-    image.im, image.tile = decoded.im, []
 
 
 def save_apart(

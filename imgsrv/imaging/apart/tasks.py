@@ -68,8 +68,8 @@ FACTS_LENGTH = struct.Struct("=I")
 FONT_FAMILY = "Source Sans Pro"
 """The font of texts in fonts that are not installed."""
 
-TRIED = (("JPEG2000", {"irreversible": True}), ("TIFF", {"compression": "tiff_adobe_deflate"}))
-"""Pillow's names of the codecs that are used here, each with options that load what it needs."""
+TRIED = {"format": "JPEG2000", "mode": "RGB", "size": (1, 1), "options": {"irreversible": True}}
+"""The order of a pixel in the one format that Pillow writes here; it loads what the codec needs."""
 
 
 def prepare(names: Sequence[str], fonts: Sequence[str]) -> dict[str, Task]:
@@ -119,9 +119,7 @@ def _codecs() -> dict[str, Task]:
         Image.frombytes(order["mode"], order["size"], data).save(file, order["format"], **order["options"])
         return [file.getvalue()]
 
-    for name, options in TRIED:
-        pixel = {"format": name, "mode": "RGB", "size": (1, 1)}
-        decode(b"".join(encode(b"rgb", {**pixel, "options": options})), pixel)
+    decode(b"".join(encode(b"rgb", TRIED)), TRIED)
     return {"decode": decode, "encode": encode}
 
 
