@@ -6,13 +6,9 @@ Source: the file format of Radiance, `FORMAT=32-bit_rle_rgbe`.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import IO
 
-from PIL import Image
-
-from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, bit_depth, check_size, read_pixels, reason
+from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, check_size, raster_format
 
 NAME = "hdr"
 
@@ -50,26 +46,14 @@ class HdrFile(RasterFile):
         return Raster(check_size(int(found[4]), int(found[2])), "RGB", "RGB;16", 16, order)
 
 
-@cache
-def _register() -> None:
-    Image.register_open(HdrFile.format, HdrFile, lambda head: head.startswith(SIGNATURES))
-
-
-FORMAT = Format(
+FORMAT = raster_format(
+    HdrFile,
+    lambda head: head.startswith(SIGNATURES),
     name=NAME,
     label="Radiance HDR",
     pillow="RADIANCE",
-    reader=HdrFile.format,
     media_type="image/vnd.radiance",
     suffixes=(".hdr", ".pic"),
     position=16,
-    register=_register,
     signatures=SIGNATURES,
-    has_metadata=False,
-    may_read_exif=lambda _image: False,
-    unread_variant=lambda file: reason(HdrFile, file),
-    read_pixels=read_pixels,
-    bit_depth=bit_depth,
-    options=None,
-    decode_bytes_per_pixel=HdrFile.bytes_per_pixel,
 )

@@ -8,20 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
 from typing import IO
 
-from PIL import Image
-
-from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.formats.read_only.raster import (
-    Raster,
-    RasterFile,
-    bit_depth,
-    check_size,
-    read_pixels,
-    reason,
-)
+from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, check_size, raster_format
 
 NAME = "pnm"
 
@@ -140,26 +129,14 @@ def _begins(head: bytes) -> bool:
     return is_known and (head[2:3].isspace() or head[2:3] == b"#")
 
 
-@cache
-def _register() -> None:
-    Image.register_open(PnmFile.format, PnmFile, _begins)
-
-
-FORMAT = Format(
+FORMAT = raster_format(
+    PnmFile,
+    _begins,
     name=NAME,
     label="Netpbm",
     pillow="PPM",
-    reader=PnmFile.format,
     media_type="image/x-portable-anymap",
     suffixes=(".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm"),
     position=13,
-    register=_register,
     begins=_begins,
-    has_metadata=False,
-    may_read_exif=lambda _image: False,
-    unread_variant=lambda file: reason(PnmFile, file),
-    read_pixels=read_pixels,
-    bit_depth=bit_depth,
-    options=None,
-    decode_bytes_per_pixel=PnmFile.bytes_per_pixel,
 )

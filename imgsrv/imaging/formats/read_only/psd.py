@@ -8,21 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from functools import cache
 from typing import IO, Any
 
-from PIL import Image
-
-from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.formats.read_only.raster import (
-    Raster,
-    RasterFile,
-    bit_depth,
-    check_size,
-    exactly,
-    read_pixels,
-    reason,
-)
+from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, check_size, exactly, raster_format
 
 NAME = "psd"
 
@@ -207,26 +195,15 @@ def _has_block(file: IO[bytes], at: int, end: int, *, is_large: bool) -> bool:
     return False
 
 
-@cache
-def _register() -> None:
-    Image.register_open(PsdFile.format, PsdFile, lambda head: head.startswith(SIGNATURE))
-
-
-FORMAT = Format(
+FORMAT = raster_format(
+    PsdFile,
+    lambda head: head.startswith(SIGNATURE),
     name=NAME,
     label="Photoshop",
     pillow="PSD",
-    reader=PsdFile.format,
     media_type="image/vnd.adobe.photoshop",
     suffixes=(".psd", ".psb"),
     position=15,
-    register=_register,
     signatures=(SIGNATURE,),
-    has_metadata=False,
     is_upright=True,
-    unread_variant=lambda file: reason(PsdFile, file),
-    read_pixels=read_pixels,
-    bit_depth=bit_depth,
-    options=None,
-    decode_bytes_per_pixel=PsdFile.bytes_per_pixel,
 )

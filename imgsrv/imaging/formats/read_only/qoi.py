@@ -6,21 +6,9 @@ The colour space in the header is informative: many programs write that levels o
 from __future__ import annotations
 
 import struct
-from functools import cache
 from typing import IO
 
-from PIL import Image
-
-from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.formats.read_only.raster import (
-    Raster,
-    RasterFile,
-    bit_depth,
-    check_size,
-    exactly,
-    read_pixels,
-    reason,
-)
+from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, check_size, exactly, raster_format
 
 NAME = "qoi"
 
@@ -48,26 +36,14 @@ class QoiFile(RasterFile):
         return Raster(check_size(width, height), MODES[channels])
 
 
-@cache
-def _register() -> None:
-    Image.register_open(QoiFile.format, QoiFile, lambda head: head.startswith(SIGNATURE))
-
-
-FORMAT = Format(
+FORMAT = raster_format(
+    QoiFile,
+    lambda head: head.startswith(SIGNATURE),
     name=NAME,
     label="QOI",
     pillow="QOI",
-    reader=QoiFile.format,
     media_type="image/qoi",
     suffixes=(".qoi",),
     position=14,
-    register=_register,
     signatures=(SIGNATURE,),
-    has_metadata=False,
-    may_read_exif=lambda _image: False,
-    unread_variant=lambda file: reason(QoiFile, file),
-    read_pixels=read_pixels,
-    bit_depth=bit_depth,
-    options=None,
-    decode_bytes_per_pixel=QoiFile.bytes_per_pixel,
 )

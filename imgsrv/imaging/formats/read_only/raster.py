@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import IO, Any, ClassVar
 
-from PIL import ImageFile
-from PIL.Image import Image
+from PIL import Image, ImageFile
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
+from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -66,18 +67,36 @@ class RasterFile(ImageFile.ImageFile):
         return super().load()
 
 
-def read_pixels(image: Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
-    """The frame, for the row of a format."""
+def raster_format(reader: type[RasterFile], accepts: Callable[[bytes], bool] | None = None, **own: Any) -> Format:
+    """The row of a format that such a class reads.
+
+    accepts: tells Pillow whether a file begins as one; None for a format without a signature.  own: further fields.
+    """
+    name = str(reader.format)
+    common: dict[str, Any] = {
+        "reader": name,
+        "register": cache(partial(Image.register_open, name, reader, accepts)),
+        "has_metadata": False,
+        "may_read_exif": lambda image: "exif" in image.info,
+        "unread_variant": partial(_reason, reader),
+        "read_pixels": _read_pixels,
+        "bit_depth": _bit_depth,
+        "options": None,
+        "decode_bytes_per_pixel": reader.bytes_per_pixel,
+    }
+    return Format(**{**common, **own})
+
+
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
     return image.pixels(is_deep=is_deep) if isinstance(image, RasterFile) else None
 
 
-def bit_depth(_data: bytes, image: Image) -> int:
-    """The bits of a channel in the file, for the row of a format."""
+def _bit_depth(_data: bytes, image: Image.Image) -> int:
     return image.raster.bits if isinstance(image, RasterFile) else 0
 
 
-def reason(kind: type[RasterFile], file: IO[bytes]) -> tuple[str, str] | None:
-    """Why a header is not read, for `unread_variant` of a format."""
+def _reason(kind: type[RasterFile], file: IO[bytes]) -> tuple[str, str] | None:
+    """The reason why a header is not read."""
     file.seek(0)
     try:
         kind.read_header(file)

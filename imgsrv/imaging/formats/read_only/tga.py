@@ -7,21 +7,9 @@ checked before it counts as one.
 from __future__ import annotations
 
 import struct
-from functools import cache
 from typing import IO
 
-from PIL import Image
-
-from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.formats.read_only.raster import (
-    Raster,
-    RasterFile,
-    bit_depth,
-    check_size,
-    exactly,
-    read_pixels,
-    reason,
-)
+from imgsrv.imaging.formats.read_only.raster import Raster, RasterFile, check_size, exactly, raster_format
 
 NAME = "tga"
 
@@ -122,26 +110,13 @@ def _begins(head: bytes) -> bool:
     return has_map == 1 and entry_bits in ENTRY_BITS and entries > 0 and first + entries <= MOST_ENTRIES
 
 
-@cache
-def _register() -> None:
-    Image.register_open(TgaFile.format, TgaFile)
-
-
-FORMAT = Format(
+FORMAT = raster_format(
+    TgaFile,
     name=NAME,
     label="TGA",
     pillow="TGA",
-    reader=TgaFile.format,
     media_type="image/x-tga",
     suffixes=(".tga",),
     position=18,
-    register=_register,
     begins=_begins,
-    has_metadata=False,
-    may_read_exif=lambda _image: False,
-    unread_variant=lambda file: reason(TgaFile, file),
-    read_pixels=read_pixels,
-    bit_depth=bit_depth,
-    options=None,
-    decode_bytes_per_pixel=TgaFile.bytes_per_pixel,
 )
