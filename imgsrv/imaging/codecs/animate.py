@@ -14,7 +14,7 @@ from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.animation import Disposal, Part
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import MOST, DeepFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +29,6 @@ MODES = ("L", "RGB", "RGBA")
 """Modes of frames; each holds every colour of those before it."""
 
 CLEAR = (0, 0, 0, 0)
-
-OPAQUE_16 = 65_535
 
 
 class Canvas:
@@ -131,11 +129,11 @@ def _painted_deep(below: Frame | None, size: Size, still: Frame, box: Corners, *
     pixels = np.zeros((size[1], size[0], 4), np.uint16) if below is None else _deep_rgba(below)
     covered, above = pixels[box[1] : box[3], box[0] : box[2]], _deep_rgba(still)
     if is_over:
-        alpha = above[..., 3:] / OPAQUE_16
-        kept = covered[..., 3:] / OPAQUE_16 * (1 - alpha)
+        alpha = above[..., 3:] / MOST
+        kept = covered[..., 3:] / MOST * (1 - alpha)
         total = alpha + kept
         mixed = (above[..., :3] * alpha + covered[..., :3] * kept) / np.where(total > 0, total, 1)
-        above = np.concatenate([mixed, total * OPAQUE_16], axis=2).round().astype(np.uint16)
+        above = np.concatenate([mixed, total * MOST], axis=2).round().astype(np.uint16)
     covered[:] = above
     return DeepFrame(pixels)
 
@@ -145,6 +143,6 @@ def _deep_rgba(frame: Frame) -> Deep:
     pixels = frame.pixels if isinstance(frame, DeepFrame) else np.asarray(frame)[..., None]
     if pixels.shape[2] == len("RGBA"):
         return pixels.copy()
-    result = np.full((*pixels.shape[:2], 4), OPAQUE_16, np.uint16)
+    result = np.full((*pixels.shape[:2], 4), MOST, np.uint16)
     result[..., :3] = pixels
     return result

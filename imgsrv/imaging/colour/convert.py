@@ -7,13 +7,13 @@ from functools import lru_cache
 from PIL import Image
 
 from imgsrv.imaging.colour.colours import Colours
-from imgsrv.imaging.colour.icc import COLOURS, GREYS, P3, TOP_16, changes_nothing, plain_mode, to_profile
+from imgsrv.imaging.colour.icc import COLOURS, GREYS, P3, changes_nothing, plain_mode, to_profile
 from imgsrv.imaging.colour.matrix_profile import SRGB_CURVE, grey_profile
 from imgsrv.imaging.colour.tone_map import tone_mapped
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import STEPS_OF_8_BITS, DeepFrame, DeepPixels, deep_frame, is_deep, shallow
+from imgsrv.imaging.pixels.sixteen_bit import MOST, STEPS_OF_8_BITS, DeepFrame, DeepPixels, deep_frame, is_deep, shallow
 from imgsrv.imaging.pixels.strips import bands
 
 SPACES = {1: "gray", 3: "rgb", 4: "rgba"}
@@ -60,7 +60,7 @@ def deep_grey(image: Image.Image) -> Image.Image:
     """Grey of Pillow with more than 8 bits as I;16; any other image as it is."""
     if not image.mode.startswith("I"):
         return image
-    return Image.fromarray(np.asarray(image).clip(0, TOP_16).astype(np.uint16))
+    return Image.fromarray(np.asarray(image).clip(0, MOST).astype(np.uint16))
 
 
 def _pixels(frame: Frame) -> DeepPixels:

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from imgsrv.imaging.colour.display_p3 import make_display_p3
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import to_8_bits
+from imgsrv.imaging.pixels.sixteen_bit import MOST, to_8_bits
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
@@ -22,8 +22,6 @@ SIZE_BYTES = 4
 
 SAME_LEVELS = 1
 """A profile is taken for the wanted one if it moves no colour by more levels."""
-
-TOP_16 = 65_535
 
 COLOURS = ("RGB", "RGBA", "P", "PA", "RGBX", "RGB;16", "RGBA;16")
 
@@ -80,7 +78,7 @@ def plain_mode(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
-        return Image.fromarray(to_8_bits(np.asarray(image).clip(0, TOP_16).astype(np.uint16)))
+        return Image.fromarray(to_8_bits(np.asarray(image).clip(0, MOST).astype(np.uint16)))
     if image.mode == "F":
         return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
     has_alpha = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info

@@ -10,9 +10,8 @@ from imgsrv.imaging.formats.iso.media import boxes
 from imgsrv.imaging.formats.jxl_header import CODESTREAM, with_srgb_curve
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
+from imgsrv.imaging.pixels.sixteen_bit import GREY, MOST, DeepFrame
 from imgsrv.imaging.pixels.srgb import light_of
-from imgsrv.imaging.pixels.working_frame import MOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgsrv.imaging.lazy import np
-from imgsrv.imaging.pixels.sixteen_bit import DeepPixels
+from imgsrv.imaging.pixels.sixteen_bit import MOST, DeepPixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MOST = 65_535
 
 BAND_ROWS = 64
 """Rows that are worked on at once, so that no second copy of the picture is needed."""

@@ -10,8 +10,9 @@ from PIL import ImageFilter
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import MOST
 from imgsrv.imaging.pixels.strips import bands
-from imgsrv.imaging.pixels.working_frame import MOST, WorkingFrame
+from imgsrv.imaging.pixels.working_frame import WorkingFrame
 
 Table = NDArray[np.float32]
 """(side³, 3): colours from 0 to 1; red changes fastest."""

@@ -11,8 +11,9 @@ from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Colour, Gravity, gravity_point
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import MOST
 from imgsrv.imaging.pixels.strips import bands
-from imgsrv.imaging.pixels.working_frame import MOST, WorkingFrame, blank, deep_pixels, frame_of
+from imgsrv.imaging.pixels.working_frame import WorkingFrame, blank, deep_pixels, frame_of
 
 Blend = Literal["normal", "multiply", "screen", "overlay", "darken", "lighten", "difference"]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import STEPS_OF_8_BITS
+from imgsrv.imaging.pixels.sixteen_bit import MOST, STEPS_OF_8_BITS
 from imgsrv.imaging.pixels.strips import bands
-from imgsrv.imaging.pixels.working_frame import MOST, WorkingFrame, frame_of
+from imgsrv.imaging.pixels.working_frame import WorkingFrame, frame_of
 
 LEVELS = range(256)
 TOP = 255

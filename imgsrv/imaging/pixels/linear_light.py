@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.sixteen_bit import MOST
 from imgsrv.imaging.pixels.srgb import level_of, light_of
-from imgsrv.imaging.pixels.working_frame import MOST, Pixels, frame_of
+from imgsrv.imaging.pixels.working_frame import Pixels, frame_of
 
 LightPixels = NDArray[np.uint16]
 """(H, W, 1), (H, W, 3) or (H, W, 4): light of grey, RGB or RGBA; alpha is scaled alike."""

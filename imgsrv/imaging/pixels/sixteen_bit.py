@@ -23,6 +23,9 @@ MODES = {3: "RGB;16", 4: "RGBA;16"}
 
 GREY = "I;16"
 
+MOST = 65_535
+"""White, and an opaque alpha."""
+
 STEPS_OF_8_BITS = 257
 """Steps of 16 bits in one of 8 bits: 65,535 / 255."""
 

@@ -15,7 +15,7 @@ from PIL import Image
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import GREY, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits, turned
+from imgsrv.imaging.pixels.sixteen_bit import GREY, MOST, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits, turned
 from imgsrv.imaging.pixels.sixteen_bit import shallow as shallow_decoded
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ Pixels: TypeAlias = "NDArray[np.uint8 | np.uint16]"
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """By number of channels."""
-
-MOST = 65_535
-"""White, and an opaque alpha."""
 
 BAND_PIXELS = 1 << 17
 """Pixels that are mixed at once in floating point."""

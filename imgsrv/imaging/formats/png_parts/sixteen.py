@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 from imgsrv.imaging.formats.png_parts.opening import CHECKSUM_BYTES, SIGNATURE
 from imgsrv.imaging.lazy import np
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame, to_8_bits
+from imgsrv.imaging.pixels.sixteen_bit import GREY, MOST, DeepFrame, to_8_bits
 from imgsrv.imaging.pixels.strips import bands
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ COLOUR_TYPES = {"I;16B": 0, "LA;16B": 4, "RGB;16B": 2, "RGBA;16B": 6}
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """By the colour type."""
-
-OPAQUE = 65_535
 
 
 def is_sixteen(image: PngImagePlugin.PngImageFile) -> bool:
@@ -95,7 +93,7 @@ def _with_alpha(pixels: NDArray[np.uint16], transparent: Any) -> NDArray[np.uint
     result = np.empty((*pixels.shape[:2], 4), np.uint16)
     for rows in bands(*pixels.shape[:2]):
         result[rows, :, :3] = pixels[rows]
-        result[rows, :, 3] = np.where((pixels[rows] == colour).all(axis=2), 0, OPAQUE)
+        result[rows, :, 3] = np.where((pixels[rows] == colour).all(axis=2), 0, MOST)
     return result
 
 

@@ -13,9 +13,10 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.operations.registry import always, operation, pixels
+from imgsrv.imaging.pixels.sixteen_bit import MOST
 from imgsrv.imaging.pixels.strips import premultiplied, through_array, through_strips
 from imgsrv.imaging.pixels.visible_colours import through_visible
-from imgsrv.imaging.pixels.working_frame import MOST, Pixels, WorkingFrame
+from imgsrv.imaging.pixels.working_frame import Pixels, WorkingFrame
 
 Radius = Annotated[int, Field(ge=1, le=50)]
 """Pixels from the middle to the edge; the full width is 2 × radius + 1."""
