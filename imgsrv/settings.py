@@ -1,15 +1,11 @@
 """Settings: every setting declared once, with its bounds and its meaning; and the source of each value.
 
-A flag beats the environment, the environment beats the file, the file beats the default.  No other module reads
-`os.environ` or a configuration file.
+A flag beats the environment, the environment beats the file, the file beats the default.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +14,23 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from imgsrv.environment import (
+    DEFAULT_NAME,
+    ENVIRONMENT_PREFIX,
+    LONGEST_RUNTIME_DIR,
+    NAME_ALLOWED,
+    NAME_MEANING,
+    NAME_PATTERN,
+    RUNTIME_DIR_ALLOWED,
+    RUNTIME_DIR_MEANING,
+    environment,
+    environment_name,
+    file_values,
+    flag_name,
+)
 from imgsrv.errors import BadSetting
 from imgsrv.settings_checks import a_collector, a_folder, a_group, a_user, networks, no_folder
-from imgsrv.trusted_paths import weakness
 from imgsrv.wording import closest, describe_allowed
-
-ENVIRONMENT_PREFIX = "IMGSRV_"
-
-DEFAULT_FILE = "imgsrv.toml"
-
-NOTIFY_SOCKET = "NOTIFY_SOCKET"
-"""The variable with the address of the socket on which systemd waits for `READY=1`."""
-
-SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -52,20 +52,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
 
     name: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-            json_schema_extra={"allowed": "1 to 64 letters, digits and ._-, the first a letter or a digit"},
-            description="Name of this instance, by which commands such as `imgsrv status` find it.",
-        ),
-    ] = "default"
+        str, Field(pattern=NAME_PATTERN, json_schema_extra={"allowed": NAME_ALLOWED}, description=NAME_MEANING)
+    ] = DEFAULT_NAME
     runtime_dir: Annotated[
         str,
         Field(
-            max_length=100,  # the path of a Unix socket has at most 107 bytes
-            json_schema_extra={"allowed": "a path of at most 100 characters"},
-            description="Folder of the control sockets.  Empty: XDG_RUNTIME_DIR/imgsrv, else /run/imgsrv if it is "
-            "writable, else a folder under /tmp that the user owns.",
+            max_length=LONGEST_RUNTIME_DIR,
+            json_schema_extra={"allowed": RUNTIME_DIR_ALLOWED},
+            description=RUNTIME_DIR_MEANING,
         ),
     ] = ""
     host: Annotated[
@@ -362,89 +356,6 @@ def read_configuration(
     return (None if faults else Configuration(settings, sources)), faults
 
 
-def default_file(folder: Path = Path()) -> Path | None:
-    """The file that is read if the user names none: `imgsrv.toml` in the current folder.  None if it does not exist.
-
-    The file can name code that the server runs.  So the user or root must own it, and nobody else may write to it.
-    Raises BadSetting otherwise.
-    """
-    file = folder / DEFAULT_FILE
-    try:
-        facts = file.stat()
-    except OSError:
-        return None
-    if facts.st_uid not in (0, os.geteuid()):
-        reason = "it belongs to another user, so it is not read by default"
-    elif facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        reason = (
-            f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o}), so it is not read by default; chmod go-w"
-        )
-    else:
-        return file
-    raise BadSetting(f"{DEFAULT_FILE} in the current folder", f"{reason}, or name it with --config {file}")
-
-
-def environment() -> dict[str, str]:
-    """A copy of the environment, for a process that must find the same settings."""
-    return dict(os.environ)
-
-
-def runtime_folder(runtime_dir: str) -> Path:
-    """The folder of the control sockets.  runtime_dir: the setting."""
-    if runtime_dir:
-        return Path(runtime_dir).absolute()
-    if own := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(own) / "imgsrv"
-    if os.geteuid() == 0 or os.access(SYSTEM_RUNTIME_FOLDER, os.W_OK):
-        return SYSTEM_RUNTIME_FOLDER
-    # Another user may have created it first: pool/control/instances.py refuses a folder of another user.
-    return Path(f"/tmp/imgsrv-{os.geteuid()}")  # noqa: S108
-
-
-def state_folder() -> Path:
-    """The folder in which background instances keep their logs and crash reports."""
-    if own := os.environ.get("XDG_STATE_HOME"):
-        return Path(own).absolute() / "imgsrv"
-    return Path("/var/log/imgsrv") if os.geteuid() == 0 else Path.home() / ".local" / "state" / "imgsrv"
-
-
-def default_log_file(name: str) -> Path:
-    """The log file of a background instance without the setting `log_file`."""
-    return state_folder() / f"{name}.log"
-
-
-def default_crash_folder(name: str) -> Path:
-    """The folder for crash reports of a background instance without the setting `crash_dir`."""
-    return state_folder() / "crashes" / name
-
-
-def notify_socket() -> str:
-    """The address of the socket on which systemd receives states of the service; empty without systemd."""
-    return os.environ.get(NOTIFY_SOCKET, "")
-
-
-def watchdog_s() -> float | None:
-    """The watchdog period of systemd in seconds; None if systemd does not watch this process."""
-    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
-    return int(usec) / 1e6 if usec.isdecimal() and int(usec) and pid in ("", str(os.getpid())) else None
-
-
-def inherited_sockets() -> int:
-    """The number of sockets that systemd passed to this process; 0 in its children, which inherit the variables."""
-    count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", "")
-    return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
-
-
-def flag_name(setting: str) -> str:
-    """`max_body` → `--max-body`."""
-    return "--" + setting.replace("_", "-")
-
-
-def environment_name(setting: str) -> str:
-    """`max_body` → `IMGSRV_MAX_BODY`."""
-    return ENVIRONMENT_PREFIX + setting.upper()
-
-
 def _reason(error: ValidationError, setting: str) -> str:
     """The reason of a fault: what is allowed, or what a check of settings_checks found on this machine."""
     fault = next(fault for fault in error.errors() if fault["loc"][0] == setting)
@@ -455,16 +366,9 @@ def _reason(error: ValidationError, setting: str) -> str:
 
 def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
     try:
-        if (fault := weakness(file)) is not None:
-            # It can name code that the server runs, and folders that it writes to.
-            faults.append(BadSetting(f"--config={file}", f"root does not read it: {fault}"))
-            return {}
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        faults.append(BadSetting(f"--config={file}", error.strerror or str(error)))
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(BadSetting(str(file), f"it is not valid TOML: {error}"))
+        values = file_values(file)
+    except BadSetting as fault:
+        faults.append(fault)
         return {}
     known = list(Settings.model_fields)
     unknown = [name for name in values if name not in known]
@@ -475,7 +379,7 @@ def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
 def _refuse_unknown_variables(faults: list[BadSetting]) -> None:
     """Report misspelt variables, which would otherwise have no effect."""
     known = [environment_name(name) for name in Settings.model_fields]
-    unknown = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
+    unknown = [name for name in environment() if name.startswith(ENVIRONMENT_PREFIX) and name not in known]
     faults += [BadSetting(name, _no_such_setting(name, known, ENVIRONMENT_PREFIX)) for name in unknown]
 
 

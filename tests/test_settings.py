@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from imgsrv.environment import default_file, environment_name, flag_name
 from imgsrv.errors import BadSetting
-from imgsrv.settings import Settings, default_file, environment_name, flag_name, load_configuration, read_configuration
+from imgsrv.settings import Settings, load_configuration, read_configuration
 
 SETTINGS = tuple(Settings.model_fields)
 

@@ -6,16 +6,16 @@ import argparse
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from imgsrv.cli._flags import read_settings
-from imgsrv.errors import BadRuntimeFolder, CommandFailed, NoSuchInstance
+from imgsrv.environment import NAME_MEANING, RUNTIME_DIR_MEANING, default_file, whereabouts
+from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
 from imgsrv.printable import printable_data
-from imgsrv.settings import Settings, flag_name, runtime_folder
 
 CONNECT_S = 5.0
 
@@ -26,12 +26,12 @@ LISTENS_BUT_IS_SILENT_S = 15.0
 def add_folder(parser: argparse.ArgumentParser) -> None:
     """Add the flags for the folder of the control sockets to the parser."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with the settings of the instance")
-    _add(parser, "runtime_dir", "DIR")
+    parser.add_argument("--runtime-dir", default=argparse.SUPPRESS, metavar="DIR", help=RUNTIME_DIR_MEANING)
 
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose an instance to the parser.  Its name alone, as pm2 takes it, does the same."""
-    _add(parser, "name", "NAME")
+    parser.add_argument("--name", default=argparse.SUPPRESS, metavar="NAME", help=NAME_MEANING)
     add_folder(parser)
     parser.set_defaults(takes_bare_name=True)
 
@@ -45,15 +45,20 @@ def take_bare_name(parsed: argparse.Namespace, words: list[str]) -> bool:
     return False
 
 
-def _add(parser: argparse.ArgumentParser, setting: str, metavar: str) -> None:
-    meaning = str(Settings.model_fields[setting].description).replace("%", "%%")
-    parser.add_argument(flag_name(setting), dest=setting, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
-
-
 def place_of(parsed: argparse.Namespace) -> Place:
-    """Return the place of the socket of the instance that the flags name.  Raises BadSetting."""
-    settings = read_settings(parsed).settings
-    return Place(runtime_folder(settings.runtime_dir), settings.name)
+    """Return the place of the socket of the instance that the flags name.  Raises BadSetting.
+
+    The file that nobody named is left out with a warning if it is broken: a server that runs can still be stopped.
+    """
+    flags = {name: getattr(parsed, name) for name in ("name", "runtime_dir") if name in parsed}
+    if parsed.config:
+        return Place(*whereabouts(flags, parsed.config))
+    try:
+        return Place(*whereabouts(flags, default_file()))
+    except BadSetting as error:
+        found = Place(*whereabouts(flags, None))
+        print(f"imgsrv: {error}; the instance is looked for without it", file=sys.stderr)
+        return found
 
 
 def ask(

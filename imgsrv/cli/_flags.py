@@ -9,15 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from imgsrv.settings import (
-    DEFAULT_FILE,
-    Configuration,
-    Settings,
-    default_file,
-    environment_name,
-    flag_name,
-    load_configuration,
-)
+from imgsrv.environment import DEFAULT_FILE, default_file, environment_name, flag_name
+from imgsrv.settings import Configuration, Settings, load_configuration
 
 METAVARS = {
     "port": "PORT",

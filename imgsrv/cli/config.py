@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
+from imgsrv.environment import default_file, flag_name
 from imgsrv.errors import ImgsrvError
 from imgsrv.server.workers import hooks_of
-from imgsrv.settings import default_file, flag_name, read_configuration
+from imgsrv.settings import read_configuration
 
 EXIT_WRONG = 2
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._control_client import add_instance, ask, place_of
+from imgsrv.environment import default_log_file
 from imgsrv.errors import BadArgument, NoSuchInstance
 from imgsrv.observe.log.logger import LEVELS
 from imgsrv.observe.log.reader import LogReader
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
 from imgsrv.printable import printable_json, printable_lines
-from imgsrv.settings import default_log_file
 
 POLL_S = 0.2
 

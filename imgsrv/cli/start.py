@@ -18,18 +18,12 @@ from typing import Any
 from imgsrv.cli._awaiting import BOOT_S, last_lines, size_of
 from imgsrv.cli._control_client import ask, place_of
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
+from imgsrv.environment import NOTIFY_SOCKET, default_crash_folder, default_log_file, environment, flag_name
 from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.control.instances import Place
 from imgsrv.printable import printable
-from imgsrv.settings import (
-    NOTIFY_SOCKET,
-    Settings,
-    default_crash_folder,
-    default_log_file,
-    environment,
-    flag_name,
-)
+from imgsrv.settings import Settings
 from imgsrv.trusted_paths import open_here
 
 POLL_S = 0.1

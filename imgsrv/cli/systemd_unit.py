@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
+from imgsrv.environment import flag_name
 from imgsrv.errors import BadArgument
 from imgsrv.server.listeners import UNIX_PREFIX
-from imgsrv.settings import Settings, flag_name
+from imgsrv.settings import Settings
 
 PRIVILEGED_PORTS = 1024
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
 
+from imgsrv.environment import environment_name, flag_name
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import KNOWN
 from imgsrv.imaging.formats.format import Format
@@ -15,7 +16,6 @@ from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.reference.problems import meaning, problems
 from imgsrv.routes import all_routes
-from imgsrv.settings import environment_name, flag_name
 
 YES, NO = "yes", "–"
 

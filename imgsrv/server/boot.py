@@ -14,12 +14,13 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+from imgsrv.environment import notify_socket, watchdog_s
 from imgsrv.errors import BadSetting, NoWorkerCanBoot
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.model.weights import use_weights
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
-from imgsrv.observe.log.logger import configure_logs
+from imgsrv.observe.log.configure import configure_logs
 from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
 from imgsrv.observe.log.unblocked import Writer, dropping_text, never_wait
 from imgsrv.pool.control.instances import Claim
@@ -34,7 +35,7 @@ from imgsrv.server.notify import Notifier
 from imgsrv.server.parts import claim_of, master_of, work_of
 from imgsrv.server.trial import run_trial
 from imgsrv.server.workers import identity_of
-from imgsrv.settings import Configuration, Settings, notify_socket, watchdog_s
+from imgsrv.settings import Configuration, Settings
 from imgsrv.trusted_paths import weakness
 from imgsrv.web.tracing import load_tracing
 

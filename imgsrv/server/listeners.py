@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from imgsrv.environment import inherited_sockets
 from imgsrv.errors import CannotListen
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.listen.base import Listener
@@ -14,7 +15,7 @@ from imgsrv.pool.listen.tcp import TcpListener
 from imgsrv.pool.listen.unix import Owner, UnixListener
 from imgsrv.pool.reload.exec import Passed
 from imgsrv.pool.worker.identity import Identity
-from imgsrv.settings import Settings, inherited_sockets
+from imgsrv.settings import Settings
 
 UNIX_PREFIX = "unix:"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from imgsrv.environment import runtime_folder
 from imgsrv.imaging.apart.pool import set_deadline, take_losses
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.selftest import self_test
@@ -35,7 +36,7 @@ from imgsrv.server.cpus import worker_count
 from imgsrv.server.description import about
 from imgsrv.server.memory import memory_budget
 from imgsrv.server.workers import hooks_of
-from imgsrv.settings import Configuration, Settings, runtime_folder
+from imgsrv.settings import Configuration, Settings
 from imgsrv.web.app import make_front
 
 

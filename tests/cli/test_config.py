@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from imgsrv.cli.main import run
-from imgsrv.settings import Settings, environment_name, flag_name
+from imgsrv.environment import environment_name, flag_name
+from imgsrv.settings import Settings
 
 
 @pytest.fixture(autouse=True)

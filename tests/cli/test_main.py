@@ -7,16 +7,22 @@ import sys
 
 import pytest
 
-HEAVY = {"cv2", "numpy", "PIL"}
+CODECS = {"cv2", "numpy", "PIL"}
+
+OF_A_SERVER = {"asyncio", "falcon", "pydantic", "structlog"}
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["list"], ["config"]])
-def test_a_command_that_works_on_no_picture_imports_no_codec(arguments: list[str], tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [(["--version"], CODECS | OF_A_SERVER), (["list"], CODECS | OF_A_SERVER), (["config"], CODECS)],
+    ids=["version", "list", "config"],
+)
+def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: set[str], tmp_path: object) -> None:
     code = (
         f"import sys; sys.argv = ['imgsrv', *{arguments!r}]\n"
         "from imgsrv.cli.main import run\n"
         "run(sys.argv[1:])\n"
-        f"print(sorted({HEAVY!r} & set(sys.modules)))"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
     )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), capture_output=True, text=True, check=False)

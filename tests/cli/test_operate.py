@@ -102,6 +102,56 @@ def test_a_runtime_folder_that_does_not_exist_is_reported(capsys: Captured, tmp_
     assert "start one with `imgsrv start`" in refused(capsys, "status", "--runtime-dir", str(tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "reason"),
+    [
+        ("name = ", 0o644, "it is not valid TOML"),
+        ("name = 3", 0o644, "it must be 1 to 64 letters"),
+        ("name = 'web'", 0o666, "others may write to it (mode 666)"),
+    ],
+    ids=["broken", "no-name", "writable"],
+)
+def test_a_bad_file_in_the_current_folder_does_not_keep_from_a_running_server(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server, text: str, mode: int, reason: str
+) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text(text)
+    file.chmod(mode)
+    monkeypatch.chdir(tmp_path)
+
+    assert run(["ping", "--json", "--runtime-dir", str(server.folder)]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["pid"] == server.pid
+    assert reason in said.err
+    assert said.err.endswith("the instance is looked for without it\n")
+
+
+def test_a_file_that_was_named_and_is_broken_stops_the_command(capsys: Captured, tmp_path: Path) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text("name = ")
+
+    assert run(["status", "--config", str(file)]) == 2
+    assert "it is not valid TOML" in capsys.readouterr().err
+
+
+def test_other_settings_in_the_named_file_are_no_matter_of_the_command(
+    capsys: Captured, tmp_path: Path, server: Server
+) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(f"port = 'many'\nruntime_dir = '{server.folder}'\n")
+
+    assert run(["ping", "--json", "--config", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["pid"] == server.pid
+
+
+def test_a_variable_names_the_instance(capsys: Captured, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    monkeypatch.setenv("IMGSRV_NAME", "web")
+    assert "no instance named 'web' runs" in refused(capsys, "status", "--runtime-dir", str(server.folder))
+    monkeypatch.setenv("IMGSRV_NAME", "../web")
+    assert run(["status", "--runtime-dir", str(server.folder)]) == 2
+    assert "IMGSRV_NAME=../web" in capsys.readouterr().err
+
+
 def test_a_second_instance_of_a_name_is_refused_with_advice(capsys: Captured, server: Server) -> None:
     assert run(["serve", "--port", "0", "--runtime-dir", str(server.folder)]) == 2
     assert "stop it with `imgsrv stop --name default`, or choose another --name" in capsys.readouterr().err

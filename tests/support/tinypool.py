@@ -27,7 +27,8 @@ import imgsrv.pool.child
 import imgsrv.pool.slot
 import imgsrv.pool.supervise.recycle
 from imgsrv.errors import NoWorkerCanBoot, WorkerLost
-from imgsrv.observe.log.logger import configure_logs, get_logger
+from imgsrv.observe.log.configure import configure_logs
+from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.scoreboard import FIELDS, WORKER_FIELDS, Board, Row, WorkerState
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.listen.tcp import TcpListener

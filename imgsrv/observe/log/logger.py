@@ -1,94 +1,50 @@
-"""The logger: a record is an event name and facts, written with one `write` to standard error or to a file.
+"""The logger: a record is an event name and facts; `configure.py` says where it goes.
 
 log = get_logger(); log.info("worker_exit", slot=3, pid=4711, status=9)
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal, TextIO, cast
-
-import structlog
-
-from imgsrv.observe.log.sink import STANDARD_ERROR, LogFile, Sink
-from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
-from imgsrv.printable import printable_json
-
-Logger = structlog.typing.FilteringBoundLogger
-
-READERS_OF_UPLOADS = ("python_multipart", "multipart", "PIL", "imagecodecs")
-"""Loggers of libraries that complain of each broken upload."""
+from typing import Any, Protocol, cast
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(style: Literal["auto", "text", "json"], level: str, file: str = "") -> Sink:
-    """Set up the one logger of the process; return the sink that it writes to.  Raises CannotWriteLog.
+class Logger(Protocol):
+    """Takes the name of an event and its facts."""
 
-    style: `auto` is text on a terminal and JSON lines elsewhere.  file: empty for standard error.
-    """
-    is_terminal = not file and os.isatty(STANDARD_ERROR)
-    is_text = style == "text" or (style == "auto" and is_terminal)
-    renderer: Any = (
-        HumanRenderer(
-            os.get_terminal_size(STANDARD_ERROR).columns or NO_WRAPPING if is_terminal else NO_WRAPPING,
-            has_colours=is_terminal,
-            is_dated=not is_terminal,
-        )
-        if is_text
-        else JSON
-    )
-    lost = partial(_lost_record, renderer)
-    sink = LogFile(Path(file), lost) if file else Sink(lost)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
-        cache_logger_on_first_use=True,
-    )
-    libraries = logging.getLogger()
-    libraries.handlers = [one for one in libraries.handlers if not isinstance(one, _Libraries)] + [_Libraries()]
-    return sink
+    def bind(self, **facts: Any) -> Logger:
+        """Return a logger that adds the facts to each of its records."""
+        ...
 
+    def debug(self, event: str, **facts: Any) -> Any:
+        """Record what helps to find a fault."""
+        ...
 
-class _Libraries(logging.Handler):
-    """Takes the warnings of libraries into the log.
+    def info(self, event: str, **facts: Any) -> Any:
+        """Record what happened."""
+        ...
 
-    Without it `logging` writes them to standard error as they are: with control characters of a client, and waiting
-    for a reader.  What READERS_OF_UPLOADS say, the client is told already.
-    """
+    def warning(self, event: str, **facts: Any) -> Any:
+        """Record what somebody should look at."""
+        ...
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+    def error(self, event: str, **facts: Any) -> Any:
+        """Record what somebody must mend."""
+        ...
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith(READERS_OF_UPLOADS):
-            level = min(record.levelno, logging.ERROR)
-            get_logger().log(level, "library", logger=record.name, reason=record.getMessage(), exc_info=record.exc_info)
+    def exception(self, event: str, **facts: Any) -> Any:
+        """Record an error with its traceback."""
+        ...
+
+    def log(self, level: int, event: str, **facts: Any) -> Any:
+        """Record an event at a level of `logging`."""
+        ...
 
 
 def get_logger() -> Logger:
     """Return the one logger of the process; it works before `configure_logs`, too."""
+    import structlog  # noqa: PLC0415  commands that ask a running server write no log and must start quickly
+
     return cast("Logger", structlog.get_logger())
-
-
-def _lost_record(renderer: structlog.typing.Processor, count: int) -> str:
-    facts = {"count": count, "pid": os.getpid(), "event": "log_records_lost", "level": "warning"}
-    return f"{renderer(None, '', {**facts, 'timestamp': datetime.now(UTC).isoformat()})!s}\n"
-
-
-def _as_json(record: structlog.typing.EventDict, **options: Any) -> str:
-    return printable_json(json.dumps(record, **options))
-
-
-JSON = structlog.processors.JSONRenderer(_as_json, ensure_ascii=False, default=str)

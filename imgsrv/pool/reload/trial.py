@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imgsrv.environment import environment
 from imgsrv.pool.reload.exec import STATE_FLAG, Passed, write_state
 from imgsrv.pool.signals import HANDLED
-from imgsrv.settings import environment
 
 TRIAL_FLAG = "--trial"
 """Other versions start this one with it, so its name stays."""

@@ -12,7 +12,8 @@ import pytest
 
 PROGRAM = """
 import sys
-from imgsrv.observe.log.logger import configure_logs, get_logger
+from imgsrv.observe.log.configure import configure_logs
+from imgsrv.observe.log.logger import get_logger
 sink = configure_logs(sys.argv[1], sys.argv[2])
 log = get_logger()
 exec(sys.argv[3])
