@@ -37,12 +37,16 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do with every picture.  parts: further files by name, such as a watermark."""
+    """What to do with every picture.
+
+    parts: further files by name, such as a watermark.  overwrites: whether a target that exists is replaced.
+    """
 
     pipeline: Pipeline
     output: Output
     limits: Limits
     parts: Mapping[str, bytes] = field(default_factory=dict)
+    overwrites: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,13 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
     """Convert one picture in this process.  The outcome holds the message if the picture or a file cannot be used."""
     try:
         data = sys.stdin.buffer.read() if conversion.source is None else conversion.source.read_bytes()
-        with _written_whole(conversion.target) as file:
+        with _written_whole(conversion.target, overwrites=recipe.overwrites) as file:
             report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits, recipe.parts)
             return Outcome(conversion, report.size, file.seek(0, os.SEEK_END), is_broken=report.is_broken)
     except ImgsrvError as error:
         return Outcome(conversion, error=str(error))
+    except FileExistsError:
+        return Outcome(conversion, error=f"{conversion.target} exists, and --no-overwrite is given")
     except OSError as error:
         return Outcome(conversion, error=error.strerror or str(error))
     except MemoryError:
@@ -174,8 +180,11 @@ def _serve(connection: Connection, not_ours: Iterable[Connection], recipe: Recip
 
 
 @contextlib.contextmanager
-def _written_whole(target: Path | None) -> Iterator[BinaryIO]:
-    """Yield a file.  Its content becomes the target if the block succeeds, and is deleted if not."""
+def _written_whole(target: Path | None, *, overwrites: bool) -> Iterator[BinaryIO]:
+    """Yield a file.  Its content becomes the target if the block succeeds, and is deleted if not.
+
+    Raises FileExistsError if the target exists and is not to be replaced.
+    """
     if target is None:
         # Output to a pipe cannot be undone, so nothing is written before the picture is whole.
         file = io.BytesIO()
@@ -183,11 +192,18 @@ def _written_whole(target: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.write(file.getbuffer())
         sys.stdout.buffer.flush()
         return
+    if not overwrites and target.exists():
+        raise FileExistsError(target)
     part = _part(target, os.getpid())
     try:
         with part.open("wb+") as opened:
             yield opened
-        part.replace(target)
+        if overwrites:
+            part.replace(target)
+        else:
+            # Unlike a rename, a link never replaces a file that somebody else has made meanwhile.
+            target.hardlink_to(part)
+            part.unlink()
     except BaseException:
         # The file does not exist if opening it has failed.
         with contextlib.suppress(OSError):

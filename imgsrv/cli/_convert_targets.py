@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgsrv.cli._conversion import Conversion
-from imgsrv.errors import BadArgument, UnsupportedFormat, joined
+from imgsrv.cli._convert_inputs import Found, Source, format_of, pictures_of
+from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.codecs.placeholders import suffix_of
-from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, WRITTEN, written_as
 
 STANDARD = "-"
@@ -53,35 +53,56 @@ def target_suffixes() -> str:
     return joined([suffix for suffix, name in SUFFIXES.items() if name in WRITTEN])
 
 
-def plan(inputs: Iterable[str], out: str, output: Output) -> tuple[Conversion, ...]:
-    """Return the conversion of each picture.  A folder among the inputs stands for the pictures in it.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The conversions, and how many pictures are passed over because their results exist.
 
+    notes: what in the folders was left out.
+    """
+
+    conversions: tuple[Conversion, ...]
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    inputs: Sequence[str], out: str, output: Output, *, is_recursive: bool = False, skips_existing: bool = False
+) -> Plan:
+    """Plan the conversion of each picture.  A folder among the inputs stands for the pictures in it.
+
+    is_recursive: also for those in its folders, whose results get folders of the same names.
     Raises BadArgument if an input does not exist, or if a result would overwrite an input or another result.
     """
-    inputs = tuple(inputs)
+    notes: tuple[str, ...] = ()
     if is_folder(out):
-        conversions = tuple(_into_folder(source, Path(out), output) for text in inputs for source in _pictures(text))
+        found = Found()
+        for text in inputs:
+            _refuse_standard_input(text)
+            one = pictures_of(text, Path(out), is_recursive=is_recursive)
+            found.sources += one.sources
+            found.no_pictures += one.no_pictures
+            found.folders += one.folders
+        conversions = tuple(_into_folder(source, Path(out), output) for source in found.sources)
+        notes = tuple(found.notes())
     elif len(inputs) > 1 or is_folder(inputs[0]):
         raise BadArgument(f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one")
     else:
-        source = None if inputs[0] == STANDARD else _pictures(inputs[0])[0]
+        source = None if inputs[0] == STANDARD else _file(inputs[0])
         conversions = (Conversion(source, _file_target(out)),)
     _check_targets(conversions)
-    return conversions
+    left = tuple(one for one in conversions if not (skips_existing and one.target and one.target.exists()))
+    return Plan(left, len(conversions) - len(left), notes)
 
 
-def _pictures(text: str) -> list[Path]:
-    path = Path(text)
+def _refuse_standard_input(text: str) -> None:
     if text == STANDARD:
         raise BadArgument("standard input is a single picture and needs a file as OUT, or -")
-    if not path.exists():
+
+
+def _file(text: str) -> Path:
+    if not Path(text).exists():
         raise BadArgument(f"there is no file {text}")
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-    if not found:
-        raise BadArgument(f"there is no picture in {text}; pictures end with {joined(list(SUFFIXES))}")
-    return found
+    return Path(text)
 
 
 def _file_target(out: str) -> Path | None:
@@ -92,23 +113,15 @@ def _file_target(out: str) -> Path | None:
     return Path(out)
 
 
-def _into_folder(source: Path, folder: Path, output: Output) -> Conversion:
+def _into_folder(source: Source, folder: Path, output: Output) -> Conversion:
     """Return a conversion into the folder: the same name with the suffix of the result.  A correct suffix is kept."""
-    own = _format_of(source) if output.format is None else None
+    file, place = source.file, folder / source.below
+    own = format_of(file) if output.format is None else None
     name = output.format or (own and written_as(own))
-    known = SUFFIXES.get(source.suffix.lower())
+    known = SUFFIXES.get(file.suffix.lower())
     if name is None or known == name:
-        return Conversion(source, folder / source.name)
-    return Conversion(source, folder / ((source.stem if known else source.name) + suffix_of(name)))
-
-
-def _format_of(source: Path) -> str | None:
-    try:
-        with source.open("rb") as file:
-            return sniff(file.read(SNIFF_BYTES))
-    except (OSError, UnsupportedFormat):
-        # The conversion meets the same error and reports it with the name of the file.
-        return None
+        return Conversion(file, place / file.name)
+    return Conversion(file, place / ((file.stem if known else file.name) + suffix_of(name)))
 
 
 def _check_targets(conversions: Iterable[Conversion]) -> None:

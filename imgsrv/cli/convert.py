@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert_all
-from imgsrv.cli._convert_targets import STANDARD, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.cli._convert_targets import STANDARD, Plan, is_folder, plan, split_positionals, target_suffixes
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -26,6 +26,7 @@ from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import prepare_process
+from imgsrv.printable import printable
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.server.cpus import usable_cpus
 
@@ -39,6 +40,7 @@ is the pipeline.  The suffix of OUT gives the format.  Several pictures, or a fo
 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
+  imgsrv convert --recursive --skip-existing photos/ out/ resize:width=800
   imgsrv convert photo.jpg out.jpg watermark:scale=0.2 --part watermark=logo.png
   imgsrv convert photo.jpg - --format blurhash
   imgsrv convert - - grayscale --format png < photo.jpg > grey.png
@@ -63,6 +65,14 @@ def add_parser(subparsers: Any) -> None:
         help="a file that an operation uses, such as watermark=logo.png; may be given several times",
     )  # fmt: skip
     parser.add_argument("--jobs", type=_positive, metavar="N", help="number of processes (default: usable cores)")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also take the pictures in folders of a folder")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--skip-existing", action="store_true", help="pass over pictures whose results exist")
+    existing.add_argument(
+        "--no-overwrite", dest="overwrites", action="store_false",
+        help="a result that exists is an error of its picture, not replaced",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="print what would become what, and write nothing")
     parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with more fonts for `text`")
     limits = Limits()
     for name, meaning in (
@@ -88,11 +98,22 @@ def run(args: argparse.Namespace) -> int:
         _output(args, positionals.out),
         Limits(args.max_pixels, args.max_frames),
         dict(_part(text) for text in args.part),
+        args.overwrites,
     )
     recipe.pipeline.check_parts(recipe.parts)
-    conversions = plan(positionals.inputs, positionals.out, recipe.output)
-    _make_ready(positionals.out, is_text=recipe.output.format in PLACEHOLDERS)
-    return _convert(conversions, recipe, args.jobs or usable_cpus())
+    found = plan(
+        positionals.inputs,
+        positionals.out,
+        recipe.output,
+        is_recursive=args.recursive,
+        skips_existing=args.skip_existing,
+    )
+    for note in found.notes:
+        print(f"imgsrv: {note}", file=sys.stderr)
+    if args.dry_run:
+        return _tell(found)
+    _make_ready(positionals.out, found.conversions, is_text=recipe.output.format in PLACEHOLDERS)
+    return _convert(found, recipe, args.jobs or usable_cpus())
 
 
 def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
@@ -141,24 +162,41 @@ def _output(args: argparse.Namespace, out: str) -> Output:
     return validate(Output, given, owner=OWNER).check()
 
 
-def _make_ready(out: str, *, is_text: bool) -> None:
-    """Make the folder OUT if it does not exist; refuse binary data on a terminal.  is_text: the result is text."""
+def _make_ready(out: str, conversions: Iterable[Conversion], *, is_text: bool) -> None:
+    """Make the folders that do not exist; refuse binary data on a terminal.  is_text: the result is text."""
     if out == STANDARD and sys.stdout.isatty() and not is_text:
         raise BadArgument("standard output is a terminal; redirect it to a file or to another command")
-    if out.endswith("/"):
+    targets = {one.target.parent for one in conversions if one.target}
+    for folder in sorted(targets | {Path(out)} if is_folder(out) else ()):
         try:
-            Path(out).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadArgument(f"the folder {out} cannot be made: {error.strerror}") from error
+            raise BadArgument(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _convert(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> int:
-    started = time.monotonic()
-    outcomes = list(_reported(_outcomes(conversions, recipe, processes), len(conversions)))
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    if any(one.target for one in conversions):
-        print(_summary(outcomes, failed, time.monotonic() - started), file=sys.stderr)
-    return EXIT_SOME_FAILED if failed else 0
+def _tell(found: Plan) -> int:
+    """Print what would become what, for --dry-run."""
+    for one in found.conversions:
+        print(f"{_name(one.source)} → {printable(str(one.target)) if one.target else 'standard output'}")
+    print(f"{len(found.conversions)} would be converted{_skipped(found)}", file=sys.stderr)
+    return 0
+
+
+def _convert(found: Plan, recipe: Recipe, processes: int) -> int:
+    started, outcomes = time.monotonic(), list[Outcome]()
+    has_files = any(one.target for one in found.conversions) or bool(found.skipped)
+    try:
+        for outcome in _reported(_outcomes(found.conversions, recipe, processes), len(found.conversions)):
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        if has_files:
+            undone = len(found.conversions) - len(outcomes)
+            end = f"; interrupted, {undone} not converted: --skip-existing goes on from here"
+            print(_summary(outcomes, found, time.monotonic() - started) + end, file=sys.stderr)
+        raise
+    if has_files:
+        print(_summary(outcomes, found, time.monotonic() - started), file=sys.stderr)
+    return EXIT_SOME_FAILED if any(outcome.error is not None for outcome in outcomes) else 0
 
 
 def _outcomes(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
@@ -186,13 +224,18 @@ def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
 
 
 def _name(source: Path | None) -> str:
-    return "standard input" if source is None else str(source)
+    return "standard input" if source is None else printable(str(source))
 
 
-def _summary(outcomes: Sequence[Outcome], failed: int, seconds: float) -> str:
+def _summary(outcomes: Sequence[Outcome], found: Plan, seconds: float) -> str:
     done = [outcome for outcome in outcomes if outcome.error is None]
-    if len(outcomes) == 1 and done:
+    if len(found.conversions) == 1 and done and not found.skipped:
         (one,) = done
-        return f"{one.conversion.target}: {one.size[0]}×{one.size[1]}, {one.length:,} bytes"
+        return f"{printable(str(one.conversion.target))}: {one.size[0]}×{one.size[1]}, {one.length:,} bytes"
     size = sum(outcome.length for outcome in done)
-    return f"{len(done)} converted, {failed} failed in {seconds:.1f} s, {size:,} bytes written"
+    failed = len(outcomes) - len(done)
+    return f"{len(done)} converted, {failed} failed{_skipped(found)} in {seconds:.1f} s, {size:,} bytes written"
+
+
+def _skipped(found: Plan) -> str:
+    return f", {found.skipped} skipped that exist" if found.skipped else ""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,96 @@ def test_a_folder_stands_for_its_pictures_without_those_of_subfolders(imgsrv: Co
     assert imgsrv("in", "out/", "flop") == 0
 
     assert files("out") == ["B.PNG", "a.png"]
+
+
+def test_what_is_left_out_of_a_folder_is_named(imgsrv: Convert, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/below").mkdir(parents=True)
+    for name in ("a.png", ".hidden.png", "notes.txt", "b.doc", "c.doc", "d.doc", "e.doc", "below/c.png"):
+        Path("in", name).write_bytes(encoded(SQUARE))
+
+    assert imgsrv("in", "out/") == 0
+
+    said = capsys.readouterr().err
+    assert "imgsrv: not looked into: in/below; --recursive takes their pictures too\n" in said
+    assert "imgsrv: left out, no picture by its name: in/b.doc, in/c.doc, in/d.doc and 2 more files\n" in said
+
+
+def test_a_file_without_a_suffix_is_a_picture_by_its_first_bytes(imgsrv: Convert) -> None:
+    Path("in").mkdir()
+    Path("in/IMG_0001").write_bytes(encoded(SQUARE, "JPEG"))
+    Path("in/README").write_text("no picture")
+
+    assert imgsrv("in", "out/") == 0
+
+    assert files("out") == ["IMG_0001.jpg"]
+
+
+def test_recursively_the_folders_of_the_results_are_those_of_the_pictures(imgsrv: Convert) -> None:
+    for folder in ("in/a/b", "in/.git", "elsewhere"):
+        Path(folder).mkdir(parents=True)
+    for name in ("top.png", "a/one.png", "a/b/two.gif", "a/b/one.png", ".git/hidden.png"):
+        Path("in", name).write_bytes(encoded(SQUARE, name[-3:]))
+    Path("elsewhere/linked.png").write_bytes(encoded(SQUARE))
+    Path("in/link").symlink_to("../elsewhere")
+
+    assert imgsrv("--recursive", "in", "in/out/", "flip", "--format", "webp") == 0
+    # The results lie in the folder itself, and are no pictures of the next run.
+    assert imgsrv("--recursive", "in", "in/out/", "flip", "--format", "webp") == 0
+
+    made = sorted(str(file.relative_to("in/out")) for file in Path("in/out").rglob("*") if file.is_file())
+    assert made == ["a/b/one.webp", "a/b/two.webp", "a/one.webp", "top.webp"]
+
+
+def test_results_that_exist_are_passed_over_on_request(imgsrv: Convert, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other.png").write_bytes(encoded(SQUARE))
+    Path("out").mkdir()
+    Path("out/square.png").write_text("kept")
+
+    assert imgsrv("square.png", "other.png", "out/", "flip", "--skip-existing") == 0
+
+    assert Path("out/square.png").read_text() == "kept"
+    assert seen("out/other.png") == "BY/RG"
+    assert "1 converted, 0 failed, 1 skipped that exist in" in capsys.readouterr().err
+
+
+def test_a_result_that_exists_is_an_error_of_its_picture_on_request(
+    imgsrv: Convert, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("other.png").write_bytes(encoded(SQUARE))
+    Path("out").mkdir()
+    Path("out/square.png").write_text("kept")
+
+    assert imgsrv("square.png", "other.png", "out/", "flip", "--no-overwrite") == 1
+
+    assert Path("out/square.png").read_text() == "kept"
+    assert files("out") == ["other.png", "square.png"]
+    assert "square.png: out/square.png exists, and --no-overwrite is given" in capsys.readouterr().err
+
+
+def test_a_result_that_appears_during_the_conversion_is_not_overwritten(
+    imgsrv: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(file, data, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202  stands in for any call
+        Path("out.png").write_text("of another")
+        return process_into(file, data, *rest)
+
+    monkeypatch.setattr(_conversion, "process_into", slow)
+
+    assert imgsrv("square.png", "out.png", "--no-overwrite") == 1
+
+    assert Path("out.png").read_text() == "of another"
+    assert files() == ["out.png", "square.png"]
+
+
+def test_a_dry_run_tells_what_would_be_written_and_writes_nothing(
+    imgsrv: Convert, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imgsrv("--dry-run", "square.png", "out/", "--format", "webp") == 0
+
+    said = capsys.readouterr()
+    assert said.out == "square.png → out/square.webp\n"
+    assert said.err == "1 would be converted\n"
+    assert files() == ["square.png"]
 
 
 def test_pictures_of_a_folder_get_the_suffix_of_the_given_format(imgsrv: Convert) -> None:
@@ -386,7 +477,12 @@ def test_an_interrupt_stops_every_process_and_leaves_no_half_file(tmp_path: Path
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=30)
 
-    assert (running.returncode, errors) == (130, "")
+    assert running.returncode == 130
+    assert re.fullmatch(
+        r"\d+ converted, 0 failed in [\d.]+ s, [\d,]+ bytes written; interrupted, \d+ not converted: "
+        r"--skip-existing goes on from here\n",
+        errors,
+    )
     assert [name for name in files(str(out)) if name.endswith(".part")] == []
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)
