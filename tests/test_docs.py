@@ -71,8 +71,10 @@ def test_a_convert_command_of_the_documents_works(command: str, tmp_path: Path) 
     )
 
     assert done.returncode == 0, done.stderr
-    with Image.open(tmp_path / arguments[2]) as picture:
-        assert picture.width == 300
+    out = tmp_path / arguments[2]
+    for file in out.iterdir() if out.is_dir() else [out]:
+        with Image.open(file) as picture:
+            assert picture.width == 300
 
 
 def test_the_operating_commands_of_the_documents_work_one_after_another(tmp_path: Path) -> None:
