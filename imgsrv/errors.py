@@ -250,6 +250,19 @@ class LineEndsLost(BadRequest):
         return "the body is a file without its line ends, as curl -d sends it; use curl --data-binary @photo.jpg"
 
 
+class BadSource(BadRequest):
+    """A text that names no place of a picture.  source: its beginning."""
+
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} is no source: {self.reason}; write it like file:photos/cat.jpg, "
+            "https://example.com/cat.jpg, s3://bucket/cat.jpg or upload:ID, percent-encoded"
+        )
+
+
 class BadHttp(BadRequest):
     """Bytes on the connection that are not an HTTP request."""
 
@@ -258,6 +271,54 @@ class BadHttp(BadRequest):
 
     def __str__(self) -> str:
         return f"the request is not valid HTTP/1.1: {self.reason}"
+
+
+# ---- 403, 404, 422: the source that the caller named --------------------------------------------------
+
+
+class SourceNotAllowed(RequestError):
+    """The server does not fetch from this place.  setting: the one that allows it."""
+
+    status_hint = 403
+    source: str
+    reason: str
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.source} is not allowed: {self.reason}; the operator allows sources with {self.setting}"
+
+
+class SourceForbidden(RequestError):
+    """The place of the source refuses to give the picture to this server."""
+
+    status_hint = 403
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.source} may not be read by this server; let it read the picture, or name another"
+
+
+class SourceNotFound(RequestError):
+    """Nothing is at the place that the source names."""
+
+    status_hint = 404
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.source} does not exist; check its name, upper and lower case included"
+
+
+class SourceTooLarge(RequestError):
+    """The picture at the source has more bytes than a body may have.  size: None if it is not known."""
+
+    status_hint = 422
+    source: str
+    limit: int
+    size: int | None = None
+
+    def __str__(self) -> str:
+        came = "is larger than the limit" if self.size is None else f"has {self.size} bytes"
+        return f"{self.source} {came}; the limit is {self.limit} bytes for all pictures of a request (--max-body)"
 
 
 # ---- 404, 405: where the caller asked ----------------------------------------------------------------
@@ -301,7 +362,8 @@ class WrongMethod(RequestError):
         how = "POST a picture to it, for example with curl --data-binary @photo.jpg"
         where = "POST a picture to a route such as /resize?width=800"
         hint = how if "POST" in self.allowed else where
-        return f"{self.path} does not answer {self.method}; it answers {joined(self.allowed)}; {hint}"
+        without = " without source=" if self.method in ("GET", "HEAD") and "POST" in self.allowed else ""
+        return f"{self.path} does not answer {self.method}{without}; it answers {joined(self.allowed)}; {hint}"
 
 
 # ---- 408, 413, 431: how the request arrived ----------------------------------------------------------
@@ -564,6 +626,29 @@ class OutOfResources(Unavailable):
 
 class OutOfMemoryBudget(Unavailable):
     """No room in the budget of memory for the request: bodies, answers not yet sent, and jobs at work fill it."""
+
+
+class SourceFailed(ServerError):
+    """The place of the source cannot be reached, or what it answers cannot be used."""
+
+    status_hint = 502
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source} cannot be fetched: {self.reason}; try again later, or name another source"
+
+
+class SourceTimeout(ServerError):
+    """The source did not come in time."""
+
+    status_hint = 504
+    source: str
+    limit: str
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.source} did not come in time; the limit is {self.limit} ({self.setting})"
 
 
 class JobTimeout(ServerError):

@@ -162,6 +162,15 @@ class Settings(BaseSettings):
         Field(description="Folder with more fonts for the operation `text`, named after their files; empty for none."),
     ] = ""
 
+    source_dir: Annotated[
+        str,
+        AfterValidator(a_folder),
+        Field(description="Folder whose files a request may name with `source=file:…`; empty for none."),
+    ] = ""
+    source_timeout_s: Annotated[
+        PositiveSeconds, Field(description="Longest time in which the sources of a request must come.")
+    ] = 20.0
+
     header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
     body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0
     body_rate: Annotated[

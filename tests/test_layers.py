@@ -64,7 +64,7 @@ CIRCLES: set[frozenset[str]] = set()
 
 LARGEST_MODULE, LARGEST_FUNCTION, LARGEST_FOLDER = 250, 50, 20
 
-LARGER_MODULES = {"errors.py": 390, "settings.py": 400}
+LARGER_MODULES = {"errors.py": 560, "settings.py": 560}
 """Larger on purpose: every error on one page, most of them five lines, and every setting on one."""
 
 

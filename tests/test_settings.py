@@ -136,6 +136,8 @@ WRONG = [
     ("job_timeout_s", "86401", "a number above 0 and at most 86400"),
     ("max_queue", "0", "a whole number from 1 to 100000"),
     ("max_wait_s", "0", "a number above 0 and at most 86400"),
+    ("source_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
+    ("source_timeout_s", "0", "a number above 0 and at most 86400"),
     ("font_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
     ("max_memory", "much", "auto, or a size such as 2GB"),
     ("max_worker_memory", "much", "a size such as 64MB, 1GiB or 0"),

@@ -28,6 +28,7 @@ from imgsrv.web.routes.images import OperationRoute, PipelineRoute
 from imgsrv.web.routes.info import InfoRoute
 from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage, documents
 from imgsrv.web.services import Exchange, Services
+from imgsrv.web.sources.origins import Origins
 from imgsrv.web.tracing import make_tracing
 
 
@@ -43,7 +44,7 @@ def make_front(
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
-    services = Services(settings, limits, exchange, admission, row, budget)
+    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings))
     app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue, max_memory))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)

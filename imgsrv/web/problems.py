@@ -107,7 +107,6 @@ async def _answer_falcon(
     """Falcon itself raises errors only where no route or no method fits."""
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         allowed = [name.strip() for name in dict(error.headers or {})["Allow"].split(",")]
-        resp.set_header("Allow", ", ".join(allowed))
         _set(req, resp, WrongMethod(req.method, req.path, allowed))
     elif isinstance(error, falcon.HTTPNotFound):
         _set(req, resp, _not_found(req.path))
@@ -132,6 +131,8 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode(errors="replace")
     if isinstance(error, Unavailable):
         resp.set_header("Retry-After", str(error.retry_after_s))
+    if isinstance(error, WrongMethod):
+        resp.set_header("Allow", ", ".join(error.allowed))
 
 
 def _not_found(path: str) -> ImgsrvError:

@@ -22,6 +22,7 @@ from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
 from imgsrv.web.admission import Admission, Queue
 from imgsrv.web.memory_budget import MemoryBudget
+from imgsrv.web.sources.origins import Origins
 from imgsrv.web.state import Prediction, RequestState, state_of
 from imgsrv.web.upload import Upload
 
@@ -58,6 +59,7 @@ class Services:
     admission: Admission
     row: Row
     budget: MemoryBudget
+    origins: Origins
     dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -16,7 +16,6 @@ from imgsrv.imaging.codecs.sniff import SNIFF_BYTES
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.cost import glanced
 from imgsrv.imaging.pipelines.facts import Facts
-from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import Input, Place
 from imgsrv.shortages import needing
 from imgsrv.web.http.body import Body
@@ -42,13 +41,6 @@ class Upload:
     def format(self) -> str:
         """The format by the first bytes."""
         return self.facts.format
-
-
-async def receive_upload(req: Request, pipeline: Pipeline, max_body: int, limits: Limits) -> Upload:
-    """The picture and the parts that the pipeline needs.  Raises what the two functions below and `check_parts` do."""
-    parts = await receive_parts(req, max_body)
-    pipeline.check_parts([name for name in parts if name != FILE_PART])
-    return check_upload(state_of(req).body, parts, limits)
 
 
 async def receive_parts(req: Request, max_body: int) -> dict[str, Place]:

@@ -95,7 +95,7 @@ class Body:
         self.is_wanted = self.is_dropped = False
         self.is_client_gone = False
         self.is_unused = True
-        self._limit = self._counted = 0
+        self._limit = self._most = self._counted = 0
         self._early, self._gathered = bytearray(), bytearray()
         self._file: int | None = None
         self._done: asyncio.Future[None] | None = None
@@ -116,7 +116,7 @@ class Body:
         if self._failure:
             raise self._failure
         self._file = self._files.take()
-        self._limit, self.is_wanted = limit, True
+        self._limit, self._most, self.is_wanted = limit, limit if self.expected is None else self.expected, True
         early, self._early = self._early, bytearray()
         self._store(early)
         if self.is_complete:
@@ -128,6 +128,35 @@ class Body:
             self._reader.body_wanted()
             await self._done
         return self._file
+
+    def expect(self, size: int | None, limit: int) -> None:
+        """Prepare for a picture that the server fetches itself, and that `put` appends.  size: None if it is not known.
+
+        Raises BodyTooLarge, OutOfMemoryBudget and OutOfResources.
+        """
+        if size is not None and self.received + size > limit:
+            raise BodyTooLarge(limit, self.received + size)
+        self._files.budget.check(size or 1)
+        if self._file is None:
+            self._file = self._files.take()
+        self._limit, self._most = limit, limit if size is None else self.received + size
+
+    def put(self, data: bytes | bytearray | memoryview, *, is_last: bool = False) -> None:
+        """Append bytes of a fetched picture.  is_last: the file must hold all of it now.
+
+        Raises BodyTooLarge, OutOfMemoryBudget, OutOfResources and ClientGone.
+        """
+        self._store(data)
+        if is_last:
+            self._flush()
+        if self.is_client_gone:
+            raise ClientGone
+        if self._failure:
+            raise self._failure
+
+    def cut(self, size: int) -> None:
+        """Forget what was put behind the first `size` bytes, which is to come again."""
+        self.received = size
 
     @property
     def file(self) -> int:
@@ -251,7 +280,7 @@ class Body:
         """Count bytes of the body in before they are written, in steps.  Raises OutOfMemoryBudget."""
         if size > self._counted:
             wanted = max(size, self._counted + COUNTED_BYTES)
-            wanted = min(wanted, self._limit if self.expected is None else self.expected)
+            wanted = min(wanted, self._most)
             self._files.budget.grow_body(wanted - self._counted)
             self._counted = wanted
 

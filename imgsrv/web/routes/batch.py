@@ -1,4 +1,4 @@
-"""`POST /batch`: several outputs of one picture, decoded once, in one answer."""
+"""`/batch`: several outputs of one picture, decoded once, in one answer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from imgsrv.web.accept import prefers
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.query import BATCH, BatchQuery, parse_batch
 from imgsrv.web.services import Services, report_broken, report_timings
+from imgsrv.web.sources.taking import open_sources, read_sources, take_parts
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import check_upload, detecting_lost_line_ends, receive_parts
+from imgsrv.web.upload import check_upload, detecting_lost_line_ends
 
 OUTPUTS_PART = "outputs"
 """The part of the upload that names the outputs."""
 
 
 class BatchRoute:
-    """`POST /batch?widths=…`, or with a part `outputs`."""
+    """`/batch?widths=…`, or a POST with a part `outputs`."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with all outputs in one archive, or with the error of the first output that cannot be made."""
-        query, services, state = parse_batch(req.query_string), self._services, state_of(req)
+        sources, text = read_sources(req)
+        query, services, state = parse_batch(text), self._services, state_of(req)
         archive = query.archive or _accepted_archive(req.get_header("Accept") or "*/*")
         with closing(state.body), detecting_lost_line_ends(req):
-            parts = await receive_parts(req, services.max_body)
+            async with open_sources(req, services, sources) as opened:
+                parts = await take_parts(req, services, opened)
             variants = _variants(query, state.body.file, parts.pop(OUTPUTS_PART, None))
             _check_parts(variants, parts.keys() - {FILE_PART})
             upload = check_upload(state.body, parts, services.limits)
@@ -45,6 +48,8 @@ class BatchRoute:
         resp.set_header("Vary", "Accept")
         report_broken(resp, report)
         report_timings(req, resp, report)
+
+    on_get = on_head = on_post
 
 
 def _accepted_archive(accept: str) -> str:

@@ -1,6 +1,7 @@
-"""`POST /{operation}` and `POST /pipeline`: a picture in, a picture out.
+"""`/{operation}` and `/pipeline`: a picture in, a picture out.
 
-A request passes through four steps: query parsed, body received and its header checked, job performed, answer sent.
+A request passes through four steps: query parsed; body received, or sources fetched, and the header checked; job
+performed; answer sent.
 """
 
 from __future__ import annotations
@@ -15,38 +16,49 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import ProcessJob
 from imgsrv.web.query import parse_operation, parse_operations
 from imgsrv.web.services import Services, report_broken, report_timings
+from imgsrv.web.sources.naming import Sources
+from imgsrv.web.sources.taking import open_sources, read_sources, report_source, take_picture
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import detecting_lost_line_ends, receive_upload
+from imgsrv.web.upload import detecting_lost_line_ends
 
 
 class OperationRoute:
-    """`POST /{operation}?…`: one operation."""
+    """`/{operation}?…`: one operation."""
 
     def __init__(self, services: Services, operation: str) -> None:
         self._services, self._operation = services, operation
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the picture after the operation."""
-        pipeline, output = parse_operation(self._operation, req.query_string)
-        await _answer(self._services, req, resp, pipeline, output)
+        sources, query = read_sources(req)
+        pipeline, output = parse_operation(self._operation, query)
+        await _answer(self._services, req, resp, sources, pipeline, output)
+
+    on_get = on_head = on_post
 
 
 class PipelineRoute:
-    """`POST /pipeline?ops=…`: several operations, decoded once and encoded once."""
+    """`/pipeline?ops=…`: several operations, decoded once and encoded once."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the picture after every step; without `ops` it is only re-encoded."""
-        pipeline, output = parse_operations(req.query_string)
-        await _answer(self._services, req, resp, pipeline, output)
+        sources, query = read_sources(req)
+        pipeline, output = parse_operations(query)
+        await _answer(self._services, req, resp, sources, pipeline, output)
+
+    on_get = on_head = on_post
 
 
-async def _answer(services: Services, req: Request, resp: Response, pipeline: Pipeline, output: Output) -> None:
+async def _answer(
+    services: Services, req: Request, resp: Response, sources: Sources, pipeline: Pipeline, output: Output
+) -> None:
     state = state_of(req)
     with closing(state.body), detecting_lost_line_ends(req):
-        upload = await receive_upload(req, pipeline, services.max_body, services.limits)
+        async with open_sources(req, services, sources) as opened:
+            upload = await take_picture(req, services, opened, pipeline)
         if output.format == "auto":
             resp.set_header("Vary", "Accept")
         offers = services.offers(req, upload.format)
@@ -55,5 +67,6 @@ async def _answer(services: Services, req: Request, resp: Response, pipeline: Pi
     resp.data, resp.content_type = result, media_type_of(report.format)
     resp.set_header("Image-Width", str(report.size[0]))
     resp.set_header("Image-Height", str(report.size[1]))
+    report_source(resp, opened)
     report_broken(resp, report)
     report_timings(req, resp, report)

@@ -1,0 +1,141 @@
+"""`file:` sources: regular files below one folder.
+
+A file is copied into the request's memory file, and an engine never maps it: another program may shorten a file on a
+disk at any time, and reading a mapping beyond its end kills the process.  The copy of 0.8 MB takes 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from email.utils import formatdate
+
+from imgsrv.errors import BadSource, SourceFailed, SourceForbidden, SourceNotAllowed, SourceNotFound
+from imgsrv.shortages import FOR_REPLIES, SHORTAGES, needing, refuse_scarce
+from imgsrv.web.http.body import Body
+from imgsrv.web.sources.beneath import open_beneath
+from imgsrv.web.sources.naming import Source
+from imgsrv.web.sources.opened import Validators
+
+PIECE_BYTES = 1 << 16
+"""Bytes of one read that must not wait: they stay in the processor's cache until they are written."""
+
+SLOW_PIECE_BYTES = 1 << 20
+"""Bytes of one read in a thread, where the disk is asked."""
+
+MOST_READINGS = 2
+"""A file that changes while it is read is read once more."""
+
+MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+
+OUTSIDE = (errno.EXDEV, errno.ELOOP, errno.ENXIO, errno.ENODEV)
+
+
+class OpenedFile:
+    """An open file below the folder."""
+
+    is_unchanged = False
+
+    def __init__(self, source: Source, file: int, kind: str) -> None:
+        self._source, self._file, self._kind = source, file, kind
+        self.validators = self._validators()
+
+    async def read_into(self, body: Body, limit: int) -> int:
+        """Append the file to the body.  Raises SourceFailed if it changes all the time, and what `Body.put` raises."""
+        before = body.received
+        for _ in range(MOST_READINGS):
+            known = self.validators
+            body.expect(os.fstat(self._file).st_size, limit)
+            await self._copy(body)
+            self.validators = self._validators()
+            if self.validators == known:
+                return body.received - before
+            body.cut(before)
+        raise SourceFailed(str(self._source), "the file changes while it is read")
+
+    async def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    async def _copy(self, body: Body) -> None:
+        buffer, at = bytearray(PIECE_BYTES), 0
+        try:
+            while (count := _read_cached(self._file, buffer, at)) != 0:
+                if count > 0:
+                    body.put(memoryview(buffer)[:count])
+                    at += count
+                    continue
+                data = await asyncio.to_thread(os.pread, self._file, SLOW_PIECE_BYTES, at)
+                if not data:
+                    break
+                body.put(data)
+                at += len(data)
+        except OSError as error:
+            raise SourceFailed(str(self._source), f"the disk says {error.strerror}") from error
+        body.put(b"", is_last=True)
+
+    def _validators(self) -> Validators:
+        found = os.fstat(self._file)
+        # The time of the inode cannot be set, so that a file with an old time of its content has a new identity.
+        times = f"{found.st_mtime_ns}:{found.st_ctime_ns}"
+        identity = f"{self._kind}:{found.st_dev}:{found.st_ino}:{found.st_size}:{times}"
+        return Validators(identity, last_modified=formatdate(found.st_mtime, usegmt=True))
+
+
+class Folder:
+    """The folder that `file:` sources come from.  path: empty if the operator allows none."""
+
+    def __init__(self, path: str, setting: str, kind: str = "file") -> None:
+        self._path, self._setting, self._kind = path, setting, kind
+        self._folder: int | None = None
+
+    async def open(self, source: Source, known: Validators | None = None) -> OpenedFile:
+        """The open file.  Raises SourceNotAllowed, SourceNotFound, SourceForbidden, SourceFailed and BadSource."""
+        del known  # to ask the kernel again costs nothing
+        if not self._path:
+            raise SourceNotAllowed(str(source), "this server reads no files", self._setting)
+        if source.rest.startswith("/") or ".." in source.rest.split("/"):
+            raise BadSource(str(source), "it must be a path below the folder, without a slash before it and without ..")
+        try:
+            try:
+                file = self._opened(source.rest, only_cached=True)
+            except BlockingIOError:
+                file = await asyncio.to_thread(self._opened, source.rest)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                os.close(file)
+                raise SourceNotAllowed(str(source), "it is no regular file", self._setting)
+        except OSError as error:
+            self._translate(source, error)
+        return OpenedFile(source, file, self._kind)
+
+    def _opened(self, path: str, *, only_cached: bool = False) -> int:
+        """Open the path, and at first the folder; later the folder's own path means nothing any more."""
+        if self._folder is None:
+            self._folder = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return refuse_scarce(open_beneath(self._folder, path, only_cached=only_cached), FOR_REPLIES)
+
+    def _translate(self, source: Source, error: OSError) -> None:
+        if error.errno in MISSING:
+            raise SourceNotFound(str(source)) from error
+        if error.errno in OUTSIDE:
+            raise SourceNotAllowed(str(source), "it leads out of the folder, or is no file", self._setting) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise SourceForbidden(str(source)) from error
+        if error.errno in SHORTAGES:
+            with needing("the source"):
+                raise error
+        raise SourceFailed(str(source), f"the disk says {error.strerror}") from error
+
+
+def _read_cached(file: int, buffer: bytearray, at: int) -> int:
+    """The number of bytes that were read without waiting; -1 if the disk would have to be asked."""
+    try:
+        return os.preadv(file, [buffer], at, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return -1
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return -1
+        raise

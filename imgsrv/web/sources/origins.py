@@ -1,0 +1,100 @@
+"""The places that sources come from, as the operator has allowed them, for one worker."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from imgsrv.environment import flag_name
+from imgsrv.errors import SourceNotAllowed
+from imgsrv.settings import Settings
+from imgsrv.web.multipart import FILE_PART
+from imgsrv.web.sources.files import Folder
+from imgsrv.web.sources.naming import Source, Sources
+from imgsrv.web.sources.opened import Opened, Validators
+
+NONE_KNOWN: Mapping[str, Validators] = {}
+
+
+class Origin(Protocol):
+    """One kind of place."""
+
+    async def open(self, source: Source, known: Validators | None = None) -> Opened:
+        """Ask for the source; what is known of it comes, and no more of its bytes than must.
+
+        known: validators that a caller has kept; the answer may be that they still hold.  Raises the errors of sources.
+        """
+        ...
+
+
+@dataclass
+class OpenedSources:
+    """The sources of one request, as an asynchronous context that closes them.
+
+    by_part: the picture, if it is not the body, as the part `file`; and the further parts.
+    """
+
+    names: Sources
+    by_part: dict[str, Opened] = field(default_factory=dict)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def picture(self) -> Opened | None:
+        """The opened picture; None if the body is the picture."""
+        return self.by_part.get(FILE_PART)
+
+    @property
+    def validators(self) -> Validators | None:
+        """Of the picture; None if the body is the picture."""
+        return self.picture.validators if self.picture is not None else None
+
+    @property
+    def identity(self) -> str | None:
+        """A digest of the identities of all sources; None if a place gives none, or if the body is the picture.
+
+        Two requests with one identity work on the same bytes.
+        """
+        if self.picture is None:
+            return None
+        named = sorted((part, opened.validators.identity) for part, opened in self.by_part.items())
+        if any(identity is None for _part, identity in named):
+            return None
+        return hashlib.sha256(repr(named).encode()).hexdigest()
+
+    def add(self, part: str, opened: Opened) -> None:
+        """Add an opened source, which is closed with the others."""
+        self.by_part[part] = opened
+        self._stack.push_async_callback(opened.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._stack.aclose()
+
+
+class Origins:
+    """All kinds of places."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._origins: dict[str, Origin] = {"file": Folder(settings.source_dir, flag_name("source_dir"))}
+
+    async def open(self, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN) -> OpenedSources:
+        """Ask for every source.  known: kept validators, by the source's whole text.  Raises the errors of sources."""
+        found = OpenedSources(sources)
+        named = dict(sources.parts) if sources.picture is None else {FILE_PART: sources.picture, **sources.parts}
+        try:
+            for part, source in named.items():
+                found.add(part, await self._origin(source).open(source, known.get(source.text)))
+        except BaseException:
+            await found.__aexit__()
+            raise
+        return found
+
+    def _origin(self, source: Source) -> Origin:
+        if (origin := self._origins.get(source.scheme)) is None:
+            raise SourceNotAllowed(str(source), f"this server fetches no {source.scheme}: sources", "a later version")
+        return origin

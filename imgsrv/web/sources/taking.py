@@ -1,0 +1,125 @@
+"""The picture of a request: from its body, or from the places that its query names.
+
+A route does it in three steps.  `read_sources` reads the query.  `open_sources` asks the places, and reads nothing:
+a kept result can be found by the `identity`.  `take_picture` brings all bytes into the body's file and checks the
+header of the picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from falcon.asgi import Request, Response
+
+from imgsrv.errors import BodyTooLarge, ClientGone, SourceTimeout, SourceTooLarge, UnusableParameters, WrongMethod
+from imgsrv.imaging.pipelines.pipeline import Pipeline
+from imgsrv.jobs.job import Place
+from imgsrv.web.multipart import FILE_PART
+from imgsrv.web.services import Services
+from imgsrv.web.sources.naming import Sources, split_sources
+from imgsrv.web.sources.opened import Opened, Validators
+from imgsrv.web.sources.origins import NONE_KNOWN, OpenedSources
+from imgsrv.web.state import state_of
+from imgsrv.web.upload import Upload, check_upload, receive_parts
+
+BODYLESS = ("GET", "HEAD")
+
+
+def read_sources(req: Request) -> tuple[Sources, str]:
+    """The sources that the query names, and the query without them.
+
+    Raises WrongMethod for a GET without a source, UnusableParameters for a source beside a body, BadSource and
+    RepeatedParameter.
+    """
+    sources, query = split_sources(req.query_string)
+    if req.method in BODYLESS and sources.picture is None:
+        raise WrongMethod(req.method, req.path, ["POST"])
+    if sources.picture is not None and state_of(req).body.expected != 0:
+        reason = "the body and source= both are the picture; send an empty body, or leave source= out"
+        raise UnusableParameters("the request", reason)
+    return sources, query
+
+
+@asynccontextmanager
+async def open_sources(
+    req: Request, services: Services, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN
+) -> AsyncIterator[OpenedSources]:
+    """The opened sources; none if the query names none.  Raises SourceTimeout and what `Origins.open` raises."""
+    async with _in_time(req, services, sources):
+        opened = await services.origins.open(sources, known)
+    async with opened:
+        yield opened
+
+
+async def take_picture(req: Request, services: Services, opened: OpenedSources, pipeline: Pipeline) -> Upload:
+    """The picture with the parts that the pipeline needs, all in the body's file, and its header checked.
+
+    Raises what `take_parts`, `check_parts` and `check_upload` raise.
+    """
+    parts = await take_parts(req, services, opened, pipeline)
+    pipeline.check_parts([name for name in parts if name != FILE_PART])
+    return check_upload(state_of(req).body, parts, services.limits)
+
+
+async def take_parts(
+    req: Request, services: Services, opened: OpenedSources, pipeline: Pipeline | None = None
+) -> dict[str, Place]:
+    """The places of all parts in the body's file, by their names; the picture is the part `file`.
+
+    pipeline: it must need the parts that come from sources, which is checked before these are fetched.
+    Raises SourceTooLarge, SourceTimeout, ClientGone, and what `receive_parts` and `Opened.read_into` raise.
+    """
+    state, names = state_of(req), opened.names
+    parts = {} if names.picture is not None else await receive_parts(req, services.max_body)
+    if pipeline is not None and names:
+        pipeline.check_parts([name for name in (*parts, *names.parts) if name != FILE_PART])
+    if both := [name for name in names.parts if name in parts]:
+        raise UnusableParameters("the request", f"the part {both[0]!r} comes with the body and from a source")
+    async with _in_time(req, services, names):
+        for part, source in opened.by_part.items():
+            parts[part] = await _fetched(req, services.max_body, opened, part, source)
+    state.received = time.monotonic()
+    return parts
+
+
+def report_source(resp: Response, opened: OpenedSources) -> None:
+    """Say in the answer when the picture at its place was changed last, if the place has said so."""
+    if (validators := opened.validators) is not None and validators.last_modified:
+        resp.set_header("Last-Modified", validators.last_modified)
+
+
+async def _fetched(req: Request, limit: int, opened: OpenedSources, part: str, source: Opened) -> Place:
+    """The place in the body's file of a source that is read now."""
+    body, name = state_of(req).body, opened.names.picture if part == FILE_PART else opened.names.parts[part]
+    start = body.received
+    try:
+        size = await source.read_into(body, limit)
+    except BodyTooLarge as error:
+        raise SourceTooLarge(str(name), limit, None if error.size is None else error.size - start) from error
+    return start, size
+
+
+@asynccontextmanager
+async def _in_time(req: Request, services: Services, sources: Sources) -> AsyncIterator[None]:
+    """End the block if the sources do not come in time, or the client leaves meanwhile."""
+    body, task, limit_s = state_of(req).body, asyncio.current_task(), services.settings.source_timeout_s
+    if not sources or task is None:
+        yield
+        return
+    body.when_gone(task.cancel)
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError as error:
+        late = sources.picture or next(iter(sources.parts.values()))
+        raise SourceTimeout(str(late), f"{limit_s:g} s", "--source-timeout-s") from error
+    except asyncio.CancelledError as error:
+        if not body.is_client_gone:
+            raise
+        task.uncancel()
+        raise ClientGone from error
+    finally:
+        body.when_gone(lambda: None)
