@@ -114,7 +114,9 @@ def _frames(header: Header, durations: tuple[int, ...] | None) -> int | None:
         return header.form.count_pages(header.image)
     if durations is None and not header.form.counts_frames:
         return None
-    return len(durations) if durations else header.frames
+    # The header of an animated PNG may announce frames that are not there.
+    frames = 1 if header.form.split and durations is not None else header.frames
+    return len(durations) if durations else frames
 
 
 def _seen(header: Header, limits: Limits, *, is_full: bool) -> Frame:

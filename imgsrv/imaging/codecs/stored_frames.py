@@ -70,7 +70,7 @@ def _parts(
     """The parts of an animation up to the last one; without it all are wanted, else only that one."""
     found = list(as_far_as_whole(islice(parts, limits.max_frames + 1 if last is None else last + 1)))
     if not found:
-        # A PNG that only announces an animation.
+        # A PNG that only announces an animation, or whose animation is broken.
         yield StoredFrame(image)
     # A frame of a GIF may be larger than its screen.
     width = max([image.width, *(part.place[0] + part.size[0] for part in found)])
@@ -102,7 +102,8 @@ def choose_frame(form: Format, image: Image.Image, data: Data, index: int, limit
     limits.check_frames(index + 1)
     animation = form.split(data) if form.split else None
     if animation:
-        found = sum(1 for _part in islice(animation.parts, index + 1))
+        # Without a part there is the default image of a PNG.
+        found = sum(1 for _part in islice(animation.parts, index + 1)) or 1
     else:
         found = index + 1 if _is_there(image, index) else _counted(image, index)
     if found <= index:

@@ -1,6 +1,7 @@
 """The structure of an animated PNG: its frames as PNGs of their own.
 
-Source: Portable Network Graphics (Third Edition), §11.3.6 and §13.16.
+Source: Portable Network Graphics (Third Edition), §11.3.6 and §13.16, and "Error Handling" of the specification of APNG
+1.0: a decoder that detects an error before the animation has started should display the static image.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 import deflate
 
 from imgsrv.imaging.formats.format import MOST_BLOCKS, TooManyBlocks
-from imgsrv.imaging.model.animation import Animation, Disposal, Part
+from imgsrv.imaging.model.animation import ONCE, Animation, Disposal, Part
 from imgsrv.imaging.model.limits import Data
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -27,6 +28,9 @@ MOST_FRAMES = 1 << 31
 
 CONTROL_BYTES, NUMBER_BYTES = 8, 4
 """Data of an acTL, and the number that stands before the data of an fcTL and an fdAT."""
+
+LAYOUT = ">IIIIHHBB"
+"""Data of an fcTL behind its number: width, height, left, top, parts of a second and how many, disposal, blending."""
 
 USUAL_PARTS = 100
 """Parts of a second in a delay whose denominator is 0."""
@@ -48,17 +52,25 @@ class _Frame:
     """A frame while its chunks are gone through.
 
     control: the data that controls it.  start, end: where its chunks begin, and where the last one of pixels ends.
+    is_cut: the file ends in it.
     """
 
     control: bytes
     start: int
     end: int
+    is_cut: bool = False
+
+    @property
+    def has_pixels(self) -> bool:
+        """At least one chunk of pixels follows the control."""
+        return self.end > self.start
 
 
 def split(data: Data) -> Animation | None:
     """The frames of an animated PNG; None for a still one.
 
-    A default image that no frame control stands before is no part of it.
+    A default image that no frame control stands before is no part of it.  An animation whose chunks contradict one
+    another has no frames: the default image is shown instead, as the specification of APNG asks.
     """
     shared: dict[bytes, bytes] = {}
     control = b""
@@ -75,27 +87,43 @@ def split(data: Data) -> Animation | None:
     frames, plays = struct.unpack(">II", control)
     if not 0 < frames <= MOST_FRAMES:
         return None
+    if not _agrees(data):
+        return Animation(iter(()), lambda: ONCE)
     return Animation(_parts(data, frames, list(shared.items())), lambda: int(plays))
 
 
+def _agrees(data: Data) -> bool:
+    """Frames are numbered in order, on the canvas, and have pixels.  One that the end of the file cuts off passes."""
+    canvas = struct.unpack_from(">II", bytes(data[16:24]))
+    try:
+        for frame in _frames(data):
+            across, down, left, top, _count, _parts_s, disposal, _blend = struct.unpack_from(LAYOUT, frame.control, 4)
+            is_inside = across and down and left + across <= canvas[0] and top + down <= canvas[1]
+            if not is_inside or disposal >= len(DISPOSALS) or not (frame.has_pixels or frame.is_cut):
+                return False
+    except SyntaxError:
+        return False
+    except struct.error:
+        # The end of the file cuts a control; who asks for that frame is told.
+        return True
+    return True
+
+
 def _parts(data: Data, frames: int, shared: list[tuple[bytes, bytes]]) -> Iterator[Part]:
-    """At most so many parts.  Raises SyntaxError for what the specification forbids."""
+    """At most so many parts of an animation whose chunks agree."""
     header = bytes(data[16:29])
-    width, height = struct.unpack_from(">II", header)
     for _, frame in zip(range(frames), _frames(data), strict=False):
-        across, down, left, top, count, per_second, disposal, blend = struct.unpack(">IIIIHHBB", frame.control[4:])
-        is_inside = across and down and left + across <= width and top + down <= height
-        if not is_inside or disposal >= len(DISPOSALS):
-            raise SyntaxError("one of its frames is empty, not on its canvas or disposed in no known way")
+        across, down, left, top, count, per_second, disposal, blend = struct.unpack(LAYOUT, frame.control[4:])
         still = partial(_still, data, (frame.start, frame.end), [(b"IHDR", frame.control[4:12] + header[8:]), *shared])
         duration = Fraction(1000 * count, per_second or USUAL_PARTS)
         yield Part((left, top), (across, down), still, duration, DISPOSALS[disposal], is_over=blend == 1)
 
 
 def _frames(data: Data) -> Iterator[_Frame]:
-    """The frames in order.  Raises SyntaxError where one is missing or cut."""
+    """The frames in order.  Raises SyntaxError for chunks of animation out of order, and for a wrong checksum."""
     frame: _Frame | None = None
     number = 0
+    kind = b""
     for kind, start, end in chunks(data):
         if kind in (b"fcTL", b"fdAT"):
             if bytes(data[start : start + NUMBER_BYTES]) != number.to_bytes(NUMBER_BYTES, "big"):
@@ -109,6 +137,7 @@ def _frames(data: Data) -> Iterator[_Frame]:
         elif frame and kind in PIXELS:
             frame.end = end
     if frame:
+        frame.is_cut = kind != b"IEND"
         yield frame
 
 

@@ -71,8 +71,8 @@ class PngFile(PngImagePlugin.PngImageFile):
             self.png.rewind_state.info.update(self.info)
 
     def load_end(self) -> None:
-        """Read what stands behind the pixels; of a still picture that may be cut off."""
-        with suppress(*(() if self.is_animated else (OSError, SyntaxError))):
+        """Read what stands behind the pixels, which may be cut off, or an animation whose chunks contradict another."""
+        with suppress(OSError, SyntaxError):
             super().load_end()
 
 
