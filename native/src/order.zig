@@ -1,0 +1,77 @@
+//! Where the coefficients of a block go.
+
+const huffman = @import("huffman.zig");
+
+/// Rows and columns of coefficients in zigzag order.
+const zigzag = order: {
+    @setEvalBranchQuota(10000);
+    var found: [64][2]u8 = undefined;
+    var row: i32 = 0;
+    var column: i32 = 0;
+    var up = true;
+    for (&found) |*place| {
+        place.* = .{ row, column };
+        if (up) {
+            if (column == 7) {
+                row += 1;
+                up = false;
+            } else if (row == 0) {
+                column += 1;
+                up = false;
+            } else {
+                row -= 1;
+                column += 1;
+            }
+        } else {
+            if (row == 7) {
+                column += 1;
+                up = true;
+            } else if (column == 0) {
+                row += 1;
+                up = true;
+            } else {
+                row += 1;
+                column -= 1;
+            }
+        }
+    }
+    break :order found;
+};
+
+/// For n × n coefficients of a block.
+pub fn Order(comptime n: usize) type {
+    return struct {
+        pub const count = n * n;
+        /// The place of one that is not needed.
+        pub const dump = count;
+
+        /// The place of each coefficient in zigzag order: row by row, or `dump`.  Behind the 64 of a block there is
+        /// `dump` for what a table says when there is no value.
+        pub const places = found: {
+            var result: [64 + huffman.nowhere + 64]u8 = @splat(dump);
+            for (zigzag, 0..) |place, index| {
+                if (place[0] < n and place[1] < n) result[index] = place[0] * n + place[1];
+            }
+            break :found result;
+        };
+
+        /// The index in zigzag order of the last one that is needed.
+        pub const last = found: {
+            var result: usize = 0;
+            for (places[0..64], 0..) |place, index| {
+                if (place != dump) result = index;
+            }
+            break :found result;
+        };
+
+        /// The quantizer of each place.
+        pub fn quantizer(steps: *const [64]u16) [count]i32 {
+            var result: [count]i32 = undefined;
+            for (steps, places[0..64]) |step, place| {
+                // The largest one of 8 bits is 255; 32,767 times a coefficient fits into 32 bits.
+                if (place != dump) result[place] = @min(step, 32767);
+            }
+            return result;
+        }
+    };
+}

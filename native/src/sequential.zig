@@ -1,0 +1,195 @@
+//! The one scan of a sequential JPEG: coefficients of some MCUs, their transform, and on.
+
+const std = @import("std");
+const Refusal = @import("refusal.zig").Refusal;
+const Header = @import("header.zig").Header;
+const bits = @import("bits.zig");
+const huffman = @import("huffman.zig");
+const Order = @import("order.zig").Order;
+const transform = @import("transform.zig");
+const Plane = @import("decoder.zig").Plane;
+
+const lanes = transform.lanes;
+
+/// The bytes and tables of a scan.
+pub const Work = struct {
+    segment: bits.Segment,
+    dc: [4]huffman.Dc,
+    ac: [4]huffman.Ac,
+};
+
+/// Blocks side by side in a batch of MCUs: 16 MCUs have at most twice as many.
+const batch = lanes;
+/// Groups of 16 blocks in a batch: luma of 4:2:0 has two, in two rows.
+const groups = 4;
+
+/// Coefficients of 16 blocks, and a place for those that nobody wants.
+fn Group(comptime n: usize) type {
+    return [Order(n).count + 1][lanes]i16;
+}
+
+pub fn decode(comptime n: usize, header: *Header, planes: *const [3]Plane, allocator: std.mem.Allocator) Refusal!void {
+    const work = allocator.create(Work) catch return error.Planes;
+    var scan: Scan(n) = .{ .header = header, .planes = planes, .work = work, .count = header.count };
+    for (0..header.count) |index| {
+        const dc, const ac = .{ header.scan.dc_table[index], header.scan.ac_table[index] };
+        try work.dc[dc].set(&header.dc[dc]);
+        try work.ac[ac].set(&header.ac[ac]);
+        const part = &header.components[index];
+        scan.parts[index] = .{
+            .dc = &work.dc[dc],
+            .ac = &work.ac[ac],
+            .across = part.across,
+            .down = part.down,
+            .quantizer = Order(n).quantizer(&header.quantizers[part.quantizer]),
+        };
+    }
+    work.segment.data = header.data;
+    scan.reader = try work.segment.begin(header.at);
+    try scan.rows();
+    try work.segment.finish(&scan.reader);
+    header.at = work.segment.at;
+}
+
+fn Scan(comptime n: usize) type {
+    return struct {
+        const Self = @This();
+        const order = Order(n);
+
+        const Part = struct {
+            dc: *const huffman.Dc,
+            ac: *const huffman.Ac,
+            across: usize,
+            down: usize,
+            quantizer: [order.count]i32,
+            predicted: i32 = 0,
+            groups: [groups]Group(n) = undefined,
+        };
+
+        header: *Header,
+        planes: *const [3]Plane,
+        work: *Work,
+        count: usize,
+        parts: [3]Part = undefined,
+        reader: bits.Reader = .{},
+        restarts: u8 = 0,
+
+        fn rows(self: *Self) Refusal!void {
+            const luma = &self.header.components[0];
+            const mcus_across = luma.filled_columns / luma.across;
+            const mcus_down = luma.filled_rows / luma.down;
+            const interval = self.header.restart_interval;
+            var left = interval;
+            for (0..mcus_down) |row| {
+                var first: usize = 0;
+                while (first < mcus_across) : (first += batch) {
+                    const behind = @min(first + batch, mcus_across);
+                    for (self.parts[0..self.count]) |*part| @memset(std.mem.asBytes(&part.groups), 0);
+                    var at = first;
+                    while (at < behind) {
+                        if (interval != 0 and left == 0) {
+                            try self.restart();
+                            left = interval;
+                        }
+                        const run = if (interval != 0) @min(behind - at, left) else behind - at;
+                        try self.mcus(at - first, run);
+                        at += run;
+                        left -%= @intCast(run);
+                    }
+                    try self.put(row, first, behind - first);
+                }
+            }
+        }
+
+        fn restart(self: *Self) Refusal!void {
+            const segment = &self.work.segment;
+            try segment.finish(&self.reader);
+            var at = segment.at;
+            while (at < segment.data.len and segment.data[at] == 0xFF) at += 1;
+            if (at >= segment.data.len) return error.Short;
+            if (segment.data[at] != 0xD0 + self.restarts) return error.Restart;
+            self.restarts = (self.restarts + 1) & 7;
+            self.reader = try segment.begin(at + 1);
+            for (self.parts[0..self.count]) |*part| part.predicted = 0;
+        }
+
+        /// Decode some MCUs of a row, the first of them in this place of the batch.
+        fn mcus(self: *Self, first: usize, count: usize) Refusal!void {
+            const segment = &self.work.segment;
+            var reader = self.reader;
+            for (first..first + count) |mcu| {
+                for (self.parts[0..self.count]) |*part| {
+                    for (0..part.down) |y| {
+                        for (0..part.across) |x| {
+                            const column = mcu * part.across + x;
+                            const group = &part.groups[y * part.across + column / lanes];
+                            try block(&reader, &segment.bytes, part, group, column % lanes);
+                        }
+                    }
+                }
+                if (reader.at >= segment.enough) try segment.more(&reader);
+            }
+            self.reader = reader;
+        }
+
+        inline fn block(reader: *bits.Reader, bytes: []const u8, part: *Part, group: *Group(n), lane: usize) Refusal!void {
+            reader.refill(bytes);
+            // 56 bits: the difference takes 27 of them at most, the first entry of the others 26.
+            part.predicted +%= try part.dc.difference(reader);
+            // An insane value is caught by the transform, but for one that does not fit.
+            if (part.predicted != @as(i16, @truncate(part.predicted))) return error.Range;
+            group[0][lane] = @truncate(part.predicted);
+            var k: usize = 1;
+            while (k <= order.last) {
+                const pair = part.ac.pairs[reader.peek(huffman.look)];
+                if (pair.length != 0) {
+                    reader.take(@truncate(pair.length));
+                    group[order.places[k + pair.first_at]][lane] = pair.first;
+                    group[order.places[k + pair.second_at]][lane] = pair.second;
+                    k += pair.step;
+                } else {
+                    const found = try part.ac.long(reader);
+                    k += found.step;
+                    if (found.value != 0) group[order.places[k - 1]][lane] = found.value;
+                }
+                reader.refill(bytes);
+            }
+            try skip(reader, bytes, part.ac, k);
+        }
+
+        /// Read behind the end of a block from coefficient k on, where k + 128 is an end that was read.
+        inline fn skip(reader: *bits.Reader, bytes: []const u8, ac: *const huffman.Ac, from: usize) Refusal!void {
+            var k = from;
+            while (k < 64) {
+                const entry = ac.skips[reader.peek(huffman.look)];
+                const next = k + (entry >> 5);
+                if (entry != 0 and (next <= 64 or (next >= huffman.end_of_block and next < huffman.end_of_block + 64))) {
+                    reader.take(@truncate(entry & 31));
+                    k = next;
+                } else {
+                    k += (try ac.long(reader)).step;
+                    if (k > 64 and k < huffman.end_of_block) return error.Index;
+                }
+                reader.refill(bytes);
+            }
+        }
+
+        /// Transform a batch of this row and put its samples into the planes.
+        fn put(self: *Self, row: usize, first: usize, count: usize) Refusal!void {
+            for (self.parts[0..self.count], self.header.components[0..self.count], self.planes[0..self.count]) |*part, *component, *plane| {
+                for (0..part.down) |y| {
+                    if (row * part.down + y >= component.rows) continue;
+                    for (0..part.across) |x| {
+                        const column = first * part.across + x * lanes;
+                        const blocks = @min(component.columns -| column, count * part.across -| x * lanes, lanes);
+                        if (blocks == 0) continue;
+                        var out: [n][n * lanes]u8 = undefined;
+                        const group = part.groups[y * part.across + x][0..order.count];
+                        if (!transform.transform(n, group, &part.quantizer, &out)) return error.Range;
+                        plane.put(n, &out, column, row * part.down + y, blocks);
+                    }
+                }
+            }
+        }
+    };
+}

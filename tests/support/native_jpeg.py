@@ -1,0 +1,157 @@
+"""The decoder of `native/`, built from its source and called as a library, and what libjpeg-turbo makes of a JPEG."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.pixels.resample import Plane
+
+ROOT = Path(__file__).parents[2]
+NATIVE = ROOT / "native"
+
+TRAILING_ALLOWED = 1
+
+
+class Info(ctypes.Structure):
+    """imgsrv_jpeg_info of native/imgsrv_jpeg.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_uint32) for name in ("width", "height", "components", "across", "down")),
+        *((name, ctypes.c_uint32) for name in ("is_progressive", "restart_interval", "reserved")),
+        ("plane_width", ctypes.c_uint32 * 3),
+        ("plane_height", ctypes.c_uint32 * 3),
+        ("room", ctypes.c_uint64),
+    )
+
+
+class _Limits(ctypes.Structure):
+    _fields_ = (("max_pixels", ctypes.c_uint64), ("max_scans", ctypes.c_uint32), ("flags", ctypes.c_uint32))
+
+
+class _Planes(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p * 3),
+        ("stride", ctypes.c_size_t * 3),
+        ("width", ctypes.c_uint32 * 3),
+        ("height", ctypes.c_uint32 * 3),
+    )
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The library, built by the wheel `ziglang` where no build of this source is there.  Skips a test without it."""
+    if find_spec("ziglang") is None:
+        pytest.skip("the wheel ziglang, which builds native/, is not installed")
+    sources = sorted((NATIVE / "src").glob("*.zig"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    target = ROOT / "build" / "native" / f"imgsrv_jpeg-{digest}.so"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = target.with_suffix(f".{os.getpid()}")
+        options = ("-dynamic", "-O", "ReleaseSafe", "-fstrip", "--name", "imgsrv_jpeg", f"-femit-bin={made}")
+        command = (sys.executable, "-m", "ziglang", "build-lib", *options, str(NATIVE / "src" / "root.zig"))
+        subprocess.run(command, check=True, cwd=target.parent)
+        made.replace(target)
+    found = ctypes.CDLL(str(target))
+    found.imgsrv_jpeg_reason.restype = ctypes.c_char_p
+    found.imgsrv_jpeg_reason.argtypes = (ctypes.c_int32,)
+    return found
+
+
+def reason(number: int) -> str:
+    """The name of a reason."""
+    name: bytes = library().imgsrv_jpeg_reason(number)
+    return name.decode()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Planes of a JPEG, or why there are none.  factors: pixels across and down for each sample of colour."""
+
+    reason: str
+    planes: tuple[Plane, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    factors: tuple[int, int] = (1, 1)
+
+
+def read_header(data: bytes, eighths: int, *, flags: int = 0, max_scans: int = 0) -> tuple[str, Info]:
+    """The reason of a refusal, or `done`, and what the header says."""
+    info, limits = Info(), _Limits(0, max_scans, flags)
+    given = library().imgsrv_jpeg_header(
+        data, ctypes.c_size_t(len(data)), ctypes.c_uint32(eighths), ctypes.byref(limits), ctypes.byref(info)
+    )
+    return reason(given), info
+
+
+def decode(data: bytes, eighths: int, *, flags: int = 0, max_scans: int = 0) -> Decoded:
+    """What the decoder makes of a JPEG."""
+    name, info = read_header(data, eighths, flags=flags, max_scans=max_scans)
+    if name != "done":
+        return Decoded(name)
+    planes = tuple(
+        np.full((info.plane_height[part], info.plane_width[part]), 77, np.uint8) for part in range(info.components)
+    )
+    given, room = _Planes(), np.empty(info.room, np.uint8)
+    for part, plane in enumerate(planes):
+        given.data[part], given.stride[part] = plane.ctypes.data, plane.shape[1]
+        given.height[part], given.width[part] = plane.shape
+    limits = _Limits(0, max_scans, flags)
+    number = library().imgsrv_jpeg_decode(
+        *(data, ctypes.c_size_t(len(data)), ctypes.c_uint32(eighths), ctypes.byref(limits)),
+        *(ctypes.byref(given), ctypes.c_void_p(room.ctypes.data), ctypes.c_size_t(room.size)),
+    )
+    if number:
+        return Decoded(reason(number))
+    return Decoded("done", planes, (info.width, info.height), (info.across, info.down))
+
+
+def reference(data: bytes, eighths: int) -> tuple[Plane, ...] | None:
+    """The planes of libjpeg-turbo, luma alone where grey; None where it refuses the JPEG or warns of it."""
+    library = turbojpeg._library
+    if library is None:
+        pytest.skip(turbojpeg.WHY_MISSING)
+    source, scale = np.frombuffer(data, np.uint8), Fraction(eighths, 8)
+    with turbojpeg._handle(library, turbojpeg._Use.DECOMPRESS) as handle:
+        library.tj3Set(handle, turbojpeg._Parameter.STOP_ON_WARNING, 1)
+        if library.tj3DecompressHeader(handle, source.ctypes.data, source.size):
+            return None
+        kind, width, height = (
+            library.tj3Get(handle, name)
+            for name in (
+                turbojpeg._Parameter.SUBSAMPLING,
+                turbojpeg._Parameter.WIDTH,
+                turbojpeg._Parameter.HEIGHT,
+            )
+        )
+        if kind not in {0, 1, 2, 3, 4}:
+            return None
+        assert not library.tj3SetScalingFactor(handle, turbojpeg._Scale(scale.numerator, scale.denominator))
+        width, height = (-(-side * eighths // 8) for side in (width, height))
+        planes = tuple(turbojpeg._room(library, part, width, height, kind) for part in range(1 if kind == 3 else 3))
+        addresses = (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in planes))
+        if library.tj3DecompressToYUVPlanes8(handle, source.ctypes.data, source.size, addresses, None):
+            return None
+    return planes
+
+
+def coded(found: Decoded, eighths: int) -> list[tuple[slice, slice]]:
+    """The part of each plane that comes from blocks; what libjpeg-turbo writes beyond it is anything."""
+    parts = []
+    for part, plane in enumerate(found.planes):
+        across, down = (1, 1) if part == 0 else found.factors
+        columns, rows = -(-found.size[0] // (8 * across)), -(-found.size[1] // (8 * down))
+        parts.append((slice(min(plane.shape[0], rows * eighths)), slice(min(plane.shape[1], columns * eighths))))
+    return parts
