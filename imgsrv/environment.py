@@ -101,6 +101,11 @@ def default_file(folder: Path = Path()) -> Path | None:
     raise BadSetting(f"{DEFAULT_FILE} in the current folder", f"{reason}, or name it with --config {file}")
 
 
+def asked_line() -> list[str] | None:
+    """The words of the line that a shell asks to complete, as argcomplete hands it over; None if no shell asks."""
+    return os.environ.get("COMP_LINE", "").split() if "_ARGCOMPLETE" in os.environ else None
+
+
 def environment() -> dict[str, str]:
     """A copy of the environment, for a process that must find the same settings."""
     return dict(os.environ)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.environment import NAME_MEANING, RUNTIME_DIR_MEANING, default_file, whereabouts
-from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, NoSuchInstance
+from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
 from imgsrv.printable import printable_data
 
@@ -31,7 +31,8 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose an instance to the parser.  Its name alone, as pm2 takes it, does the same."""
-    parser.add_argument("--name", default=argparse.SUPPRESS, metavar="NAME", help=NAME_MEANING)
+    name = parser.add_argument("--name", default=argparse.SUPPRESS, metavar="NAME", help=NAME_MEANING)
+    name.completer = _running_names  # type: ignore[attr-defined]  # argcomplete looks for it
     add_folder(parser)
     parser.set_defaults(takes_bare_name=True)
 
@@ -43,6 +44,14 @@ def take_bare_name(parsed: argparse.Namespace, words: list[str]) -> bool:
         parsed.name = words[0]
         return True
     return False
+
+
+def _running_names(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Complete the name of an instance."""
+    try:
+        return names(place_of(parsed_args).folder)
+    except ImgsrvError:
+        return []
 
 
 def place_of(parsed: argparse.Namespace) -> Place:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
+from imgsrv.cli.completion import completes
 from imgsrv.environment import DEFAULT_FILE, default_file, environment_name, flag_name
 from imgsrv.settings import Configuration, Settings, load_configuration
 
@@ -39,13 +40,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         details: dict[str, Any] = (
             {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": _metavar(name, field)}
         )
-        group.add_argument(
+        action = group.add_argument(
             flag_name(name),
             dest=name,
             default=argparse.SUPPRESS,
             help=f"{field.description} [{default}] ({environment_name(name)})".replace("%", "%%"),
             **details,
         )
+        if get_origin(field.annotation) is Literal:
+            completes(action, *get_args(field.annotation))
 
 
 def _metavar(name: str, field: FieldInfo) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imgsrv.cli._conversion import Conversion, Outcome, Recipe, convert, convert_all
-from imgsrv.cli._convert_targets import STANDARD, Plan, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.cli.completion import completes
+from imgsrv.cli.converting.targets import STANDARD, Plan, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.cli.converting.work import Conversion, Outcome, Recipe, convert, convert_all
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -121,7 +122,8 @@ def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
     if parameter.is_switch:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=meaning)
     else:
-        parser.add_argument(flag, metavar=parameter.name.upper(), help=meaning)
+        words = (*WRITTEN, *PLACEHOLDERS) if parameter.name == "format" else parameter.schema.get("enum", ())
+        completes(parser.add_argument(flag, metavar=parameter.name.upper(), help=meaning), *map(str, words))
 
 
 def _meaning(parameter: Parameter) -> str:

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from imgsrv import __version__
+from imgsrv.cli.completion import complete
+from imgsrv.environment import asked_line
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.unblocked import open_standard_files
 from imgsrv.wording import closest
@@ -20,7 +22,10 @@ EXIT_BAD_ARGUMENTS = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141
 
-MODULES = ("serve", "start", "operate", "monit", "logs", "convert", "operations", "bench", "config", "systemd_unit")
+MODULES = (
+    *("serve", "start", "operate", "monit", "logs"),
+    *("convert", "operations", "bench", "config", "systemd_unit", "completion"),
+)
 """Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
 
 FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder)
@@ -74,6 +79,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command line; return its exit status."""
+    if (asked := asked_line()) is not None:
+        complete(_parser_for(asked[1] if len(asked) > 1 else "")[0])
     if arguments == ["--version"]:
         print(f"imgsrv {__version__}")
         return 0

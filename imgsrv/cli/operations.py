@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from imgsrv.cli._render import console, say, show, table
+from imgsrv.cli.completion import completes
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
@@ -34,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         help="list the operations and formats",
         description="List every operation, format and output parameter, or explain one operation.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="operation to explain")
+    completes(parser.add_argument("name", nargs="?", metavar="NAME", help="operation to explain"), *OPERATIONS)
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--json", action="store_true", help="print the same JSON as GET /operations")
     view.add_argument("--markdown", action="store_true", help="print Markdown tables")

@@ -13,8 +13,9 @@ import pytest
 from pictures import drawn, encoded, opened, picture, run
 from serving import wait_until
 
-from imgsrv.cli import _conversion, convert
-from imgsrv.cli._convert_targets import Positionals, split_positionals
+from imgsrv.cli import convert
+from imgsrv.cli.converting import work
+from imgsrv.cli.converting.targets import Positionals, split_positionals
 from imgsrv.errors import BadArgument, InvalidParameter, UnknownOperation, UnusableParameters
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.process import process_into
@@ -245,7 +246,7 @@ def test_a_result_that_appears_during_the_conversion_is_not_overwritten(
         Path("out.png").write_text("of another")
         return process_into(file, data, *rest)
 
-    monkeypatch.setattr(_conversion, "process_into", slow)
+    monkeypatch.setattr(work, "process_into", slow)
 
     assert imgsrv("square.png", "out.png", "--no-overwrite") == 1
 
@@ -346,7 +347,7 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_converted(
             blow()
         return real(file, data, *rest)
 
-    monkeypatch.setattr(_conversion, "process_into", deadly)
+    monkeypatch.setattr(work, "process_into", deadly)
     Path("deadly.png").write_bytes(b"deadly")
     for name in "abc":
         Path(f"{name}.png").write_bytes(encoded(SQUARE))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgsrv.cli._conversion import Conversion
-from imgsrv.cli._convert_inputs import Found, Source, format_of, pictures_of
+from imgsrv.cli.converting.inputs import Found, Source, format_of, pictures_of
+from imgsrv.cli.converting.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX

@@ -1,0 +1,1 @@
+"""What `imgsrv convert` does: which file becomes which, and the processes that convert them."""
