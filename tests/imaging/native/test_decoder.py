@@ -7,11 +7,11 @@ import io
 import math
 from typing import Any
 
-import native_jpeg
 import numpy as np
 import pytest
+from made import native_jpeg
 from made.jpegs import SAMPLINGS, any_jpeg, jpeg, seeded
-from native_jpeg import coded, decode, library, read_header, reference
+from made.native_jpeg import coded, decode, library, read_header, reference
 from numpy.typing import NDArray
 from pictures import SAMPLES
 from PIL import Image

@@ -19,7 +19,7 @@ import pytest
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.pixels.resample import Plane
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "native"
 
 TRAILING_ALLOWED = 1
