@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
-from imgsrv.imaging.codecs.decode import decode, read_header
+from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.gain_map import decode_all
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.turbojpeg import Planes
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
@@ -120,7 +121,7 @@ def _read(
     name, own, pixels = result_format(header, output), header.format, math.prod(header.size)
     if (fast := plan_planes(header, output, pipeline, limits)) and (planes := fast.decode(data)):
         return _Read(name, own, pipeline, pixels, planes=[(fast, planes)])
-    picture = decode(header, plan_result(header, output, pipeline), limits)
+    picture = decode_all(header, plan_result(header, output, pipeline), limits)
     was_drawing = output.format == "auto" and came_as_drawing(picture)
     pixels *= len(picture.frames)
     return _Read(name, own, pipeline, pixels, pictures=[picture], was_drawing=was_drawing)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
+from imgsrv.imaging.codecs.gain_map import decode_all
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
@@ -89,14 +90,16 @@ class _Decoded:
     def __init__(self, header: Header, variants: Sequence[Variant], limits: Limits) -> None:
         self._header = header
         plan = plan_results(header, ((one.output, one.pipeline) for one in variants))
-        picture = decode(header, plan, limits)
+        picture = decode_all(header, plan, limits)
         self._scales = {plan.scale: picture}
         self.frames = len(picture.frames)
         self.was_drawing = any(one.output.format == "auto" for one in variants) and came_as_drawing(picture)
 
     def picture(self, variant: Variant) -> Picture:
         """The picture for one output."""
-        return self._reduced(plan_result(self._header, variant.output, variant.pipeline).scale)
+        plan = plan_result(self._header, variant.output, variant.pipeline)
+        picture = self._reduced(plan.scale)
+        return picture if plan.has_gain_map else replace(picture, gain_map=None)
 
     def _reduced(self, scale: int) -> Picture:
         """The picture at 1/scale, made from the next larger one if it does not exist yet.

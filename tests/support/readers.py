@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -42,6 +43,8 @@ from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.icc import P3, is_usable
 from imgsrv.imaging.formats import FORMATS, KNOWN
+from imgsrv.imaging.formats.gain_maps.container import read_gain_map, with_gain_map, with_terms
+from imgsrv.imaging.formats.gain_maps.iso_terms import SIGNATURE as ISO_SIGNATURE
 from imgsrv.imaging.formats.iso.av1 import coded_sizes
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
 from imgsrv.imaging.formats.iso.properties import read_item, read_track
@@ -53,6 +56,7 @@ from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.metadata.summary import xmp_summary
 from imgsrv.imaging.metadata.utf8_tags import with_plain_texts
+from imgsrv.imaging.model.gain_map import GainTerms
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.number_lists import parse_corners, parse_curve, parse_kernel, parse_matrix
 from imgsrv.imaging.model.parameter_types import parse_aspect, parse_colour, parse_opaque_colour, parse_target
@@ -172,6 +176,22 @@ def _decode_all(data: bytes) -> object:
 
 def _scans(data: bytes) -> object:
     return read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
+
+
+ONE, NONE = (Fraction(1),), (Fraction(0),)
+
+GAINS = GainTerms(NONE, (Fraction(3),), ONE, NONE, NONE, Fraction(0), Fraction(3))
+
+
+def _one_denominator(picture: bytes) -> bytes:
+    """A gain map whose numbers have one denominator."""
+    content = ISO_SIGNATURE + struct.pack(">HHBIIIiiIii", 0, 0, 72, 64, 0, 128, -64, 192, 64, 1, 2)
+    return picture[:2] + struct.pack(">HH", 0xFFE2, len(content) + 2) + content + picture[2:]
+
+
+def _only_xmp(gain_map: bytes) -> bytes:
+    """A gain map whose metadata of ISO 21496-1 no reader knows."""
+    return gain_map.replace(b"urn:iso", b"urn:osi")
 
 
 def _read_tiff(data: bytes) -> object:
@@ -546,6 +566,30 @@ READERS = (
             (b"\xff\xd8\xff\xc0\0\x0b\x08\0\1\0\1\1\1\x11\0\xff\xda\0\x08\1\1\0\1\x3f\0", b"\xff\xd0", b""),
         ),
         words=(b"\xff\xd8", b"\xff\xda", b"\xff\xc2", b"\xff\xd0", b"\xff\xd9"),
+    ),
+    Reader(
+        "gain map",
+        read_gain_map,
+        (SyntaxError,),
+        (
+            with_gain_map(encoded(STILL, "JPEG"), with_terms(encoded(STILL.convert("L"), "JPEG"), GAINS), b""),
+            with_gain_map(encoded(STILL, "JPEG"), _one_denominator(encoded(STILL, "JPEG")), b""),
+            with_gain_map(encoded(STILL, "JPEG"), _only_xmp(with_terms(encoded(STILL, "JPEG"), GAINS)), b""),
+        ),
+        (
+            "imaging.formats.gain_maps.container._segments",
+            "imaging.formats.gain_maps.index.read_index",
+            "imaging.formats.gain_maps.iso_terms.read_iso_terms",
+            "imaging.formats.gain_maps.iso_terms._with_one",
+            "imaging.formats.gain_maps.iso_terms._with_each",
+            "imaging.formats.gain_maps.xmp_terms._Values.__init__",
+            "imaging.formats.gain_maps.xmp_terms._number",
+        ),
+        (
+            (b"\xff\xd8", b"\xff\xe2\0\2", b""),
+            (b"\xff\xd8", b"\xff\xe2\0\x12MPF\0MM\0*\0\0\0\x08\xff\xff", b""),
+        ),
+        words=(b"MPF\0", b"II*\0", b"\xff\xd8\xff", b"hdrgm:", b"\xb0\2"),
     ),
     Reader(
         "PNG pixels",
@@ -1207,12 +1251,15 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.formats.heic._options": OURS,
     "imaging.formats.iso.heif_file.": "reads a few numbers that libheif gives",
     "imaging.formats.jxl.JxlFacts.of": "reads at most 64 KB of a helper; tests/imaging/formats has what makes no sense",
+    "imaging.formats.gain_maps.xmp_terms._printed": OURS,
     "imaging.formats.gif_parts.writer.": OURS,
     "imaging.formats.png.write": OURS,
     "imaging.formats.png._header": OURS,
+    "imaging.model.gain_map._neutral": "computes with numbers that are bounded where they are read",
     "imaging.model.picture.Source.of": ARRAYS,
     "imaging.model.weights.": OURS,
     "imaging.pipelines.cost.": OURS,
+    "imaging.pipelines.gain_map.gain_map_after": ARRAYS,
     "jobs.job._performed": OURS,
     "imaging.pixels.malloc.hand_back": "reads what the kernel says of this process",
     "web.app.make_front": SETTINGS,

@@ -18,6 +18,10 @@ LIMIT_S = 1.0
 METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli.main:findall": ("findall", ()),
     "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
+    "imaging.formats.gain_maps.xmp_terms:_RDF_END": (
+        "finditer",
+        (("", "</", ""), ("", "</" + "a" * 40, ""), ("", "</RDF" + " " * 10, "")),
+    ),
     "imaging.formats.jpeg_scans:_FILL": ("match", ()),
     "imaging.formats.jpeg_scans:_MARKER": ("search", (("", "\xff", ""), ("", "\xff\0", ""))),
     "imaging.formats.jpeg_scans:_SCAN_HEADER": ("findall", (("", "\xff", ""), ("", "\xff\xda\0", ""))),

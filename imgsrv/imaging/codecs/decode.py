@@ -39,7 +39,7 @@ class DecodePlan:
 
     scale: denominator of the scale at which a JPEG is decoded.  all_frames: more than the first frame is wanted.
     drawn: the size at which a vector format is drawn; None for its own.  icc: the colours of the result.
-    is_deep: 16 bits a channel are kept.
+    is_deep: 16 bits a channel are kept.  has_gain_map: a gain map is decoded, too.
     """
 
     scale: int = 1
@@ -47,6 +47,7 @@ class DecodePlan:
     drawn: Size | None = None
     icc: Icc = "srgb"
     is_deep: bool = False
+    has_gain_map: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,11 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
     options = {**form.options(output), **metadata}
-    if is_animated:
-        options |= _animation(form, replace(picture, frames=frames))
-    form.save(form, frames[0], file, options)
+    if picture.gain_map and form.save_with_gain_map:
+        form.save_with_gain_map(form, frames[0], picture.gain_map, output, options, file)
+    else:
+        options |= _animation(form, replace(picture, frames=frames)) if is_animated else {}
+        form.save(form, frames[0], file, options)
 
 
 def _in_profile(form: Format, picture: Picture, *, holds_cicp: bool) -> tuple[tuple[Frame, ...], bytes | None]:

@@ -10,7 +10,7 @@ from imgsrv.errors import UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
-from imgsrv.imaging.model.parameter_types import WHITE, Broken, ColourParameter, Icc, TargetParameter
+from imgsrv.imaging.model.parameter_types import WHITE, Broken, ColourParameter, Hdr, Icc, TargetParameter
 from imgsrv.imaging.model.validation import translated
 
 NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
@@ -26,7 +26,7 @@ OWNER = "output"
 """The name of these parameters in error messages."""
 
 
-FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target", "icc")
+FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target", "icc", "hdr")
 """Parameters that some formats do not use."""
 
 NEEDS = {"target": "quality"}
@@ -98,6 +98,13 @@ class Output(BaseModel):
             "of an RGB input with its profile.  Colours in parameters are in the same space."
         ),
     ] = "srgb"
+    hdr: Annotated[
+        Hdr,
+        Field(
+            description="What becomes of the gain map of an Ultra HDR JPEG: `keep` crops, scales and turns it with the "
+            "picture and writes a JPEG with both."
+        ),
+    ] = "drop"
     background: Annotated[
         ColourParameter,
         Field(description="Colour behind transparent parts if the format of the result has no transparency."),

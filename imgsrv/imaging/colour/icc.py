@@ -60,6 +60,11 @@ def _grey_with_alpha(image: Image.Image, profile: bytes) -> Frame:
     return result
 
 
+def srgb_profile() -> bytes:
+    """A profile of sRGB."""
+    return _SRGB.tobytes()
+
+
 def changes_nothing(profile: bytes | None) -> bool:
     """True if pixels of the profile's kind, RGB or grey, need no conversion to sRGB."""
     if profile is None:

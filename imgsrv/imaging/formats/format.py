@@ -12,6 +12,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from PIL import Image
 
 from imgsrv.imaging.model.animation import ONCE, Animation
+from imgsrv.imaging.model.gain_map import GainMap, StoredGainMap
 from imgsrv.imaging.model.limits import Data, ExactSize, Size
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.palette import reduced
@@ -104,6 +105,10 @@ StillWriter = Callable[[Frame, EncoderSettings, Options, BinaryIO], bool]
 """Writes a still picture; False where Pillow has to.  The options are those of the metadata and the profile."""
 
 
+GainMapWriter = Callable[["Format", Frame, GainMap, EncoderSettings, Options, BinaryIO], None]
+"""Writes a still picture with a gain map.  The options are those of the encoder, the metadata and the profile."""
+
+
 def _does_not_begin(_head: bytes) -> bool:
     return False
 
@@ -179,6 +184,7 @@ class Format:
         decoded_area: the area that the decoder allocates, where it is not that of the picture.
         read_pixels: a decoder of the frame at which the image stands, given whether 16 bits a channel are wanted; None
             where it leaves the frame to Pillow.
+        read_gain_map: the gain map in a file; None where it has none.  Raises SyntaxError.
         durations: milliseconds of each frame, from the file's structure, where `split` does not tell them.
         bit_depth: bits of a channel in the file, from its first bytes and the opened image; 0 where unknown.
         may_read_exif: False where Pillow would decode the whole picture to look for EXIF.
@@ -196,6 +202,7 @@ class Format:
         reduce: the frame in a palette of so many colours.
         write_still: a faster or more exact encoder for a still picture.
         save: calls Pillow's encoder.
+        save_with_gain_map: the same for a picture with a gain map; None for a format that holds none.
         attach_metadata: the encoder's options for EXIF and XMP.
         has_resolution: it has a field of its own for pixels per inch, which the encoder is given as `dpi`.
         try_tag: raises one of BROKEN for EXIF that cannot be written.
@@ -259,6 +266,7 @@ class Format:
     pictures: Callable[[Image.Image], Iterable[bytes]] = lambda _image: ()
     decoded_area: Callable[[Image.Image], Size] | None = None
     read_pixels: Callable[[Image.Image, bool], Frame | None] = lambda _image, _is_deep: None
+    read_gain_map: Callable[[Data], StoredGainMap | None] = lambda _data: None
     durations: Callable[[Data], Iterator[int]] | None = None
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
@@ -275,6 +283,7 @@ class Format:
     reduce: Callable[[Frame, int], Frame] = reduced
     write_still: StillWriter | None = None
     save: Callable[[Format, Frame, BinaryIO, Options], None] = _save
+    save_with_gain_map: GainMapWriter | None = None
     attach_metadata: Callable[[Image.Exif, bytes], Options] = _metadata
     has_resolution: bool = False
     try_tag: Callable[[Image.Exif], object] = Image.Exif.tobytes

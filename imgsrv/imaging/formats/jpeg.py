@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options
+from imgsrv.imaging.formats.gain_maps.container import read_gain_map, with_gain_map, with_terms
 from imgsrv.imaging.formats.jpeg_scans import (
     END,
     LOSSLESS_FRAME,
@@ -32,6 +33,7 @@ from imgsrv.imaging.formats.jpeg_scans import (
     with_end,
 )
 from imgsrv.imaging.model.broken import is_lenient
+from imgsrv.imaging.model.gain_map import GainMap
 from imgsrv.imaging.model.limits import Data, Size
 from imgsrv.imaging.model.picture import Frame
 
@@ -211,6 +213,18 @@ def _save_unlocked(frame: Frame, file: BinaryIO, pillow: str, options: Options) 
         shutil.copyfileobj(written, file, COPIED_BYTES)
 
 
+def _save_with_gain_map(
+    form: Format, frame: Frame, gain_map: GainMap, settings: EncoderSettings, options: Options, file: BinaryIO
+) -> None:
+    """An Ultra HDR file; the gain map has the quality of the picture, and as many pixels of colour as of light."""
+    picture, second = io.BytesIO(), io.BytesIO()
+    _save(form, frame, picture, {name: value for name, value in options.items() if name != "xmp"})
+    own = {**_options(settings), "subsampling": "4:4:4"}
+    _save(form, gain_map.frame, second, {**own, "icc_profile": gain_map.profile} if gain_map.profile else own)
+    described = with_terms(second.getvalue(), gain_map.terms)
+    file.write(with_gain_map(picture.getvalue(), described, options.get("xmp", b"")))
+
+
 _lock = threading.Lock()
 
 _needed: list[int] = []
@@ -253,7 +267,7 @@ FORMAT = Format(
     suffixes=(".jpg", ".jpeg"),
     position=1,
     signatures=(b"\xff\xd8\xff",),
-    fields=("quality", "effort", "progressive", "subsampling", "icc"),
+    fields=("quality", "effort", "progressive", "subsampling", "icc", "hdr"),
     has_alpha=False,
     max_side=65_500,
     # libjpeg decodes at these scales by a smaller inverse DCT.
@@ -267,8 +281,10 @@ FORMAT = Format(
     reads_parts=True,
     mended=lambda data: with_end(data) or data,
     read_pixels=_read_pixels,
+    read_gain_map=read_gain_map,
     options=_options,
     save=_save,
+    save_with_gain_map=_save_with_gain_map,
     attach_metadata=_attach_metadata,
     has_resolution=True,
     fitness=Fitness(photograph=0.9, drawing=0.3),

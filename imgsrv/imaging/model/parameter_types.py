@@ -15,6 +15,9 @@ MAX_SIDE = 32_768
 Icc = Literal["srgb", "p3", "keep"]
 """The colour space of a result."""
 
+Hdr = Literal["drop", "keep"]
+"""What becomes of a gain map."""
+
 Broken = Literal["refuse", "accept"]
 """Treatment of a picture that cannot be read as a whole."""
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from imgsrv.imaging.model.animation import ONCE, Milliseconds
 from imgsrv.imaging.model.cicp import Cicp
+from imgsrv.imaging.model.gain_map import GainMap
 from imgsrv.imaging.model.limits import Box, Size
 
 Frame = Image.Image
@@ -64,7 +65,7 @@ class Picture:
     durations: of each frame, in ms.  plays: how often an animation plays, 0 for ever.
     source: set by decoding at a smaller scale; the first step uses and removes it.
     profile: ICC profile of the colours; None is sRGB.  cicp: their code points, where the levels are those of high
-    dynamic range.
+    dynamic range.  gain_map: that of a still picture whose result may keep it.
     """
 
     frames: tuple[Frame, ...]
@@ -75,6 +76,7 @@ class Picture:
     source: Source | None = None
     profile: bytes | None = None
     cicp: Cicp | None = None
+    gain_map: GainMap | None = None
 
     @property
     def size(self) -> Size:

@@ -60,6 +60,7 @@ class Operation:
     work: Callable[[Size, Size, Arguments], float]
     adds_alpha: Callable[[Arguments], bool]
     is_scale_free: Callable[[Arguments], bool]
+    keeps_gain: bool
     weighed_with: str
 
     @cached_property
@@ -83,18 +84,31 @@ class Operation:
         source: the part of each frame that shows the picture; None if that is the whole frame.
         part: the result of `read_part`.
         """
+        return self.apply_and_learn(frames, arguments, source, part)[0]
+
+    def apply_and_learn(
+        self, frames: Sequence[Frame], arguments: Arguments, source: Source | None, part: Any = None
+    ) -> tuple[tuple[Frame, ...], Any]:
+        """The frames after the operation, and what `survey` has learned; None where the operation has none."""
+        shown = source or Source.of(frames[0])
+        learned = self.survey(frames, shown, arguments) if self.survey else None
+        return self.apply_alike(frames, arguments, shown, part, learned), learned
+
+    def apply_alike(
+        self, frames: Sequence[Frame], arguments: Arguments, source: Source, part: Any, learned: Any
+    ) -> tuple[Frame, ...]:
+        """The frames after the operation.  learned: what `survey` has learned, maybe from other frames."""
         # The instance's own dictionary: access through pydantic takes a third of a small crop's time.
         given = dict(vars(arguments))
-        shown = source or Source.of(frames[0])
         known: list[Any] = []
         if self.read_part:
             # The name of the part is not needed any more.
             del given["part"]
             known.append(part)
         if self.is_reduction:
-            known.append(shown)
+            known.append(source)
         if self.survey:
-            known.append(self.survey(frames, shown, arguments))
+            known.append(learned)
         return tuple(self.run(frame, *known, **given) for frame in frames)
 
 
@@ -114,6 +128,7 @@ def operation(
     work: Callable[..., float] | None = None,
     adds_alpha: Callable[..., bool] | None = None,
     is_scale_free: Callable[..., bool] | None = None,
+    keeps_gain: bool = False,
     weighed_with: str = "",
 ) -> Callable[[Callable[..., Frame]], Callable[..., Frame]]:
     """Register a function as an operation under its own name.
@@ -141,6 +156,8 @@ def operation(
     adds_alpha: true where the result has alpha although the frame has none.
     is_scale_free: true where it does the same to a picture at any scale, so that a drawing may be drawn larger before
         it.  Without it, IS_SCALE_FREE of the folder decides, or else it counts in pixels.
+    keeps_gain: true for an operation that changes no places and leaves the tones of areas as they are, so that a gain
+        map still fits.  Those that change places do the same to a gain map.
     weighed_with: the parameters for which weights.json is measured, as in a pipeline; without them, those of the
         example in the catalogue.
     """
@@ -148,11 +165,8 @@ def operation(
     def register(function: Callable[..., Frame]) -> Callable[..., Frame]:
         name = function.__name__
         summary, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
-        helpers = [
-            helper
-            for helper in (size, scaled, check, needs_every_pixel, keeps_depth, survey, work, adds_alpha, is_scale_free)
-            if helper is not None
-        ]
+        given = (size, scaled, check, needs_every_pixel, keeps_depth, survey, work, adds_alpha, is_scale_free)
+        helpers = [helper for helper in given if helper is not None]
         folder = import_module(function.__module__.rpartition(".")[0])
         free_by_default = always if getattr(folder, "IS_SCALE_FREE", False) else _never
         known = keywords_of(function) if helpers else {}
@@ -176,6 +190,7 @@ def operation(
             work=from_arguments(work or _larger),
             adds_alpha=from_arguments(adds_alpha or _never),
             is_scale_free=from_arguments(is_scale_free or free_by_default),
+            keeps_gain=keeps_gain,
             weighed_with=weighed_with,
         )
         return function

@@ -14,6 +14,7 @@ from typing import Any
 from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
+from imgsrv.imaging.codecs.gain_map import gain_map_size
 from imgsrv.imaging.codecs.header_check import Checked
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
@@ -26,6 +27,7 @@ from imgsrv.imaging.operations.registry import pixels
 from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_result, plan_results, result_format
 from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.imaging.pipelines.facts import Facts, facts_of
+from imgsrv.imaging.pipelines.gain_map_cost import to_change, to_decode, to_encode
 from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
 
 Result = tuple[Output, Pipeline]
@@ -112,6 +114,8 @@ def check_job(
     """Raise JobTooDear or JobTooLarge for a picture of which more is asked than the limits allow."""
     if limits.max_job_cost_s < math.inf or limits.max_job_memory < math.inf:
         facts = facts_of(header, len(data), limits, data, parts)
+        if any(output.hdr == "keep" for output, _pipeline in results):
+            facts = replace(facts, gain_map=gain_map_size(header, limits))
         estimate(facts, results, limits, offers).check(limits)
 
 
@@ -129,8 +133,12 @@ def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Of
     if facts.form.reads_parts and any(output.broken == "accept" for output, _pipeline in results):
         # A broken picture is read until it fails, and then again.
         _decoding(tally, facts, plan, limits)
+    if facts.gain_map and plan.has_gain_map:
+        nanoseconds, memory = to_decode(facts.form, facts.gain_map)
+        tally.add("gain map", nanoseconds, memory + frames * pixels(size) * facts.pixel_bytes(has_alpha=False))
     for output, pipeline in results:
         known = facts if plan.is_deep else replace(facts, bit_depth=8)
+        known = known if output.hdr == "keep" else replace(known, gain_map=None)
         _result(tally, known, pipeline, output, (size, frames), limits, offers)
     return tally.estimate()
 
@@ -234,6 +242,8 @@ def _result(
         larger = max(pixels(before), pixels(after)) * each_pixel
         each = work * (DEEP if facts.is_deep else 1) * weights().operation(step.operation.name, has_alpha=has_alpha)
         part_ns, part_bytes = _part(facts, step, before)
+        if facts.gain_map:
+            part_ns, part_bytes = to_change(each, before, after, facts.gain_map)
         tally.add(
             step.operation.name,
             frames * each + part_ns,
@@ -267,6 +277,9 @@ def _encoding(
         area = float(width * height * (frames if holds_frames(name) else 1))
         each_pixel = facts.pixel_bytes(has_alpha=has_alpha and form.has_alpha)
         slowest = max(slowest, area * sum(_encoder_ns(facts, form, output, each_pixel)))
+        if facts.gain_map and form.save_with_gain_map:
+            share = pixels(facts.gain_map) / pixels(facts.size)
+            tally.add("gain map", *to_encode(form, (width, height), share, sum(_encoder_ns(facts, form, output, 3))))
         most = max(most, area * (form.bytes_to_encode(output.effort, is_deep=facts.is_deep) + each_pixel))
         largest = max(largest, area * form.result_bytes_per_pixel)
     tally.add("encode", slowest, most)

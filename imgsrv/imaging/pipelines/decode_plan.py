@@ -23,13 +23,14 @@ from imgsrv.imaging.jpeg_fast_path import PlanesPlan
 from imgsrv.imaging.model.limits import ExactSize, Limits, Size
 from imgsrv.imaging.operations.shape.resize import shown_part
 from imgsrv.imaging.pipelines.drawing import drawn_size
+from imgsrv.imaging.pipelines.gain_map import check_steps
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
 GLIMPSE_SIDE = 200
 """Least pixels along the longer side that leave a placeholder or a mean colour what it is."""
 
-PLAIN = ("srgb", "strip", "4:2:0")
-"""Colours, metadata and subsampling of an output that the JPEG path writes."""
+PLAIN = ("srgb", "strip", "4:2:0", "drop")
+"""Colours, metadata, subsampling and treatment of a gain map of an output that the JPEG path writes."""
 
 
 class Known(Protocol):
@@ -60,7 +61,10 @@ def result_format(header: Known, output: Output) -> str:
 
 
 def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan:
-    """The plan for one result; it has every frame where the result may be animated."""
+    """The plan for one result; it has every frame where the result may be animated.
+
+    Raises UnusableParameters for a step with which a gain map does not go.
+    """
     name = result_format(header, output)
     if name in PLACEHOLDERS and not pipeline.steps:
         return _glimpse(header)
@@ -69,7 +73,14 @@ def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan
     plan = _reduced(header, pipeline, DecodePlan(all_frames=output.format == "auto" or holds_frames(name)))
     can_be_deep = output.format != "auto" and name in WRITTEN and WRITTEN[name].has_16_bits
     is_deep = can_be_deep and output.colours is None and pipeline.keeps_depth
-    return replace(plan, icc=output.icc, is_deep=is_deep)
+    has_gain_map = output.hdr == "keep" and (output.format == "auto" or _holds_gain_map(name))
+    if has_gain_map:
+        check_steps(step.operation for step in pipeline.steps)
+    return replace(plan, icc=output.icc, is_deep=is_deep, has_gain_map=has_gain_map)
+
+
+def _holds_gain_map(name: str) -> bool:
+    return name in WRITTEN and WRITTEN[name].save_with_gain_map is not None
 
 
 def plan_results(header: Known, outputs: Iterable[tuple[Output, Pipeline]]) -> DecodePlan:
@@ -83,6 +94,7 @@ def plan_results(header: Known, outputs: Iterable[tuple[Output, Pipeline]]) -> D
         any(plan.all_frames for plan in plans),
         icc=plans[0].icc,
         is_deep=all(plan.is_deep for plan in plans),
+        has_gain_map=any(plan.has_gain_map for plan in plans),
     )
 
 
@@ -119,7 +131,7 @@ def _is_plain(header: Header, output: Output) -> bool:
         and header.index is None
         and is_same(colours_of(header.image.info, header.image.mode), Colours())
         and output.format != "auto"
-        and (output.icc, output.metadata, output.subsampling) == PLAIN
+        and (output.icc, output.metadata, output.subsampling, output.hdr) == PLAIN
         and not (output.progressive or output.target is not None or output.max_bytes is not None)
     )
 

@@ -36,6 +36,7 @@ class Facts:
     parts: further parts of the upload: the facts of a picture, or the bytes of another file.
     has_alpha: some pixels may be transparent.  bit_depth: bits of a channel in the file.
     before: frames of an animation that have to be decoded before the one that is wanted.
+    gain_map: the size of a gain map that is asked for.
     colours: of the pixels, where converting them takes long: with more than 8 bits a channel or high dynamic range.
     """
 
@@ -48,6 +49,7 @@ class Facts:
     bit_depth: int = 8
     before: int = 0
     colours: Colours = NO_COLOURS
+    gain_map: Size | None = None
 
     @property
     def format(self) -> str:

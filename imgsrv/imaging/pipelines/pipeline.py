@@ -21,6 +21,7 @@ from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.operations.registry import Arguments, Operation
 from imgsrv.imaging.operations.shape import CATEGORY as SHAPES
+from imgsrv.imaging.pipelines.gain_map import finished_gain_map, gain_map_after
 from imgsrv.imaging.pixels.sixteen_bit import is_deep, shallow
 from imgsrv.imaging.pixels.working_frame import finished, working
 from imgsrv.wording import closest
@@ -119,8 +120,15 @@ class Pipeline:
             size = step.result_size(picture.size)
             limits.check_result(step.operation.name, size, len(picture.frames))
             part = step.read_part(parts, limits)
-            frames = step.operation.apply(picture.frames, step.arguments, picture.source, part)
+            before = picture.size
+            frames, learned = step.operation.apply_and_learn(picture.frames, step.arguments, picture.source, part)
             picture = replace(picture, frames=frames, source=None)
+            if picture.gain_map:
+                sizes = before, picture.size
+                gain_map = gain_map_after(picture.gain_map, step.operation, step.arguments, sizes, learned)
+                picture = replace(picture, gain_map=gain_map)
+        if picture.gain_map:
+            picture = replace(picture, gain_map=finished_gain_map(picture.gain_map, picture.size))
         if any(step.operation.category == SHAPES for step in self.steps):
             picture = replace(picture, metadata=replace(picture.metadata, is_reshaped=True))
         return replace(picture, frames=tuple(map(finished, picture.frames))) if has_16_bits else picture

@@ -121,7 +121,7 @@ def morphology(
     return through_strips(frame, lambda strip: premultiplied(strip, shaped), 2 * radius)
 
 
-@operation(keeps_depth=always)
+@operation(keeps_depth=always, keeps_gain=True)
 def denoise(
     frame: Frame,
     *,

@@ -121,7 +121,7 @@ def _line(length: int, angle: float) -> NDArray[np.float64]:
 Amount = Annotated[float, Field(ge=0, le=10, description="1 doubles local contrast.")]
 
 
-@operation(keeps_depth=always)
+@operation(keeps_depth=always, keeps_gain=True)
 def sharpen(
     frame: Frame,
     *,
@@ -135,7 +135,7 @@ def sharpen(
     return _sharpened(frame, amount, sigma, 0)
 
 
-@operation(keeps_depth=always)
+@operation(keeps_depth=always, keeps_gain=True)
 def unsharp(
     frame: Frame,
     *,
