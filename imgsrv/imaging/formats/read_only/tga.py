@@ -90,10 +90,14 @@ def _alpha_kind(file: IO[bytes]) -> int:
 
 
 def _has_alpha(shown: int, bits: int, alpha_bits: int) -> bool:
-    """The attribute bits are alpha where the descriptor counts them; without a count, only those of 16 bits of grey."""
+    """The attribute bits are alpha where the descriptor counts them.
+
+    Without a count, which many writers leave out, those of grey of 16 bits and of colours of 32 bits are: other readers
+    take them for alpha, too.  The decoder leaves out those that are 0 everywhere.
+    """
     if shown == GREY:
         return bits == 16  # noqa: PLR2004
-    return bool(alpha_bits) and bits in (16, 32)
+    return (bool(alpha_bits) and bits in (16, 32)) or (shown == COLOURS and bits == 32)  # noqa: PLR2004
 
 
 def _begins(head: bytes) -> bool:
