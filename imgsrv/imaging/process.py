@@ -115,7 +115,8 @@ class _Read:
 def _read(
     data: Data, pipeline: Pipeline, output: Output, limits: Limits, parts: Mapping[str, Data], offers: Offers
 ) -> _Read:
-    header = read_header(data, limits, output.index)
+    with output.naming_its_frame():
+        header = read_header(data, limits, output.index)
     pipeline = on_drawing(header.form, pipeline)
     check_job(header, data, [(output, pipeline)], limits, parts, offers)
     name, own, pixels = result_format(header, output), header.format, math.prod(header.size)

@@ -56,7 +56,8 @@ def process_batch(
     started = clock()
 
     def read(data: Data) -> tuple[Header, _Drawing | _Decoded]:
-        header = read_header(data, limits, variants[0].output.index)
+        with variants[0].output.naming_its_frame():
+            header = read_header(data, limits, variants[0].output.index)
         check_job(header, data, [(one.output, one.pipeline) for one in variants], limits, parts, offers)
         return header, (_Drawing if header.form.is_vector else _Decoded)(header, variants, limits)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from imgsrv.errors import UnusableParameters, joined
+from imgsrv.errors import NoSuchFrame, UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS
@@ -130,6 +132,16 @@ class Output(BaseModel):
     def index(self) -> int | None:
         """The chosen frame or page, counted from 0; None for all."""
         return self.frame if self.page is None else self.page - 1
+
+    @contextmanager
+    def naming_its_frame(self) -> Iterator[None]:
+        """A block in which NoSuchFrame, which names a frame, names the page that was asked for."""
+        try:
+            yield
+        except NoSuchFrame as error:
+            if self.page is None:
+                raise
+            raise NoSuchFrame(f"page={self.page}", error.frames) from error
 
     def check(self) -> Output:
         """The output itself.  Raises UnusableParameters for a given parameter that the named format does not use."""

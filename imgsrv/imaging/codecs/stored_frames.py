@@ -107,7 +107,7 @@ def choose_frame(form: Format, image: Image.Image, data: Data, index: int, limit
     else:
         found = index + 1 if _is_there(image, index) else _counted(image, index)
     if found <= index:
-        raise NoSuchFrame(f"page={index + 1}" if form.has_pages else f"frame={index}", found)
+        raise NoSuchFrame(f"frame={index}", found)
     if not form.is_vector:
         # Each page of a TIFF has a size of its own.
         limits.check_input(image.size)

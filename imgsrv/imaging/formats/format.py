@@ -160,7 +160,6 @@ class Format:
         max_duration_ms: longest duration of one frame.
         is_vector: it has no pixels of its own and is drawn at any size by `draft`.
         exact_size: the size of a drawing, which need not be of whole pixels; None for a picture of pixels.
-        has_pages: its frames are called pages.
 
     How it is read:
         scales: denominators of the scales at which it is decoded faster, largest first.
@@ -246,7 +245,6 @@ class Format:
     max_duration_ms: int = 16_777_215
     is_vector: bool = False
     exact_size: Callable[[Image.Image], ExactSize | None] = lambda _image: None
-    has_pages: bool = False
 
     scales: tuple[int, ...] = ()
     scale_spare: float = 1.0

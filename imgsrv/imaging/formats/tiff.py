@@ -65,7 +65,6 @@ FORMAT = Format(
     signatures=(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
     fields=("icc",),
     has_16_bits=True,
-    has_pages=True,
     count_pages=_count_pages,
     reads_parts=True,
     decoded_area=_tile,

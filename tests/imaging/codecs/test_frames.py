@@ -47,6 +47,8 @@ def test_the_still_picture_beside_an_animation_is_no_frame() -> None:
         pytest.param(animation(FRAMES, "GIF"), {"frame": 3}, "frame=3 does not exist: .* 3 frames", id="gif"),
         pytest.param(animation(FRAMES, "WEBP"), {"frame": 9}, "frame=9 does not exist: .* 3 frames", id="webp"),
         pytest.param(animation(FRAMES, "TIFF"), {"page": 4}, "page=4 does not exist: .* 3 frames or pages", id="tiff"),
+        pytest.param(animation(FRAMES, "GIF"), {"page": 9}, "page=9 does not exist: .* 3 frames", id="page of a gif"),
+        pytest.param(animation(FRAMES, "TIFF"), {"frame": 3}, "frame=3 does not exist", id="frame of a tiff"),
         pytest.param(encoded(FRAMES[0]), {"frame": 1}, "one frame only", id="png"),
         pytest.param(encoded(FRAMES[0], "JPEG"), {"frame": 1}, "one frame only", id="jpeg"),
     ],

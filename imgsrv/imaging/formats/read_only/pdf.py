@@ -121,7 +121,6 @@ FORMAT = Format(
     signatures=(SIGNATURE,),
     has_alpha=False,
     has_metadata=False,
-    has_pages=True,
     count_pages=_count_pages,
     may_read_exif=lambda _image: False,
     is_vector=True,
