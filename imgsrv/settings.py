@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from imgsrv.allowed_places import url_prefixes
 from imgsrv.environment import (
     DEFAULT_NAME,
     ENVIRONMENT_PREFIX,
@@ -29,7 +30,16 @@ from imgsrv.environment import (
     flag_name,
 )
 from imgsrv.errors import BadSetting
-from imgsrv.settings_checks import a_collector, a_folder, a_group, a_user, networks, no_folder
+from imgsrv.settings_checks import (
+    a_collector,
+    a_folder,
+    a_group,
+    a_user,
+    certificates,
+    networks,
+    networks_alone,
+    no_folder,
+)
 from imgsrv.wording import closest, describe_allowed
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -167,6 +177,31 @@ class Settings(BaseSettings):
         AfterValidator(a_folder),
         Field(description="Folder whose files a request may name with `source=file:…`; empty for none."),
     ] = ""
+    source_http: Annotated[
+        str,
+        AfterValidator(url_prefixes),
+        Field(
+            description="Beginnings of the URLs that a request may name with `source=https://…`, separated by commas, "
+            "such as https://images.example.com/photos/, https://*.example.com/, or https:// for every host; empty for "
+            "none."
+        ),
+    ] = ""
+    source_private_addresses: Annotated[
+        str,
+        AfterValidator(networks_alone),
+        Field(
+            description="Addresses that sources may be fetched from though they are not public: addresses and networks "
+            "such as 10.1.0.0/16, separated by commas."
+        ),
+    ] = ""
+    source_ca_file: Annotated[
+        str,
+        AfterValidator(certificates),
+        Field(description="File with certificates (PEM) that https: sources may have, beside those of the system."),
+    ] = ""
+    source_redirects: Annotated[
+        int, Field(ge=0, le=20, description="Most redirects of one source; each is checked as the first URL is.")
+    ] = 3
     source_timeout_s: Annotated[
         PositiveSeconds, Field(description="Longest time in which the sources of a request must come.")
     ] = 20.0

@@ -62,6 +62,25 @@ def networks(text: str) -> str:
     return text
 
 
+def networks_alone(text: str) -> str:
+    """Accept addresses and networks separated by commas, or an empty text."""
+    if UNIX in split(text):
+        raise ValueError("allowed are addresses and networks such as 10.0.0.0/8")
+    return networks(text)
+
+
+def certificates(name: str) -> str:
+    """Accept a file with certificates that can be loaded, or an empty text."""
+    if name:
+        import ssl  # noqa: PLC0415  it takes 2 MB of memory, and most servers need it not
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(name)
+        except (OSError, ssl.SSLError) as error:
+            raise ValueError(f"{name} cannot be loaded as certificates: {error.strerror or error}") from None
+    return name
+
+
 def a_collector(url: str) -> str:
     """Accept the base URL of an OpenTelemetry collector if the extra `otel` is installed, or an empty text."""
     if url:

@@ -39,6 +39,7 @@ LAYERS = (
     ("imaging",),
     ("observe", "loadtest"),
     ("settings",),
+    ("allowed_places",),
     ("environment",),
     ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
     ("errors", "routes"),

@@ -11,6 +11,7 @@ from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.http.host import App, Drain, Message, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.sources.naming import masked
 from imgsrv.web.state import RequestState, state_in
 from imgsrv.web.tracing import Tracing
 
@@ -88,7 +89,7 @@ class Gate:
                 client=scope["client"][0] if scope["client"] else UNIX,
                 scheme=scope["scheme"],
                 path=scope["path"],
-                query=scope["query_string"].decode("ascii", "replace"),
+                query=masked(scope["query_string"].decode("ascii", "replace")),
                 status=status,
                 code=state.code,
                 bytes_in=received,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from imgsrv.errors import BadSource, RepeatedParameter
 from imgsrv.web.multipart import FILE_PART
@@ -27,6 +27,9 @@ SCHEMES = ("file", "http", "https", "s3", "gs", "az", "upload")
 
 EXAMPLES = "file:photos/cat.jpg, https://example.com/cat.jpg, s3://bucket/cat.jpg or upload:ID"
 
+USER = re.compile(r"^//[^/]*@")
+"""The part of a URL that may contain a password."""
+
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 NAMED = re.compile(r"(?:^|&)source(?:\.([A-Za-z0-9_-]{1,64}))?=([^&]*)")
@@ -41,10 +44,11 @@ class Source:
     rest: str
 
     def __str__(self) -> str:
-        """The source as errors and logs show it: without the query of a URL, which may be a signature."""
+        """The source as errors and logs show it: a URL without its user and without its query, which may be signed."""
+        if self.scheme not in ("http", "https"):
+            return self.text
         rest, question, _query = self.rest.partition("?")
-        has_query = self.scheme in ("http", "https") and question
-        return f"{self.scheme}:{rest}?…" if has_query else f"{self.scheme}:{self.rest}"
+        return f"{self.scheme}:{USER.sub('//…@', rest)}{'?…' if question else ''}"
 
     @property
     def text(self) -> str:
@@ -82,6 +86,20 @@ def split_sources(query: str) -> tuple[Sources, str]:
         if len(found) > MOST_PARTS + 1:
             raise BadSource(PARAMETER, f"a request may name {MOST_PARTS} sources beside its picture")
     return Sources(found.pop(FILE_PART, None), found), NAMED.sub("", query).removeprefix("&")
+
+
+def masked(query: str) -> str:
+    """The query for a log: its sources as they are shown, and the rest as it came."""
+    return NAMED.sub(_masked, query) if PARAMETER in query else query
+
+
+def _masked(match: re.Match[str]) -> str:
+    name = match[0][: match.start(2) - match.start()]
+    try:
+        shown = str(parse_source(unquote_plus(match[2], errors="surrogateescape")))
+    except BadSource:
+        shown = "…"
+    return name + quote(shown, safe="/:?@")
 
 
 def parse_source(text: str) -> Source:

@@ -15,6 +15,7 @@ from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.sources.files import Folder
 from imgsrv.web.sources.naming import Source, Sources
 from imgsrv.web.sources.opened import Opened, Validators
+from imgsrv.web.sources.remote import Remote
 
 NONE_KNOWN: Mapping[str, Validators] = {}
 
@@ -80,7 +81,12 @@ class Origins:
     """All kinds of places."""
 
     def __init__(self, settings: Settings) -> None:
-        self._origins: dict[str, Origin] = {"file": Folder(settings.source_dir, flag_name("source_dir"))}
+        remote = Remote(settings)
+        self._origins: dict[str, Origin] = {
+            "file": Folder(settings.source_dir, flag_name("source_dir")),
+            "http": remote,
+            "https": remote,
+        }
 
     async def open(self, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN) -> OpenedSources:
         """Ask for every source.  known: kept validators, by the source's whole text.  Raises the errors of sources."""
