@@ -132,21 +132,6 @@ pub const Reader = struct {
         self.count -%= count;
     }
 
-    /// Take 1 to 16 bits off as a number.
-    pub inline fn number(self: *Reader, count: u6) u32 {
-        const found: u32 = @truncate(self.bits >> @truncate(64 - @as(u7, count)));
-        self.take(count);
-        return found;
-    }
-
-    /// Take `size` bits off, 1 to 15, as a value of a coefficient: figure F.12 of T.81.
-    pub inline fn value(self: *Reader, size: u6) i32 {
-        const is_negative: u32 = @truncate(~(self.bits >> 63) & 1);
-        const found: i32 = @intCast(self.number(size));
-        const span = (@as(i32, 1) << @as(u5, @truncate(size))) -% 1;
-        return found -% (span & -%@as(i32, @intCast(is_negative)));
-    }
-
     /// Bits read since the segment's buffer begins.
     pub fn used(self: *const Reader) usize {
         return self.at * 8 - self.count;

@@ -6,8 +6,11 @@ const Codes = @import("header.zig").Codes;
 const Reader = @import("bits.zig").Reader;
 
 /// Bits of an index into the tables.
-pub const look = 11;
+pub const look = 10;
 const size = 1 << look;
+
+/// Bits of an index into the table of skipped symbols.
+pub const far = 12;
 
 /// Added to an index of coefficients where a block ends.
 pub const end_of_block = 128;
@@ -52,24 +55,24 @@ const Canonical = struct {
         }
     }
 
-    /// The symbol of a code of any length.
-    fn symbol(self: *const Canonical, reader: *Reader) Refusal!u8 {
-        const single = self.singles[reader.peek(look)];
-        if (single.length != 0) {
-            reader.take(@intCast(single.length));
-            return single.symbol;
-        }
-        const bits: u32 = @intCast(reader.peek(16));
+    /// The code in front of these bits, of any length; of length 0 where there is none.
+    fn front(self: *const Canonical, bits: u64) Single {
+        const found = &self.singles[@intCast(bits >> (64 - look))];
+        if (found.length != 0) return found.*;
+        const first: u32 = @intCast(bits >> 48);
         for (look + 1..17) |length| {
-            if (bits < self.behind[length]) {
-                reader.take(@intCast(length));
-                const index = @as(i32, @intCast(bits >> @intCast(16 - length))) + self.offset[length];
-                return self.symbols[@intCast(index)];
+            if (first < self.behind[length]) {
+                const index = @as(i32, @intCast(first >> @intCast(16 - length))) + self.offset[length];
+                return .{ .symbol = self.symbols[@intCast(index)], .length = @intCast(length) };
             }
         }
-        return error.Code;
+        return .{};
     }
 };
+
+/// A value behind its code.  length: of both, 0 where there is no code or one of no JPEG of 8 bits.
+/// In 64 bits, because the reader of the bits stays in registers only while nobody has its address.
+const Long = packed struct(u64) { length: u8 = 0, step: u8 = 0, value: i16 = 0, unused: u32 = 0 };
 
 /// Differences of DC.
 pub const Dc = struct {
@@ -79,6 +82,10 @@ pub const Dc = struct {
 
     pub fn set(self: *Dc, given: *const Codes) Refusal!void {
         try self.codes.set(given);
+        var count: usize = 0;
+        for (given.counts) |number| count += number;
+        // libjpeg refuses these, wherever they stand.
+        for (given.symbols[0..count]) |symbol| if (symbol > 15) return error.Table;
         for (&self.entries, 0..) |*entry, index| {
             entry.* = 0;
             const single = self.codes.singles[index];
@@ -90,17 +97,23 @@ pub const Dc = struct {
 
     /// The difference in front; 16 + 11 bits at most.
     pub inline fn difference(self: *const Dc, reader: *Reader) Refusal!i32 {
-        const entry = self.entries[reader.peek(look)];
-        if (entry == 0) return self.long(reader);
+        const found = &self.entries[reader.peek(look)];
+        const entry = found.*;
+        if (entry == 0) {
+            const one = self.long(reader.bits);
+            if (one.length == 0) return error.Code;
+            reader.take(@truncate(one.length));
+            return one.value;
+        }
         reader.take(@truncate(entry));
         return @as(i32, @bitCast(entry)) >> 16;
     }
 
-    noinline fn long(self: *const Dc, reader: *Reader) Refusal!i32 {
+    noinline fn long(self: *const Dc, bits: u64) Long {
         @branchHint(.unlikely);
-        const category = try self.codes.symbol(reader);
-        if (category > 11) return error.Code;
-        return if (category == 0) 0 else reader.value(@intCast(category));
+        const single = self.codes.front(bits);
+        if (single.length == 0 or single.symbol > 11) return .{};
+        return .{ .length = single.length + single.symbol, .value = valueBehind(bits, single) };
     }
 };
 
@@ -121,15 +134,24 @@ pub const Pair = packed struct(u64) {
 pub const Ac = struct {
     pairs: [size]Pair = undefined,
     /// Symbols as many as there are whole codes of, values not read: length | coefficients << 5; 0 where there is none.
-    skips: [size]u16 = undefined,
+    skips: [1 << far]u16 = undefined,
     codes: Canonical = .{},
 
     pub fn set(self: *Ac, given: *const Codes) Refusal!void {
         try self.codes.set(given);
-        for (0..size) |index| {
-            self.pairs[index] = self.pair(index);
-            self.skips[index] = self.skip(index);
-        }
+        for (&self.pairs, 0..) |*entry, index| entry.* = self.pair(index);
+        for (&self.skips, 0..) |*entry, index| entry.* = self.skip(index);
+    }
+
+    // By a pointer to the entry: an index into an array that is part of something may copy the whole array first.
+    pub inline fn pairAt(self: *const Ac, index: usize) Pair {
+        const entry = &self.pairs[index];
+        return entry.*;
+    }
+
+    pub inline fn skipAt(self: *const Ac, index: usize) u16 {
+        const entry = &self.skips[index];
+        return entry.*;
     }
 
     fn pair(self: *const Ac, index: usize) Pair {
@@ -159,33 +181,35 @@ pub const Ac = struct {
     fn skip(self: *const Ac, index: usize) u16 {
         var length: u16 = 0;
         var coefficients: u16 = 0;
-        var rest = index;
-        while (length < look) {
-            const single = self.codes.singles[rest];
-            if (!isValid(single) or length + single.length > look) break;
-            const next = length + single.length + (single.symbol & 15);
+        while (length < far) {
+            const rest = (index << @intCast(length)) & ((1 << far) - 1);
+            const single = self.codes.singles[if (far > look) rest >> (far - look) else rest << (look - far)];
+            if (!isValid(single) or length + single.length > far) break;
             const step = stepOf(single.symbol);
             // So that no sum of indices looks like an end of a block.
             if (step != end_of_block and coefficients + step > 64) break;
             coefficients += step;
-            length = next;
+            length += single.length + (single.symbol & 15);
             if (step == end_of_block) break;
-            rest = if (length < look) (index << @intCast(length)) & (size - 1) else 0;
         }
         return length | coefficients << 5;
     }
 
-    /// One symbol of any length.  Gives the coefficients to go on by and the value in front of the last of them; a
-    /// value of 0 is none.  At most 26 bits.
-    pub noinline fn long(self: *const Ac, reader: *Reader) Refusal!struct { step: u8, value: i16 } {
+    /// One symbol of any length: the coefficients to go on by and the value in front of the last of them, 0 for none.
+    /// At most 26 bits.
+    pub inline fn one(self: *const Ac, reader: *Reader) Refusal!Long {
+        const found = self.long(reader.bits);
+        if (found.length == 0) return error.Code;
+        reader.take(@truncate(found.length));
+        return found;
+    }
+
+    noinline fn long(self: *const Ac, bits: u64) Long {
         @branchHint(.unlikely);
-        const symbol = try self.codes.symbol(reader);
-        if (!isValid(.{ .symbol = symbol, .length = 1 })) return error.Code;
-        const category = symbol & 15;
-        return .{
-            .step = stepOf(symbol),
-            .value = if (category == 0) 0 else @intCast(reader.value(@intCast(category))),
-        };
+        const single = self.codes.front(bits);
+        if (!isValid(single)) return .{};
+        const length = single.length + (single.symbol & 15);
+        return .{ .length = length, .step = stepOf(single.symbol), .value = valueBehind(bits, single) };
     }
 };
 
@@ -206,15 +230,17 @@ fn stepOf(symbol: u8) u8 {
     return if (symbol == 0) end_of_block else (symbol >> 4) + 1;
 }
 
-/// The value behind the code in an index that holds both.
-fn valueIn(index: usize, single: Single) i16 {
-    const category = single.symbol & 15;
+/// The value behind the code in front of these bits: figure F.12 of T.81.
+fn valueBehind(bits: u64, single: Single) i16 {
+    const category: u6 = @intCast(single.symbol & 15);
     if (category == 0) return 0;
-    const bits: i32 = @intCast((index >> @intCast(look - single.length - category)) & ((@as(usize, 1) << @intCast(category)) - 1));
+    const behind = bits << @as(u6, @intCast(single.length));
+    const number: i32 = @intCast(behind >> @intCast(64 - @as(u7, category)));
     const half = @as(i32, 1) << @intCast(category - 1);
-    return @intCast(if (bits < half) bits - 2 * half + 1 else bits);
+    return @intCast(if (number < half) number - 2 * half + 1 else number);
 }
 
-test "the value of bits" {
-    try std.testing.expectEqual(@as(i16, -1), valueIn(0, .{ .symbol = 1, .length = 2 }));
+/// The value behind the code in an index that holds both.
+fn valueIn(index: usize, single: Single) i16 {
+    return valueBehind(@as(u64, index) << (64 - look), single);
 }

@@ -127,7 +127,12 @@ fn Scan(comptime n: usize) type {
                         }
                     }
                 }
-                if (reader.at >= segment.enough) try segment.more(&reader);
+                if (reader.at >= segment.enough) {
+                    // A copy: nobody may have the address of the reader that the loop uses, or it is kept in memory.
+                    var copy = reader;
+                    try segment.more(&copy);
+                    reader = copy;
+                }
             }
             self.reader = reader;
         }
@@ -140,38 +145,51 @@ fn Scan(comptime n: usize) type {
             if (part.predicted != @as(i16, @truncate(part.predicted))) return error.Range;
             group[0][lane] = @truncate(part.predicted);
             var k: usize = 1;
-            while (k <= order.last) {
-                const pair = part.ac.pairs[reader.peek(huffman.look)];
-                if (pair.length != 0) {
-                    reader.take(@truncate(pair.length));
-                    group[order.places[k + pair.first_at]][lane] = pair.first;
-                    group[order.places[k + pair.second_at]][lane] = pair.second;
-                    k += pair.step;
-                } else {
-                    const found = try part.ac.long(reader);
-                    k += found.step;
-                    if (found.value != 0) group[order.places[k - 1]][lane] = found.value;
+            if (comptime order.last > 0) {
+                k = try pair(reader, part.ac, group, lane, k);
+                while (k <= order.last) {
+                    // Two entries of 26 bits at most.
+                    reader.refill(bytes);
+                    k = try pair(reader, part.ac, group, lane, k);
+                    if (k > order.last) break;
+                    k = try pair(reader, part.ac, group, lane, k);
                 }
-                reader.refill(bytes);
+            } else {
+                k = try skip(reader, part.ac, k);
             }
-            try skip(reader, bytes, part.ac, k);
+            while (k < 64) {
+                reader.refill(bytes);
+                k = try skip(reader, part.ac, k);
+                if (k >= 64) break;
+                k = try skip(reader, part.ac, k);
+            }
+            if (k > 64 and k < huffman.end_of_block) return error.Index;
         }
 
-        /// Read behind the end of a block from coefficient k on, where k + 128 is an end that was read.
-        inline fn skip(reader: *bits.Reader, bytes: []const u8, ac: *const huffman.Ac, from: usize) Refusal!void {
-            var k = from;
-            while (k < 64) {
-                const entry = ac.skips[reader.peek(huffman.look)];
-                const next = k + (entry >> 5);
-                if (entry != 0 and (next <= 64 or (next >= huffman.end_of_block and next < huffman.end_of_block + 64))) {
-                    reader.take(@truncate(entry & 31));
-                    k = next;
-                } else {
-                    k += (try ac.long(reader)).step;
-                    if (k > 64 and k < huffman.end_of_block) return error.Index;
-                }
-                reader.refill(bytes);
+        /// Read one or two coefficients from index k on.  Gives the next index; 128 and more at the end of the block.
+        inline fn pair(reader: *bits.Reader, ac: *const huffman.Ac, group: *Group(n), lane: usize, k: usize) Refusal!usize {
+            const found = ac.pairAt(reader.peek(huffman.look));
+            if (found.length != 0) {
+                reader.take(@truncate(found.length));
+                group[order.places[k + found.first_at]][lane] = found.first;
+                group[order.places[k + found.second_at]][lane] = found.second;
+                return k + found.step;
             }
+            const one = try ac.one(reader);
+            if (one.value != 0) group[order.places[k + one.step - 1]][lane] = one.value;
+            return k + one.step;
+        }
+
+        /// Read on from coefficient k, without values.  Gives the next index; 128 and more at the end of the block.
+        inline fn skip(reader: *bits.Reader, ac: *const huffman.Ac, k: usize) Refusal!usize {
+            const entry = ac.skipAt(reader.peek(huffman.far));
+            const next = k + (entry >> 5);
+            // A block that is full ends, and what the entry has behind that is of another one.
+            if (entry != 0 and (next <= 64 or (next >= huffman.end_of_block and next < huffman.end_of_block + 64))) {
+                reader.take(@truncate(entry & 31));
+                return next;
+            }
+            return k + (try ac.one(reader)).step;
         }
 
         /// Transform a batch of this row and put its samples into the planes.

@@ -11,13 +11,10 @@ import numpy as np
 import pytest
 from made import native_jpeg
 from made.jpegs import SAMPLINGS, any_jpeg, jpeg, seeded
-from made.native_jpeg import coded, decode, library, read_header, reference
+from made.native_jpeg import MOST_OFF, coded, decode, library, read_header, reference
 from numpy.typing import NDArray
 from pictures import SAMPLES
 from PIL import Image
-
-MOST_OFF = {1: 0, 3: 1}
-"""Levels between a plane and that of libjpeg-turbo, by eighths, where both compute the same."""
 
 MADE = 60
 

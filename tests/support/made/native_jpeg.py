@@ -155,3 +155,39 @@ def coded(found: Decoded, eighths: int) -> list[tuple[slice, slice]]:
         columns, rows = -(-found.size[0] // (8 * across)), -(-found.size[1] // (8 * down))
         parts.append((slice(min(plane.shape[0], rows * eighths)), slice(min(plane.shape[1], columns * eighths))))
     return parts
+
+
+MOST_OFF = {1: 0, 3: 1}
+"""Levels between a plane and that of libjpeg-turbo, by eighths, where both compute the same."""
+
+
+@dataclass
+class Verdict:
+    """What became of a JPEG of any bytes.  fault: what is wrong with the decoder, empty where nothing is."""
+
+    reasons: dict[int, str]
+    fault: str = ""
+    is_read_by_both: bool = False
+
+
+def judge(data: bytes) -> Verdict:
+    """Compare with libjpeg-turbo: it warns of nothing that the decoder takes, and gives the same samples."""
+    found = {eighths: decode(data, eighths, flags=TRAILING_ALLOWED) for eighths in (1, 2, 3, 4)}
+    verdict = Verdict({eighths: each.reason for eighths, each in found.items()})
+    if "fault" in verdict.reasons.values():
+        verdict.fault = "a check inside the decoder fired"
+    for eighths, most in MOST_OFF.items():
+        is_taken = found[eighths].reason == "done" or (eighths == 1 and "done" in verdict.reasons.values())
+        if verdict.fault or not is_taken:
+            continue
+        expected = reference(data, eighths)
+        if expected is None:
+            verdict.fault = f"{verdict.reasons} is taken, and libjpeg-turbo warns of it"
+            continue
+        verdict.is_read_by_both = True
+        places = coded(found[eighths], eighths)
+        for ours, theirs, part in zip(found[eighths].planes, expected, places, strict=False):
+            off = int(np.abs(ours[part].astype(int) - theirs[part]).max())
+            if ours.shape != theirs.shape or off > most:
+                verdict.fault = f"at {eighths}/8 a plane of {theirs.shape} is {off} levels off"
+    return verdict
