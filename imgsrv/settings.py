@@ -280,6 +280,49 @@ class Settings(BaseSettings):
         ),
     ] = "webp,avif"
 
+    cache_dir: Annotated[
+        str,
+        AfterValidator(a_folder),
+        Field(description="Folder of the result cache, which all workers share; empty for none."),
+    ] = ""
+    cache_size: Annotated[
+        ByteSize,
+        Field(
+            ge=1_000_000,
+            json_schema_extra={"allowed": "a size such as 1GB, of at least 1MB"},
+            description="Most bytes of the folder of the result cache; what was not used for longest is removed.",
+        ),
+    ] = ByteSize(1_000_000_000)
+    cache_max_entry: Annotated[
+        ByteSize,
+        Field(
+            ge=1,
+            json_schema_extra={"allowed": "a size such as 8MB, of at least 1 byte"},
+            description="Largest result that is kept in the cache.",
+        ),
+    ] = ByteSize(8_000_000)
+    cache_ttl_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=366 * 86_400,
+            allow_inf_nan=False,
+            description="Seconds for which browsers and proxies may use an answer whose source says nothing of it.",
+        ),
+    ] = 3600.0
+    cache_max_ttl_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=366 * 86_400,
+            allow_inf_nan=False,
+            description="Most seconds of that kind that a source may ask for.",
+        ),
+    ] = 31 * 86_400.0
+    cache_posts: Annotated[
+        bool, Field(description="Keep the results of POSTed pictures, too, by the digest of their bytes.")
+    ] = False
+
     on_worker_start: Annotated[
         Hook, Field(description="A `module:function` that each worker calls with its slot before it serves.")
     ] = ""

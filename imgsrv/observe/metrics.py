@@ -55,6 +55,19 @@ COUNTERS = (
     Count("imgsrv_answers_cut", "Answers cut off because their client did not read them.", "answers_cut"),
     Count("imgsrv_spans_lost", "Spans of traces that did not reach the collector.", "spans_lost"),
     Count("imgsrv_codec_process_deaths", "Processes of codecs that died or were ended.", "codec_deaths"),
+    Count("imgsrv_cache_hits", "Pictures answered from the result cache.", "cache_hits"),
+    Count(
+        "imgsrv_cache_misses", "Pictures that were looked for in the result cache and were not there.", "cache_misses"
+    ),
+    Count("imgsrv_cache_waits", "Requests that waited for an equal one instead of computing.", "cache_waits"),
+    Count("imgsrv_cache_not_modified", "Requests answered 304 without an engine.", "cache_not_modified"),
+    Count("imgsrv_cache_stored", "Results stored in the cache.", "cache_stored"),
+    Count("imgsrv_cache_evicted", "Entries removed from the cache to make room.", "cache_evicted"),
+    Count("imgsrv_cache_refusals", "Results that were not stored: too large, or no room.", "cache_refusals"),
+    Count("imgsrv_cache_faults", "Failures of the cache's store, and damaged entries.", "cache_faults"),
+    Count("imgsrv_cache_hit_bytes", "Bytes of pictures answered from the cache.", "cache_hit_bytes"),
+    Count("imgsrv_cache_stored_bytes", "Bytes of results stored in the cache.", "cache_stored_bytes"),
+    Count("imgsrv_cache_evicted_bytes", "Bytes of the disk that evictions have freed.", "cache_evicted_bytes"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),
     Count("imgsrv_worker_deaths", "Workers that ended although nobody asked them to.", "deaths"),
 )

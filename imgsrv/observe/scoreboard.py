@@ -47,6 +47,16 @@ WORK = ("decode", "operations", "encode")
 LARGEST_JOBS = tuple(f"memory_job_{index}" for index in range(4))
 """Estimated bytes of the largest jobs of a front, in descending order."""
 
+CACHE_COUNTS = (
+    *("hits", "misses", "waits", "not_modified", "stored", "evicted", "refusals", "faults"),
+    *("hit_bytes", "stored_bytes", "evicted_bytes"),
+)
+"""What is counted of the result cache.
+
+waits: requests that waited for an equal one.  not_modified: answers 304.  refusals: results that were not stored.
+faults: failures of the store, and entries that were damaged.
+"""
+
 WORKER_FIELDS = (
     "pid",
     "state",
@@ -80,6 +90,7 @@ WORKER_FIELDS = (
     "log_records_lost",
     "spans_lost",
     "codec_deaths",
+    *(f"cache_{name}" for name in CACHE_COUNTS),
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),

@@ -38,6 +38,7 @@ from imgsrv.server.memory import memory_budget
 from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Configuration, Settings
 from imgsrv.web.app import make_front
+from imgsrv.web.cache.setup import prepare_cache
 
 
 def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
@@ -47,7 +48,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> W
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     return Work(
-        make_front=partial(make_front, settings, limits, max_memory),
+        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings)),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,

@@ -34,6 +34,12 @@ def prefers(accept: str, wanted: str, usual: str) -> bool:
     return _named_quality(accept, wanted) > _named_quality(accept, usual)
 
 
+def quality_of(accept: str, media_type: str) -> tuple[float, float]:
+    """The q of a media type: that of its own name in the header, and that which the whole header gives it."""
+    accept = accept.lower()
+    return _named_quality(accept, media_type), _quality(media_type, accept)
+
+
 def takes_gzip(accept_encoding: str) -> bool:
     """True if the client can decompress gzip: the header names it, or `*`, and not with a q of 0."""
     found: dict[str, float] = {}

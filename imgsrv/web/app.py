@@ -17,6 +17,7 @@ from imgsrv.observe.scoreboard import Board, Row
 from imgsrv.routes import ROUTES
 from imgsrv.settings import Settings
 from imgsrv.web.admission import Admission
+from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.front import Front
 from imgsrv.web.http.host import Drain
 from imgsrv.web.http.proxy_headers import Proxies
@@ -33,22 +34,28 @@ from imgsrv.web.tracing import make_tracing
 
 
 def make_front(
-    settings: Settings, limits: Limits, max_memory: int, exchange: Exchange, board: Board, row: Row
+    settings: Settings, limits: Limits, max_memory: int, shared: Shared, exchange: Exchange, board: Board, row: Row
 ) -> Front:
     """The front of one worker, ready to be started.
 
     limits: of a picture and its job.  max_memory: the budget of all workers in bytes.
-    row: the worker's own row of the board.
+    shared: what all workers share of the result cache.  row: the worker's own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
-    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings))
+    cache = make_cache(shared, row, log)
+    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings), cache)
     app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue, max_memory))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
-    close_app = tracing.close if tracing is not None else None
+
+    async def close_app() -> None:
+        await cache.close()
+        if tracing is not None:
+            await tracing.close()
+
     return Front(gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app)
 
 

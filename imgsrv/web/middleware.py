@@ -96,6 +96,7 @@ class Gate:
                 bytes_out=sent,
                 ms=round(seconds * 1000, 1),
                 **state.stages_ms,
+                **({"cache": state.cache} if state.cache else {}),
                 **traced,
             )
 

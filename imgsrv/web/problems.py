@@ -129,6 +129,9 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     resp.content_type = MEDIA_TYPE
     # A value of the client may hold half of a surrogate pair, which UTF-8 does not.
     resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode(errors="replace")
+    if req.method in ("GET", "HEAD"):
+        # A proxy may keep some errors where nothing is said.
+        resp.set_header("Cache-Control", "no-store")
     if isinstance(error, Unavailable):
         resp.set_header("Retry-After", str(error.retry_after_s))
     if isinstance(error, WrongMethod):

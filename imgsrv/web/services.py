@@ -21,6 +21,7 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
 from imgsrv.web.admission import Admission, Queue
+from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.sources.origins import Origins
 from imgsrv.web.state import Prediction, RequestState, state_of
@@ -60,6 +61,7 @@ class Services:
     row: Row
     budget: MemoryBudget
     origins: Origins
+    cache: ResultCache
     dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

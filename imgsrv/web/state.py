@@ -40,6 +40,7 @@ class RequestState:
     started, received: when the app started on it, and when its whole body was here, in monotonic seconds.
     code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
     prediction: of the cost of its job.  on_end: called when the answer is written.
+    cache: hit, miss, wait or bypass, where results are kept.
     """
 
     request_id: str
@@ -49,6 +50,7 @@ class RequestState:
     code: str | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
     prediction: Prediction | None = None
+    cache: str | None = None
     on_end: Callable[[], None] = lambda: None
 
     @property

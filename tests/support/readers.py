@@ -69,6 +69,9 @@ from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, read_answer, read_jo
 from imgsrv.jobs.variants import parse_variants
 from imgsrv.pool.control.control_socket import Client, _request
 from imgsrv.web.accept import offers, prefers, takes_gzip
+from imgsrv.web.cache.entry import BadEntry, Entry, pack, split, unpack
+from imgsrv.web.cache.key import accepted_formats
+from imgsrv.web.cache.validity import is_known, validity_of, wants_no_store
 from imgsrv.web.http.protocol import Parser
 from imgsrv.web.http.proxy_headers import BadProxyHeader, Proxies, read_preface
 from imgsrv.web.multipart import BodyText, find_parts
@@ -1097,6 +1100,26 @@ READERS = (
         words=(b"q=", b"nan", b"1e999", b"-1", b'"', b"\\", b"*/*", b"image/*", b"*"),
     ),
     Reader(
+        "validity",
+        _text(lambda text: (validity_of(text), is_known(text, '"abc"'), wants_no_store(text), accepted_formats(text))),
+        (),
+        (b'max-age=60, s-maxage="5", private', b'W/"abc", "def"', b"image/webp,*/*;q=0.8"),
+        ("web.cache.validity._seconds",),
+        (
+            *((b"", b"a,", b""), (b"", b"a=1,", b""), (b"max-age=", b"1", b""), (b'a="', b"x", b"")),
+            *((b"", b'"a",', b""), (b"", b" ", b"!"), (b"", b"max-age=1,", b"")),
+        ),
+        words=(b"max-age=", b"s-maxage=", b"no-store", b"private", b"W/", b'"', b"="),
+    ),
+    Reader(
+        "entry of the cache",
+        lambda data: unpack(bytes(32), *split(data)),
+        (BadEntry,),
+        (b"".join(pack(bytes(32), Entry("image/png", 3, 2, is_broken=False, made_at=1.0, body=b"body"))),),
+        ("web.cache.entry.unpack", "web.cache.entry._checksum"),
+        ((b"imgsrv\0\1", b"\0", b""), (b"imgsrv\0\1", b"\xff", b"")),
+    ),
+    Reader(
         "Accept-Encoding and If-None-Match",
         _text(lambda text: (takes_gzip(text), has_tag(text, '"abc"'))),
         (),
@@ -1263,6 +1286,11 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "jobs.job._performed": OURS,
     "imaging.pixels.malloc.hand_back": "reads what the kernel says of this process",
     "web.app.make_front": SETTINGS,
+    "web.cache.folder.FolderStore._read": "reads a file of the cache; the row of entries reads what is in it",
+    "web.cache.locks._place": "reads a digest of ours",
+    "web.cache.setup.": SETTINGS,
+    "web.cache.usage._read": "reads 16 bytes",
+    "web.routes.picture_answer.PictureAnswer._give": "gives the headers to the readers above",
     "imaging.formats.jxl_header.with_srgb_curve": "reads what libjxl wrote",
     "imaging.operations.detail.denoise._denoised": ARRAYS,
     "imaging.operations.detail.denoise._smoothed": ARRAYS,

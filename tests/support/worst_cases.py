@@ -57,6 +57,10 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "printable:_ALL": ("findall", ()),
     "printable:_ALL_BUT_LAYOUT": ("findall", ()),
     "shortages:ALLOCATION_FAILED": ("search", ()),
+    "web.cache.entry:MEDIA_TYPE": ("fullmatch", (("a/a; ", "a", "!"), ("a/", "a", "!"))),
+    "web.cache.validity:DIRECTIVE": ("match", (("", "a", "!"), ("", " ", "!"), ('a="', "a", ""), ("a=", "a", "!"))),
+    "web.cache.validity:ETAG": ("match", (('"', "a", ""), ("", " ", "!"))),
+    "web.cache.validity:NUMBER": ("fullmatch", ()),
     "web.http.protocol:HOST": ("fullmatch", ()),
     "web.http.proxy_headers:PORT": ("fullmatch", ()),
     "web.problems:REQUEST_ID": ("fullmatch", ()),
@@ -67,8 +71,12 @@ A `pattern` of a setting or a parameter runs in pydantic, whose engine is linear
 """
 
 
-TRUSTED = {"reference.readme:BEGIN", "reference.readme:SECTION"}
-"""Patterns that only read the project's own documents."""
+TRUSTED = {
+    *("reference.readme:BEGIN", "reference.readme:SECTION"),
+    *("web.cache.key:DEVELOPMENT", "web.cache.key:NAME"),
+    *("web.cache.eviction:FOLDER", "web.cache.eviction:ENTRY", "web.cache.eviction:UNFINISHED"),
+}
+"""Patterns that read the project's own documents, the metadata of its package, and names of at most 255 bytes."""
 
 FOUND = [found for found in patterns() if found.name not in TRUSTED]
 

@@ -1,0 +1,65 @@
+"""From the settings to the cache: what the master makes before it forks, and what each worker makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from imgsrv.observe.log.logger import Logger
+from imgsrv.observe.scoreboard import Row
+from imgsrv.settings import Settings
+from imgsrv.web.cache.folder import FolderStore
+from imgsrv.web.cache.key import code_version
+from imgsrv.web.cache.locks import MachineLocks, make_lock_file
+from imgsrv.web.cache.results import ResultCache
+from imgsrv.web.cache.store import GuardedStore, Store
+
+
+@dataclass
+class Shared:
+    """What all workers of a master share of the cache.  lock_file: None without a cache."""
+
+    settings: Settings
+    lock_file: int | None
+
+    @cached_property
+    def code(self) -> str:
+        """The version of what makes results, for their keys."""
+        return f"{code_version(self.settings.font_dir)} {self.settings.auto_formats}"
+
+
+def prepare_cache(settings: Settings) -> Shared:
+    """What the master makes before it forks."""
+    if not has_store(settings):
+        return Shared(settings, None)
+    shared = Shared(settings, make_lock_file())
+    _ = shared.code  # it takes 20 ms, once for all workers
+    return shared
+
+
+def make_cache(shared: Shared, row: Row, log: Logger) -> ResultCache:
+    """The cache of a worker."""
+    settings = shared.settings
+
+    def evicted(entries: int, size: int) -> None:
+        row.add("cache_evicted", entries)
+        row.add("cache_evicted_bytes", size)
+
+    if shared.lock_file is None:
+        return ResultCache(None, None, row, lambda: shared.code)
+    store = make_store(settings)
+    if isinstance(store, FolderStore):
+        store.on_evicted = evicted
+    guarded = GuardedStore(store, row, log, int(settings.cache_max_entry))
+    return ResultCache(guarded, MachineLocks(shared.lock_file), row, lambda: shared.code)
+
+
+def has_store(settings: Settings) -> bool:
+    """True if results are kept somewhere."""
+    return bool(settings.cache_dir)
+
+
+def make_store(settings: Settings) -> Store:
+    """The store that the settings name; `has_store` must be true."""
+    return FolderStore(Path(settings.cache_dir), int(settings.cache_size), int(settings.cache_max_entry))

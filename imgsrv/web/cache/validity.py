@@ -1,0 +1,100 @@
+"""How long an answer may be used, and whether its client has it already (RFC 9110 section 13, RFC 9111 section 5.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+LONGEST_HEADER = 4096
+"""Characters of a header that is read; a longer one counts as absent."""
+
+DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~\w-]+)(?:=(?:"([^"]*)"|([^\s,;"]*)))?\s*(?:,|$)', re.ASCII)
+
+ETAG = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+
+LONGEST_S = 10 * 365 * 86_400
+"""The most seconds that a directive counts for."""
+
+NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """What a source says of the life of its bytes.
+
+    fresh_s: so long its version need not be asked for again; None if it says nothing.
+    may_keep: a cache of many clients may keep the bytes.
+    """
+
+    fresh_s: float | None = None
+    may_keep: bool = True
+    is_private: bool = False
+
+
+@lru_cache(maxsize=256)
+def validity_of(cache_control: str | None) -> Validity:
+    """The validity in a Cache-Control header of a source; of two readings the shorter life counts."""
+    found = _directives(cache_control or "")
+    if "no-store" in found:
+        return Validity(0.0, may_keep=False)
+    if "private" in found:
+        return Validity(_seconds(found.get("max-age")), may_keep=False, is_private=True)
+    if "no-cache" in found:
+        return Validity(0.0)
+    return Validity(_seconds(found["s-maxage"] if "s-maxage" in found else found.get("max-age")))
+
+
+def cache_control(validity: Validity, usual_s: float, most_s: float) -> str:
+    """The Cache-Control of an answer.
+
+    usual_s: the life of answers whose source says nothing.  most_s: the longest life that a source may give.
+    """
+    seconds = round(min(usual_s if validity.fresh_s is None else validity.fresh_s, most_s))
+    if not validity.may_keep:
+        return f"private, max-age={seconds}" if validity.is_private else "no-store"
+    return f"public, max-age={seconds}" if seconds else "no-cache"
+
+
+def wants_no_store(request: str | None) -> bool:
+    """True if a request's Cache-Control asks that its answer be kept nowhere."""
+    return bool(request) and "no-store" in _directives(request or "")
+
+
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    """True if the client has the version with this ETag, by its If-None-Match header."""
+    if not if_none_match or len(if_none_match) > LONGEST_HEADER:
+        return False
+    if if_none_match.strip() == "*":
+        return False  # it asks whether there is any version; that needs the picture
+    place = 0
+    while match := ETAG.match(if_none_match, place):
+        if match[1] == etag:
+            return True
+        place = match.end()
+        if place >= len(if_none_match):
+            break
+    return False
+
+
+def _directives(header: str) -> dict[str, str]:
+    """The directives of the header, in lower case, with their values; what comes behind a fault is left out."""
+    found: dict[str, str] = {}
+    if len(header) > LONGEST_HEADER:
+        return {"no-store": ""}
+    place = 0
+    while place < len(header) and (match := DIRECTIVE.match(header, place)):
+        name = match[1].lower()
+        if name in found:
+            found[name] = min(found[name], match[2] or match[3] or "0", key=lambda text: _seconds(text) or 0.0)
+        else:
+            found[name] = match[2] or match[3] or ""
+        place = match.end()
+    return found
+
+
+def _seconds(text: str | None) -> float | None:
+    """The seconds of a directive; 0 for what is no number, which is the safe reading."""
+    if text is None:
+        return None
+    return float(min(int(text), LONGEST_S)) if NUMBER.fullmatch(text) else 0.0
