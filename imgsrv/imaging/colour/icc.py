@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -113,6 +114,10 @@ def _transformed(image: Image.Image, profile: bytes | None, wanted: bytes | None
     return transform.apply(image)
 
 
+LEAST_VOLUME = 1e-6
+"""The least determinant of red, green and blue as XYZ; that of sRGB is 0.2."""
+
+
 @lru_cache(maxsize=16)
 def is_usable(profile: bytes, mode: str) -> bool:
     """True if the profile is whole, can be read and is for pixels of that mode."""
@@ -121,9 +126,21 @@ def is_usable(profile: bytes, mode: str) -> bool:
         return False
     try:
         _built(profile, mode, None)
+        return not _is_flat(_opened(profile).profile)
     except (ImageCms.PyCMSError, OSError):
         return False
-    return True
+
+
+def _is_flat(profile: Any) -> bool:
+    """The red, green and blue of a profile lie in one plane of XYZ, so that they make no colours.
+
+    A profile with tables (A2B) does not use them.
+    """
+    colorants = profile.red_colorant, profile.green_colorant, profile.blue_colorant
+    if None in colorants or any(table for directions in profile.clut.values() for table in directions[:1]):
+        return False
+    matrix = np.array([colorant[0] for colorant in colorants if colorant])
+    return bool(abs(np.linalg.det(matrix)) < LEAST_VOLUME)
 
 
 @lru_cache(maxsize=16)

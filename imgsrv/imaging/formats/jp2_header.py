@@ -59,7 +59,8 @@ UNREAD_COLOURS = {
 PROFILE_COLOURS = {b"GRAY": ("plain", 1), b"RGB ": ("plain", 3), b"CMYK": ("cmyk", 4)}
 """By the colour space in the header of a profile."""
 
-PROFILE_SPACE_AT = 16
+PROFILE_BYTES, PROFILE_SPACE_AT = 128, 16
+"""The header of a profile, and where it names its colours.  A box that has not even a header says nothing."""
 
 OPACITY, PREMULTIPLIED_OPACITY = 1, 2
 """Types of a channel that are alpha; 0 is a colour."""
@@ -209,7 +210,7 @@ def _read_colours(body: bytes, found: _Boxes) -> None:
         found.colours = COLOURS.get(number)
         if number != UNKNOWN:
             found.unread = found.unread or UNREAD_COLOURS.get(number, f"of the number {number}")
-    elif method in (BY_PROFILE, BY_ANY_PROFILE):
+    elif method in (BY_PROFILE, BY_ANY_PROFILE) and len(body) >= 3 + PROFILE_BYTES:
         space = body[3 + PROFILE_SPACE_AT : 3 + PROFILE_SPACE_AT + 4]
         found.colours = PROFILE_COLOURS.get(space)
         found.unread = found.unread or "those of a profile that is neither of grey nor of RGB nor of CMYK"

@@ -56,6 +56,16 @@ def test_a_profile_that_is_shorter_than_it_says_is_ignored() -> None:
     assert result(data).getpixel((0, 0)) == (200, 100, 50)
 
 
+def test_a_profile_whose_colours_lie_in_one_plane_is_ignored() -> None:
+    """Lcms makes noise of it (`relax.jp2` of OpenJPEG's data has red and blue of 0)."""
+    profile = bytearray(display_p3_profile())
+    for name in (b"rXYZ", b"bXYZ"):
+        at = int.from_bytes(profile[profile.index(name) + 4 :][:4], "big")
+        profile[at + 8 : at + 20] = bytes(12)
+    data = encoded(Image.new("RGB", (2, 2), (200, 100, 50)), "PNG", icc_profile=bytes(profile))
+    assert result(data).getpixel((0, 0)) == (200, 100, 50)
+
+
 def test_a_profile_for_other_pixels_is_ignored() -> None:
     data = encoded(Image.new("L", (2, 2), 90), "PNG", icc_profile=display_p3_profile())
     assert result(data).getpixel((0, 0)) == 90

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,26 @@ def test_tiles_of_subsampled_colours_of_odd_sides() -> None:
     assert np.abs(got - of_sycc(shown(planes))).max() <= ROUNDED
 
 
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_parts_of_tiles_may_stand_in_any_order(count: int) -> None:
+    """As in `relax_tileparts.jp2` of sharp.  Parts beyond the first of each tile are empty here."""
+    planes = noise(3)
+    data = codestream(planes, SIZE, tile=16)
+    at = data.index(b"\xff\x90\x00\x0a")
+    head, parts = data[:at], [list[bytes]() for _ in range(count)]
+    while data[at : at + 2] == b"\xff\x90":
+        tile, size = struct.unpack_from(">HI", data, at + 4)
+        parts[0].insert(0, data[at : at + 10] + b"\0\0" + data[at + 12 : at + size])
+        for number in range(1, count):
+            total = count if number == count - 1 else 0
+            parts[number].insert(0, struct.pack(">HHHIBB", 0xFF90, 10, tile, 14, number, total) + b"\xff\x93")
+        at += size
+
+    got = read(head + b"".join(map(b"".join, parts)) + data[at:])
+
+    assert np.array_equal(got, shown(planes))
+
+
 # ---- colours -------------------------------------------------------------------------------------------
 
 
@@ -175,6 +196,12 @@ def test_a_profile_is_applied() -> None:
     for method in (2, 3):
         got = read(jp2(stream, profiled(P3, method)))[0, 0]
         assert np.abs(got - np.array(wanted.getpixel((0, 0)), float)).max() <= 1
+
+
+def test_a_profile_without_a_header_says_nothing() -> None:
+    """As in `orb-blue10-lin-jp2.jp2` of OpenJPEG's data, which four readers show as red, green and blue."""
+    planes = noise(3)
+    assert np.array_equal(read(jp2(codestream(planes, SIZE), profiled(b"\0"))), shown(planes))
 
 
 def test_the_first_colours_that_are_understood_count() -> None:
