@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from urllib.parse import quote, unquote, urljoin
 
 from imgsrv.allowed_places import PORTS
@@ -13,6 +14,9 @@ URL = re.compile(
     r"(?P<path>/[^?#\x00-\x20\x7f\\]*)?(?P<query>\?[^#\x00-\x20\x7f\\]*)?",
     re.ASCII | re.IGNORECASE,
 )
+
+NUMERIC = re.compile(r"(^|\.)(0x[0-9a-f]*|[0-9]+)$")
+"""The end of a host that the system takes for an address and not for a name."""
 
 LONGEST_URL = 8192
 """Characters of a URL, encoded; that of a redirect may be longer than that of a client."""
@@ -65,6 +69,8 @@ def parse_url(text: str) -> Url:
     port = int(found["port"] or PORTS[scheme])
     if not 1 <= port <= 65_535 or len(host) > LONGEST_HOST or ".." in host:  # noqa: PLR2004  ports have 16 bits
         raise ValueError(f"its host or port is impossible; {EXAMPLE}")
+    if NUMERIC.search(host) and not _is_plain_address(host):
+        raise ValueError(f"its host is an address in an unusual spelling; write four decimal numbers; {EXAMPLE}")
     path, query = quote(found["path"] or "/", safe=SAFE), quote(found["query"] or "", safe=f"{SAFE}?[]")
     if _leads_upwards(path):
         raise ValueError("its path has parts that are . or .., perhaps encoded; write the path without them")
@@ -72,6 +78,14 @@ def parse_url(text: str) -> Url:
     if len(str(url)) > LONGEST_URL:
         raise ValueError(f"it has {len(str(url))} characters and may have {LONGEST_URL}")
     return url
+
+
+def _is_plain_address(host: str) -> bool:
+    """True for the one spelling of an IPv4 address that all readers understand alike: 010.0.0.1 is not."""
+    try:
+        return str(IPv4Address(host)) == host
+    except ValueError:
+        return False
 
 
 def _leads_upwards(path: str) -> bool:

@@ -11,6 +11,8 @@ from imgsrv.web.sources.urls import parse_url
 READ = {
     "http://example.com": "http://example.com/",
     "HTTPS://Example.COM:443/A/b.jpg?X=Y": "https://example.com/A/b.jpg?X=Y",
+    "http://8.8.8.8/": "http://8.8.8.8/",
+    "http://8.example/": "http://8.example/",
     "https://example.com:8443/": "https://example.com:8443/",
     "http://[2606:4700::1]/a": "http://[2606:4700::1]/a",
     "https://example.com/ä ö.jpg".replace(" ", "%20"): "https://example.com/%C3%A4%20%C3%B6.jpg",
@@ -40,6 +42,14 @@ REFUSED = (
         "http://example.com/%25252525252e./a",
         "http://example.com/a\tb",
         "http://exa\nmple.com/",
+    ),
+    *(
+        "http://127.1/",
+        "http://010.0.0.1/",
+        "http://0x7f.0.0.1/",
+        "http://2130706433/",
+        "http://1.2.3.4.5/",
+        "http://a.1/",
     ),
     *(f"http://example.com/{'a' * 9000}", f"http://{'a.' * 200}com/"),
 )
