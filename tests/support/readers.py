@@ -7,6 +7,7 @@ package that reads belongs into `covers` of a row, or into NOT_FROM_CLIENTS with
 from __future__ import annotations
 
 import ast
+import asyncio
 import gzip
 import io
 import json
@@ -78,6 +79,9 @@ from imgsrv.web.multipart import BodyText, find_parts
 from imgsrv.web.problems import problem, request_id_of
 from imgsrv.web.query import parse_batch, parse_info, parse_operation, parse_operations
 from imgsrv.web.routes.document import _has as has_tag
+from imgsrv.web.sources.conversation import BadAnswer, Conversation
+from imgsrv.web.sources.naming import masked, split_sources
+from imgsrv.web.sources.urls import Url, parse_url
 from imgsrv.web.state import KEY, RequestState
 from imgsrv.web.tracing import Tracing
 
@@ -352,6 +356,38 @@ def _query(data: bytes) -> object:
         with suppress(RequestError):
             taken.append(parse(text))
     return taken[0] if taken else parse_operations.__wrapped__(text)
+
+
+def _sources(text: str) -> object:
+    masked(text)
+    return split_sources(text)
+
+
+def _url(text: str) -> object:
+    return parse_url(text), Url("https", "example.com", 443, "/a/b", "").joined(text)
+
+
+def _far_answer(data: bytes) -> object:
+    """The bytes of another server, in two pieces, up to the end of the connection."""
+
+    async def read() -> object:
+        conversation = Conversation()
+        nothing = cast("Any", SimpleNamespace(**dict.fromkeys(FAR_CALLS, lambda *_bytes: None)))
+        conversation.connection_made(nothing)
+        asking = asyncio.ensure_future(conversation.ask(b"GET / HTTP/1.1\r\n\r\n"))
+        await asyncio.sleep(0)
+        for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
+            conversation.data_received(piece)
+        conversation.eof_received()
+        conversation.connection_lost(None)
+        head = await asking
+        await conversation.read(lambda _piece: None, most=1 << 20, rate=0, period_s=9.0)
+        return head
+
+    return asyncio.run(read())
+
+
+FAR_CALLS = ("resume_reading", "pause_reading", "write", "abort")
 
 
 def _values(text: str) -> object:
@@ -972,6 +1008,58 @@ READERS = (
         words=(b"resize", b"crop", b"=", b",", b"/", b":", b"%2F", b"1e999", b"nan", b"%ED%A0%80", b"-1", b"0x1"),
     ),
     Reader(
+        "sources of a query",
+        _text(_sources),
+        (RequestError,),
+        (b"width=3&source=file:a/b.jpg&source.logo=https%3A%2F%2Fa.example%2Fb%3Fc",),
+        ("web.sources.naming.parse_source", "web.sources.naming.Source.__str__"),
+        (
+            (b"", b"source=", b""),
+            (b"", b"source=file:a&", b""),
+            (b"", b"source.a=", b""),
+            (b"source=https://", b"@", b""),
+            (b"source=", b"%", b""),
+            (b"source=file:", b"/..", b""),
+        ),
+        words=(b"source=", b"source.", b"file:", b"https://", b"upload:", b"s3://", b"%2e%2e"),
+    ),
+    Reader(
+        "URL of a source",
+        _text(_url),
+        (ValueError,),
+        (b"https://example.com:8443/a%20b/c.jpg?d=e&f", b"http://[2606:4700::1]/a", b"http://8.8.8.8/"),
+        ("web.sources.urls.parse_url", "web.sources.urls.Url.joined", "web.sources.urls._leads_upwards"),
+        (
+            (b"https://", b"a.", b"/"),
+            (b"https://", b"a-", b"!"),
+            (b"https://a/", b"%25", b"2e"),
+            (b"https://a/", b"../", b""),
+            (b"https://a/?", b"%", b""),
+            (b"https://[", b":", b"]"),
+            (b"", b"/", b""),
+        ),
+        words=(b"https://", b"//", b"..", b"%2e", b"%25", b"@", b"\\", b"[::1]", b"0x7f", b"#"),
+    ),
+    Reader(
+        "answer of another server",
+        _far_answer,
+        (BadAnswer,),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: "a"\r\n\r\nabc',
+            b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\n\r\nabc",
+        ),
+        (),
+        (
+            (b"", b"HTTP/1.1 103 E\r\n\r\n", b""),
+            (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", b"\r\n"),
+            (b"HTTP/1.1 200 OK\r\nA:", b" ", b"\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", b""),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a=b;", b""),
+        ),
+        words=(b"HTTP/1.1 ", b"\r\n\r\n", b"chunked", b"Content-Length: ", b"Location: ", b"304 "),
+    ),
+    Reader(
         "query",
         _query,
         (RequestError,),
@@ -1265,6 +1353,12 @@ TEXT_SIDE = ("web.", "jobs.", "imaging.model.", "imaging.formats.", "imaging.met
 ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this package wrote", "reads a setting"
 
 NOT_FROM_CLIENTS: Mapping[str, str] = {
+    "web.sources.addresses.": "reads an address as the system writes it, and a setting",
+    "web.sources.beneath._walk": "reads a path of at most 4096 characters",
+    "web.sources.connecting.Connector._check_peer": "reads an address as the system writes it",
+    "web.sources.files.Folder.open": "reads a path of at most 4096 characters",
+    "web.sources.remote.OpenedUrl.read_into": "reads a number of at most 18 digits",
+    "web.sources.remote.Remote.open": "hands a text on to parse_url",
     "imaging.formats.read_only.pdf.PdfFile._open": "reads at most 64 KB of a helper",
     "imaging.apart.helper.main": OURS,
     "imaging.apart.helper._heard": OURS,
