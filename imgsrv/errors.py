@@ -273,6 +273,111 @@ class BadHttp(BadRequest):
         return f"the request is not valid HTTP/1.1: {self.reason}"
 
 
+class UnknownPreset(BadRequest):
+    """A preset that the server does not have."""
+
+    preset: str
+    known: list[str]
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        known = f"it has {joined(self.known)}" if self.known else "it has none"
+        return f"this server has no preset {self.preset!r}{_suggestion(self.suggestion) or ';'} {known}"
+
+
+# ---- 401 and 403: who may ask --------------------------------------------------------------------------
+
+
+class Unauthorized(RequestError):
+    """The request does not show who asks.  Never raised itself."""
+
+    status_hint = 401
+
+
+class MissingKey(Unauthorized):
+    """The server wants an API key, and the request has none."""
+
+    takes_signatures: bool
+
+    def __str__(self) -> str:
+        also = ", or a signed URL" if self.takes_signatures else ""
+        return f"this server wants an API key: send the header `Authorization: Bearer KEY` or `X-API-Key: KEY`{also}"
+
+
+class UnknownKey(Unauthorized):
+    """The API key is none of this server's."""
+
+    def __str__(self) -> str:
+        return "the API key is none of this server's; it may have been removed, or it was not copied as a whole"
+
+
+class Forbidden(RequestError):
+    """Who asks is known, and may not ask for this.  Never raised itself."""
+
+    status_hint = 403
+
+
+class MissingSignature(Forbidden):
+    """The server wants a signed URL."""
+
+    def __str__(self) -> str:
+        return "this server wants a signed URL, whose last parameter is `signature`; `imgsrv sign` makes one"
+
+
+class BadSignature(Forbidden):
+    """The signature of the URL is not the right one."""
+
+    unknown_signer: str | None
+
+    def __str__(self) -> str:
+        if self.unknown_signer is not None:
+            return f"the URL is signed with the secret {self.unknown_signer!r}, which this server does not have"
+        return (
+            "the signature does not fit the URL: it covers the method, the path and the query as they are sent, so a "
+            "proxy must not change them"
+        )
+
+
+class UrlExpired(Forbidden):
+    """The signature of the URL was right, and its time is over."""
+
+    title = "URL expired"
+    expires: int
+    now: int
+
+    def __str__(self) -> str:
+        return f"the URL expired {self.now - self.expires} s ago (expires={self.expires}); ask for a new one"
+
+
+class PresetsOnly(Forbidden):
+    """Only presets may be asked for, by this request or at all."""
+
+    asked: str
+
+    def __str__(self) -> str:
+        return f"only presets may be asked for, as in /pipeline?preset=NAME, and no {self.asked}"
+
+
+class PresetNotAllowed(Forbidden):
+    """The API key may not ask for this preset."""
+
+    preset: str
+    allowed: list[str]
+
+    def __str__(self) -> str:
+        names = joined(self.allowed) if self.allowed else "none"
+        return f"this API key may not ask for the preset {self.preset}; it may ask for {names}"
+
+
+class OperatorsOnly(Forbidden):
+    """The route belongs to the operator of the server."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} belongs to the operator: it wants a key that was made with `imgsrv keys add --operator`"
+
+
 # ---- 403, 404, 422: the source that the caller named --------------------------------------------------
 
 
@@ -364,6 +469,40 @@ class WrongMethod(RequestError):
         hint = how if "POST" in self.allowed else where
         without = " without source=" if self.method in ("GET", "HEAD") and "POST" in self.allowed else ""
         return f"{self.path} does not answer {self.method}{without}; it answers {joined(self.allowed)}; {hint}"
+
+
+# ---- 429: how often ------------------------------------------------------------------------------------
+
+
+class TooManyRequests(RequestError):
+    """A limit is reached; the same request is served later.  Never raised itself.
+
+    policy: the name of the limit in the header `RateLimit-Policy`.  limit: as the setting has it.
+    """
+
+    status_hint = 429
+    policy: str
+    limit: str
+    retry_after_s: int
+
+
+class RateLimited(TooManyRequests):
+    """The client or the API key has sent more requests than its limit allows."""
+
+    def __str__(self) -> str:
+        return f"the limit {self.policy!r} of {self.limit} is reached; ask again in {self.retry_after_s} s"
+
+
+class WorkLimited(TooManyRequests):
+    """The client or the API key has asked for more work than its limit allows."""
+
+    needed_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"this picture would take about {self.needed_s:.2f} s of an engine, and the limit {self.policy!r} of "
+            f"{self.limit} such seconds is reached; ask again in {self.retry_after_s} s"
+        )
 
 
 # ---- 408, 413, 431: how the request arrived ----------------------------------------------------------
@@ -618,6 +757,10 @@ class Unavailable(ServerError):
 
 class Overloaded(Unavailable):
     """No room for another job."""
+
+
+class LimitsUnavailable(Unavailable):
+    """The store of the limits does not answer, and the server is told to serve nobody without it."""
 
 
 class OutOfResources(Unavailable):

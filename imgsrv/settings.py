@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ByteSize, Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from imgsrv.allowed_places import url_prefixes
 from imgsrv.environment import (
@@ -36,9 +36,11 @@ from imgsrv.settings_checks import (
     a_group,
     a_user,
     certificates,
+    named_queries,
     networks,
     networks_alone,
     no_folder,
+    origins,
 )
 from imgsrv.wording import closest, describe_allowed
 
@@ -46,6 +48,16 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
 Bytes = Annotated[ByteSize, Field(ge=0, json_schema_extra={"allowed": "a size such as 64MB, 1GiB or 0"})]
+RATE = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)/(second|minute|hour|day)(?:,burst=([0-9]{1,9}(?:\.[0-9]{1,3})?))?"
+"""A limit: amount, period, and how much may come at once."""
+
+Rate = Annotated[
+    str,
+    Field(
+        pattern=f"^({RATE})?$",
+        json_schema_extra={"allowed": "a rate such as 100/minute or 10/second,burst=50, or empty"},
+    ),
+]
 Hook = Annotated[
     str,
     Field(
@@ -120,6 +132,72 @@ class Settings(BaseSettings):
     backlog: Annotated[
         int, Field(ge=1, le=65_535, description="Connections that the accept queue of a worker holds.")
     ] = 1024
+
+    keys_file: Annotated[
+        str,
+        AfterValidator(no_folder),
+        Field(
+            description="File of API keys, as `imgsrv keys add` writes it; only who has one of them may ask.  Empty: "
+            "anybody may.  A reload reads it anew."
+        ),
+    ] = ""
+    secrets_file: Annotated[
+        str,
+        AfterValidator(no_folder),
+        Field(
+            description="File of secrets for signed URLs, `NAME SECRET` in each line; only signed URLs, and who has an "
+            "API key, may ask.  Empty: none.  A reload reads it anew."
+        ),
+    ] = ""
+    presets: Annotated[
+        dict[str, str],
+        NoDecode,
+        BeforeValidator(named_queries),
+        Field(
+            json_schema_extra={"allowed": "names with a query each, such as thumb=ops=resize:width=200&format=webp"},
+            description="Queries of /pipeline for `/pipeline?preset=NAME`: in the file a table `[presets]`, else "
+            "NAME=QUERY, with spaces between them.",
+        ),
+    ] = {}
+    presets_only: Annotated[bool, Field(description="Refuse every picture that no preset asks for.")] = False
+    cors_origins: Annotated[
+        str,
+        AfterValidator(origins),
+        Field(
+            description="Origins whose pages may read the answers in a browser, such as https://example.org, separated "
+            "by commas; * for all, empty for none."
+        ),
+    ] = ""
+    cors_max_age_s: Annotated[
+        int, Field(ge=0, le=86_400, description="Seconds for which a browser keeps the answer to a CORS preflight.")
+    ] = 7200
+    client_limit: Annotated[
+        Rate, Field(description="Requests of each client network, such as 100/minute; empty for no limit.")
+    ] = ""
+    client_work: Annotated[
+        Rate, Field(description="Seconds of an engine for each client network, such as 30/minute; empty for no limit.")
+    ] = ""
+    key_limit: Annotated[
+        Rate, Field(description="Requests of each API key, unless the key has a limit of its own.  Empty: no limit.")
+    ] = ""
+    key_work: Annotated[
+        Rate, Field(description="Seconds of an engine for each API key, unless the key says another number.")
+    ] = ""
+    client_prefix_4: Annotated[
+        int, Field(ge=8, le=32, description="Bits of an IPv4 address that make a client network; 32 for one address.")
+    ] = 32
+    client_prefix_6: Annotated[
+        int, Field(ge=16, le=128, description="Bits of an IPv6 address that make a client network.")
+    ] = 64
+    limit_clients: Annotated[
+        int,
+        Field(
+            ge=64,
+            le=16_777_216,
+            description="Allowances that the memory of the limits holds, 16 bytes each; of more, those that are full "
+            "first go.",
+        ),
+    ] = 65_536
 
     max_body: Annotated[
         ByteSize,

@@ -10,6 +10,7 @@ import ipaddress
 import pwd
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 UNIX = "unix"
@@ -79,6 +80,25 @@ def certificates(name: str) -> str:
         except (OSError, ssl.SSLError) as error:
             raise ValueError(f"{name} cannot be loaded as certificates: {error.strerror or error}") from None
     return name
+
+
+def origins(text: str) -> str:
+    """Accept origins as browsers send them, separated by commas, `*`, or an empty text."""
+    for each in split(text):
+        parts = urlsplit(each)  # raises ValueError for some texts
+        if each != "*" and (each != f"{parts.scheme}://{parts.netloc}" or not parts.hostname or "@" in each):
+            raise ValueError(f"{each} is no origin; allowed are such as https://example.org, without a path, and *")
+    return text
+
+
+def named_queries(value: Any) -> Any:
+    """NAME=QUERY NAME=QUERY of a flag or the environment as a mapping; what a file has is one already."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split()]
+    if not all(name and query for name, _, query in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        raise ValueError("it must be NAME=QUERY, each name once, with spaces between them")
+    return {name: query for name, _, query in pairs}
 
 
 def a_collector(url: str) -> str:

@@ -65,7 +65,7 @@ CIRCLES: set[frozenset[str]] = set()
 
 LARGEST_MODULE, LARGEST_FUNCTION, LARGEST_FOLDER = 250, 50, 20
 
-LARGER_MODULES = {"errors.py": 560, "settings.py": 560}
+LARGER_MODULES = {"errors.py": 660, "settings.py": 660}
 """Larger on purpose: every error on one page, most of them five lines, and every setting on one."""
 
 

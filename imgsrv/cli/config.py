@@ -55,11 +55,13 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     """Print every fault that `serve` would find before it listens, and hooks that cannot be loaded."""
+    from imgsrv.web.access.rules import faults_of  # noqa: PLC0415  it needs operations, and printing does not
+
     file = parsed.config or default_file()
     configuration, faults = read_configuration(given_flags(parsed), file)
     found: list[ImgsrvError] = [*faults]
     if configuration is not None:
-        found += hooks_of(configuration.settings).faults()
+        found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
     for fault in found:
         print(f"imgsrv: {fault}", file=sys.stderr)
     if found:

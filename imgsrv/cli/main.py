@@ -25,6 +25,7 @@ EXIT_NO_READER = 141
 MODULES = (
     *("serve", "start", "operate", "monit", "logs"),
     *("convert", "operations", "bench", "config", "systemd_unit", "completion"),
+    *("access.keys", "access.sign"),
 )
 """Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
 
@@ -110,8 +111,8 @@ def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]
 
     So only the module of that command is imported: `imgsrv list` does not need OpenCV.
     """
-    module = asked.replace("-", "_")
-    parser, commands = _parser((module if module in MODULES else "operate",))
+    name = asked.replace("-", "_")
+    parser, commands = _parser((next((module for module in MODULES if module.rpartition(".")[2] == name), "operate"),))
     return (parser, commands) if asked in commands else _parser(MODULES)
 
 

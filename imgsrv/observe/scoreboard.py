@@ -91,6 +91,8 @@ WORKER_FIELDS = (
     "spans_lost",
     "codec_deaths",
     *(f"cache_{name}" for name in CACHE_COUNTS),
+    "limit_store_failures",
+    "limits_evicted",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imgsrv.imaging.analysis.measures import MEASURES
@@ -16,6 +17,8 @@ from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.parameters import Parameter, parameters_of
 
+NONE: Mapping[str, str] = MappingProxyType({})
+
 BOUNDS = {
     "minimum": "minimum",
     "maximum": "maximum",
@@ -26,13 +29,17 @@ BOUNDS = {
 """Keys of a JSON schema, and their names in the catalogue."""
 
 
-def catalogue() -> dict[str, Any]:
-    """All operations, formats, output parameters and values of `include`, JSON-compatible."""
+def catalogue(presets: Mapping[str, str] = NONE) -> dict[str, Any]:
+    """All operations, formats, output parameters and values of `include`, JSON-compatible.
+
+    presets: of the server, queries of /pipeline by their names.
+    """
     return {
         "operations": [_operation(row) for row in OPERATIONS.values()],
         "formats": [_format(name, form) for name, form in KNOWN.items()],
         "output": [_parameter(parameter) for parameter in parameters_of(Output)],
         "include": [{"name": name, "description": text} for name, text in included_texts().items()],
+        "presets": [{"name": name, "query": query} for name, query in presets.items()],
         "max_steps": MAX_STEPS,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from imgsrv.errors import ImgsrvError
@@ -18,6 +18,7 @@ from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.parameters import Parameter, parameters_of
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
+from imgsrv.reference.who_may_ask import SCHEMES, SECURITY, preset_parameter
 from imgsrv.routes import ROUTES, SUMMARY
 
 Json = dict[str, Any]
@@ -86,8 +87,8 @@ INCLUDED: Mapping[str, Json] = {
 """The fields of `include` whose values are not plain texts."""
 
 
-def openapi(version: str) -> Json:
-    """The whole description.  version: of the server."""
+def openapi(version: str, presets: Collection[str] = ()) -> Json:
+    """The whole description.  version: of the server.  presets: their names."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -98,9 +99,11 @@ def openapi(version: str) -> Json:
         },
         "paths": {
             **{f"/{row.name}": {"post": _operation_route(row)} for row in OPERATIONS.values()},
-            **{path: {ROUTES[path].method.lower(): route} for path, route in _routes().items()},
+            **{path: {ROUTES[path].method.lower(): route} for path, route in _routes(presets).items()},
         },
+        "security": SECURITY,
         "components": {
+            "securitySchemes": dict(SCHEMES),
             "schemas": {"Problem": _problem_schema(), "Info": _info_schema()}
             | {kind.__name__: _kind_schema(kind) for kind in problems()},
             "responses": {f"Problem{status}": _problem(kinds) for status, kinds in problems_by_status().items()},
@@ -114,8 +117,8 @@ def openapi(version: str) -> Json:
 # ---- routes ------------------------------------------------------------------------------------------
 
 
-def _routes() -> Mapping[str, Json]:
-    return {"/pipeline": _pipeline_route(), "/batch": _batch_route(), "/info": _info_route(), **_pages()}
+def _routes(presets: Collection[str]) -> Mapping[str, Json]:
+    return {"/pipeline": _pipeline_route(presets), "/batch": _batch_route(), "/info": _info_route(), **_pages()}
 
 
 def _operation_route(operation: Operation) -> Json:
@@ -126,7 +129,7 @@ def _operation_route(operation: Operation) -> Json:
     return _picture_route(operation.name, operation.summary, text, query, part=example.part)
 
 
-def _pipeline_route() -> Json:
+def _pipeline_route(presets: Collection[str]) -> Json:
     examples = {row.name: {"value": example_of(row).pipeline} for row in OPERATIONS.values()}
     steps = {
         "name": "ops",
@@ -140,7 +143,9 @@ def _pipeline_route() -> Json:
         | examples,
     }
     output = [_query(parameter) for parameter in parameters_of(Output)]
-    return _picture_route("pipeline", ROUTES["/pipeline"].summary, "", [steps, *output], tag="pipeline")
+    return _picture_route(
+        "pipeline", ROUTES["/pipeline"].summary, "", [*preset_parameter(presets), steps, *output], tag="pipeline"
+    )
 
 
 def _batch_route() -> Json:

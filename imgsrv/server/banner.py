@@ -10,8 +10,16 @@ from imgsrv.observe.log.unblocked import Writer
 from imgsrv.pool.events import Events
 from imgsrv.pool.listen.base import Listener
 from imgsrv.settings import Settings
+from imgsrv.web.access.rules import listens_beyond_loopback
 
 STANDARD_OUTPUT = 1
+
+
+def warn_if_open(settings: Settings, events: Events) -> None:
+    """Log once that whoever reaches the address may ask for anything, if other machines can reach it."""
+    has_nothing = not (settings.keys_file or settings.secrets_file or settings.presets_only)
+    if has_nothing and listens_beyond_loopback(settings.host):
+        events.warning("anybody_may_ask", host=settings.host, closed_by="keys_file, secrets_file or presets_only")
 
 
 def announce(settings: Settings, listener: Listener, workers: int, events: Events) -> None:

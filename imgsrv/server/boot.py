@@ -30,6 +30,7 @@ from imgsrv.pool.master import EXIT_TO_RESTART
 from imgsrv.pool.reload.exec import Passed, command_line, execute_afresh, read_state
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.printable import printable_lines
+from imgsrv.server.banner import warn_if_open
 from imgsrv.server.listeners import open_listener, wait_for_address
 from imgsrv.server.notify import Notifier
 from imgsrv.server.parts import claim_of, master_of, work_of
@@ -104,7 +105,9 @@ def _serve(
 ) -> int:
     settings = configuration.settings
     with claim_of(settings, passed) as claim, _listen(settings, identity, passed, claim, events) as listener:
-        work = work_of(settings, listener.name, identity, sink)
+        work = work_of(settings, listener.name, identity, sink, passed)
+        if passed is None:
+            warn_if_open(settings, events)
         master = master_of(configuration, work, listener, claim, events, passed, on_turn)
         try:
             # Code of others prints there too; in the workers, which are forked below, and in the master.

@@ -37,18 +37,23 @@ from imgsrv.server.description import about
 from imgsrv.server.memory import memory_budget
 from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Configuration, Settings
+from imgsrv.web.access.entry import LIMITS, entry_of
 from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
 
 
-def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> Work:
-    """Make the work of a worker: HTTP in front, pictures behind.  title: for `ps`, behind the process's name."""
+def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, passed: Passed | None) -> Work:
+    """Make the work of a worker: HTTP in front, pictures behind.  Raises BadSetting.
+
+    title: for `ps`, behind the process's name.  passed: the state from the image before.
+    """
+    entry = entry_of(settings, None if passed is None else passed.get("shared", {}).get(LIMITS))
     max_memory = memory_budget(settings.max_memory)
     limits = Limits(
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     return Work(
-        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings)),
+        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,
@@ -60,6 +65,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink) -> W
         helpers=Helpers(set_deadline, take_losses),
         telling=Telling(plan_facts, settings.slow_job_s),
         send_s=settings.send_timeout_s,
+        shared={} if entry.table is None else {LIMITS: entry.table.dump()},
     )
 
 

@@ -27,7 +27,7 @@ def run_trial(configuration: Configuration, identity: Identity, sink: Sink, pass
     passed: the state for the next image; then also make a master of it, which never runs.
     """
     settings = configuration.settings
-    work = work_of(settings, "trial", identity, sink)
+    work = work_of(settings, "trial", identity, sink, passed)
     # This process may give up its user for good: it ends with the trial.
     work.become()
     # It holds the lock of the name and the sockets, which must not outlive the master in this process.

@@ -16,6 +16,9 @@ from imgsrv.observe.metrics import metrics_of
 from imgsrv.observe.scoreboard import Board, Row
 from imgsrv.routes import ROUTES
 from imgsrv.settings import Settings
+from imgsrv.web.access.access import Access
+from imgsrv.web.access.entry import Entry
+from imgsrv.web.access.limits import Limiter
 from imgsrv.web.admission import Admission
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.front import Front
@@ -34,40 +37,51 @@ from imgsrv.web.tracing import make_tracing
 
 
 def make_front(
-    settings: Settings, limits: Limits, max_memory: int, shared: Shared, exchange: Exchange, board: Board, row: Row
+    settings: Settings,
+    limits: Limits,
+    max_memory: int,
+    shared: Shared,
+    entry: Entry,
+    exchange: Exchange,
+    board: Board,
+    row: Row,
 ) -> Front:
     """The front of one worker, ready to be started.
 
-    limits: of a picture and its job.  max_memory: the budget of all workers in bytes.
-    shared: what all workers share of the result cache.  row: the worker's own row of the board.
+    limits: of a picture and its job.  max_memory: the budget of all workers in bytes.  shared: what all workers share
+    of the result cache.  entry: who may ask, and how often.  row: the worker's own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
-    cache = make_cache(shared, row, log)
-    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings), cache)
-    app = _make_app(services, drain, metrics_of(board, exchange, __version__, settings.max_queue, max_memory))
+    limiter, cache = Limiter(entry.store(settings, row), row, log), make_cache(shared, row, log)
+    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings), cache, limiter)
+    metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
+    app = _make_app(services, Access(entry.rules, limiter, settings), drain, metrics)
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
 
     async def close_app() -> None:
         await cache.close()
+        await limiter.close()
         if tracing is not None:
             await tracing.close()
 
     return Front(gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app)
 
 
-def _make_app(services: Services, drain: Drain, render: Callable[[], bytes]) -> falcon.asgi.App[Any, Any]:
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
+def _make_app(
+    services: Services, access: Access, drain: Drain, render: Callable[[], bytes]
+) -> falcon.asgi.App[Any, Any]:
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[access])
     for name in OPERATIONS:
         app.add_route(f"/{name}", OperationRoute(services, name))
     resources = {
         "/pipeline": PipelineRoute(services),
         "/batch": BatchRoute(services),
         "/info": InfoRoute(services),
-        **documents(),
+        **documents(services.settings.presets),
         "/healthz": HealthPage(),
         "/readyz": ReadyPage(drain, services.admission),
         "/metrics": MetricsPage(render),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
+from imgsrv.web.access.signatures import unsigned
 from imgsrv.web.http.host import App, Drain, Message, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
 from imgsrv.web.sources.naming import masked
@@ -60,6 +61,7 @@ class Gate:
 
     def _headers(self, state: RequestState) -> list[tuple[bytes, bytes]]:
         headers = [(b"date", _date(int(time.time()))), (b"x-request-id", state.request_id.encode()), NO_SNIFFING]
+        headers += state.headers
         if self._drain.has_begun or not state.body.keeps_connection:
             headers.append((b"connection", b"close"))
         return headers
@@ -79,6 +81,7 @@ class Gate:
         if state.code:
             self._row.add(f"error_{state.code}")
         traced = {}
+        who = {name: value for name, value in (("key", state.key), ("signer", state.signer)) if value is not None}
         if self._tracing is not None:
             traced["trace_id"] = self._tracing.add(scope, status, (received, sent), seconds)
         if self._logs_access:
@@ -89,7 +92,7 @@ class Gate:
                 client=scope["client"][0] if scope["client"] else UNIX,
                 scheme=scope["scheme"],
                 path=scope["path"],
-                query=masked(scope["query_string"].decode("ascii", "replace")),
+                query=masked(unsigned(scope["query_string"]).decode("ascii", "replace")),
                 status=status,
                 code=state.code,
                 bytes_in=received,
@@ -97,6 +100,7 @@ class Gate:
                 ms=round(seconds * 1000, 1),
                 **state.stages_ms,
                 **({"cache": state.cache} if state.cache else {}),
+                **who,
                 **traced,
             )
 

@@ -15,10 +15,14 @@ from imgsrv.errors import (
     ClientGone,
     ImgsrvError,
     InternalError,
+    MissingKey,
     Overloaded,
     RequestError,
     ServerError,
+    TooManyRequests,
+    Unauthorized,
     Unavailable,
+    UnknownKey,
     UnknownOperation,
     UnknownRoute,
     WrongMethod,
@@ -36,6 +40,12 @@ FAULTS = 500
 
 PATHS = (*OPERATIONS, *(path.removeprefix("/") for path in ROUTES if path != "/"))
 """What may follow the slash of a path."""
+
+LATER = (Unavailable, TooManyRequests)
+"""Errors that say when the same request may be served."""
+
+CHALLENGE = {MissingKey: 'Bearer realm="imgsrv"', UnknownKey: 'Bearer realm="imgsrv", error="invalid_token"'}
+"""What a 401 asks for (RFC 6750, section 3): without a key no error is named."""
 
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """An X-Request-Id of a client is used if it matches this."""
@@ -71,7 +81,7 @@ def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
     """A whole HTTP answer that closes its connection, for a request that is refused before the app sees it."""
     body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
-    retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, Unavailable) else ""
+    retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, LATER) else ""
     head = (
         f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n{retry_after}"
         f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
@@ -132,10 +142,12 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     if req.method in ("GET", "HEAD"):
         # A proxy may keep some errors where nothing is said.
         resp.set_header("Cache-Control", "no-store")
-    if isinstance(error, Unavailable):
+    if isinstance(error, LATER):
         resp.set_header("Retry-After", str(error.retry_after_s))
     if isinstance(error, WrongMethod):
         resp.set_header("Allow", ", ".join(error.allowed))
+    if isinstance(error, Unauthorized):
+        resp.set_header("WWW-Authenticate", CHALLENGE[type(error)])
 
 
 def _not_found(path: str) -> ImgsrvError:

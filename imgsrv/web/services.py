@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from falcon.asgi import Request, Response
 
-from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge
+from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge, Unavailable
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.process import Report
@@ -20,6 +20,7 @@ from imgsrv.jobs.job import Answer, Job, read_answer
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
+from imgsrv.web.access.limits import Limiter
 from imgsrv.web.admission import Admission, Queue
 from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.memory_budget import MemoryBudget
@@ -62,6 +63,7 @@ class Services:
     budget: MemoryBudget
     origins: Origins
     cache: ResultCache
+    limiter: Limiter
     dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -78,9 +80,21 @@ class Services:
         """Queue the job; gives the engine's answer and the bytes of the result.
 
         Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources,
-        OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge.
+        OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge, WorkLimited, LimitsUnavailable.
         """
         prediction = state.prediction = self._possible(predict(job, upload, self.limits))
+        await self.limiter.admit_work(state, prediction.seconds)
+        try:
+            answer, result = await self._returned(state, job, prediction)
+        except Unavailable:
+            await self.limiter.settle_work(state, 0.0)
+            raise
+        if isinstance(answer, Report | BatchReport):
+            await self.limiter.settle_work(state, answer.decode_s + answer.operations_s + answer.encode_s)
+        return answer, result
+
+    async def _returned(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
+        """Queue the job, again with a better prediction if an engine gives it back."""
         for _ in range(MOST_RETURNS):
             try:
                 return await self._budgeted(state, job, prediction)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from falcon.asgi import Request
 
 from imgsrv.observe.scoreboard import CLASSES
+from imgsrv.web.access.stores.store import Charge
 from imgsrv.web.http.body import Body
 
 KEY = "imgsrv.request"
@@ -41,6 +42,8 @@ class RequestState:
     code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
     prediction: of the cost of its job.  on_end: called when the answer is written.
     cache: hit, miss, wait or bypass, where results are kept.
+    key, signer: the names of the API key, and of the secret that signed the URL.  headers: further ones of the answer.
+    work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
     """
 
     request_id: str
@@ -52,6 +55,11 @@ class RequestState:
     prediction: Prediction | None = None
     cache: str | None = None
     on_end: Callable[[], None] = lambda: None
+    key: str | None = None
+    signer: str | None = None
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    work: Sequence[Charge] = ()
+    charged_s: float = 0.0
 
     @property
     def stages_ms(self) -> dict[str, float]:

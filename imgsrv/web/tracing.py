@@ -15,6 +15,7 @@ from imgsrv import __version__
 from imgsrv.errors import UnknownOperation, UnknownRoute
 from imgsrv.observe.log.logger import Logger
 from imgsrv.settings import Settings
+from imgsrv.web.access.signatures import unsigned
 from imgsrv.web.problems import FAULTS
 from imgsrv.web.sources.naming import masked
 from imgsrv.web.state import RequestState, state_in
@@ -104,7 +105,7 @@ def _attributes(scope: dict[str, Any], status: int, sizes: tuple[int, int]) -> d
         "http.request.body.size": sizes[0],
         "http.response.body.size": sizes[1],
         "url.path": scope["path"],
-        "url.query": masked(scope["query_string"].decode("ascii", "replace")) or None,
+        "url.query": masked(unsigned(scope["query_string"]).decode("ascii", "replace")) or None,
         "url.scheme": scope["scheme"],
         "client.address": scope["client"][0] if scope["client"] else None,
         "network.protocol.version": scope["http_version"],

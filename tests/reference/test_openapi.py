@@ -38,6 +38,19 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     validate(document)
 
 
+def test_presets_are_a_parameter_of_the_pipeline(document: dict[str, Any]) -> None:
+    assert "preset" not in query(document, "/pipeline")
+    with_presets = openapi("1.2.3", {"thumb": "ops=flip", "grey": "ops=grayscale"})
+    validate(with_presets)
+    assert query(with_presets, "/pipeline")["preset"]["schema"]["items"]["enum"] == ["thumb", "grey"]
+
+
+def test_keys_and_signatures_are_described_and_none_is_needed(document: dict[str, Any]) -> None:
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key", "signature"}
+    assert {} in document["security"]
+    assert {"401", "403", "429"} <= set(document["paths"]["/flip"]["post"]["responses"])
+
+
 def test_the_document_is_json(document: dict[str, Any]) -> None:
     assert json.loads(json.dumps(document)) == document
 

@@ -69,7 +69,14 @@ from imgsrv.jobs.facts import input_place, plan_facts
 from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, read_answer, read_job
 from imgsrv.jobs.variants import parse_variants
 from imgsrv.pool.control.control_socket import Client, _request
+from imgsrv.settings import Settings
 from imgsrv.web.accept import offers, prefers, takes_gzip
+from imgsrv.web.access.access import Access, _token
+from imgsrv.web.access.keys import Keys, make_key
+from imgsrv.web.access.limits import Limiter
+from imgsrv.web.access.presets import Presets
+from imgsrv.web.access.rules import Rules
+from imgsrv.web.access.signatures import Secrets, is_signed, sign, unsigned
 from imgsrv.web.cache.entry import BadEntry, Entry, pack, split, unpack
 from imgsrv.web.cache.key import accepted_formats
 from imgsrv.web.cache.validity import is_known, validity_of, wants_no_store
@@ -84,6 +91,10 @@ from imgsrv.web.sources.naming import masked, split_sources
 from imgsrv.web.sources.urls import Url, parse_url
 from imgsrv.web.state import KEY, RequestState
 from imgsrv.web.tracing import Tracing
+
+ANY_KEY, TOKEN = make_key("a", None, None, None, operator=False)
+KEYS, SECRETS = Keys([ANY_KEY]), Secrets({"a": b"0123456789abcdef"})
+PRESETS = Presets({"grey": "ops=grayscale", "small": "ops=resize:width=9&format=png"})
 
 LIMITS = Limits(max_pixels=1_000_000, max_frames=64)
 
@@ -429,6 +440,17 @@ def _forwarded(data: bytes) -> object:
     scope: dict[str, Any] = {"headers": [(b"x-forwarded-for", data)], "client": ("10.0.0.1", 1)}
     Proxies("10.0.0.0/8,::1").forwarded(scope)
     return scope["client"]
+
+
+def _signed(data: bytes) -> object:
+    return SECRETS.check("GET", b"/flip", data, 0.0), is_signed(data), unsigned(data)
+
+
+def _entered(data: bytes) -> object:
+    """The headers that say who asks, and from where."""
+    shown = _token([(b"authorization", b"Bearer " + data)]), _token([(b"x-api-key", data)])
+    access = Access(Rules(), Limiter(None, cast("Any", None), cast("Any", None)), Settings())
+    return KEYS.find(shown[0] or ""), KEYS.find(shown[1] or ""), access._network_of(data.decode("latin-1"))
 
 
 class _Wire:
@@ -1304,6 +1326,39 @@ READERS = (
         ((b"", b"[", b""), (b'{"answer":"', b"a", b'"}')),
         words=(b'{"error": {"code": "empty_body", "facts": {}, "output": null}}', b"null", b"[]"),
     ),
+    Reader(
+        "API key and client address",
+        _entered,
+        (),
+        (TOKEN.encode(), b"2001:db8::1", b"::ffff:10.0.0.1", b"fe80::1%eth0"),
+        ("web.access.access.Access._network_of", "web.access.access._token", "web.access.keys.Keys.find"),
+        ((b"imgsrv_", b"0", b""), (b"", b"0:", b""), (b"1", b"%", b"")),
+    ),
+    Reader(
+        "signed query",
+        _signed,
+        (RequestError,),
+        (
+            sign(b"0123456789abcdef", "GET", "/flip?width=9&height=8", "a", 1).partition("?")[2].encode(),
+            sign(b"0123456789abcdef", "GET", "/flip", "a").partition("?")[2].encode(),
+        ),
+        (
+            "web.access.signatures.Secrets.check",
+            "web.access.signatures._own",
+            "web.access.signatures._decoded",
+            "web.access.signatures._check_time",
+            "web.access.signatures.unsigned",
+        ),
+        ((b"", b"&", b"signature=" + b"A" * 43), (b"", b"signature=", b""), (b"expires=1", b"0", b"&signature=")),
+    ),
+    Reader(
+        "query with presets",
+        lambda data: PRESETS._expand(data.decode("latin-1"), None),
+        (RequestError,),
+        (b"preset=grey,small&quality=9", b"preset=small&ops=flip", b"ops=flip"),
+        ("web.access.presets.Presets._expand", "web.access.presets._value"),
+        ((b"preset=grey", b",grey", b""), (b"preset=grey", b"&a=b", b""), (b"preset=", b"%41", b"")),
+    ),
     *(
         Reader(
             "JPEG XL boxes",
@@ -1379,6 +1434,15 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.pipelines.gain_map.gain_map_after": ARRAYS,
     "jobs.job._performed": OURS,
     "imaging.pixels.malloc.hand_back": "reads what the kernel says of this process",
+    "web.access.keys.parse_keys": SETTINGS,
+    "web.access.keys.parse_key": SETTINGS,
+    "web.access.keys._options": SETTINGS,
+    "web.access.presets.Presets.__init__": SETTINGS,
+    "web.access.rates.": SETTINGS,
+    "web.access.rules.": SETTINGS,
+    "web.access.signatures.parse_secrets": SETTINGS,
+    "web.access.signatures.sign": OURS,
+    "web.access.stores.": OURS,
     "web.app.make_front": SETTINGS,
     "web.cache.folder.FolderStore._read": "reads a file of the cache; the row of entries reads what is in it",
     "web.cache.locks._place": "reads a digest of ours",

@@ -17,6 +17,8 @@ LIMIT_S = 1.0
 
 METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli.main:findall": ("findall", ()),
+    "cli.access.sign:FOR": ("fullmatch", ()),
+    "cli.access.sign:TARGET": ("fullmatch", (("http://", "a", " "), ("/", "a", " "))),
     "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
     "imaging.formats.gain_maps.xmp_terms:_RDF_END": (
         "finditer",
@@ -70,6 +72,14 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "printable:_ALL": ("findall", ()),
     "printable:_ALL_BUT_LAYOUT": ("findall", ()),
     "shortages:ALLOCATION_FAILED": ("search", ()),
+    "web.access.keys:HEX": ("fullmatch", ()),
+    "web.access.keys:NAME": ("fullmatch", ()),
+    "web.access.keys:TOKEN": ("fullmatch", ()),
+    "web.access.presets:NAME": ("fullmatch", ()),
+    "web.access.rates:PATTERN": ("fullmatch", ()),
+    "web.access.signatures:EXPIRES": ("fullmatch", ()),
+    "web.access.signatures:NAME": ("fullmatch", ()),
+    "web.access.signatures:SIGNATURE": ("fullmatch", ()),
     "web.cache.entry:MEDIA_TYPE": ("fullmatch", (("a/a; ", "a", "!"), ("a/", "a", "!"))),
     "web.cache.validity:DIRECTIVE": ("match", (("", "a", "!"), ("", " ", "!"), ('a="', "a", ""), ("a=", "a", "!"))),
     "web.cache.validity:ETAG": ("match", (('"', "a", ""), ("", " ", "!"))),

@@ -51,6 +51,7 @@ def dump(roster: Roster, control: dict[str, Any] | None) -> tuple[Passed, list[i
         "events": list(roster.events.recent),
         "listener": roster.listener.dump(),
         "control": control,
+        "shared": {name: dict(memory) for name, memory in roster.work.shared.items()},
     }
     return state, _descriptors(state)
 
@@ -99,6 +100,7 @@ def _descriptors(state: Passed) -> list[int]:
     """Every descriptor that a state names."""
     listener, control = state["listener"], state["control"] or {"clients": []}
     descriptors = [*(board["file"] for board in state["boards"]), *listener["sockets"]]
+    descriptors += [memory["file"] for memory in state.get("shared", {}).values()]
     descriptors += [listener["lock"]] if "lock" in listener else []
     descriptors += [each for child in state["children"] for each in (child["line"], *child["box"])]
     descriptors += [*control["clients"], *(control[name] for name in ("listening", "lock") if name in control)]

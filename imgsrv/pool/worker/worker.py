@@ -15,10 +15,10 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import setproctitle
 import uvloop
@@ -92,6 +92,7 @@ class Work:
     become: changes to the user that the worker runs as.
     sink: the log.  telling: what the log reports of jobs.
     helpers: the processes in which codecs of an engine run.
+    shared: memory that workers of the next image share too, by a name; each with the descriptor of its `file`.
     """
 
     make_front: Callable[[Exchange, Board, Row], Front]
@@ -106,6 +107,7 @@ class Work:
     telling: Telling = field(default_factory=Telling)
     helpers: Helpers = field(default_factory=Helpers)
     send_s: float = 0.0
+    shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

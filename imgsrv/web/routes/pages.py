@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -57,12 +57,12 @@ class MetricsPage:
     on_head = on_get
 
 
-def documents() -> dict[str, JsonPage]:
-    """The documents that are generated from the tables of routes, operations and formats, by their path."""
+def documents(presets: Mapping[str, str]) -> dict[str, JsonPage]:
+    """The documents that are generated from the tables of routes, operations, formats and presets, by their path."""
     return {
         "/": JsonPage(index()),
-        "/operations": JsonPage(catalogue()),
-        "/openapi.json": JsonPage(openapi(__version__)),
+        "/operations": JsonPage(catalogue(presets)),
+        "/openapi.json": JsonPage(openapi(__version__, presets)),
     }
 
 

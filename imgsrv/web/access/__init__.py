@@ -1,0 +1,1 @@
+"""Who may ask for what, and how often: keys, signed URLs, presets, CORS and limits, before a body is read."""

@@ -1,0 +1,143 @@
+"""The one place in the way of a request that asks who it is, what it may, and how often: before routing and the body.
+
+    CORS → open routes → key or signature → limits → operator's routes → presets
+
+A request without a valid key or signature is charged to its network before it is refused, so guessing is limited too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from falcon.asgi import Request, Response
+
+from imgsrv.errors import MissingKey, MissingSignature, OperatorsOnly, RequestError, UnknownKey
+from imgsrv.settings import Settings
+from imgsrv.settings_checks import UNIX
+from imgsrv.web.access.keys import Key
+from imgsrv.web.access.limits import Limiter
+from imgsrv.web.access.presets import ROUTE
+from imgsrv.web.access.rules import Rules
+from imgsrv.web.access.signatures import is_signed
+from imgsrv.web.access.stores.store import Charge
+from imgsrv.web.state import RequestState, state_of
+
+OPEN = frozenset(("/healthz", "/readyz", "/livez"))
+"""Routes that anybody may ask, as often as they like: probes have no keys."""
+
+OPERATORS = frozenset(("/metrics",))
+"""Routes of the operator, where keys or signatures are asked for."""
+
+DOCUMENTS = frozenset(("/", "/operations", "/openapi.json"))
+"""Routes without a picture, which presets-only does not refuse."""
+
+BEARER = b"bearer "
+
+
+class Access:
+    """Middleware of the app.  clock: Unix time, for `expires`."""
+
+    def __init__(
+        self, rules: Rules, limiter: Limiter, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._rules, self._limiter, self._clock = rules, limiter, clock
+        self._prefixes = {4: settings.client_prefix_4, 6: settings.client_prefix_6}
+        self._network = lru_cache(maxsize=1024)(self._network_of)
+
+    async def process_request(self, req: Request, resp: Response) -> None:
+        """Let a request pass, or raise why not."""
+        rules, state, path = self._rules, state_of(req), req.path
+        if rules.cors:
+            origin = header(req.scope["headers"], b"origin")
+            state.headers += rules.cors.headers(origin)
+            if req.method == "OPTIONS" and origin is not None and _is_preflight(req):
+                state.headers += rules.cors.preflight(origin)
+                resp.status, resp.complete = 204, True
+                return
+        if path in OPEN:
+            return
+        key, refusal = self._who(req, state)
+        await self._limiter.admit(state, self._charges(req, key))
+        if refusal is not None:
+            raise refusal
+        if path in OPERATORS:
+            if rules.asks_who and (key is None or not key.is_operator):
+                raise OperatorsOnly(path)
+        elif path not in DOCUMENTS:
+            allowed = None if key is None else key.presets
+            rules.presets.check_route(path, allowed)
+            if path == ROUTE:
+                req.query_string = rules.presets.expand(req.query_string, allowed)
+
+    def _who(self, req: Request, state: RequestState) -> tuple[Key | None, RequestError | None]:
+        """The key of a request, and why it is refused.  A signed request needs no key."""
+        rules = self._rules
+        try:
+            if rules.keys is not None and (token := _token(req.scope["headers"])) is not None:
+                key = rules.keys.find(token)
+                if key is None:
+                    return None, UnknownKey()
+                state.key = key.name
+                return key, None
+            if rules.secrets is not None and (rules.keys is None or is_signed(req.scope["query_string"])):
+                self._check_signature(req, state)
+            elif rules.keys is not None:
+                return None, MissingKey(takes_signatures=rules.secrets is not None)
+        except RequestError as error:
+            return None, error
+        return None, None
+
+    def _check_signature(self, req: Request, state: RequestState) -> None:
+        scope, secrets = req.scope, self._rules.secrets
+        if secrets is None:
+            raise MissingSignature
+        signed = secrets.check(req.method, scope["raw_path"], scope["query_string"], self._clock())
+        req.query_string, state.signer = signed.query.decode("ascii", "replace"), signed.signer
+
+    def _charges(self, req: Request, key: Key | None) -> tuple[list[Charge], list[Charge]]:
+        """What the request costs, and what its work will cost."""
+        limits = self._rules.limits
+        rows = []
+        if limits.client is not None or limits.client_work is not None:
+            rows.append(("client", self._network(_address(req.scope)), limits.client, limits.client_work))
+        if key is not None:
+            rows.append(("key", key.id, key.limit or limits.key, key.work or limits.key_work))
+        return (
+            [Charge(policy, holder, limit) for policy, holder, limit, _work in rows if limit is not None],
+            [Charge(f"{policy}-work", holder, work) for policy, holder, _limit, work in rows if work is not None],
+        )
+
+    def _network_of(self, address: str) -> str:
+        """The network that counts as one client.  An address that is none, of a proxy, counts as it is."""
+        try:
+            found = ip_address(address.partition("%")[0])
+        except ValueError:
+            return address[:64]
+        found = getattr(found, "ipv4_mapped", None) or found
+        return str(ip_network((found, self._prefixes[found.version]), strict=False))
+
+
+def header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The first header of that name."""
+    return next((value for each, value in headers if each == name), None)
+
+
+def _token(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The API key that a request shows: `Authorization: Bearer`, or `X-API-Key`; None if it shows none."""
+    given = header(headers, b"authorization")
+    if given is not None and given[: len(BEARER)].lower() == BEARER:
+        return given[len(BEARER) :].strip().decode("latin-1")
+    given = header(headers, b"x-api-key")
+    return given.decode("latin-1") if given is not None else None
+
+
+def _address(scope: dict[str, Any]) -> str:
+    return scope["client"][0] if scope["client"] else UNIX
+
+
+def _is_preflight(req: Request) -> bool:
+    return header(req.scope["headers"], b"access-control-request-method") is not None
