@@ -28,7 +28,7 @@ def main() -> None:
     """Fail at the first thing that does not work."""
     assert Path(imgsrv.__file__).is_relative_to(sys.prefix), f"{imgsrv.__file__} is not the installed one"
     assert (Path(imgsrv.__file__).parent / "py.typed").exists()
-    assert list(Path(imgsrv.__file__).parent.glob("imaging/codecs/imgsrv_jpeg-*.so")), "the native decoder is not there"
+    assert list(Path(imgsrv.__file__).parent.rglob("imgsrv_jpeg-*.so")), "the native decoder is not there"
     assert imgsrv.process(SAMPLE.read_bytes(), "resize:width=100").startswith(b"\xff\xd8")
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)

@@ -16,7 +16,7 @@ from imgsrv.imaging.codecs.gain_map import decode_all
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.turbojpeg import Planes
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
-from imgsrv.imaging.jpeg_fast_path import PlanesPlan, write
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan, Way, usual_way, write
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
@@ -31,6 +31,8 @@ class Report:
     """Format and size of the result, and the seconds of each step.
 
     pixels: of the input, over all its frames.  is_broken: the result shows only what was there of a broken picture.
+    way: how a JPEG was decoded, by a name of `jpeg_fast_path`; empty for other formats.  refusal: why imgsrv's own
+    decoder refused it.
     """
 
     format: str
@@ -40,6 +42,8 @@ class Report:
     operations_s: float
     encode_s: float
     is_broken: bool = False
+    way: str = ""
+    refusal: str = ""
 
 
 def process(
@@ -93,7 +97,7 @@ def process_into(
         done = clock()
         encode(picture, name, output, file)
     seconds = decoded - started, done - decoded, clock() - done
-    return Report(name, size, found.pixels, *seconds, is_broken)
+    return Report(name, size, found.pixels, *seconds, is_broken, found.way.name, found.way.refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,14 @@ class _Read:
     """The decoded part of a picture: either the planes of a JPEG, with the plan for them, or the picture.
 
     name: format of the result, before `format=auto` chooses.  own: that of the input.  pipeline: fit for the input.
+    way: of a JPEG.
     """
 
     name: str
     own: str
     pipeline: Pipeline
     pixels: int
+    way: Way
     planes: list[tuple[PlanesPlan, Planes]] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     was_drawing: bool = False
@@ -120,9 +126,12 @@ def _read(
     pipeline = on_drawing(header.form, pipeline)
     check_job(header, data, [(output, pipeline)], limits, parts, offers)
     name, own, pixels = result_format(header, output), header.format, math.prod(header.size)
-    if (fast := plan_planes(header, output, pipeline, limits)) and (planes := fast.decode(data)):
-        return _Read(name, own, pipeline, pixels, planes=[(fast, planes)])
+    way = usual_way(own)
+    if fast := plan_planes(header, output, pipeline, limits):
+        planes, way = fast.decode(data)
+        if planes is not None:
+            return _Read(name, own, pipeline, pixels, way, planes=[(fast, planes)])
     picture = decode_all(header, plan_result(header, output, pipeline), limits)
     was_drawing = output.format == "auto" and came_as_drawing(picture)
     pixels *= len(picture.frames)
-    return _Read(name, own, pipeline, pixels, pictures=[picture], was_drawing=was_drawing)
+    return _Read(name, own, pipeline, pixels, way, pictures=[picture], was_drawing=was_drawing)

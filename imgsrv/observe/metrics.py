@@ -15,7 +15,17 @@ from prometheus_client.registry import Collector
 from imgsrv.errors import CODES
 from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import BUCKETS_S, CLASSES, RATIOS, REPLACED_FOR, STAGES, Board, WorkerState
+from imgsrv.observe.scoreboard import (
+    BUCKETS_S,
+    CLASSES,
+    JPEG_REFUSALS,
+    JPEG_WAYS,
+    RATIOS,
+    REPLACED_FOR,
+    STAGES,
+    Board,
+    WorkerState,
+)
 
 MEMORY_FRESH_S = 5.0
 """The memory of the workers is measured once in this time; a measurement takes the kernel a millisecond or more."""
@@ -75,6 +85,37 @@ COUNTERS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A counter with one label.  field: of the board, with `{}` for the value of the label; times `unit`."""
+
+    name: str
+    help: str
+    label: str
+    values: tuple[str, ...]
+    field: str
+    unit: float = 1.0
+
+
+LABELLED = (
+    Labelled("imgsrv_errors", "Requests answered with a problem, by its code.", "code", tuple(CODES), "error_{}"),
+    Labelled("imgsrv_worker_replacements", "Workers replaced, by reason.", "reason", REPLACED_FOR, "replaced_{}"),
+    Labelled(
+        "imgsrv_stage_seconds", "Seconds that pictures spent in each stage.", "stage", STAGES, "stage_{}_us", 1e-6
+    ),
+    Labelled(
+        "imgsrv_jpeg_decodes", "JPEGs from which one result was made, by their decoder.", "way", JPEG_WAYS, "jpeg_{}"
+    ),
+    Labelled(
+        "imgsrv_jpeg_refusals",
+        "JPEGs that the native decoder refused and another one decoded, by reason.",
+        "reason",
+        JPEG_REFUSALS,
+        "jpeg_refused_{}",
+    ),
+)
+
+
 class BoardCollector(Collector):
     """Collector that reads the board at every scrape."""
 
@@ -92,9 +133,8 @@ class BoardCollector(Collector):
             yield CounterMetricFamily(count.name, count.help, value=self._board.total(count.field) * count.unit)
         lost = sum(map(self._board.total, ("log_records_lost", "master_log_records_lost")))
         yield CounterMetricFamily("imgsrv_log_records_lost", "Log records that could not be written.", value=lost)
-        yield self._errors()
-        yield self._replacements()
-        yield self._stages()
+        for labelled in LABELLED:
+            yield self._labelled(labelled)
         yield self._histogram(
             "imgsrv_request_seconds", "Seconds from the head of a request to its answer.", "bucket", "request_us"
         )
@@ -123,27 +163,11 @@ class BoardCollector(Collector):
         build.add_metric([self._version], 1)
         yield build
 
-    def _errors(self) -> Metric:
-        errors = CounterMetricFamily("imgsrv_errors", "Requests answered with a problem, by its code.", labels=["code"])
-        for code in CODES:
-            errors.add_metric([code], self._board.total(f"error_{code}"))
-        return errors
-
-    def _replacements(self) -> Metric:
-        replacements = CounterMetricFamily(
-            "imgsrv_worker_replacements", "Workers replaced, by reason.", labels=["reason"]
-        )
-        for reason in REPLACED_FOR:
-            replacements.add_metric([reason], self._board.total(f"replaced_{reason}"))
-        return replacements
-
-    def _stages(self) -> Metric:
-        stages = CounterMetricFamily(
-            "imgsrv_stage_seconds", "Seconds that pictures spent in each stage.", labels=["stage"]
-        )
-        for stage in STAGES:
-            stages.add_metric([stage], self._board.total(f"stage_{stage}_us") * 1e-6)
-        return stages
+    def _labelled(self, counts: Labelled) -> Metric:
+        metric = CounterMetricFamily(counts.name, counts.help, labels=[counts.label])
+        for value in counts.values:
+            metric.add_metric([value], self._board.total(counts.field.format(value)) * counts.unit)
+        return metric
 
     def _ratios(self) -> Metric:
         ratios = HistogramMetricFamily(

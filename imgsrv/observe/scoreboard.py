@@ -44,6 +44,18 @@ STAGES = ("receive", "queue", "decode", "operations", "encode")
 WORK = ("decode", "operations", "encode")
 """The stages in which an engine works."""
 
+JPEG_WAYS = ("native", "turbojpeg", "rgb")
+"""How a JPEG was decoded: by imgsrv's own decoder, by TurboJPEG to planes too, or by Pillow to RGB."""
+
+JPEG_REFUSALS = (
+    *("not_jpeg", "short", "trailing", "marker", "kind", "size", "sampling", "colours", "table", "scan", "code"),
+    *("index", "restart", "scans", "range", "incomplete", "scale", "planes", "fault", "not_done", "header", "unknown"),
+)
+"""Why imgsrv's own decoder refused a JPEG, by the names of native/imgsrv_jpeg.h.
+
+Two are not from there: `header` stands for a header that Pillow read otherwise, `unknown` for a reason of no name.
+"""
+
 LARGEST_JOBS = tuple(f"memory_job_{index}" for index in range(4))
 """Estimated bytes of the largest jobs of a front, in descending order."""
 
@@ -101,6 +113,8 @@ WORKER_FIELDS = (
     *(f"{name}_predicted_us" for name in CLASSES),
     *(f"{name}_worked_us" for name in CLASSES),
     *(f"error_{code}" for code in CODES),
+    *(f"jpeg_{way}" for way in JPEG_WAYS),
+    *(f"jpeg_refused_{reason}" for reason in JPEG_REFUSALS),
 )
 
 REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill", "garbled", "silent")
@@ -229,6 +243,12 @@ class Row:
         self.add(f"wait_bucket_{_bucket(stages['queue'])}")
         for name, seconds in stages.items():
             self.add(f"stage_{name}_us", round(seconds * 1e6))
+
+    def observe_jpeg(self, way: str, refusal: str) -> None:
+        """Count a JPEG.  way: of JPEG_WAYS.  refusal: why imgsrv's own decoder refused it, or empty."""
+        self.add(f"jpeg_{way}")
+        if refusal:
+            self.add(f"jpeg_refused_{refusal if refusal in JPEG_REFUSALS else 'unknown'}")
 
     def observe_prediction(self, kind: str, predicted_s: float, worked_s: float) -> None:
         """Enter the true and the predicted seconds of a job.  kind: of CLASSES."""

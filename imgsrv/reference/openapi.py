@@ -43,7 +43,7 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     "Image-Broken": ("string", "`true` where the result shows only what was there of a broken picture."),
     "Server-Timing": (
         "string",
-        "Milliseconds of receive, queue, decode, operations and encode, and the predicted sum of the last three.",
+        "Milliseconds of receive, queue, decode (for a JPEG, by which decoder), operations, encode, and as predicted.",
     ),
     "X-Request-Id": ("string", "Names the request in the server's log."),
 }

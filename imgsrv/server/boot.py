@@ -17,6 +17,7 @@ from pathlib import Path
 from imgsrv.environment import notify_socket, watchdog_s
 from imgsrv.errors import BadSetting, NoWorkerCanBoot
 from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.model.weights import use_weights
 from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
@@ -64,6 +65,8 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     gc.freeze()
     events = Events()
     on_turn = _notify(events)
+    if not native_jpeg.IS_HERE:
+        events.info("jpeg_decoder_missing", reason=native_jpeg.WHY_MISSING)
     if not turbojpeg.IS_HERE:
         events.info("jpeg_fast_path_missing", extra="turbo", reason=turbojpeg.WHY_MISSING)
     status = _serve(configuration, identity, sink, events, on_turn, passed)

@@ -227,8 +227,10 @@ def report_timings(req: Request, resp: Response, report: Report | BatchReport) -
     shown = dict(state.stages)
     if state.prediction is not None:
         shown["predicted"] = state.prediction.seconds
-    timings = (f"{name};dur={seconds * 1000:.1f}" for name, seconds in shown.items())
-    resp.set_header("Server-Timing", ", ".join(timings))
+    timings = {name: f"{name};dur={seconds * 1000:.1f}" for name, seconds in shown.items()}
+    if isinstance(report, Report) and report.way:
+        timings["decode"] += f";desc={report.way}"
+    resp.set_header("Server-Timing", ", ".join(timings.values()))
 
 
 def _received(state: RequestState) -> float:

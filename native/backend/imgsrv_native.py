@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SOURCE = Path("native", "src", "root.zig")
 
-FOLDER, NAME = Path("imgsrv", "imaging", "codecs"), "imgsrv_jpeg-{}"
+FOLDER, NAME = Path("imgsrv", "imaging", "codecs", "native"), "imgsrv_jpeg-{}"
 """Where imgsrv looks for the libraries, and their names without a suffix, by the processor."""
 
 COMPILER = "ziglang==0.15.2"

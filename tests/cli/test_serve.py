@@ -16,6 +16,7 @@ from serving import Server, serving, wait_until
 from imgsrv import __version__
 from imgsrv.cli._control_client import ask
 from imgsrv.cli.main import run
+from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.pool.control.instances import Place
 
 
@@ -90,6 +91,29 @@ def test_a_missing_extra_for_the_jpeg_fast_path_is_logged_once_and_shown_by_desc
         assert logged["extra"] == "turbo"
         assert logged["reason"]
         assert ask(Place(server.folder, "default"), "describe")["extras"]["turbo"] is None
+
+
+WITHOUT_DECODER = (
+    "from pathlib import Path; glob = Path.glob;"
+    "Path.glob = lambda self, pattern, **options: [] if 'imgsrv_jpeg' in pattern else glob(self, pattern, **options);"
+    "from imgsrv.cli.main import main; main()"
+)
+
+
+def test_a_missing_jpeg_decoder_is_logged_once_and_shown_by_describe() -> None:
+    with serving("--workers", "2", program=[sys.executable, "-c", WITHOUT_DECODER]) as server:
+        (logged,) = server.named("jpeg_decoder_missing")
+        assert "installed without it" in logged["reason"]
+        found = ask(Place(server.folder, "default"), "describe")["jpeg_decoder"]
+        assert found == {"processor": None, "missing": logged["reason"]}
+
+
+@pytest.mark.skipif(not native_jpeg.IS_HERE, reason=native_jpeg.WHY_MISSING)
+def test_describe_shows_what_processor_the_jpeg_decoder_is_made_for(bannered: tuple[Server, list[str]]) -> None:
+    server, _lines = bannered
+    assert server.named("jpeg_decoder_missing") == []
+    found = ask(Place(server.folder, "default"), "describe")["jpeg_decoder"]
+    assert found == {"processor": native_jpeg.PROCESSOR, "missing": None}
 
 
 def test_the_descriptor_limit_is_raised_to_the_hard_limit(bannered: tuple[Server, list[str]]) -> None:

@@ -18,6 +18,7 @@ from imgsrv.errors import ResultTooLarge, Undecodable
 from imgsrv.imaging.analysis.ssim import luma, ssim
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.decode import read_header
+from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.display_p3 import make_display_p3
 from imgsrv.imaging.model.limits import Limits
@@ -45,8 +46,21 @@ def has_way(data: bytes, pipeline: str = PLAIN, limits: Limits | None = None, **
 
 def through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes, pipeline: str) -> Image.Image:
     with monkeypatch.context() as patch:
-        patch.setattr(turbojpeg, "IS_HERE", False)
+        without_planes(patch)
         return opened(run(data, pipeline))
+
+
+def without_planes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(turbojpeg, "IS_HERE", False)
+    patch.setattr(native_jpeg, "IS_HERE", False)
+
+
+@pytest.fixture(params=["native", "turbojpeg"])
+def _decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "turbojpeg":
+        monkeypatch.setattr(native_jpeg, "IS_HERE", False)
+    elif not native_jpeg.IS_HERE:
+        pytest.skip(native_jpeg.WHY_MISSING)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +79,7 @@ def through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes, pipeline: str) -> 
     ],
 )
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.usefixtures("_decoder")
 def test_the_picture_is_that_of_the_path_through_rgb(
     pipeline: str, subsampling: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +99,7 @@ def test_two_planes_are_resampled_as_each_alone() -> None:
         assert np.array_equal(plane, np.asarray(resample(Image.fromarray(each), (101, 57), box=box)))
 
 
+@pytest.mark.usefixtures("_decoder")
 @pytest.mark.parametrize("name", ["street-6mp", "storm-1920x1280", "wood-2560x1920", "blinds-1920x1200"])
 def test_it_is_as_similar_to_the_full_resolution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data, pipeline = corpus(f"photos/{name}.jpg"), "resize:width=720"
@@ -129,18 +145,11 @@ def test_requests_for_more_than_a_resize_go_through_rgb(pipeline: str, output: d
     assert not has_way(photograph(), pipeline, **output)
 
 
-def exif_of(orientation: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[274] = orientation
-    return exif
-
-
 @pytest.mark.parametrize(
     "data",
     [
         pytest.param(photograph(mode="L"), id="grey"),
         pytest.param(photograph(mode="CMYK"), id="inks"),
-        pytest.param(photograph(exif=exif_of(6)), id="lying"),
         pytest.param(photograph(icc_profile=make_display_p3()), id="other-colours"),
         pytest.param(encoded(sample("chelsea.png").resize((90, 60))), id="png"),
     ],
@@ -192,6 +201,7 @@ def test_the_buffers_fit_every_size_at_every_scale(subsampling: int) -> None:
         assert opened(run(data, "resize:width=5,height=3,fit=fill,enlarge=true")).size == (5, 3)
 
 
+@pytest.mark.usefixtures("_decoder")
 def test_broken_bytes_give_the_same_result_as_with_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, chance = photograph((120, 80)), random.Random(5)  # noqa: S311  no secret
     for _ in range(150):
@@ -203,7 +213,7 @@ def test_broken_bytes_give_the_same_result_as_with_pillow(monkeypatch: pytest.Mo
 
 def _fate_through_rgb(monkeypatch: pytest.MonkeyPatch, data: bytes) -> object:
     with monkeypatch.context() as patch:
-        patch.setattr(turbojpeg, "IS_HERE", False)
+        without_planes(patch)
         return _fate(data)
 
 
@@ -227,6 +237,7 @@ def test_a_mapping_can_be_closed_after_a_lack_of_memory(monkeypatch: pytest.Monk
     data = photograph()
     with mmap.mmap(-1, len(data)) as mapping:
         mapping.write(data)
+        monkeypatch.setattr(native_jpeg, "IS_HERE", False)
         monkeypatch.setattr(turbojpeg, "_room", no_room)
         with pytest.raises(MemoryError) as raised:
             process(mapping, parse_pipeline(PLAIN), Output(), Limits())

@@ -202,6 +202,11 @@ def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
             _save_unlocked(frame, file, form.pillow, options)
 
 
+def save(frame: Frame, file: BinaryIO, settings: EncoderSettings) -> None:
+    """Write a frame of RGB, grey or YCbCr as a JPEG."""
+    _save(FORMAT, frame, file, _options(settings))
+
+
 def _save_unlocked(frame: Frame, file: BinaryIO, pillow: str, options: Options) -> None:
     """Write by way of a file of the system, for which Pillow gives up the interpreter's lock.
 

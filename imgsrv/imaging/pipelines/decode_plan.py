@@ -19,7 +19,7 @@ from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.colour.convert import is_same
 from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.jpeg_fast_path import PlanesPlan
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan, can_decode
 from imgsrv.imaging.model.limits import ExactSize, Limits, Size
 from imgsrv.imaging.operations.shape.resize import shown_part
 from imgsrv.imaging.pipelines.drawing import drawn_size
@@ -108,7 +108,7 @@ def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limi
 
     Raises ResultTooLarge.
     """
-    if not turbojpeg.IS_HERE or len(pipeline.steps) != 1 or not _is_plain(header, output):
+    if len(pipeline.steps) != 1 or not _is_plain(header, output):
         return None
     step = pipeline.steps[0]
     if step.operation.name != "resize" or (shown := shown_part(header.size, step.arguments)) is None:
@@ -119,15 +119,14 @@ def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limi
         return None
     left = max(after[0] / box[2], after[1] / box[3])
     scale = next((scale for scale in turbojpeg.SCALES if scale >= left), turbojpeg.SCALES[-1])
-    return PlanesPlan(header.size, after, box, kernel, scale)
+    return PlanesPlan(header.size, after, box, kernel, scale, header.orientation) if can_decode(scale) else None
 
 
 def _is_plain(header: Header, output: Output) -> bool:
-    """A JPEG of three channels, upright and in sRGB, to one with no parameter but quality and effort."""
+    """A JPEG of three channels in sRGB, to one with no parameter but quality and effort."""
     return (
         header.format == result_format(header, output) == jpeg.FORMAT.name
         and header.image.mode == "RGB"
-        and header.orientation == 1
         and header.index is None
         and is_same(colours_of(header.image.info, header.image.mode), Colours())
         and output.format != "auto"

@@ -119,6 +119,8 @@ class PictureAnswer:
             upload.input, self._pipeline, self._output, self._state.request_id, services.offers(req, upload.format)
         )
         report, result = await services.perform(self._state, job, upload)
+        if report.way:
+            services.row.observe_jpeg(report.way, report.refusal)
         entry = Entry(media_type_of(report.format), *report.size, report.is_broken, time.time(), result)
         keeps = is_same and self._cache.keeps and self._validity(opened).may_keep and not self._wants_no_store
         return Computed(entry, report, keeps=keeps)

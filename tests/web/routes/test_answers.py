@@ -16,6 +16,8 @@ from wire import PNG, ask, head, noise, post
 
 from imgsrv import __version__
 from imgsrv.imaging.analysis.measures import MEASURES
+from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.operations import OPERATIONS
@@ -221,6 +223,28 @@ def test_the_time_of_every_stage_is_in_the_answer(client: httpx.Client) -> None:
     stages = re.findall(r"(\w+);dur=\d+\.\d", timing)
     assert stages == ["receive", "queue", "decode", "operations", "encode", "predicted"]
     assert timing.count(",") == len(stages) - 1
+
+
+def test_the_decoder_of_a_jpeg_is_in_the_answer_and_counted(client: httpx.Client) -> None:
+    body = encoded(sample("rocket.jpg"), "JPEG")
+
+    def counted() -> dict[str, float]:
+        lines = client.get("/metrics").text.splitlines()
+        return {
+            line.split('"')[1]: float(line.split()[-1])
+            for line in lines
+            if line.startswith("imgsrv_jpeg_decodes_total{")
+        }
+
+    before = counted()
+    timing = client.post("/resize?width=50", content=body).headers["server-timing"]
+    (way,) = re.findall(r"decode;dur=\d+\.\d;desc=(\w+)", timing)
+    assert way == ("native" if native_jpeg.IS_HERE else "turbojpeg" if turbojpeg.IS_HERE else "rgb")
+    assert "desc=rgb" in client.post("/flip", content=body).headers["server-timing"]
+    after = counted()
+    assert {name: after[name] - before[name] for name in after if after[name] > before[name]} == (
+        {"rgb": 2.0} if way == "rgb" else {way: 1.0, "rgb": 1.0}
+    )
 
 
 def test_every_header_of_the_description_is_there(client: httpx.Client) -> None:

@@ -1,0 +1,1 @@
+"""imgsrv's own decoders, compiled from `native/`; the libraries lie in this folder."""
