@@ -50,7 +50,7 @@ from imgsrv.imaging.formats.iso.av1 import coded_sizes
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
 from imgsrv.imaging.formats.iso.properties import read_item, read_track
 from imgsrv.imaging.formats.jp2_header import read_jp2_header
-from imgsrv.imaging.formats.jpeg_scans import read_frame_kind, read_scans, with_end
+from imgsrv.imaging.formats.jpeg_scans import find_segments, read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl_header import read_jxl_header
 from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
@@ -193,7 +193,8 @@ def _decode_all(data: bytes) -> object:
 
 
 def _scans(data: bytes) -> object:
-    return read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
+    found = list(find_segments(bytearray(data)))
+    return found, read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
 
 
 ONE, NONE = (Fraction(1),), (Fraction(0),)
@@ -617,7 +618,8 @@ READERS = (
         (),
         (encoded(STILL, "JPEG"), encoded(STILL, "JPEG", progressive=True, restart_marker_blocks=2)[:-2]),
         tuple(
-            f"imaging.formats.jpeg_scans.{name}" for name in ("read_scans", "read_frame_kind", "_read_frame", "_takes")
+            f"imaging.formats.jpeg_scans.{name}"
+            for name in ("read_scans", "read_frame_kind", "find_segments", "_read_frame", "_takes")
         ),
         (
             (b"\xff\xd8", b"\xff", b""),

@@ -55,7 +55,7 @@ DECODERS = {
     "avif": "imgsrv.imaging.apart.decoders.avif",
     "jp2": "imgsrv.imaging.apart.decoders.jp2",
     "jxl": "imgsrv.imaging.apart.decoders.jxl",
-    **{name: f"imgsrv.imaging.apart.decoders.plain.{name}" for name in ("hdr", "pnm", "psd", "qoi", "tga")},
+    **{name: f"imgsrv.imaging.apart.decoders.plain.{name}" for name in ("hdr", "jpeg12", "pnm", "psd", "qoi", "tga")},
     "pdf": "imgsrv.imaging.apart.decoders.pdf",
     "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
 }

@@ -97,7 +97,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
     checked: Any = CheckedFile(form.size_in, file, limits) if form.size_in else file
     with broken_is_ours(form.name):
         try:
-            image = Image.open(checked, formats=[form.reader or form.pillow])
+            image = Image.open(checked, formats=[form.reader or form.pillow, *filter(None, (form.other_reader,))])
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
         form = form.variant(file, data) or form

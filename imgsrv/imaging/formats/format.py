@@ -142,7 +142,8 @@ class Format:
         wheel: the module that tells whether the extra is installed.
         writer: the same where the extra brings only the encoder, and the format is read without it.
         reader: the name in Pillow of a reader that this package has; empty where Pillow's own reads it.
-        register: adds that reader, or the codec of the extra, to Pillow; calling it again does nothing.
+        other_reader: the name of one that is tried where that one, or Pillow's, does not know the file.
+        register: adds those readers, or the codec of the extra, to Pillow; calling it again does nothing.
 
     How a file is recognised:
         signatures: first bytes.  begins: a test of the first bytes for files without a signature.
@@ -228,6 +229,7 @@ class Format:
     wheel: str = ""
     writer: str = ""
     reader: str = ""
+    other_reader: str = ""
     register: Callable[[], object] = _nothing
 
     signatures: tuple[bytes, ...] = ()

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import IO, BinaryIO
 
 from PIL import Image, ImageFile
@@ -17,6 +18,15 @@ from PIL import Image, ImageFile
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, HeaderLayout, Options
 from imgsrv.imaging.formats.gain_maps.container import read_gain_map, with_gain_map, with_terms
+from imgsrv.imaging.formats.jpeg_opening import (
+    BYTES_PER_PIXEL,
+    DEEP_BITS,
+    DEEP_FRAMES,
+    MODES,
+    NAME,
+    OddJpegFile,
+    register,
+)
 from imgsrv.imaging.formats.jpeg_scans import (
     END,
     LOSSLESS_FRAME,
@@ -56,6 +66,9 @@ SEGMENT_BYTES = 65_533 - len("http://ns.adobe.com/xap/1.0/\0")
 
 BITS, COMPONENTS = 8, (1, 3, 4)
 """Bits of a sample, and numbers of components that are read."""
+
+DEEP_KINDS, DEEP_COMPONENTS = tuple((DEEP_BITS, marker) for marker in DEEP_FRAMES), tuple(MODES)
+"""Bits and kinds of frames of deep JPEGs that are read, and their components."""
 
 MISSING_LEVELS = (127, 128)
 """Levels of a block without coefficients, also inverted as in CMYK."""
@@ -111,6 +124,8 @@ def _variant(file: IO[bytes], data: Data) -> Format | None:
         return LOSSLESS
     if kind.marker in PROGRESSIVE_FRAMES and has_too_many_scans(data):
         raise Undecodable(FORMAT.name, f"it has more than {MOST_SCANS} scans", "save it anew")
+    if kind.bits == DEEP_BITS:
+        return DEEP
     # Most files with something behind their end have the end, too.
     return WITHOUT_END if bytes(data[-2:]) not in (END, b"") and not read_scans(bytes(data)).has_end else None
 
@@ -124,21 +139,25 @@ def _unread_kind(kind: FrameKind) -> tuple[str, str] | None:
     """The reason why a JPEG is not read, and what to do about it."""
     if kind.marker in UNREAD_FRAMES:
         return f"it is {UNREAD_FRAMES[kind.marker]}, which this server does not read", "save it as a baseline JPEG"
-    if kind.bits != BITS:
-        reason = f"it has {kind.bits} bits a channel, and this server reads JPEGs of 8"
+    if kind.bits != BITS and (kind.bits, kind.marker) not in DEEP_KINDS:
+        reason = f"it has {kind.bits} bits a channel, and this server reads JPEGs of 8, and of 12 that are not lossless"
         return reason, "save it with 8 bits, or as a PNG"
     if not kind.height:
         return "its height stands behind its pixels (DNL), which this server does not read", "save it anew"
+    if kind.bits == DEEP_BITS and kind.components not in DEEP_COMPONENTS:
+        return f"it has {kind.components} components of 12 bits, and this server reads 1 or 3", "save it with 8 bits"
     if kind.components not in COMPONENTS:
         return f"it has {kind.components} components, and this server reads 1, 3 or 4", "save it as RGB"
     return None
 
 
-def _read_pixels(image: Image.Image, _is_deep: bool) -> Frame | None:  # noqa: FBT001
+def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FBT001
     """Let Pillow load the picture, with an end marker where nothing else is missing.
 
     Raises OSError for one that is not whole.
     """
+    if isinstance(image, OddJpegFile) and image.is_deep:
+        return image.pixels(is_deep=is_deep)
     if not isinstance(image, ImageFile.ImageFile) or image.fp is None:
         return None
     file, tile = image.fp, list(image.tile)
@@ -271,6 +290,9 @@ FORMAT = Format(
     media_type="image/jpeg",
     suffixes=(".jpg", ".jpeg"),
     position=1,
+    other_reader=NAME,
+    register=cache(register),
+    bit_depth=lambda _data, image: image.depth if isinstance(image, OddJpegFile) else BITS,
     signatures=(b"\xff\xd8\xff",),
     fields=("quality", "effort", "progressive", "subsampling", "icc", "hdr"),
     has_alpha=False,
@@ -303,3 +325,6 @@ LOSSLESS = replace(FORMAT, scales=())
 
 WITHOUT_END = replace(FORMAT, full_decodes=TRIALS)
 """The row of a JPEG without an end marker, which is looked at more closely before it is read."""
+
+DEEP = replace(FORMAT, scales=(), decode_bytes_per_pixel=BYTES_PER_PIXEL)
+"""The row of a JPEG of 12 bits a channel."""

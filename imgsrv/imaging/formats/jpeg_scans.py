@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, NamedTuple
@@ -197,6 +198,23 @@ class FrameKind(NamedTuple):
     bits: int
     height: int
     components: int
+
+
+def find_segments(data: bytearray) -> Iterator[tuple[int, int, int]]:
+    """The segments in front of the first scan: the second byte of the marker, and where its data begin and end."""
+    at = len(START)
+    for _ in range(MOST_SEGMENTS):
+        head = bytes(data[at : at + 4])
+        if len(head) < len("\xffmll") or head[0] != 0xFF:  # noqa: PLR2004
+            return
+        if head[1] == 0xFF:  # noqa: PLR2004
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(head[2:], "big")
+        if end < at + len(head) or end > len(data) or head[1] not in FRAMES | TABLES:
+            return
+        yield head[1], at + len(head), end
+        at = end
 
 
 def read_frame_kind(file: IO[bytes]) -> FrameKind | None:
