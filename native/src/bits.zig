@@ -59,6 +59,16 @@ pub const Segment = struct {
         if (used + 8 <= self.filled * 8) return error.Trailing;
     }
 
+    /// Read behind the restart marker of this number, modulo 8, which has to stand at the end of the segment.
+    pub fn restart(self: *Segment, reader: *Reader, number: u32) Refusal!Reader {
+        try self.finish(reader);
+        var at = self.at;
+        while (at < self.data.len and self.data[at] == 0xFF) at += 1;
+        if (at >= self.data.len) return error.Short;
+        if (self.data[at] != 0xD0 + (number & 7)) return error.Restart;
+        return self.begin(at + 1);
+    }
+
     fn fill(self: *Segment) Refusal!void {
         const data = self.data;
         var at, var filled = .{ self.at, self.filled };
@@ -130,6 +140,13 @@ pub const Reader = struct {
     pub inline fn take(self: *Reader, count: u6) void {
         self.bits <<= count;
         self.count -%= count;
+    }
+
+    /// Take bits off as a number; up to 32.
+    pub inline fn number(self: *Reader, count: u6) u32 {
+        const found: u32 = @intCast((self.bits >> 32) >> @as(u6, 32) -% count);
+        self.take(count);
+        return found;
     }
 
     /// Bits read since the segment's buffer begins.

@@ -3,6 +3,7 @@
 const std = @import("std");
 const Refusal = @import("refusal.zig").Refusal;
 const Header = @import("header.zig").Header;
+const progressive = @import("progressive.zig");
 const sequential = @import("sequential.zig");
 const transform = @import("transform.zig");
 
@@ -40,8 +41,12 @@ pub const Plane = struct {
 };
 
 /// Bytes that `decode` takes of its allocator, with those of the header and of alignment.
-pub fn room(_: *const Header, _: u32) u64 {
-    return @sizeOf(Header) + @sizeOf(sequential.Work) + 256;
+pub fn room(header: *const Header, eighths: u32) u64 {
+    const needed: u64 = if (!header.is_progressive) @sizeOf(sequential.Work) else switch (eighths) {
+        inline 1...4 => |n| progressive.room(n, header),
+        else => 0,
+    };
+    return @sizeOf(Header) + needed + 1024;
 }
 
 pub fn decode(header: *Header, eighths: u32, planes: *const [3]Plane, allocator: std.mem.Allocator) Refusal!void {
@@ -52,10 +57,27 @@ pub fn decode(header: *Header, eighths: u32, planes: *const [3]Plane, allocator:
 }
 
 fn decodeAt(comptime n: usize, header: *Header, planes: *const [3]Plane, allocator: std.mem.Allocator) Refusal!void {
-    if (header.is_progressive or header.scan.count != header.count) return error.NotDone;
-    try sequential.decode(n, header, planes, allocator);
-    if (try header.next() != .end) return error.Scan;
+    if (header.is_progressive) {
+        try progressive.decode(n, header, planes, allocator);
+    } else {
+        try decodeScans(n, header, planes, allocator);
+    }
     for (header.components[0..header.count], planes[0..header.count]) |*part, *plane| {
         plane.fillEdges(part.columns * n, part.rows * n);
     }
+}
+
+/// All scans of a sequential JPEG: one with all components, or several with some of them each.
+fn decodeScans(comptime n: usize, header: *Header, planes: *const [3]Plane, allocator: std.mem.Allocator) Refusal!void {
+    const work = allocator.create(sequential.Work) catch return error.Planes;
+    var is_decoded: [3]bool = @splat(false);
+    while (true) {
+        for (header.scan.components[0..header.scan.count]) |part| {
+            if (is_decoded[part]) return error.Scan;
+            is_decoded[part] = true;
+        }
+        try sequential.decode(n, header, planes, work);
+        if (try header.next() == .end) break;
+    }
+    for (is_decoded[0..header.count]) |is| if (!is) return error.Incomplete;
 }

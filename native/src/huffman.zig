@@ -30,17 +30,14 @@ const Canonical = struct {
     singles: [size]Single = @splat(.{}),
 
     fn set(self: *Canonical, codes: *const Codes) Refusal!void {
-        if (!codes.is_here) return error.Table;
+        try check(codes, false);
         self.symbols = codes.symbols;
         @memset(&self.singles, .{});
         var code: u32 = 0;
         var index: u32 = 0;
         for (1..17) |length| {
             const count: u32 = codes.counts[length];
-            const room = @as(u32, 1) << @intCast(length);
             self.offset[length] = @as(i32, @intCast(index)) - @as(i32, @intCast(code));
-            // No code is all ones.
-            if (count != 0 and code + count >= room) return error.Table;
             if (length <= look) {
                 const spread = @as(usize, 1) << @intCast(look - length);
                 for (0..count) |n| {
@@ -81,11 +78,8 @@ pub const Dc = struct {
     codes: Canonical = .{},
 
     pub fn set(self: *Dc, given: *const Codes) Refusal!void {
+        try check(given, true);
         try self.codes.set(given);
-        var count: usize = 0;
-        for (given.counts) |number| count += number;
-        // libjpeg refuses these, wherever they stand.
-        for (given.symbols[0..count]) |symbol| if (symbol > 15) return error.Table;
         for (&self.entries, 0..) |*entry, index| {
             entry.* = 0;
             const single = self.codes.singles[index];
@@ -213,6 +207,65 @@ pub const Ac = struct {
     }
 };
 
+/// Symbols of bands of AC, one by one.
+pub const Symbols = struct {
+    pub const Entry = packed struct(u32) {
+        symbol: u8 = 0,
+        /// Of the code.
+        length: u8 = 0,
+        /// Of the code and the bits behind it; 0 where the code is longer than `look`, or there is none.
+        whole: u8 = 0,
+        unused: u8 = 0,
+    };
+
+    entries: [size]Entry = undefined,
+    codes: Canonical = .{},
+
+    pub fn set(self: *Symbols, given: *const Codes) Refusal!void {
+        try self.codes.set(given);
+        for (&self.entries, &self.codes.singles) |*entry, single| entry.* = entryOf(single);
+    }
+
+    fn entryOf(single: Single) Entry {
+        if (single.length == 0) return .{};
+        const category, const zeros = .{ single.symbol & 15, single.symbol >> 4 };
+        // An end of a band is followed by bits of its run.
+        const behind = if (category != 0) category else if (zeros == 15) 0 else zeros;
+        return .{ .symbol = single.symbol, .length = single.length, .whole = single.length + behind };
+    }
+
+    /// The symbol in front, which is not taken; 31 bits with all that is behind it at most.
+    pub inline fn front(self: *const Symbols, reader: *const Reader) Refusal!Entry {
+        const found = &self.entries[reader.peek(look)];
+        if (found.whole != 0) return found.*;
+        const one = entryOf(self.long(reader.bits));
+        if (one.whole == 0) return error.Code;
+        return one;
+    }
+
+    noinline fn long(self: *const Symbols, bits: u64) Single {
+        @branchHint(.unlikely);
+        return self.codes.front(bits);
+    }
+};
+
+/// Refuse a table that is missing or bad.
+pub fn check(codes: *const Codes, is_dc: bool) Refusal!void {
+    if (!codes.is_here) return error.Table;
+    var code: u32 = 0;
+    var index: usize = 0;
+    for (1..17) |length| {
+        const count: u32 = codes.counts[length];
+        // No code is all ones.
+        if (count != 0 and code + count >= @as(u32, 1) << @intCast(length)) return error.Table;
+        code = (code + count) << 1;
+        index += count;
+    }
+    if (!is_dc) return;
+    // libjpeg refuses these, wherever they stand.
+    for (codes.symbols[0..index]) |symbol| if (symbol > 15) return error.Table;
+}
+
 /// True where a symbol is one of a sequential JPEG of 8 bits.
 fn isValid(single: Single) bool {
     if (single.length == 0) return false;
@@ -232,12 +285,17 @@ fn stepOf(symbol: u8) u8 {
 
 /// The value behind the code in front of these bits: figure F.12 of T.81.
 fn valueBehind(bits: u64, single: Single) i16 {
-    const category: u6 = @intCast(single.symbol & 15);
+    const category: u5 = @intCast(single.symbol & 15);
     if (category == 0) return 0;
     const behind = bits << @as(u6, @intCast(single.length));
-    const number: i32 = @intCast(behind >> @intCast(64 - @as(u7, category)));
-    const half = @as(i32, 1) << @intCast(category - 1);
-    return @intCast(if (number < half) number - 2 * half + 1 else number);
+    return @intCast(extended(@intCast(behind >> @intCast(64 - @as(u7, category))), category));
+}
+
+/// The value of a number of so many bits, at least 1.
+pub inline fn extended(number: u32, category: u5) i32 {
+    const half = @as(u32, 1) << (category -% 1);
+    const found: i32 = @intCast(number);
+    return if (number < half) found - @as(i32, @intCast(2 * half - 1)) else found;
 }
 
 /// The value behind the code in an index that holds both.

@@ -55,6 +55,15 @@ pub fn Order(comptime n: usize) type {
             break :found result;
         };
 
+        /// The ones that are needed, one bit for each index in zigzag order.
+        pub const needed = found: {
+            var result: u64 = 0;
+            for (places[0..64], 0..) |place, index| {
+                if (place != dump) result |= 1 << index;
+            }
+            break :found result;
+        };
+
         /// The index in zigzag order of the last one that is needed.
         pub const last = found: {
             var result: usize = 0;

@@ -1,8 +1,9 @@
-//! The one scan of a sequential JPEG: coefficients of some MCUs, their transform, and on.
+//! A scan of a sequential JPEG: coefficients of some MCUs, their transform, and on.
 
 const std = @import("std");
 const Refusal = @import("refusal.zig").Refusal;
 const Header = @import("header.zig").Header;
+const Component = @import("header.zig").Component;
 const bits = @import("bits.zig");
 const huffman = @import("huffman.zig");
 const Order = @import("order.zig").Order;
@@ -28,25 +29,35 @@ fn Group(comptime n: usize) type {
     return [Order(n).count + 1][lanes]i16;
 }
 
-pub fn decode(comptime n: usize, header: *Header, planes: *const [3]Plane, allocator: std.mem.Allocator) Refusal!void {
-    const work = allocator.create(Work) catch return error.Planes;
-    var scan: Scan(n) = .{ .header = header, .planes = planes, .work = work, .count = header.count };
-    for (0..header.count) |index| {
-        const dc, const ac = .{ header.scan.dc_table[index], header.scan.ac_table[index] };
+/// Decode the scan in front of the header; all of its components' samples are in it.
+pub fn decode(comptime n: usize, header: *Header, planes: *const [3]Plane, work: *Work) Refusal!void {
+    const found = &header.scan;
+    var scan: Scan(n) = .{ .header = header, .work = work, .count = found.count };
+    for (0..found.count) |place| {
+        const dc, const ac, const index = .{ found.dc_table[place], found.ac_table[place], found.components[place] };
         try work.dc[dc].set(&header.dc[dc]);
         try work.ac[ac].set(&header.ac[ac]);
         const part = &header.components[index];
-        scan.parts[index] = .{
+        // A component by itself comes block by block, without those that fill an MCU.
+        const is_alone = found.count == 1;
+        scan.parts[place] = .{
             .dc = &work.dc[dc],
             .ac = &work.ac[ac],
-            .across = part.across,
-            .down = part.down,
+            .plane = &planes[index],
+            .component = part,
+            .across = if (is_alone) 1 else part.across,
+            .down = if (is_alone) 1 else part.down,
             .quantizer = Order(n).quantizer(&header.quantizers[part.quantizer]),
         };
     }
     work.segment.data = header.data;
     scan.reader = try work.segment.begin(header.at);
-    try scan.rows();
+    const first, const part = .{ &header.components[found.components[0]], &scan.parts[0] };
+    if (found.count == 1) {
+        try scan.rows(first.columns, first.rows);
+    } else {
+        try scan.rows(first.filled_columns / part.across, first.filled_rows / part.down);
+    }
     try work.segment.finish(&scan.reader);
     header.at = work.segment.at;
 }
@@ -59,6 +70,8 @@ fn Scan(comptime n: usize) type {
         const Part = struct {
             dc: *const huffman.Dc,
             ac: *const huffman.Ac,
+            plane: *const Plane,
+            component: *const Component,
             across: usize,
             down: usize,
             quantizer: [order.count]i32,
@@ -67,17 +80,13 @@ fn Scan(comptime n: usize) type {
         };
 
         header: *Header,
-        planes: *const [3]Plane,
         work: *Work,
         count: usize,
         parts: [3]Part = undefined,
         reader: bits.Reader = .{},
         restarts: u8 = 0,
 
-        fn rows(self: *Self) Refusal!void {
-            const luma = &self.header.components[0];
-            const mcus_across = luma.filled_columns / luma.across;
-            const mcus_down = luma.filled_rows / luma.down;
+        fn rows(self: *Self, mcus_across: usize, mcus_down: usize) Refusal!void {
             const interval = self.header.restart_interval;
             var left = interval;
             for (0..mcus_down) |row| {
@@ -102,14 +111,8 @@ fn Scan(comptime n: usize) type {
         }
 
         fn restart(self: *Self) Refusal!void {
-            const segment = &self.work.segment;
-            try segment.finish(&self.reader);
-            var at = segment.at;
-            while (at < segment.data.len and segment.data[at] == 0xFF) at += 1;
-            if (at >= segment.data.len) return error.Short;
-            if (segment.data[at] != 0xD0 + self.restarts) return error.Restart;
-            self.restarts = (self.restarts + 1) & 7;
-            self.reader = try segment.begin(at + 1);
+            self.reader = try self.work.segment.restart(&self.reader, self.restarts);
+            self.restarts +%= 1;
             for (self.parts[0..self.count]) |*part| part.predicted = 0;
         }
 
@@ -194,7 +197,8 @@ fn Scan(comptime n: usize) type {
 
         /// Transform a batch of this row and put its samples into the planes.
         fn put(self: *Self, row: usize, first: usize, count: usize) Refusal!void {
-            for (self.parts[0..self.count], self.header.components[0..self.count], self.planes[0..self.count]) |*part, *component, *plane| {
+            for (self.parts[0..self.count]) |*part| {
+                const component, const plane = .{ part.component, part.plane };
                 for (0..part.down) |y| {
                     if (row * part.down + y >= component.rows) continue;
                     for (0..part.across) |x| {

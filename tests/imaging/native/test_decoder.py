@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from made import native_jpeg
-from made.jpegs import SAMPLINGS, any_jpeg, jpeg, seeded
-from made.native_jpeg import MOST_OFF, coded, decode, library, read_header, reference
+from made.jpegs import SAMPLINGS, any_jpeg, jpeg, near, seeded
+from made.native_jpeg import MOST_OFF, coded, decode, judge, library, read_header, reference
 from numpy.typing import NDArray
 from pictures import SAMPLES
 from PIL import Image
 
 MADE = 60
+
+BROKEN_ONES = 1000
 
 
 @pytest.fixture(autouse=True)
@@ -82,20 +84,23 @@ def test_samples_are_those_of_libjpeg_turbo(sample: str) -> None:
     check_against_turbo((SAMPLES / sample).read_bytes())
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("kind", SAMPLINGS)
-def test_made_pictures_are_those_of_libjpeg_turbo(kind: str) -> None:
+def test_made_pictures_are_those_of_libjpeg_turbo(kind: str, *, progressive: bool) -> None:
     random = seeded(kind)
     for _ in range(MADE):
-        check_against_turbo(any_jpeg(random, sampling=kind))
+        check_against_turbo(any_jpeg(random, sampling=kind, progressive=progressive))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("kind", SAMPLINGS)
 @pytest.mark.parametrize("eighths", [1, 2, 3, 4])
-def test_samples_are_the_cosines_of_the_first_coefficients(kind: str, eighths: int) -> None:
+def test_samples_are_the_cosines_of_the_first_coefficients(kind: str, eighths: int, *, progressive: bool) -> None:
     random = seeded(kind)
     compared = 0
     for quality in (25, 50, 75):
-        data = jpeg(random, sampling=kind, size=(128, 96), quality=quality, low=30, high=225)
+        options: dict[str, Any] = {"quality": quality, "progressive": progressive, "low": 30, "high": 225}
+        data = jpeg(random, sampling=kind, size=(128, 96), **options)
         compared += check_against_cosines(data, eighths)
     assert compared > 200
 
@@ -103,7 +108,8 @@ def test_samples_are_the_cosines_of_the_first_coefficients(kind: str, eighths: i
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (16, 16), (17, 33), (700, 9), (9, 700)])
 @pytest.mark.parametrize("kind", SAMPLINGS)
 def test_every_size_has_the_planes_of_libjpeg_turbo(kind: str, size: tuple[int, int]) -> None:
-    check_against_turbo(jpeg(seeded(1), sampling=kind, size=size))
+    for progressive in (False, True):
+        check_against_turbo(jpeg(seeded(1), sampling=kind, size=size, progressive=progressive))
 
 
 def test_samples_beyond_the_blocks_repeat_the_edge() -> None:
@@ -115,17 +121,21 @@ def test_samples_beyond_the_blocks_repeat_the_edge() -> None:
     assert luma[3].tolist() == luma[2].tolist()
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("interval", [1, 2, 7, 16, 17, 200])
 @pytest.mark.parametrize("kind", SAMPLINGS)
-def test_restart_intervals_of_any_length(kind: str, interval: int) -> None:
-    check_against_turbo(jpeg(seeded(2), sampling=kind, size=(300, 41), restart_marker_blocks=interval))
+def test_restart_intervals_of_any_length(kind: str, interval: int, *, progressive: bool) -> None:
+    options: dict[str, Any] = {"restart_marker_blocks": interval, "progressive": progressive}
+    check_against_turbo(jpeg(seeded(2), sampling=kind, size=(300, 41), **options))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("quality", [1, 100])
-def test_the_longest_and_the_shortest_codes(quality: int) -> None:
+def test_the_longest_and_the_shortest_codes(quality: int, *, progressive: bool) -> None:
     noise = seeded(3).randbytes(200 * 100 * 3)
     file = io.BytesIO()
-    Image.frombytes("RGB", (200, 100), noise).save(file, "JPEG", quality=quality, subsampling=0)
+    picture = Image.frombytes("RGB", (200, 100), noise)
+    picture.save(file, "JPEG", quality=quality, subsampling=0, progressive=progressive)
     check_against_turbo(file.getvalue())
 
 
@@ -181,3 +191,75 @@ def test_numbers_that_are_no_scale_and_planes_of_other_sizes_are_refused() -> No
     none = ctypes.c_void_p(None)
     given = library().imgsrv_jpeg_decode(data, ctypes.c_size_t(len(data)), 1, none, none, none, ctypes.c_size_t(0))
     assert native_jpeg.reason(given) == "planes"
+
+
+def scans_of(data: bytes) -> list[tuple[int, int, int]]:
+    """The place, the first and the last coefficient of each scan."""
+    found = []
+    at = data.find(b"\xff\xda")
+    while at >= 0:
+        tail = at + 5 + 2 * data[at + 4]
+        found.append((at, data[tail], data[tail + 1]))
+        at = data.find(b"\xff\xda", at + 2)
+    return found
+
+
+def test_a_progressive_jpeg_that_is_cut_is_refused_wherever_it_is() -> None:
+    data = jpeg(seeded(8), sampling="4:2:0", size=(120, 90), progressive=True)
+    for end in (*(place for place, _, _ in scans_of(data)), *range(200, len(data), 97), len(data) - 2):
+        for cut in (data[:end], data[:end] + b"\xff\xd9"):
+            if end == len(data) - 2 and cut == data:
+                continue
+            for eighths in (2, 3, 4):
+                assert decode(cut, eighths).reason != "done"
+        assert decode(data[:end], 1).reason != "done"
+
+
+def test_scans_that_a_size_does_not_need_are_not_read() -> None:
+    data = jpeg(seeded(9), sampling="4:4:4", size=(120, 90), progressive=True)
+    place, first, last = scans_of(data)[-1]
+    assert (first, last) == (1, 63)
+    broken = data[: place + 10] + b"\x55" * (len(data) - place - 12) + data[-2:]
+    found, expected = decode(broken, 1), decode(data, 1)
+    assert found.reason == "done"
+    assert all((ours == theirs).all() for ours, theirs in zip(found.planes, expected.planes, strict=True))
+    assert decode(broken, 2).reason != "done"
+
+
+def test_a_progressive_jpeg_of_many_scans_is_refused() -> None:
+    data = jpeg(seeded(10), sampling="4:2:0", size=(64, 48), progressive=True)
+    assert len(scans_of(data)) == 10
+    assert decode(data, 1, max_scans=10).reason == "done"
+    assert decode(data, 1, max_scans=9).reason == "scans"
+
+
+def test_components_in_scans_of_their_own() -> None:
+    # Three grey pictures are the three scans of one in colours.
+    parts = [jpeg(seeded(seed), sampling="grey", size=(61, 35)) for seed in (1, 2, 3)]
+    frame = parts[0].index(b"\xff\xc0")
+    head = parts[0][:frame]
+    size = parts[0][frame + 4 : frame + 9]
+    whole = b"\xff\xc0\0\x11" + size + b"\3\1\x11\0\2\x11\0\3\x11\0"
+    tables = parts[0][frame + 13 : parts[0].index(b"\xff\xda")]
+    data = head + whole + tables
+    for number, part in enumerate(parts, 1):
+        scan = part.index(b"\xff\xda")
+        data += part[scan : scan + 5] + bytes([number]) + part[scan + 6 : -2]
+    check_against_turbo(data + b"\xff\xd9")
+    found = decode(data + b"\xff\xd9", 2)
+    assert [plane.tolist() for plane in found.planes] == [decode(part, 2).planes[0].tolist() for part in parts]
+    assert decode(data[: data.rindex(b"\xff\xda")] + b"\xff\xd9", 2).reason == "incomplete"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_broken_jpegs_are_refused_or_give_what_libjpeg_turbo_gives(seed: int) -> None:
+    random = seeded(seed)
+    seeds = [any_jpeg(random, progressive=number % 2 == 0) for number in range(40)]
+    verdicts = []
+    for _ in range(BROKEN_ONES):
+        data = near(random.choice(seeds), random.choice(seeds), random)
+        verdicts.append(judge(data))
+        assert not verdicts[-1].fault, data
+    # Both kinds are there: the JPEGs are not only rubbish.
+    assert sum(verdict.is_read_by_both for verdict in verdicts) > BROKEN_ONES / 10
+    assert sum("done" not in verdict.reasons.values() for verdict in verdicts) > BROKEN_ONES / 10

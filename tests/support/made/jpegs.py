@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from mutations import mutated
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -98,3 +99,22 @@ def any_jpeg(random: Random, largest: int = 40, **fixed: Any) -> bytes:
         options["restart_marker_rows"] = 1
     size = random.randint(1, largest), random.randint(1, largest)
     return jpeg(random, **{"sampling": random.choice(SAMPLINGS), "size": size, **options, **fixed})
+
+
+WORDS = (b"\xff\xd0", b"\xff\xd9", b"\xff\xda", b"\xff\xc4", b"\xff\x00", b"\xff\xff", b"\xff\xdd\0\4\0\1", b"\0\x3f\0")
+"""What mutations put into a JPEG."""
+
+TURNED = 0.5
+"""The share of mutations that only turn bits."""
+
+
+def near(data: bytes, other: bytes, random: Random) -> bytes:
+    """A JPEG with some faults.  other: one that it may be spliced with."""
+    if random.random() > TURNED:
+        return mutated(data, other, WORDS, random)
+    # Bits of scans most of the time, which more often leaves a JPEG that can be read.
+    found = bytearray(data)
+    for _ in range(random.choice((1, 1, 1, 2, 5))):
+        at = random.randrange(data.index(b"\xff\xda") if random.random() < 0.8 else 0, len(data))
+        found[at] ^= 1 << random.randrange(8)
+    return bytes(found)

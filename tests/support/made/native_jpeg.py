@@ -118,15 +118,15 @@ def decode(data: bytes, eighths: int, *, flags: int = 0, max_scans: int = 0) -> 
     return Decoded("done", planes, (info.width, info.height), (info.across, info.down))
 
 
-def reference(data: bytes, eighths: int) -> tuple[Plane, ...] | None:
-    """The planes of libjpeg-turbo, luma alone where grey; None where it refuses the JPEG or warns of it."""
+def reference(data: bytes, eighths: int, *, stops: bool = True) -> tuple[Plane, ...] | None:
+    """The planes of libjpeg-turbo, luma alone where grey; None where it refuses the JPEG or, with `stops`, warns."""
     library = turbojpeg._library
     if library is None:
         pytest.skip(turbojpeg.WHY_MISSING)
     source, scale = np.frombuffer(data, np.uint8), Fraction(eighths, 8)
     with turbojpeg._handle(library, turbojpeg._Use.DECOMPRESS) as handle:
-        library.tj3Set(handle, turbojpeg._Parameter.STOP_ON_WARNING, 1)
-        if library.tj3DecompressHeader(handle, source.ctypes.data, source.size):
+        library.tj3Set(handle, turbojpeg._Parameter.STOP_ON_WARNING, stops)
+        if _fails(library, handle, library.tj3DecompressHeader(handle, source.ctypes.data, source.size), stops=stops):
             return None
         kind, width, height = (
             library.tj3Get(handle, name)
@@ -142,9 +142,15 @@ def reference(data: bytes, eighths: int) -> tuple[Plane, ...] | None:
         width, height = (-(-side * eighths // 8) for side in (width, height))
         planes = tuple(turbojpeg._room(library, part, width, height, kind) for part in range(1 if kind == 3 else 3))
         addresses = (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in planes))
-        if library.tj3DecompressToYUVPlanes8(handle, source.ctypes.data, source.size, addresses, None):
+        given = library.tj3DecompressToYUVPlanes8(handle, source.ctypes.data, source.size, addresses, None)
+        if _fails(library, handle, given, stops=stops):
             return None
     return planes
+
+
+def _fails(library: ctypes.CDLL, handle: int, given: int, *, stops: bool) -> bool:
+    """Whether a call fails.  Where it does not stop, one that only warns does not."""
+    return bool(given) and (stops or library.tj3GetErrorCode(ctypes.c_void_p(handle)) != 0)
 
 
 def coded(found: Decoded, eighths: int) -> list[tuple[slice, slice]]:
@@ -163,11 +169,16 @@ MOST_OFF = {1: 0, 3: 1}
 
 @dataclass
 class Verdict:
-    """What became of a JPEG of any bytes.  fault: what is wrong with the decoder, empty where nothing is."""
+    """What became of a JPEG of any bytes.
+
+    fault: what is wrong with the decoder, empty where nothing is.  is_partly_read: libjpeg-turbo warns of a scan of a
+    progressive JPEG that a small size does not need.
+    """
 
     reasons: dict[int, str]
     fault: str = ""
     is_read_by_both: bool = False
+    is_partly_read: bool = False
 
 
 def judge(data: bytes) -> Verdict:
@@ -176,18 +187,27 @@ def judge(data: bytes) -> Verdict:
     verdict = Verdict({eighths: each.reason for eighths, each in found.items()})
     if "fault" in verdict.reasons.values():
         verdict.fault = "a check inside the decoder fired"
+        return verdict
+    if "done" not in verdict.reasons.values():
+        return verdict
+    verdict.is_read_by_both = reference(data, 1) is not None
+    verdict.is_partly_read = not verdict.is_read_by_both and verdict.reasons[4] != "done"
+    if not verdict.is_read_by_both and not verdict.is_partly_read:
+        verdict.fault = f"{verdict.reasons} is taken, and libjpeg-turbo warns of it"
+        return verdict
     for eighths, most in MOST_OFF.items():
-        is_taken = found[eighths].reason == "done" or (eighths == 1 and "done" in verdict.reasons.values())
-        if verdict.fault or not is_taken:
-            continue
-        expected = reference(data, eighths)
-        if expected is None:
-            verdict.fault = f"{verdict.reasons} is taken, and libjpeg-turbo warns of it"
-            continue
-        verdict.is_read_by_both = True
-        places = coded(found[eighths], eighths)
-        for ours, theirs, part in zip(found[eighths].planes, expected, places, strict=False):
-            off = int(np.abs(ours[part].astype(int) - theirs[part]).max())
-            if ours.shape != theirs.shape or off > most:
-                verdict.fault = f"at {eighths}/8 a plane of {theirs.shape} is {off} levels off"
+        if found[eighths].reason == "done" and not verdict.fault:
+            verdict.fault = _difference(data, found[eighths], eighths, most, stops=verdict.is_read_by_both)
     return verdict
+
+
+def _difference(data: bytes, found: Decoded, eighths: int, most: int, *, stops: bool) -> str:
+    """How the planes differ from those of libjpeg-turbo, or nothing."""
+    expected = reference(data, eighths, stops=stops)
+    if expected is None:
+        return f"at {eighths}/8 it is taken, and libjpeg-turbo refuses it"
+    for ours, theirs, part in zip(found.planes, expected, coded(found, eighths), strict=True):
+        off = int(np.abs(ours[part].astype(int) - theirs[part]).max())
+        if ours.shape != theirs.shape or off > most:
+            return f"at {eighths}/8 a plane of {theirs.shape} is {off} levels off"
+    return ""
