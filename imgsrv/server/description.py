@@ -26,6 +26,7 @@ EXTRAS = {
     "jxl": "pillow-jxl-plugin",
     "otel": "opentelemetry-sdk",
     "pdf": "pypdfium2",
+    "raw": "rawpy",
     "svg": "resvg",
     "turbo": "pylibjxl",
 }

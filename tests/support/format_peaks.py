@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from made.raw import dng
 from peaks import LIBC, M_MMAP_THRESHOLD, OWN_MAPPING, PR_SET_THP_DISABLE, SMALL, apart, bounds, coloured
 from PIL import Image
 
@@ -103,6 +104,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     ),
     "svg": (Kind("RGBA", saved={}),),
     "pdf": (Kind("RGB", saved={}),),
+    "raw": (Kind("RGB", saved={}), Kind("RGB", saved={"is_deep": True})),
     "pnm": (
         Kind("L", saved={}),
         Kind("RGB", saved={}),
@@ -274,7 +276,12 @@ def page(frame: Frame, _saved: Mapping[str, Any]) -> bytes:
     ).encode()
 
 
-WRITERS = {"pdf": page, "psd": document, "hdr": radiance, "pnm": netpbm}
+def sensor(frame: Frame, _saved: Mapping[str, Any]) -> bytes:
+    """A file of a camera whose sensor saw the picture."""
+    return dng(np.asarray(frame.convert("RGB")).astype(np.uint16) * 257)
+
+
+WRITERS = {"pdf": page, "raw": sensor, "psd": document, "hdr": radiance, "pnm": netpbm}
 """Formats that are written for this measurement alone."""
 
 

@@ -57,6 +57,7 @@ DECODERS = {
     "jxl": "imgsrv.imaging.apart.decoders.jxl",
     **{name: f"imgsrv.imaging.apart.decoders.plain.{name}" for name in ("hdr", "jpeg12", "pnm", "psd", "qoi", "tga")},
     "pdf": "imgsrv.imaging.apart.decoders.pdf",
+    "raw": "imgsrv.imaging.apart.decoders.raw",
     "tiff": "imgsrv.imaging.apart.decoders.tiff.decoder",
 }
 """Modules of decoders by the names of their tasks.  Each has a function `prepare() -> Decoder`, which imports what the

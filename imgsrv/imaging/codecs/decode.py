@@ -19,7 +19,7 @@ from imgsrv.imaging.codecs.true_size import check_true_size
 from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.colour.convert import converted, deep_grey, is_same, wanted_colours
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.formats.format import Format, ReadAsError
 from imgsrv.imaging.metadata.exif import read_metadata, read_orientation
 from imgsrv.imaging.model.animation import ONCE, Milliseconds
 from imgsrv.imaging.model.broken import BROKEN, broken_is_ours, is_lenient
@@ -98,6 +98,8 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
     with broken_is_ours(form.name):
         try:
             image = Image.open(checked, formats=[form.reader or form.pillow, *filter(None, (form.other_reader,))])
+        except ReadAsError as other:
+            return open_header(FORMATS[other.name], file, limits, index, data)
         except UnidentifiedImageError as error:
             raise _unread_variant(form, file) from error
         form = form.variant(file, data) or form

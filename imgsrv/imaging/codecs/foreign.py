@@ -9,13 +9,6 @@ STARTS = (
     (b"icns", "an ICNS icon"),
     (b"DDS ", "a DDS texture"),
     (b"\xabKTX ", "a KTX texture"),
-    (b"FUJIFILMCCD-RAW", "a camera raw picture (RAF)"),
-    (b"IIRO", "a camera raw picture (ORF)"),
-    (b"IIRS", "a camera raw picture (ORF)"),
-    (b"MMOR", "a camera raw picture (ORF)"),
-    (b"IIU\0", "a camera raw picture (RW2)"),
-    (b"FOVb", "a camera raw picture (X3F)"),
-    (b"\0MRM", "a camera raw picture (MRW)"),
     (b"II\xbc\x01", "a JPEG XR picture"),
     (b"FLIF", "a FLIF picture"),
     (b"BPG\xfb", "a BPG picture"),
@@ -46,25 +39,16 @@ INSIDE = (
     (b"RIFF", 8, b"AVI ", "an AVI video"),
     (b"RIFF", 8, b"WAVE", "a WAVE sound"),
     (b"", 128, b"DICM", "a DICOM picture"),
-    (b"", 4, b"ftypcrx ", "a camera raw picture (CR3)"),
     (b"", 4, b"ftyp", "a video or another ISO media file"),
     (b"", 40, b" EMF", "a Windows metafile"),
 )
 """First bytes, and the bytes at another place, of what is known by both."""
-
-CAMERA_RAW = ((b"II*\0", 8, b"CR\2\0", "a camera raw picture (CR2)"),)
-"""The same for what begins like a picture that is read: what stands at the front of such a TIFF is a preview."""
 
 
 def foreign(head: bytes) -> str | None:
     """The name of the kind of the body, with its article; None for an unknown one."""
     named = next((what for start, what in STARTS if head.startswith(start)), None)
     return named or inside(head, INSIDE)
-
-
-def camera_raw(head: bytes) -> str | None:
-    """The name of a body that begins like a picture that is read."""
-    return inside(head, CAMERA_RAW)
 
 
 def inside(head: bytes, rows: tuple[tuple[bytes, int, bytes, str], ...]) -> str | None:

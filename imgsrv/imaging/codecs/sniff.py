@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgsrv.errors import UnsupportedFormat
-from imgsrv.imaging.codecs.foreign import camera_raw, foreign
+from imgsrv.imaging.codecs.foreign import foreign
 from imgsrv.imaging.formats import FORMATS, KNOWN
 
 SNIFF_BYTES = 1024
@@ -22,8 +22,6 @@ def sniff(head: bytes) -> str:
     Raises UnsupportedFormat for what this server does not read, with the name of what was recognised.
     """
     head = head[:SNIFF_BYTES]
-    if found := camera_raw(head):
-        raise UnsupportedFormat(found, readable_names())
     name = _recognised(head)
     if name is None:
         raise UnsupportedFormat(_foreign(head), readable_names())

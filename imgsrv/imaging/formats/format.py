@@ -89,6 +89,14 @@ class TooManyBlocks(SyntaxError):
         super().__init__("it has too many blocks")
 
 
+class ReadAsError(Exception):
+    """A file that begins as one format is of another, which reads it.  name: of that format."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 Options = Mapping[str, Any]
 """Keyword arguments of Pillow's encoder."""
 

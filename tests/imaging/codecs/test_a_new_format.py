@@ -142,8 +142,13 @@ def machinery() -> Iterator[Path]:
 
 NAMES = {*KNOWN, *(form.pillow for form in KNOWN.values())}
 
-NAMED = {"codecs/placeholders.py": {"WEBP"}}
-"""Names that are no question of a picture's format: that of the tiny picture in an LQIP."""
+NAMED = {
+    "codecs/placeholders.py": {"WEBP"},
+    "codecs/output.py": {"hdr"},
+    "operations/shape/crop.py": {"raw"},
+}
+"""Names that are no question of a picture's format: that of the tiny picture in an LQIP, a parameter, and a codec of
+Pillow's."""
 
 
 @pytest.mark.parametrize("file", [*machinery()], ids=lambda file: str(file.relative_to(IMAGING)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from PIL import Image, ImagePalette, TiffImagePlugin, TiffTags
@@ -27,6 +28,8 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
 )
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart, frame_of
 from imgsrv.imaging.apart.tasks import Decoded
+from imgsrv.imaging.formats.format import ReadAsError
+from imgsrv.imaging.formats.read_only import raw
 from imgsrv.imaging.formats.tiff_parts.directories import (
     CANON_RAW,
     DNG_VERSION,
@@ -43,9 +46,10 @@ from imgsrv.imaging.model.picture import Frame
 NAME, READER = "tiff", "TIFF of imgsrv"
 """The name of the format, and that of this reader in Pillow."""
 
-CAMERA_RAW = "the body is a camera raw file; this server does not read it"
+CAMERA_RAW = "the body is a camera raw file, which pip install 'imgsrv[raw]' adds"
+LATER_PAGE = "this page has the raw data of a camera, which is read from the first page alone"
 
-SAVE_AS = "develop it and save it as a TIFF, PNG or JPEG"
+SAVE_AS = "or develop it and save it as a TIFF, PNG or JPEG"
 AS_PLAIN = "save it as grey or RGB of 8 or 16 bits"
 """Advice."""
 
@@ -88,7 +92,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         head = self.fp.read(16)
         self.fp.seek(0)
         if head[8:10] == CANON_RAW and head[:4] == b"II*\0":
-            raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+            raise _camera_raw(0)
         if head[:4] == b"MM\0+":
             self._open_big_endian_bigtiff(head)
         else:
@@ -187,15 +191,15 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         return np.frombuffer(data, f"{'>' if self._is_big else '<'}u{size}", len(data) // size).astype(np.uint64)
 
     def _refuse_camera_raw(self) -> None:
-        """Raise Undecodable for a page of raw data, and for the preview of one."""
+        """Raise ReadAsError or Undecodable for a page of raw data, and for the preview of one."""
         if self.tag_v2.get(PHOTOMETRIC) in RAW_SENSOR:
-            raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+            raise _camera_raw(self.tell())
         is_preview = self.tag_v2.get(SUBFILE_TYPE, 0) == REDUCED or DNG_VERSION in self.tag_v2
         offsets = self._addresses(SUBFILES)[:MOST_SUBFILES] if is_preview else ()
         walk = Walk(self.fp, is_big=self._is_big, is_bigtiff=self.tag_v2._bigtiff)  # type: ignore[arg-type]  # noqa: SLF001
         for offset in offsets:
             if dict(walk.entries(int(offset))).get(PHOTOMETRIC) in RAW_SENSOR:
-                raise Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+                raise _camera_raw(self.tell())
 
     def getexif(self) -> Image.Exif:
         """The tags, and an orientation of any integer type as one of the right type, as libtiff reads it."""
@@ -237,6 +241,15 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def load_end(self) -> None:
         """Do not turn the pixels upright, as Pillow would: that is done for every format in one place."""
+
+
+def _camera_raw(page: int) -> Exception:
+    """What to raise for a page of raw data."""
+    if page:
+        return Undecodable(NAME, LATER_PAGE, SAVE_AS.removeprefix("or "))
+    if find_spec(raw.WHEEL) is None:
+        return Undecodable(NAME, CAMERA_RAW, SAVE_AS)
+    return ReadAsError(raw.NAME)
 
 
 def register() -> None:
