@@ -28,7 +28,7 @@ NOTIFY_SOCKET = "NOTIFY_SOCKET"
 SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
 
 DEFAULT_NAME = "default"
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_ALLOWED = "1 to 64 letters, digits and ._-, the first a letter or a digit"
 NAME_MEANING = "Name of this instance, by which commands such as `imgsrv status` find it."
 
@@ -59,7 +59,7 @@ def whereabouts(flags: Mapping[str, Any], file: Path | None) -> tuple[Path, str]
             value = values.get(setting, default)
             given[setting] = value, f"{setting} = {json.dumps(value, ensure_ascii=False, default=str)} in {file}"
     name, folder = given["name"], given["runtime_dir"]
-    if not isinstance(name[0], str) or not re.search(NAME_PATTERN, name[0]) or name[0].endswith("\n"):
+    if not isinstance(name[0], str) or not NAME.fullmatch(name[0]):
         raise BadSetting(name[1], f"it must be {NAME_ALLOWED}")
     if not isinstance(folder[0], str) or len(folder[0]) > LONGEST_RUNTIME_DIR:
         raise BadSetting(folder[1], f"it must be {RUNTIME_DIR_ALLOWED}")

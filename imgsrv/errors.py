@@ -108,10 +108,12 @@ class UnknownParameter(BadRequest):
     parameter: str
     allowed: list[str]
     suggestion: str | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
         takes = f"it takes {joined(self.allowed)}" if self.allowed else "it takes no parameters"
-        return f"{self.owner} has no parameter {self.parameter!r}{_suggestion(self.suggestion) or ';'} {takes}"
+        hint = f"; {self.advice};" if self.advice else _suggestion(self.suggestion) or ";"
+        return f"{self.owner} has no parameter {self.parameter!r}{hint} {takes}"
 
 
 class MisplacedParameter(BadRequest):
@@ -435,9 +437,10 @@ class UnknownOperation(RequestError):
     status_hint = 404
     name: str
     suggestion: str | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
-        hint = _suggestion(self.suggestion) or ";"
+        hint = f"; {self.advice};" if self.advice else _suggestion(self.suggestion) or ";"
         return f"there is no operation {self.name!r}{hint} see GET /operations or `imgsrv operations`"
 
 

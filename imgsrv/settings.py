@@ -19,9 +19,9 @@ from imgsrv.environment import (
     DEFAULT_NAME,
     ENVIRONMENT_PREFIX,
     LONGEST_RUNTIME_DIR,
+    NAME,
     NAME_ALLOWED,
     NAME_MEANING,
-    NAME_PATTERN,
     RUNTIME_DIR_ALLOWED,
     RUNTIME_DIR_MEANING,
     environment,
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
 
     name: Annotated[
-        str, Field(pattern=NAME_PATTERN, json_schema_extra={"allowed": NAME_ALLOWED}, description=NAME_MEANING)
+        str, Field(pattern=f"^{NAME.pattern}$", json_schema_extra={"allowed": NAME_ALLOWED}, description=NAME_MEANING)
     ] = DEFAULT_NAME
     runtime_dir: Annotated[
         str,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgsrv.errors import joined
+from imgsrv.foreign_words import SYNONYMS
 
 _TYPE_WORDS = {
     "integer": "a whole number",
@@ -28,44 +29,6 @@ _FORMAT_WORDS = {
     "part": "1 to 64 letters, digits, lines and underscores",
     "font": "the name of a font",
 }
-
-
-SYNONYMS = {
-    "areaheight": "height",
-    "areawidth": "width",
-    "aspectratio": "aspect",
-    "autorotate": "pipeline",
-    "background_color": "background",
-    "composite": "watermark",
-    "compression": "effort",
-    "convert": "pipeline",
-    "convolution": "convolve",
-    "dilate": "morphology",
-    "enlarge": "resize",
-    "erode": "morphology",
-    "extract": "crop",
-    "fit": "resize",
-    "flatten": "background",
-    "focal": "resize",
-    "greyscale": "grayscale",
-    "interlace": "progressive",
-    "modulate": "saturation",
-    "negate": "invert",
-    "normalise": "normalize",
-    "palette": "colours",
-    "proportion": "resize",
-    "recomb": "matrix",
-    "rgb": "matrix",
-    "round_corner": "round",
-    "rs": "resize",
-    "smart": "smartcrop",
-    "stripmeta": "metadata",
-    "thumbnail": "resize",
-    "type": "format",
-    "watermarkimage": "watermark",
-    "zoom": "resize",
-}
-"""Names of other image servers, from docs/migrating.md, that are not similar to ours."""
 
 LONGEST_NAME = 64
 """Characters of a name for which a known one is looked for; the comparison takes quadratic time."""

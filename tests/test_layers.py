@@ -42,7 +42,7 @@ LAYERS = (
     ("allowed_places",),
     ("environment",),
     ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
-    ("errors", "routes"),
+    ("errors", "routes", "foreign_words"),
 )
 """From top to bottom: a module imports from its own package and from the rows below, also for its types.
 

@@ -22,7 +22,7 @@ from imgsrv.errors import (
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.info import parse_include
-from imgsrv.imaging.model.validation import validate
+from imgsrv.imaging.model.validation import unknown_parameter, validate
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.jobs.archive import ARCHIVES
@@ -65,7 +65,7 @@ def parse_operation(name: str, query: str) -> tuple[Pipeline, Output]:
     pairs = _pairs(query)
     allowed = list(dict.fromkeys((*own, *OUTPUT_PARAMETERS)))
     if unknown := next((pair[0] for pair in pairs if pair[0] not in allowed), None):
-        raise UnknownParameter(name, unknown, allowed, closest(unknown, allowed))
+        raise unknown_parameter(name, unknown, allowed, OPERATIONS)
     # `background` belongs to the operation and to the output: a client that names a colour means both.
     step = make_step(name, [pair for pair in pairs if pair[0] in own])
     return Pipeline((step,)), _output([pair for pair in pairs if pair[0] in OUTPUT_PARAMETERS])
@@ -136,7 +136,7 @@ def _output(pairs: Pairs, also: tuple[str, ...] = ()) -> Output:
     for name, value in pairs:
         if name not in OUTPUT_PARAMETERS:
             allowed = [*also, *OUTPUT_PARAMETERS]
-            raise UnknownParameter("pipeline", name, allowed, closest(name, allowed))
+            raise unknown_parameter("pipeline", name, allowed, OPERATIONS)
         if name in given:
             raise RepeatedParameter(OWNER, name)
         given[name] = value

@@ -740,6 +740,7 @@ READERS = (
         (
             "imaging.formats.png_parts.animation.split",
             "imaging.formats.png_parts.animation._parts",
+            "imaging.formats.png_parts.animation._agrees",
             "imaging.formats.png_parts.animation._frames",
             "imaging.formats.png_parts.animation.chunks",
         ),
@@ -1245,7 +1246,7 @@ READERS = (
         _http,
         (),
         (HEAD, b"GET http://x/%2e?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
-        ("web.http.protocol.Parser._scope", "web.http.protocol._body_length"),
+        ("web.http.protocol.Parser._scope", "web.http.protocol._body_length", "web.http.protocol._fault_of_target"),
         (
             (b"GET /", b"%", b" HTTP/1.1\r\nHost: x\r\n\r\n"),
             (b"GET /", b"%41", b" HTTP/1.1\r\nHost: x\r\n\r\n"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STARTS = (
     (b"%!PS", "a PostScript or EPS document"),
     (b"\xc5\xd0\xd3\xc6", "an EPS document"),
@@ -35,6 +37,9 @@ STARTS = (
 )
 """First bytes and what begins with them."""
 
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]{16,}+={0,2}\s*")
+_URL = re.compile(rb"(?:https?|file|s3)://\S+\s*")
+
 INSIDE = (
     (b"RIFF", 8, b"AVI ", "an AVI video"),
     (b"RIFF", 8, b"WAVE", "a WAVE sound"),
@@ -48,7 +53,18 @@ INSIDE = (
 def foreign(head: bytes) -> str | None:
     """The name of the kind of the body, with its article; None for an unknown one."""
     named = next((what for start, what in STARTS if head.startswith(start)), None)
-    return named or inside(head, INSIDE)
+    return named or inside(head, INSIDE) or _as_text(head)
+
+
+def _as_text(head: bytes) -> str | None:
+    """The name of a body of text that stands for a picture."""
+    if head.startswith(b"data:"):
+        return "a data URI: send the bytes that it stands for"
+    if _URL.fullmatch(head):
+        return "a URL: send the picture itself, or name it with source= where the operator allows that"
+    if _BASE64.fullmatch(head):
+        return "text in Base64, as it seems: send the bytes that it stands for"
+    return None
 
 
 def inside(head: bytes, rows: tuple[tuple[bytes, int, bytes, str], ...]) -> str | None:

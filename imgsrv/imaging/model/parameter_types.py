@@ -154,10 +154,24 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=10)]
 
-Length = Annotated[Side | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
+
+def _whole_or_share(value: Any) -> Any:
+    """Refuse `1.0`, which is one pixel to some and the whole side to others."""
+    if isinstance(value, str) and "." in value and not value.lstrip("+").startswith(("0.", ".")):
+        raise ValueError("a point stands only in fractions below 1")
+    return value
+
+
+Length = Annotated[
+    Side | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right"), BeforeValidator(_whole_or_share)
+]
 """A number of pixels, or below 1 a fraction of the side of the picture."""
 
-Offset = Annotated[Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)], Field(union_mode="left_to_right")]
+Offset = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)],
+    Field(union_mode="left_to_right"),
+    BeforeValidator(_whole_or_share),
+]
 """Pixels from an edge of the picture, or below 1 a fraction of its side."""
 
 PartName = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from imgsrv.errors import (
     UnknownParameter,
     UnusableParameters,
 )
+from imgsrv.foreign_words import SYNONYMS, advice_for, value_meant
 from imgsrv.wording import closest, describe_allowed
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,9 +29,15 @@ def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Mo
     Raises UnknownParameter, MissingParameter, InvalidParameter or UnusableParameters for the first fault.
     """
     try:
-        return model.model_validate(dict(values))
+        made = model.model_validate(dict(values))
     except ValidationError as error:
         raise translated(error, model, values, owner) from error
+    for parameter, value in values.items():
+        # Python reads 1_000 as a number; no client of HTTP means that.
+        if isinstance(value, str) and "_" in value and isinstance(getattr(made, parameter), int | float):
+            allowed = describe_allowed(_properties(model)[parameter])
+            raise InvalidParameter(owner, parameter, value, allowed, value.replace("_", ""))
+    return made
 
 
 def translated(error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], owner: str) -> BadRequest:
@@ -41,14 +48,32 @@ def translated(error: ValidationError, model: type[BaseModel], values: Mapping[s
         return UnusableParameters(owner, str(fault.get("ctx", {}).get("error", fault["msg"])))
     parameter = str(fault["loc"][0])
     if fault["type"] == "extra_forbidden":
-        return UnknownParameter(owner, parameter, list(properties), closest(parameter, properties))
+        return unknown_parameter(owner, parameter, list(properties))
     allowed = describe_allowed(properties[parameter])
     if fault["type"] == "missing":
         return MissingParameter(owner, parameter, allowed)
     value = values[parameter]
     if isinstance(value, float) and not math.isfinite(value):
         value = str(value)
-    return InvalidParameter(owner, parameter, str(value), allowed, closest(str(value), _choices(properties[parameter])))
+    choices = _choices(properties[parameter])
+    meant = value_meant(parameter, str(value))
+    if meant is None or (choices and meant not in choices):
+        meant = closest(str(value), choices)
+    return InvalidParameter(owner, parameter, str(value), allowed, meant)
+
+
+def unknown_parameter(owner: str, parameter: str, allowed: list[str], operations: Container[str] = ()) -> BadRequest:
+    """The error for a parameter that the owner does not take, with what was probably meant.
+
+    operations: the names of all operations, where the parameter may have been meant as one.
+    """
+    near, advice = closest(parameter, allowed), ""
+    if SYNONYMS.get(parameter.lower()) not in allowed:
+        operation = SYNONYMS.get(parameter.lower(), parameter)
+        advice = advice_for(parameter)
+        if not advice and operation in operations:
+            advice = f"{operation} is an operation of its own: put it behind a slash, as in ops={owner}/{operation}"
+    return UnknownParameter(owner, parameter, allowed, near, advice)
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
+from imgsrv.foreign_words import operation_advice
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
@@ -157,7 +158,8 @@ def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
 
 def _operation(name: str) -> Operation:
     if name not in operations.OPERATIONS:
-        raise UnknownOperation(name, closest(name, operations.OPERATIONS))
+        near = closest(name, operations.OPERATIONS)
+        raise UnknownOperation(name, near, "" if near else operation_advice(name, Output.model_fields))
     return operations.OPERATIONS[name]
 
 
@@ -172,7 +174,10 @@ def _parse_step(part: str, text: str) -> Step:
     for item in listed.split(",") if listed else ():
         key, equals, value = item.partition("=")
         if not equals or not key:
-            raise BadPipeline(_shortened(text), f"{item!r} in step {name!r} is not written as parameter=value")
+            reason = f"{item!r} in step {name!r} is not written as parameter=value"
+            first = next(iter(own), None)
+            hint = f", such as {name}:{first}={_shortened(item)}" if first and not equals else ""
+            raise BadPipeline(_shortened(text), reason + hint)
         if key in Output.model_fields and key not in own:
             raise MisplacedParameter(f"the step {name}", key, _beside_the_steps(key, value))
         values.append((key, unquote(value)))

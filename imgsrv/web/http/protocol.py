@@ -76,6 +76,7 @@ class Parser:
                     self._skips_body = False
                 data = data[offer.args[0] :]
             except httptools.HttpParserError:
+                self._fault = self._fault or _fault_of_target(data)
                 self._refuse()
                 return
             else:
@@ -241,6 +242,14 @@ def _new_parser(callbacks: Parser) -> Any:
     # A request may follow one with `Connection: close` in the same segment; the first must still be answered.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
+
+
+def _fault_of_target(data: bytes) -> BadHttp | None:
+    """Why a request line is refused that holds other bytes than those of a URL (RFC 3986, section 2)."""
+    method, _, rest = data.partition(b"\r\n")[0].partition(b" ")
+    if method.isalpha() and rest.startswith(b"/") and not rest.isascii():
+        return BadHttp("the URL has characters that must be percent-encoded in UTF-8, such as %C3%BC for ü")
+    return None
 
 
 def _fault_of_host(version: str, hosts: list[bytes]) -> BadHttp | None:
