@@ -74,6 +74,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "settings:pattern-2": ("match", ()),
     "settings:pattern-3": ("match", ()),
     "settings:pattern-4": ("match", ()),
+    "settings:pattern-5": ("match", ()),
     "pool.worker.hooks:finditer": ("findall", ()),
     "printable:_ALL": ("findall", ()),
     "printable:_ALL_BUT_LAYOUT": ("findall", ()),
