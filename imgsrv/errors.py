@@ -704,6 +704,23 @@ class OperationDoesNotFit(BadPicture):
 # ---- 499: the client has gone ------------------------------------------------------------------------
 
 
+class UploadsFull(RequestError):
+    """The uploads of a client have reached their limits.  count, size: with the new one, in files and bytes."""
+
+    status_hint = 507
+    count: int
+    max_count: int
+    size: int
+    max_size: int
+
+    def __str__(self) -> str:
+        return (
+            f"with this picture your uploads would be {self.count} files of {self.size} bytes; {self.max_count} "
+            f"(--uploads-max-count) of {self.max_size} bytes (--uploads-max-size) are allowed; delete one, or wait "
+            "until one expires"
+        )
+
+
 class ClientGone(RequestError):
     """The client left before its answer.  Only logs and metrics show it; the status 499 is that of nginx."""
 
@@ -768,6 +785,10 @@ class LimitsUnavailable(Unavailable):
 
 class OutOfResources(Unavailable):
     """No memory or no descriptor is left for the request; the log reports it too."""
+
+
+class CannotKeepUploads(Unavailable):
+    """The folder of the uploads cannot be used now; the log says why."""
 
 
 class OutOfMemoryBudget(Unavailable):

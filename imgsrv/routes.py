@@ -29,6 +29,8 @@ ROUTES = {
         ("POST", "/pipeline", "?ops=…", "The picture after several operations, decoded once and encoded once."),
         ("POST", "/batch", "?widths=320,640…", "Several outputs of one picture, as `multipart/mixed` or a ZIP."),
         ("POST", "/info", "?include=…", "JSON: what the header says, and what else is asked for."),
+        ("POST", "/uploads", "", "JSON: the id of a picture that is kept for a while, for `source=upload:ID`."),
+        ("DELETE", "/uploads/{upload}", "", "Nothing: the upload is removed.  GET tells its size and its end."),
         ("GET", "/", "", "JSON: name, version and these routes."),
         ("GET", "/operations", "", "JSON: the catalogue of operations, formats and output parameters."),
         ("GET", "/openapi.json", "", "JSON: the description of this API, as OpenAPI 3.1."),

@@ -284,6 +284,30 @@ class Settings(BaseSettings):
         PositiveSeconds, Field(description="Longest time in which the sources of a request must come.")
     ] = 20.0
 
+    uploads_dir: Annotated[
+        str,
+        AfterValidator(a_folder),
+        Field(
+            description="Folder that keeps pictures of `POST /uploads`, which requests then name with "
+            "`source=upload:ID`; empty for none."
+        ),
+    ] = ""
+    uploads_ttl_s: Annotated[
+        float,
+        Field(gt=0, le=366 * 86_400, allow_inf_nan=False, description="How long an upload is kept."),
+    ] = 3600.0
+    uploads_max_size: Annotated[
+        ByteSize,
+        Field(
+            ge=1,
+            json_schema_extra={"allowed": "a size such as 1GB, of at least 1 byte"},
+            description="Most bytes of the uploads of one API key, or of all clients without a key.",
+        ),
+    ] = ByteSize(1_000_000_000)
+    uploads_max_count: Annotated[
+        int, Field(ge=1, le=100_000, description="Most uploads of one API key, or of all clients without a key.")
+    ] = 1000
+
     header_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for the headers of a request.")] = 10.0
     body_timeout_s: Annotated[PositiveSeconds, Field(description="Longest wait for a whole body.")] = 120.0
     body_rate: Annotated[

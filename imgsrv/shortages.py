@@ -76,16 +76,17 @@ def needing(what: str) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise _out_of_resources(what, errno.ENOMEM) from error
+        raise out_of_resources(what, errno.ENOMEM) from error
     except OSError as error:
         if error.errno not in SHORTAGES:
             raise
-        raise _out_of_resources(what, error.errno) from error
+        raise out_of_resources(what, error.errno) from error
     except Exception as error:
         if isinstance(error, ImgsrvError) or not lacks_memory(error):
             raise
-        raise _out_of_resources(what, errno.ENOMEM) from error
+        raise out_of_resources(what, errno.ENOMEM) from error
 
 
-def _out_of_resources(what: str, number: int) -> OutOfResources:
+def out_of_resources(what: str, number: int) -> OutOfResources:
+    """The error for a lack of room, by the number of an error of the system."""
     return OutOfResources(f"the server has no room for {what} ({os.strerror(number)})", RETRY_AFTER_S)

@@ -31,6 +31,7 @@ from imgsrv.web.routes.batch import BatchRoute
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute
 from imgsrv.web.routes.info import InfoRoute
 from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage, documents
+from imgsrv.web.routes.uploads import UploadRoute, UploadsRoute
 from imgsrv.web.services import Exchange, Services
 from imgsrv.web.sources.origins import Origins
 from imgsrv.web.tracing import make_tracing
@@ -56,13 +57,15 @@ def make_front(
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
     limiter, cache = Limiter(entry.store(settings, row), row, log), make_cache(shared, row, log)
-    services = Services(settings, limits, exchange, admission, row, budget, Origins(settings), cache, limiter)
+    origins = Origins(settings)
+    services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
     app = _make_app(services, Access(entry.rules, limiter, settings), drain, metrics)
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
 
     async def close_app() -> None:
+        origins.close()
         await cache.close()
         await limiter.close()
         if tracing is not None:
@@ -81,6 +84,8 @@ def _make_app(
         "/pipeline": PipelineRoute(services),
         "/batch": BatchRoute(services),
         "/info": InfoRoute(services),
+        "/uploads": UploadsRoute(services),
+        "/uploads/{upload}": UploadRoute(services),
         **documents(services.settings.presets),
         "/healthz": HealthPage(),
         "/readyz": ReadyPage(drain, services.admission),

@@ -38,7 +38,7 @@ MEDIA_TYPE = "application/problem+json"
 FAULTS = 500
 """From this status on an answer is the server's fault, unless the server is overloaded."""
 
-PATHS = (*OPERATIONS, *(path.removeprefix("/") for path in ROUTES if path != "/"))
+PATHS = (*OPERATIONS, *(path.removeprefix("/") for path in ROUTES if path != "/" and "{" not in path))
 """What may follow the slash of a path."""
 
 LATER = (Unavailable, TooManyRequests)

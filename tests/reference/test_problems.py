@@ -3,7 +3,7 @@ from __future__ import annotations
 from imgsrv.errors import CODES, ClientGone, ImgsrvError, OperatorError, RequestError, ServerError, TooManyPixels
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
 
-STATUSES = [400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504]
+STATUSES = [400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504, 507]
 
 
 def test_every_error_belongs_to_one_of_three_families() -> None:

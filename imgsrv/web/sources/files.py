@@ -10,14 +10,15 @@ import asyncio
 import errno
 import os
 import stat
+from collections.abc import Callable
 from email.utils import formatdate
 
-from imgsrv.errors import BadSource, SourceFailed, SourceForbidden, SourceNotAllowed, SourceNotFound
-from imgsrv.shortages import FOR_REPLIES, SHORTAGES, needing, refuse_scarce
+from imgsrv.errors import BadSource, ImgsrvError, SourceFailed, SourceForbidden, SourceNotAllowed, SourceNotFound
+from imgsrv.shortages import FOR_REPLIES, SHORTAGES, out_of_resources, refuse_scarce
 from imgsrv.web.http.body import Body
 from imgsrv.web.sources.beneath import open_beneath
 from imgsrv.web.sources.naming import Source
-from imgsrv.web.sources.opened import Validators
+from imgsrv.web.sources.opened import Asker, Validators
 
 PIECE_BYTES = 1 << 16
 """Bytes of one read that must not wait: they stay in the processor's cache until they are written."""
@@ -34,23 +35,23 @@ OUTSIDE = (errno.EXDEV, errno.ELOOP, errno.ENXIO, errno.ENODEV)
 
 
 class OpenedFile:
-    """An open file below the folder."""
+    """An open file below a folder.  tell: makes validators of what the system says of the file."""
 
     is_unchanged = False
 
-    def __init__(self, source: Source, file: int, kind: str) -> None:
-        self._source, self._file, self._kind = source, file, kind
-        self.validators = self._validators()
+    def __init__(self, source: Source, file: int, tell: Callable[[os.stat_result], Validators]) -> None:
+        self._source, self._file, self._tell = source, file, tell
+        self.validators = tell(os.fstat(file))
 
     async def read_into(self, body: Body, limit: int) -> int:
         """Append the file to the body.  Raises SourceFailed if it changes all the time, and what `Body.put` raises."""
         before = body.received
         for _ in range(MOST_READINGS):
-            known = self.validators
+            known = self.validators.identity
             body.expect(os.fstat(self._file).st_size, limit)
             await self._copy(body)
-            self.validators = self._validators()
-            if self.validators == known:
+            self.validators = self._tell(os.fstat(self._file))
+            if self.validators.identity == known:
                 return body.received - before
             body.cut(before)
         raise SourceFailed(str(self._source), "the file changes while it is read")
@@ -76,24 +77,16 @@ class OpenedFile:
             raise SourceFailed(str(self._source), f"the disk says {error.strerror}") from error
         body.put(b"", is_last=True)
 
-    def _validators(self) -> Validators:
-        found = os.fstat(self._file)
-        # The time of the inode cannot be set, so that a file with an old time of its content has a new identity.
-        times = f"{found.st_mtime_ns}:{found.st_ctime_ns}"
-        identity = f"{self._kind}:{found.st_dev}:{found.st_ino}:{found.st_size}:{times}"
-        return Validators(identity, last_modified=formatdate(found.st_mtime, usegmt=True))
-
 
 class Folder:
     """The folder that `file:` sources come from.  path: empty if the operator allows none."""
 
-    def __init__(self, path: str, setting: str, kind: str = "file") -> None:
-        self._path, self._setting, self._kind = path, setting, kind
+    def __init__(self, path: str, setting: str) -> None:
+        self._path, self._setting = path, setting
         self._folder: int | None = None
 
-    async def open(self, source: Source, known: Validators | None = None) -> OpenedFile:
+    async def open(self, source: Source, _known: Validators | None, _asker: Asker) -> OpenedFile:
         """The open file.  Raises SourceNotAllowed, SourceNotFound, SourceForbidden, SourceFailed and BadSource."""
-        del known  # to ask the kernel again costs nothing
         if not self._path:
             raise SourceNotAllowed(str(source), "this server reads no files", self._setting)
         if source.rest.startswith("/") or ".." in source.rest.split("/"):
@@ -107,8 +100,8 @@ class Folder:
                 os.close(file)
                 raise SourceNotAllowed(str(source), "it is no regular file", self._setting)
         except OSError as error:
-            self._translate(source, error)
-        return OpenedFile(source, file, self._kind)
+            raise disk_error(source, error, self._setting) from error
+        return OpenedFile(source, file, _told)
 
     def _opened(self, path: str, *, only_cached: bool = False) -> int:
         """Open the path, and at first the folder; later the folder's own path means nothing any more."""
@@ -116,17 +109,25 @@ class Folder:
             self._folder = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         return refuse_scarce(open_beneath(self._folder, path, only_cached=only_cached), FOR_REPLIES)
 
-    def _translate(self, source: Source, error: OSError) -> None:
-        if error.errno in MISSING:
-            raise SourceNotFound(str(source)) from error
-        if error.errno in OUTSIDE:
-            raise SourceNotAllowed(str(source), "it leads out of the folder, or is no file", self._setting) from error
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise SourceForbidden(str(source)) from error
-        if error.errno in SHORTAGES:
-            with needing("the source"):
-                raise error
-        raise SourceFailed(str(source), f"the disk says {error.strerror}") from error
+
+def disk_error(source: Source, error: OSError, setting: str) -> ImgsrvError:
+    """The error of a source for one of the system."""
+    if error.errno in MISSING:
+        return SourceNotFound(str(source))
+    if error.errno in OUTSIDE:
+        return SourceNotAllowed(str(source), "it leads out of the folder, or is no file", setting)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SourceForbidden(str(source))
+    if error.errno in SHORTAGES:
+        return out_of_resources("the source", error.errno)
+    return SourceFailed(str(source), f"the disk says {error.strerror}")
+
+
+def _told(found: os.stat_result) -> Validators:
+    # The time of the inode cannot be set, so that a file with an old time of its content has a new identity.
+    times = f"{found.st_mtime_ns}:{found.st_ctime_ns}"
+    identity = f"file:{found.st_dev}:{found.st_ino}:{found.st_size}:{times}"
+    return Validators(identity, last_modified=formatdate(found.st_mtime, usegmt=True))
 
 
 def _read_cached(file: int, buffer: bytearray, at: int) -> int:

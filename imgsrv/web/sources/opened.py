@@ -24,6 +24,17 @@ class Validators:
     media_type: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The client of a request, as far as places must know it.
+
+    owner: the name of its API key; empty without one.  is_trusted: its URL was signed, by one who knows what it names.
+    """
+
+    owner: str = ""
+    is_trusted: bool = False
+
+
 class Opened(Protocol):
     """One source of one request.  It is read at most once, and always closed.
 

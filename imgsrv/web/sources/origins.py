@@ -14,8 +14,9 @@ from imgsrv.settings import Settings
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.sources.files import Folder
 from imgsrv.web.sources.naming import Source, Sources
-from imgsrv.web.sources.opened import Opened, Validators
+from imgsrv.web.sources.opened import Asker, Opened, Validators
 from imgsrv.web.sources.remote import Remote
+from imgsrv.web.sources.uploads import Uploads
 
 NONE_KNOWN: Mapping[str, Validators] = {}
 
@@ -23,10 +24,11 @@ NONE_KNOWN: Mapping[str, Validators] = {}
 class Origin(Protocol):
     """One kind of place."""
 
-    async def open(self, source: Source, known: Validators | None = None) -> Opened:
+    async def open(self, source: Source, known: Validators | None, asker: Asker) -> Opened:
         """Ask for the source; what is known of it comes, and no more of its bytes than must.
 
-        known: validators that a caller has kept; the answer may be that they still hold.  Raises the errors of sources.
+        known: validators that a caller has kept; the answer may be that they still hold.  asker: who asks.
+        Raises the errors of sources.
         """
         ...
 
@@ -81,24 +83,29 @@ class Origins:
     """All kinds of places."""
 
     def __init__(self, settings: Settings) -> None:
-        remote = Remote(settings)
+        remote, self.uploads = Remote(settings), Uploads(settings)
         self._origins: dict[str, Origin] = {
             "file": Folder(settings.source_dir, flag_name("source_dir")),
             "http": remote,
             "https": remote,
+            "upload": self.uploads,
         }
 
-    async def open(self, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN) -> OpenedSources:
+    async def open(self, sources: Sources, asker: Asker, known: Mapping[str, Validators] = NONE_KNOWN) -> OpenedSources:
         """Ask for every source.  known: kept validators, by the source's whole text.  Raises the errors of sources."""
         found = OpenedSources(sources)
         named = dict(sources.parts) if sources.picture is None else {FILE_PART: sources.picture, **sources.parts}
         try:
             for part, source in named.items():
-                found.add(part, await self._origin(source).open(source, known.get(source.text)))
+                found.add(part, await self._origin(source).open(source, known.get(source.text), asker))
         except BaseException:
             await found.__aexit__()
             raise
         return found
+
+    def close(self) -> None:
+        """End what goes on between requests."""
+        self.uploads.close()
 
     def _origin(self, source: Source) -> Origin:
         if (origin := self._origins.get(source.scheme)) is None:

@@ -29,7 +29,7 @@ from imgsrv.web.sources.connecting import Connector, RefusedAddress, Unreachable
 from imgsrv.web.sources.conversation import BadAnswer, Conversation, Head
 from imgsrv.web.sources.kept import KeptConnections
 from imgsrv.web.sources.naming import Source
-from imgsrv.web.sources.opened import Validators
+from imgsrv.web.sources.opened import Asker, Validators
 from imgsrv.web.sources.urls import Url, parse_url
 
 OK, NOT_MODIFIED = 200, 304
@@ -88,7 +88,7 @@ class Remote:
         allowed = parse_networks(settings.source_private_addresses)
         self.connections = KeptConnections(Connector(allowed, settings.source_ca_file))
 
-    async def open(self, source: Source, known: Validators | None = None) -> OpenedUrl:
+    async def open(self, source: Source, known: Validators | None, _asker: Asker) -> OpenedUrl:
         """The answer of the server, after its redirects.
 
         known: the server is asked if these still hold.  Raises BadSource, SourceNotAllowed, SourceNotFound,

@@ -20,7 +20,7 @@ from imgsrv.jobs.job import Place
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.services import Services
 from imgsrv.web.sources.naming import Sources, split_sources
-from imgsrv.web.sources.opened import Opened, Validators
+from imgsrv.web.sources.opened import Asker, Opened, Validators
 from imgsrv.web.sources.origins import NONE_KNOWN, OpenedSources
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import Upload, check_upload, receive_parts
@@ -43,13 +43,19 @@ def read_sources(req: Request) -> tuple[Sources, str]:
     return sources, query
 
 
+def asker_of(req: Request) -> Asker:
+    """Who asks, for the places that must know it."""
+    state = state_of(req)
+    return Asker(getattr(state, "key", None) or "", getattr(state, "signer", None) is not None)
+
+
 @asynccontextmanager
 async def open_sources(
     req: Request, services: Services, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN
 ) -> AsyncIterator[OpenedSources]:
     """The opened sources; none if the query names none.  Raises SourceTimeout and what `Origins.open` raises."""
     async with _in_time(req, services, sources):
-        opened = await services.origins.open(sources, known)
+        opened = await services.origins.open(sources, asker_of(req), known)
     async with opened:
         yield opened
 
