@@ -294,7 +294,7 @@ class Settings(BaseSettings):
     ] = ""
     uploads_ttl_s: Annotated[
         float,
-        Field(gt=0, le=366 * 86_400, allow_inf_nan=False, description="How long an upload is kept."),
+        Field(gt=0, le=864_000, allow_inf_nan=False, description="How long an upload is kept."),
     ] = 3600.0
     uploads_max_size: Annotated[
         ByteSize,

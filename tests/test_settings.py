@@ -155,7 +155,7 @@ WRONG = [
     ("source_ca_file", "/no/such/file", "/no/such/file cannot be loaded as certificates: No such file or directory"),
     ("source_redirects", "21", "a whole number from 0 to 20"),
     ("uploads_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
-    ("uploads_ttl_s", "0", "a number above 0 and at most 31622400"),
+    ("uploads_ttl_s", "0", "a number above 0 and at most 864000"),
     ("uploads_max_size", "0", "a size such as 1GB, of at least 1 byte"),
     ("uploads_max_count", "0", "a whole number from 1 to 100000"),
     ("source_timeout_s", "0", "a number above 0 and at most 86400"),

@@ -18,6 +18,7 @@ from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.parameters import Parameter, parameters_of
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
+from imgsrv.reference.sources import by_method, upload_paths
 from imgsrv.reference.who_may_ask import SCHEMES, SECURITY, preset_parameter
 from imgsrv.routes import ROUTES, SUMMARY
 
@@ -98,8 +99,10 @@ def openapi(version: str, presets: Collection[str] = ()) -> Json:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": {
-            **{f"/{row.name}": {"post": _operation_route(row)} for row in OPERATIONS.values()},
-            **{path: {ROUTES[path].method.lower(): route} for path, route in _routes(presets).items()},
+            **{f"/{row.name}": by_method(_operation_route(row), example_of(row).part) for row in OPERATIONS.values()},
+            **{path: by_method(route) for path, route in _routes(presets).items()},
+            **upload_paths(_body(), _refusals()),
+            **{path: {"get": page} for path, page in _pages().items()},
         },
         "security": SECURITY,
         "components": {
@@ -118,7 +121,7 @@ def openapi(version: str, presets: Collection[str] = ()) -> Json:
 
 
 def _routes(presets: Collection[str]) -> Mapping[str, Json]:
-    return {"/pipeline": _pipeline_route(presets), "/batch": _batch_route(), "/info": _info_route(), **_pages()}
+    return {"/pipeline": _pipeline_route(presets), "/batch": _batch_route(), "/info": _info_route()}
 
 
 def _operation_route(operation: Operation) -> Json:

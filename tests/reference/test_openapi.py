@@ -65,7 +65,18 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert described == {
         *((row.method, path) for path, row in ROUTES.items()),
         *(("POST", f"/{name}") for name in OPERATIONS),
+        *(("GET", f"/{name}") for name in (*OPERATIONS, "pipeline", "batch", "info", "uploads/{upload}")),
     }
+
+
+@pytest.mark.parametrize("path", ["/resize", "/pipeline", "/batch", "/info", "/watermark"])
+def test_a_get_takes_a_source_in_place_of_a_body(document: dict[str, Any], path: str) -> None:
+    post, get = document["paths"][path]["post"], document["paths"][path]["get"]
+    names = [parameter["name"] for parameter in get["parameters"]]
+
+    assert "requestBody" not in get
+    assert {*names} - {*query(document, path)} == {"source", *["source.watermark"] * (path == "/watermark")}
+    assert get["responses"] == post["responses"]
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

@@ -58,6 +58,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "web.sources.naming:USER": ("sub", (("//", "a", ""), ("", "//@", ""))),
     "web.sources.remote:LENGTH": ("fullmatch", ()),
     "web.sources.remote:PLAIN": ("fullmatch", ()),
+    "web.sources.uploads:ID": ("fullmatch", ()),
     "web.sources.urls:NUMERIC": ("search", (("", "0x", ""), ("", ".0", "!"), ("0x", "0", "!"))),
     "web.sources.urls:URL": ("fullmatch", (("http://", "a.", "!"), ("http://a/", "%", " "), ("http://[", ":", ""))),
     "web.sources.urls:split": ("findall", (("", "/", ""),)),
@@ -104,6 +105,7 @@ A `pattern` of a setting or a parameter runs in pydantic, whose engine is linear
 TRUSTED = {
     *("reference.readme:BEGIN", "reference.readme:SECTION"),
     *("web.cache.key:DEVELOPMENT", "web.cache.key:NAME"),
+    *("web.sources.uploads:FILE", "web.sources.uploads:TAG", "web.sources.uploads:UNFINISHED"),
     *("web.cache.eviction:FOLDER", "web.cache.eviction:ENTRY", "web.cache.eviction:UNFINISHED"),
 }
 """Patterns that read the project's own documents, the metadata of its package, and names of at most 255 bytes."""

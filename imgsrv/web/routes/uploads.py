@@ -50,7 +50,7 @@ class UploadRoute:
     async def on_get(self, req: Request, resp: Response, upload: str) -> None:
         """Answer with what is known of it; 404 for that of another owner too."""
         resp.set_header("Cache-Control", "no-store")
-        resp.media = _told(self._services.origins.uploads.find(upload, asker_of(req)))
+        resp.media = _told(self._services.origins.uploads.look_up(upload, asker_of(req)))
 
     on_head = on_get
 

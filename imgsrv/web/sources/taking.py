@@ -46,7 +46,7 @@ def read_sources(req: Request) -> tuple[Sources, str]:
 def asker_of(req: Request) -> Asker:
     """Who asks, for the places that must know it."""
     state = state_of(req)
-    return Asker(getattr(state, "key", None) or "", getattr(state, "signer", None) is not None)
+    return Asker(state.key or "", is_trusted=state.signer is not None)
 
 
 @asynccontextmanager

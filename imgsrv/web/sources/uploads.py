@@ -94,7 +94,7 @@ class Uploads:
             raise SourceNotFound(str(source))
         return opened
 
-    def find(self, upload: str, asker: Asker) -> Kept:
+    def look_up(self, upload: str, asker: Asker) -> Kept:
         """What is known of an upload.  Raises SourceNotAllowed and SourceNotFound."""
         source = Source("upload", upload)
         try:
@@ -107,7 +107,7 @@ class Uploads:
 
     def remove(self, upload: str, asker: Asker) -> None:
         """Remove an upload.  Raises SourceNotAllowed, SourceNotFound and CannotKeepUploads."""
-        self.find(upload, asker)
+        self.look_up(upload, asker)
         with _translated(), contextlib.suppress(FileNotFoundError):
             self._path(Source("upload", upload), asker).unlink()
 

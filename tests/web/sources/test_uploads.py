@@ -239,11 +239,11 @@ def test_an_upload_of_one_key_is_nobody_elses(tmp_path: Path, now: list[float]) 
     kept = uploads(tmp_path, lambda: now[0])
     made = keep(kept, asker=Asker("web"))
 
-    assert kept.find(made.id, Asker("web")).size == len(LOGO)
-    assert kept.find(made.id, Asker("", is_trusted=True)).size == len(LOGO)
+    assert kept.look_up(made.id, Asker("web")).size == len(LOGO)
+    assert kept.look_up(made.id, Asker("", is_trusted=True)).size == len(LOGO)
     for other in (NOBODY, Asker("mobile")):
         with pytest.raises(SourceNotFound):
-            kept.find(made.id, other)
+            kept.look_up(made.id, other)
         with pytest.raises(SourceNotFound):
             asyncio.run(kept.open(Source("upload", made.id), None, other))
         with pytest.raises(SourceNotFound):
@@ -288,7 +288,7 @@ def test_a_sweep_removes_what_has_ended_and_what_a_dead_worker_left(tmp_path: Pa
     for file in (unfinished, foreign):
         os.utime(file, (now[0], now[0]))
     kept._sweep()
-    assert kept.find(made.id, NOBODY).size == len(LOGO)
+    assert kept.look_up(made.id, NOBODY).size == len(LOGO)
     assert unfinished.exists()
 
     now[0] += ABANDONED_S
