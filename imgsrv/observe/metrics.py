@@ -22,6 +22,7 @@ from imgsrv.observe.scoreboard import (
     JPEG_WAYS,
     RATIOS,
     REPLACED_FOR,
+    SOURCES,
     STAGES,
     Board,
     WorkerState,
@@ -103,6 +104,16 @@ LABELLED = (
     Labelled(
         "imgsrv_stage_seconds", "Seconds that pictures spent in each stage.", "stage", STAGES, "stage_{}_us", 1e-6
     ),
+    Labelled("imgsrv_sources", "Sources that were asked for a picture.", "kind", SOURCES, "source_{}_asked"),
+    Labelled(
+        "imgsrv_source_failures",
+        "Sources that gave none, or whose client left before.",
+        "kind",
+        SOURCES,
+        "source_{}_failed",
+    ),
+    Labelled("imgsrv_source_seconds", "Seconds of asking and reading sources.", "kind", SOURCES, "source_{}_us", 1e-6),
+    Labelled("imgsrv_source_bytes", "Bytes read from sources.", "kind", SOURCES, "source_{}_bytes"),
     Labelled(
         "imgsrv_jpeg_decodes", "JPEGs from which one result was made, by their decoder.", "way", JPEG_WAYS, "jpeg_{}"
     ),

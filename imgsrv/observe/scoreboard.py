@@ -41,6 +41,12 @@ CLASSES = ("cheap", "dear")
 STAGES = ("receive", "queue", "decode", "operations", "encode")
 """Stages of a request, with the names of the `Server-Timing` header."""
 
+SOURCES = ("file", "http", "bucket", "upload")
+"""Kinds of places that pictures come from."""
+
+SOURCE_COUNTS = ("asked", "failed", "us", "bytes")
+"""What is counted of each kind: questions, those without a picture, microseconds, and bytes read."""
+
 WORK = ("decode", "operations", "encode")
 """The stages in which an engine works."""
 
@@ -103,6 +109,7 @@ WORKER_FIELDS = (
     "spans_lost",
     "codec_deaths",
     *(f"cache_{name}" for name in CACHE_COUNTS),
+    *(f"source_{kind}_{name}" for kind in SOURCES for name in SOURCE_COUNTS),
     "limit_store_failures",
     "limits_evicted",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),

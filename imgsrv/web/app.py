@@ -57,7 +57,7 @@ def make_front(
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
     limiter, cache = Limiter(entry.store(settings, row), row, log), make_cache(shared, row, log)
-    origins = Origins(settings)
+    origins = Origins(settings, row)
     services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
     app = _make_app(services, Access(entry.rules, limiter, settings), drain, metrics)

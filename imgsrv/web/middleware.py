@@ -68,7 +68,7 @@ class Gate:
 
     def _record(self, scope: Message, state: RequestState, status: int, sent: int) -> None:
         """Count the request; log and trace it where that is asked for.  sent: bytes of the answer's body."""
-        seconds, received = time.monotonic() - state.started, state.body.received
+        seconds, received = time.monotonic() - state.started, state.body.received - state.body.fetched
         self._row.add("requests")
         self._row.add("bytes_in", received)
         self._row.add("bytes_out", sent)
@@ -100,6 +100,7 @@ class Gate:
                 ms=round(seconds * 1000, 1),
                 **state.stages_ms,
                 **({"cache": state.cache} if state.cache else {}),
+                **({"source_bytes": state.body.fetched} if state.body.fetched else {}),
                 **who,
                 **traced,
             )

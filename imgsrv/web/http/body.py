@@ -84,12 +84,12 @@ class Body:
 
     expected: its announced length, 0 without a body, None if it is chunked.  is_held_back: the client waits for
     `100 Continue` and decides itself what it does without it.  came: the bytes that have arrived, received: those of
-    them that are in the file.
+    them that are in the file, with the `fetched` ones that the server has put there itself.
     """
 
     def __init__(self, reader: BodyReader, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
         self._reader, self._files, self.expected = reader, files, expected
-        self.received = self.came = 0
+        self.received = self.came = self.fetched = 0
         self.is_complete = expected == 0
         self._is_held_back = is_held_back
         self.is_wanted = self.is_dropped = False
@@ -147,6 +147,7 @@ class Body:
         Raises BodyTooLarge, OutOfMemoryBudget, OutOfResources and ClientGone.
         """
         self._store(data)
+        self.fetched += len(data)
         if is_last:
             self._flush()
         if self.is_client_gone:
@@ -156,6 +157,7 @@ class Body:
 
     def cut(self, size: int) -> None:
         """Forget what was put behind the first `size` bytes, which is to come again."""
+        self.fetched -= self.received - size
         self.received = size
 
     @property

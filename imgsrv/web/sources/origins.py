@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from imgsrv.environment import flag_name
 from imgsrv.errors import SourceNotAllowed
+from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.sources.files import Folder
@@ -19,6 +21,15 @@ from imgsrv.web.sources.remote import Remote
 from imgsrv.web.sources.uploads import Uploads
 
 NONE_KNOWN: Mapping[str, Validators] = {}
+
+
+KINDS = {"file": "file", "http": "http", "https": "http", "upload": "upload"}
+"""Of SOURCES of the scoreboard, by the scheme."""
+
+
+def kind_of(source: Source) -> str:
+    """The kind of place, for the metrics."""
+    return KINDS.get(source.scheme, "bucket")
 
 
 class Origin(Protocol):
@@ -67,6 +78,11 @@ class OpenedSources:
             return None
         return hashlib.sha256(repr(named).encode()).hexdigest()
 
+    def named(self, part: str) -> Source:
+        """The source of a part."""
+        picture = self.names.picture
+        return picture if part == FILE_PART and picture is not None else self.names.parts[part]
+
     def add(self, part: str, opened: Opened) -> None:
         """Add an opened source, which is closed with the others."""
         self.by_part[part] = opened
@@ -82,7 +98,8 @@ class OpenedSources:
 class Origins:
     """All kinds of places."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, row: Row) -> None:
+        self._row = row
         remote, self.uploads = Remote(settings), Uploads(settings)
         self._origins: dict[str, Origin] = {
             "file": Folder(settings.source_dir, flag_name("source_dir")),
@@ -97,11 +114,29 @@ class Origins:
         named = dict(sources.parts) if sources.picture is None else {FILE_PART: sources.picture, **sources.parts}
         try:
             for part, source in named.items():
-                found.add(part, await self._origin(source).open(source, known.get(source.text), asker))
+                self._row.add(f"source_{kind_of(source)}_asked")
+                with self.counting(source):
+                    found.add(part, await self._origin(source).open(source, known.get(source.text), asker))
         except BaseException:
             await found.__aexit__()
             raise
         return found
+
+    @contextmanager
+    def counting(self, source: Source) -> Iterator[None]:
+        """Count the time of the block, and its failure."""
+        began, kind = time.monotonic(), kind_of(source)
+        try:
+            yield
+        except BaseException:
+            self._row.add(f"source_{kind}_failed")
+            raise
+        finally:
+            self._row.add(f"source_{kind}_us", round((time.monotonic() - began) * 1e6))
+
+    def count_read(self, source: Source, size: int) -> None:
+        """Count bytes that were read."""
+        self._row.add(f"source_{kind_of(source)}_bytes", size)
 
     def close(self) -> None:
         """End what goes on between requests."""

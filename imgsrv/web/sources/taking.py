@@ -86,7 +86,7 @@ async def take_parts(
         raise UnusableParameters("the request", f"the part {both[0]!r} comes with the body and from a source")
     async with _in_time(req, services, names):
         for part, source in opened.by_part.items():
-            parts[part] = await _fetched(req, services.max_body, opened, part, source)
+            parts[part] = await _fetched(req, services, opened, part, source)
     state.received = time.monotonic()
     return parts
 
@@ -97,14 +97,16 @@ def report_source(resp: Response, opened: OpenedSources) -> None:
         resp.set_header("Last-Modified", validators.last_modified)
 
 
-async def _fetched(req: Request, limit: int, opened: OpenedSources, part: str, source: Opened) -> Place:
+async def _fetched(req: Request, services: Services, opened: OpenedSources, part: str, source: Opened) -> Place:
     """The place in the body's file of a source that is read now."""
-    body, name = state_of(req).body, opened.names.picture if part == FILE_PART else opened.names.parts[part]
-    start = body.received
-    try:
-        size = await source.read_into(body, limit)
-    except BodyTooLarge as error:
-        raise SourceTooLarge(str(name), limit, None if error.size is None else error.size - start) from error
+    body, limit, origins = state_of(req).body, services.max_body, services.origins
+    name, start = opened.named(part), body.received
+    with origins.counting(name):
+        try:
+            size = await source.read_into(body, limit)
+        except BodyTooLarge as error:
+            raise SourceTooLarge(str(name), limit, None if error.size is None else error.size - start) from error
+    origins.count_read(name, size)
     return start, size
 
 

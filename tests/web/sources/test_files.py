@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 from pictures import encoded, opened, picture, sample
-from serving import Server, serving
+from serving import Server, serving, wait_until
+from wire import metric
 
+from imgsrv.errors import SourceFailed
+from imgsrv.web.http.body import Body, Files
 from imgsrv.web.sources.beneath import _walk, open_beneath
+from imgsrv.web.sources.files import Folder
+from imgsrv.web.sources.naming import Source
+from imgsrv.web.sources.opened import Asker
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
 LOGO = encoded(picture("RG/BY"), "PNG")
@@ -214,3 +223,65 @@ def test_a_walk_without_the_kernel_finds_a_file_in_a_folder(folder: Path) -> Non
             assert file.read() == LOGO
     finally:
         os.close(inside)
+
+
+class Changing(Body):
+    """A body that changes the file while it is filled, so many times."""
+
+    def __init__(self, file: Path, times: int) -> None:
+        budget = SimpleNamespace(
+            check=lambda _size: None, grow_body=lambda _size: None, release_body=lambda _size: None
+        )
+        super().__init__(cast("Any", None), Files(cast("Any", budget)), 0)
+        self._changed, self._times = file, times
+
+    def put(self, data: bytes | bytearray | memoryview, *, is_last: bool = False) -> None:
+        if self._times and not is_last:
+            self._times -= 1
+            self._changed.write_bytes(LOGO * (2 + self._times))
+        super().put(data, is_last=is_last)
+
+
+def read_while_it_changes(file: Path, times: int) -> bytes:
+    async def read() -> bytes:
+        opened = await Folder(str(file.parent), "--source-dir").open(Source("file", file.name), None, Asker())
+        body = Changing(file, times)
+        try:
+            assert await opened.read_into(body, 1_000_000) == body.received == body.fetched
+            return os.pread(body.file, body.received, 0)
+        finally:
+            await opened.close()
+            body.close()
+
+    return asyncio.run(read())
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_once_more(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PHOTO)
+
+    assert read_while_it_changes(tmp_path / "a.png", 1) == LOGO * 2
+
+
+def test_a_file_that_changes_all_the_time_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PHOTO)
+
+    with pytest.raises(SourceFailed, match="changes while it is read"):
+        read_while_it_changes(tmp_path / "a.png", 3)
+
+
+def test_the_metrics_and_the_log_tell_what_came_from_sources(folder: Path) -> None:
+    with serving("--workers=1", f"--source-dir={folder}") as server, server.client() as client:
+        client.get("/flip?source=file:photo.jpg")
+        client.get("/flip?source=file:nothing.jpg")
+        counted = {name: metric(server, f'imgsrv_{name}_total{{kind="file"}}') for name in COUNTED}
+        received = metric(server, "imgsrv_request_body_bytes_total")
+        wait_until(lambda: len(server.named("request")) > 1, "the requests are logged")
+        (first, *_others) = server.named("request")
+
+    assert counted["source_seconds"] > 0
+    assert (counted["sources"], counted["source_failures"], counted["source_bytes"]) == (2, 1, len(PHOTO))
+    assert received == 0
+    assert (first["bytes_in"], first["source_bytes"]) == (0, len(PHOTO))
+
+
+COUNTED = ("sources", "source_failures", "source_seconds", "source_bytes")
