@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from imgsrv.settings_checks import split
 
@@ -78,8 +79,9 @@ def url_prefixes(text: str) -> str:
 
 
 def buckets(text: str) -> str:
-    """Accept a list of buckets, or an empty text."""
-    parse_buckets(text)
+    """Accept a list of buckets if the extra `s3` is installed, or an empty text."""
+    if parse_buckets(text) and find_spec("obstore") is None:
+        raise ValueError("buckets need the extra `s3`: pip install 'imgsrv[s3]'")
     return text
 
 

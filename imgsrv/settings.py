@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from imgsrv.allowed_places import url_prefixes
+from imgsrv.allowed_places import buckets, url_prefixes
 from imgsrv.environment import (
     DEFAULT_NAME,
     ENVIRONMENT_PREFIX,
@@ -262,6 +262,14 @@ class Settings(BaseSettings):
             description="Beginnings of the URLs that a request may name with `source=https://…`, separated by commas, "
             "such as https://images.example.com/photos/, https://*.example.com/, or https:// for every host; empty for "
             "none."
+        ),
+    ] = ""
+    source_buckets: Annotated[
+        str,
+        AfterValidator(buckets),
+        Field(
+            description="Buckets whose objects a request may name with `source=s3://…`, separated by commas, such as "
+            "s3://photos, or gs://photos/public/ for a folder; empty for none.  Needs the extra `s3`."
         ),
     ] = ""
     source_private_addresses: Annotated[

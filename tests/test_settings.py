@@ -151,6 +151,7 @@ WRONG = [
     ("max_wait_s", "0", "a number above 0 and at most 86400"),
     ("source_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
     ("source_http", "example.com", "https://*.example.com/, or https:// for every host"),
+    ("source_buckets", "photos", "write it like s3://bucket or s3://bucket/folder/, with s3, gs or az"),
     ("source_private_addresses", "unix", "allowed are addresses and networks such as 10.0.0.0/8"),
     ("source_ca_file", "/no/such/file", "/no/such/file cannot be loaded as certificates: No such file or directory"),
     ("source_redirects", "21", "a whole number from 0 to 20"),

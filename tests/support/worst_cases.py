@@ -57,7 +57,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "web.sources.naming:UNPRINTABLE": ("search", ()),
     "web.sources.naming:USER": ("sub", (("//", "a", ""), ("", "//@", ""))),
     "web.sources.remote:LENGTH": ("fullmatch", ()),
-    "web.sources.remote:PLAIN": ("fullmatch", ()),
+    "web.sources.opened:PLAIN": ("fullmatch", ()),
     "web.sources.uploads:ID": ("fullmatch", ()),
     "web.sources.urls:NUMERIC": ("search", (("", "0x", ""), ("", ".0", "!"), ("0x", "0", "!"))),
     "web.sources.urls:URL": ("fullmatch", (("http://", "a.", "!"), ("http://a/", "%", " "), ("http://[", ":", ""))),

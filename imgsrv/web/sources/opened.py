@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
 from imgsrv.web.http.body import Body
+
+PLAIN = re.compile(r"[\x20-\x7e]{1,512}")
+"""The value of a header that is handed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,11 @@ class Validators:
     last_modified: str | None = None
     cache_control: str | None = None
     media_type: str | None = None
+
+
+def plain_header(value: str | None) -> str | None:
+    """The value of a header of another server, if it is one that can be handed on."""
+    return value if value and PLAIN.fullmatch(value) else None
 
 
 @dataclass(frozen=True, slots=True)

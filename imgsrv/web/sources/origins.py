@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from imgsrv.allowed_places import STORES
 from imgsrv.environment import flag_name
-from imgsrv.errors import SourceNotAllowed
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.multipart import FILE_PART
+from imgsrv.web.sources.buckets import Buckets
 from imgsrv.web.sources.files import Folder
 from imgsrv.web.sources.naming import Source, Sources
 from imgsrv.web.sources.opened import Asker, Opened, Validators
@@ -106,6 +107,7 @@ class Origins:
             "http": remote,
             "https": remote,
             "upload": self.uploads,
+            **dict.fromkeys(STORES, Buckets(settings)),
         }
 
     async def open(self, sources: Sources, asker: Asker, known: Mapping[str, Validators] = NONE_KNOWN) -> OpenedSources:
@@ -116,7 +118,7 @@ class Origins:
             for part, source in named.items():
                 self._row.add(f"source_{kind_of(source)}_asked")
                 with self.counting(source):
-                    found.add(part, await self._origin(source).open(source, known.get(source.text), asker))
+                    found.add(part, await self._origins[source.scheme].open(source, known.get(source.text), asker))
         except BaseException:
             await found.__aexit__()
             raise
@@ -141,8 +143,3 @@ class Origins:
     def close(self) -> None:
         """End what goes on between requests."""
         self.uploads.close()
-
-    def _origin(self, source: Source) -> Origin:
-        if (origin := self._origins.get(source.scheme)) is None:
-            raise SourceNotAllowed(str(source), f"this server fetches no {source.scheme}: sources", "a later version")
-        return origin

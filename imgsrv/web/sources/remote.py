@@ -29,7 +29,7 @@ from imgsrv.web.sources.connecting import Connector, RefusedAddress, Unreachable
 from imgsrv.web.sources.conversation import BadAnswer, Conversation, Head
 from imgsrv.web.sources.kept import KeptConnections
 from imgsrv.web.sources.naming import Source
-from imgsrv.web.sources.opened import Asker, Validators
+from imgsrv.web.sources.opened import Asker, Validators, plain_header
 from imgsrv.web.sources.urls import Url, parse_url
 
 OK, NOT_MODIFIED = 200, 304
@@ -40,9 +40,6 @@ MISSING, FORBIDDEN = (404, 410), (401, 403, 451)
 
 RATE_PERIOD_S = 5.0
 """The lowest rate of a source is measured over each such period, as that of a body is."""
-
-PLAIN = re.compile(r"[\x20-\x7e]{1,512}")
-"""A header of another server that is handed on."""
 
 LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -169,8 +166,7 @@ def _refused(source: Source, status: int) -> ImgsrvError:
 def _validators(source: Source, url: Url, head: Head) -> Validators:
     """What the head says.  Only a strong ETag tells that the bytes are the same (RFC 9110, section 8.8.1)."""
     etag, changed, control, kind = (
-        value if (value := head.headers.get(name)) and PLAIN.fullmatch(value) else None
-        for name in ("etag", "last-modified", "cache-control", "content-type")
+        plain_header(head.headers.get(name)) for name in ("etag", "last-modified", "cache-control", "content-type")
     )
     is_strong = etag is not None and etag.startswith('"')
     identity = f"{source.text}\n{url}\n{etag}" if is_strong else None
