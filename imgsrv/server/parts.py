@@ -9,6 +9,7 @@ from pathlib import Path
 from imgsrv.environment import runtime_folder
 from imgsrv.imaging.apart.pool import set_deadline, take_losses
 from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pixels.malloc import let_go
 from imgsrv.imaging.selftest import self_test
 from imgsrv.jobs.facts import input_place, plan_facts
 from imgsrv.jobs.job import perform
@@ -62,7 +63,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, pass
         hooks=hooks_of(settings),
         become=identity.take,
         sink=sink,
-        helpers=Helpers(set_deadline, take_losses),
+        helpers=Helpers(set_deadline, take_losses, let_go),
         telling=Telling(plan_facts, settings.slow_job_s),
         send_s=settings.send_timeout_s,
         shared={} if entry.table is None else {LIMITS: entry.table.dump()},

@@ -14,7 +14,7 @@ After one blur of 99 megapixels a worker keeps 625 MB without, 68 MB with it; th
 
 STATM = Path("/proc/self/statm")
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """What mallopt(3) calls them."""
 
 LARGEST_KEPT, KEPT_BYTES = 32 << 20, 64 << 20
@@ -33,6 +33,13 @@ def keep_freed_memory() -> None:
     """
     _libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
     _libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    # malloc_trim(3) lets go of the free memory at the end of the first heap alone, and a thread has one of its own.
+    _libc.mallopt(M_ARENA_MAX, 1)
+
+
+def let_go() -> None:
+    """Let go of all free memory, for a process that has nothing to do."""
+    _libc.malloc_trim(0)
 
 
 def hand_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import threading
@@ -21,6 +22,9 @@ from imgsrv.shortages import needing
 
 BEAT_S = 1.0
 """A front, and an engine without a job, counts a beat on the scoreboard once in this time."""
+
+REST_AFTER_S = 10.0
+"""An engine without a job for so long lets go of the memory that it keeps for the next one."""
 
 PAUSE_S = 0.1
 """The engine takes no job for so long after a message that could not be read."""
@@ -50,11 +54,13 @@ class Helpers:
     """The processes in which codecs of an engine run.
 
     set_deadline: ends what runs for this thread at a time of the monotonic clock; None for no such time.
-    take_losses: returns why such processes have died since the last call.
+    take_losses: returns why such processes have died since the last call.  rest: called once when the engine has had no
+    job for REST_AFTER_S.
     """
 
     set_deadline: Callable[[float | None], None] = lambda _at: None
     take_losses: Callable[[], list[str]] = list
+    rest: Callable[[], None] = lambda: None
 
 
 class Engine(threading.Thread):
@@ -83,6 +89,7 @@ class Engine(threading.Thread):
         self._stop_signal = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = threading.Event()
         self._at_work: Parcel | None = None
+        self._rests_at = math.inf
         self._letting_go = threading.Lock()
 
     def works_for_nobody(self) -> bool:
@@ -120,9 +127,13 @@ class Engine(threading.Thread):
             poll.poll(RECHECK_S if self._turns.is_kept_free() else BEAT_S)
             # Also after a stop, and without a wake-up: a job wakes one engine, which may have taken a dear one first.
             parcel = self._receive()
+            if parcel is None and time.monotonic() >= self._rests_at:
+                self._rests_at = math.inf
+                self._helpers.rest()
             # No poll in between: a queue that is not empty needs no wake-up.
             while parcel is not None:
                 self._serve(parcel)
+                self._rests_at = time.monotonic() + REST_AFTER_S
                 parcel = None if self._is_stopping.is_set() else self._receive()
 
     def _hear(self, poll: select.epoll) -> None:

@@ -55,3 +55,24 @@ print((psutil.Process().memory_info().rss - before) >> 20)
 """
     # One frame is 192 MB.
     assert printed(code, saved((16, 16))) < 100
+
+
+def test_a_process_without_work_has_little_more_than_before_also_if_a_thread_worked() -> None:
+    code = """
+import threading
+from imgsrv.imaging.pixels.malloc import let_go
+
+def work(pipeline):
+    thread = threading.Thread(target=process, args=(data, pipeline))
+    thread.start()
+    thread.join()
+
+work("resize:width=100/blur:sigma=2")
+let_go()
+before = psutil.Process().memory_info().rss
+work("resize:width=2000,height=1500,fit=fill,enlarge=true/blur:sigma=2/resize:width=100")
+let_go()
+print((psutil.Process().memory_info().rss - before) >> 20)
+"""
+    # One frame is 12 MB, and three of them were there at once.
+    assert printed(code, saved((16, 16))) < 10

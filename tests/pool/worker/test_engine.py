@@ -22,6 +22,7 @@ from serving import wait_until
 from imgsrv.errors import Undecodable, from_wire
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.scoreboard import Board, Row
+from imgsrv.pool.worker import engine
 from imgsrv.pool.worker.engine import Engine
 from imgsrv.pool.worker.exchange import MESSAGE, Exchange, Reply
 
@@ -79,6 +80,26 @@ def test_a_job_is_performed_and_answered() -> None:
 
     with bench(echo) as made:
         assert asyncio.run(scenario(made)) == (b"plan", b"pictureplan")
+
+
+def test_an_engine_without_a_job_lets_go_of_memory_once_after_each_time_of_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "REST_AFTER_S", 0.0)
+    rests: list[float] = []
+
+    async def scenario(made: Bench) -> None:
+        made.engine._helpers = engine.Helpers(rest=lambda: rests.append(made.row["engine_beats"]))
+        made.engine.start()
+        for done in (1, 2):
+            await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
+            await asyncio.to_thread(wait_until, lambda: len(rests) == done, "the engine rests")  # noqa: B023  awaited here
+            beats = made.row["engine_beats"]
+            await asyncio.to_thread(wait_until, lambda: made.row["engine_beats"] > beats + 1, "it beats on")  # noqa: B023
+            assert len(rests) == done
+
+    with bench(echo) as made:
+        asyncio.run(asyncio.wait_for(scenario(made), 3 * SOON_S))
 
 
 def test_a_job_past_its_deadline_is_answered_503_without_being_begun() -> None:
