@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image
 
 from imgsrv.imaging.model.picture import Frame
+
+SAMPLED, MOST_CUT = (96, 96), 65_536
+"""Pixels from which the palette of a picture with hidden parts is chosen, if it has more than so many and more colours
+than the palette: 12 ms instead of 270 for 0.75 megapixels, at 0.2 to 0.8 dB less on photographs and gradients.  An
+octree of all pixels takes 5 ms, and loses 5 dB on gradients."""
 
 VISIBLE = 128
 """The least alpha that counts as opaque where a pixel is either opaque or transparent."""
@@ -30,7 +37,11 @@ def reduced_with_mask(frame: Frame, colours: int, *, is_dithered: bool = True) -
         if hidden.getbbox() is None:
             hidden = None
     most = colours if hidden is None else max(1, colours - 1)
-    result = frame.quantize(most, method=Image.Quantize.MEDIANCUT)
+    is_sampled = hidden is not None and math.prod(frame.size) > MOST_CUT and frame.getcolors(most) is None
+    chosen = frame.resize(SAMPLED, Image.Resampling.NEAREST) if is_sampled else frame
+    result = chosen.quantize(most, method=Image.Quantize.MEDIANCUT)
+    if is_sampled and not is_dithered:
+        result = frame.quantize(most, palette=result, dither=Image.Dither.NONE)
     if is_dithered and frame.mode == "RGB":
         result = frame.quantize(most, palette=result)
     result.info.pop("transparency", None)

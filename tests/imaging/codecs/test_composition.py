@@ -412,6 +412,28 @@ def test_colours_of_hidden_pixels_take_no_place_in_the_palette_of_a_gif() -> Non
     assert np.array_equal(made[8:40, 8:40], noise[8:40, 8:40])
 
 
+@pytest.mark.parametrize("colours", [12, 256])
+def test_the_palette_of_a_large_gif_with_hidden_parts_fits_its_colours(colours: int) -> None:
+    """Of many colours it is chosen from some pixels; few ones are all there, however rare they are."""
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    steps = np.dstack([across * 255 // 399, down * 255 // 299, (across + down) * 255 // 698, np.full_like(down, 255)])
+    steps[:20, :20, 3] = 0
+    if colours == 12:
+        steps[..., :3] = 7
+        steps[30, 30:41, :3] = np.arange(11)[:, None] * 20 + 20
+
+    made = levels(result(encoded(Image.fromarray(steps.astype(np.uint8))), format="gif"), "RGBA")
+
+    assert np.array_equal(made[..., 3], steps[..., 3])
+    shown = steps[..., 3] > 0
+    if colours == 12:
+        assert np.array_equal(made[shown], steps[shown])
+    else:
+        error = np.mean((made[shown] - steps[shown])[:, :3] ** 2)
+        # Pillow's octree has 29 dB.
+        assert 10 * np.log10(255**2 / error) > 33
+
+
 def test_a_picture_that_is_hidden_altogether_is_a_transparent_gif() -> None:
     made = levels(result(encoded(Image.new("RGBA", (4, 3))), format="gif"), "RGBA")
     assert (made.shape, made[..., 3].max()) == ((3, 4, 4), 0)
