@@ -1,8 +1,9 @@
 """Compare a folder of pictures with independent readers: `python -m tests.conformance FOLDER`.
 
-It prints a table for each format.  `--list FILE` writes a line for each picture that is not read as by the others.
-Readers are used where they are installed: Chromium, sharp (`--sharp` names a folder with its node_modules),
-ImageMagick, FFmpeg, tifffile, opj_decompress, djxl, avifdec and heif-convert.  Nothing is sent to other machines.
+It prints a table for each format.  `--list FILE` writes a line for each valid picture that is not read as by the
+others, with its reason from known.tsv.  Readers are used where they are installed: Chromium, sharp and ImageMagick 7
+(`--sharp` names a folder with their node_modules), FFmpeg, tifffile, OpenImageIO, opj_decompress, djxl, avifdec and
+heif-convert.  Nothing is sent to other machines.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 
 from tests.conformance.browser import Chromium
 from tests.conformance.kept import Kept
+from tests.conformance.known import KNOWN, Known
+from tests.conformance.node import Magick, Sharp
 from tests.conformance.ours import Ours
-from tests.conformance.readers import COMMANDS, Pixels, Reader, Sharp, read_tiff
-from tests.conformance.verdict import Verdict, judge
+from tests.conformance.readers import COMMANDS, LIBRARIES, Reader
+from tests.conformance.verdict import ALIKE, FAILED, OTHERWISE, REFUSED, Verdict, judge
 
 SUFFIXES = {
     ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".apng": "png", ".gif": "gif", ".webp": "webp", ".avif": "avif",
@@ -46,14 +49,9 @@ def main() -> int:
     wanted = set(chosen.formats.split(",")) if chosen.formats else set(SUFFIXES.values())
     files = [(path, kind) for path, kind in _pictures(chosen.folder, chosen.largest) if kind in wanted]
     verdicts = _compared(files, chosen)
-    _print_table(verdicts)
+    lines = _print_table(verdicts, Known.read(KNOWN))
     if chosen.list:
-        lines = [
-            f"{kind}\t{verdict.kind}\t{path.relative_to(chosen.folder)}\t{verdict.details}\n"
-            for path, kind, verdict in verdicts
-            if not verdict.is_fine
-        ]
-        chosen.list.write_text("".join(sorted(lines)))
+        chosen.list.write_text("".join(lines))
     return 0
 
 
@@ -72,21 +70,20 @@ def _pictures(folder: Path, largest: int) -> Iterator[tuple[Path, str]]:
 
 def _compared(files: list[tuple[Path, str]], chosen: argparse.Namespace) -> list[tuple[Path, str, Verdict]]:
     kept = Kept(chosen.kept)
-    with Chromium() as chromium, Sharp(chosen.sharp) as sharp, Ours() as ours:
+    with Chromium() as chromium, Sharp(chosen.sharp) as sharp, Magick(chosen.sharp) as magick, Ours() as ours:
+        readers: dict[str, Reader] = {"chromium": chromium, "sharp": sharp, "magick": magick}
+        readers |= {command.name: command for command in COMMANDS}
+        readers |= {library.package: library for library in LIBRARIES}
 
         def compare(file: tuple[Path, str]) -> Verdict:
             path, kind = file
-            others = kept.get(path)
-            if others is None:
-                others = read(path, kind)
+            known = {name: reader for name, reader in readers.items() if reader.reads(kind)}
+            others = {name: pixels for name, pixels in kept.get(path).items() if name in known}
+            missing = {name: reader.read(path, kind) for name, reader in known.items() if name not in others}
+            others |= missing
+            if missing:
                 kept.put(path, others)
-            return judge(ours.read(path), others)
-
-        def read(path: Path, kind: str) -> dict[str, Pixels | None]:
-            readers: dict[str, Reader] = {"chromium": chromium, "sharp": sharp}
-            readers |= {command.name: command for command in COMMANDS}
-            others = {name: reader.read(path) for name, reader in readers.items() if reader.reads(kind)}
-            return {**others, "tifffile": read_tiff(path)} if kind == "tiff" else others
+            return judge(ours.read(path), others, kind)
 
         with ThreadPoolExecutor(chosen.threads) as threads:
             verdicts = []
@@ -97,28 +94,53 @@ def _compared(files: list[tuple[Path, str]], chosen: argparse.Namespace) -> list
     return verdicts
 
 
-KINDS = (
-    "as the others",
-    "as some",
-    "otherwise",
-    "refused",
-    "refused as by most",
-    "read alone",
-    "refused by all",
-    "failed",
-)
+MEANINGS = ("specified", "undecided", "unread")
+"""What a file is that is read otherwise than by most, in known.tsv; there is `invalid`, too."""
+
+COLUMNS = ("files", "invalid", "with a majority", ALIKE, *MEANINGS, "without a reason", "without a majority", FAILED)
 
 
-def _print_table(verdicts: list[tuple[Path, str, Verdict]]) -> None:
+def _print_table(verdicts: list[tuple[Path, str, Verdict]], known: Known) -> list[str]:
+    """Print the counts by format, and the share of the readings that agree.  Returns lines about the others."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for _path, kind, verdict in verdicts:
-        counts[kind][verdict.kind] += 1
-        counts["all"][verdict.kind] += 1
-    print("| format | files |", " | ".join(KINDS), "|")
-    print("| --- " * (len(KINDS) + 2) + "|")
+    lines = []
+    by_libraries: Counter[bool | None] = Counter()
+    for path, kind, verdict in verdicts:
+        meaning, reason = known.meaning(path)
+        for row in (counts[kind], counts["all"]):
+            row.update(_columns(verdict, meaning))
+        if meaning != "invalid":
+            by_libraries[verdict.by_libraries] += 1
+            if not verdict.is_fine:
+                lines.append(f"{kind}\t{verdict.kind}\t{meaning}\t{path}\t{reason}\t{verdict.details}\n")
+    print("| format |", " | ".join(COLUMNS), "|")
+    print("| --- " * (len(COLUMNS) + 1) + "|")
     for name in sorted(counts, key=lambda name: (name == "all", name)):
-        row = counts[name]
-        print(f"| {name} | {row.total()} |", " | ".join(str(row[kind]) for kind in KINDS), "|")
+        print(f"| {name} |", " | ".join(str(counts[name][column]) for column in COLUMNS), "|")
+    everything = counts["all"]
+    _print_share("Valid files with a majority of programs", everything[ALIKE], everything["with a majority"])
+    _print_share("The same by libraries", by_libraries[True], by_libraries[True] + by_libraries[False])
+    return sorted(lines)
+
+
+def _columns(verdict: Verdict, meaning: str) -> Iterator[str]:
+    """The columns in which a file counts."""
+    yield "files"
+    if verdict.kind == FAILED:
+        yield FAILED
+    elif meaning == "invalid":
+        yield "invalid"
+    elif verdict.kind not in (ALIKE, OTHERWISE, REFUSED):
+        yield "without a majority"
+        if not verdict.is_fine and not meaning:
+            yield "without a reason"
+    else:
+        yield "with a majority"
+        yield ALIKE if verdict.kind == ALIKE else meaning or "without a reason"
+
+
+def _print_share(what: str, alike: int, count: int) -> None:
+    print(f"{what}: {count}, of which {alike} are read as by the majority ({alike / max(1, count):.1%}).")
 
 
 if __name__ == "__main__":

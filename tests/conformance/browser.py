@@ -58,7 +58,7 @@ class Chromium:
         """It is installed and knows the format."""
         return kind in FORMATS and shutil.which("chromium") is not None
 
-    def read(self, path: Path) -> Pixels | None:
+    def read(self, path: Path, _kind: str) -> Pixels | None:
         """The pixels; None for a refused picture, and for one that takes too long."""
         with self._lock:
             self._tasks.put(path)

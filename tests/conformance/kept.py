@@ -19,11 +19,11 @@ class Kept:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def get(self, path: Path) -> dict[str, Pixels | None] | None:
-        """The pixels by reader; None if the picture was not read yet."""
+    def get(self, path: Path) -> dict[str, Pixels | None]:
+        """The pixels by reader, as far as they are kept."""
         file = self._file(path)
         if file is None or not file.exists():
-            return None
+            return {}
         with zipfile.ZipFile(file) as archive:
             found = {name: archive.read(name) for name in archive.namelist()}
         return {name: np.load(io.BytesIO(data)) if data else None for name, data in found.items()}

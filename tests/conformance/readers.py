@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import shutil
 import subprocess
 import tempfile
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +23,6 @@ LONGEST_S = 30
 
 TOP = {"uint8": 255, "uint16": 65_535}
 
-SHARP = """
-const sharp = require('sharp'), lines = require('readline').createInterface({input: process.stdin});
-let last = Promise.resolve();
-lines.on('line', path => { last = last.then(async () => {
-  try {
-    const image = sharp(path, {limitInputPixels: 1e8}).autoOrient().toColourspace('srgb').ensureAlpha();
-    const {data, info} = await image.raw({depth: 'uchar'}).toBuffer({resolveWithObject: true});
-    process.stdout.write(JSON.stringify(info) + '\\n'); process.stdout.write(data);
-  } catch (error) { process.stdout.write(JSON.stringify({error: String(error)}) + '\\n'); }
-}); });
-"""
-
 
 class Reader(Protocol):
     """What reads pictures."""
@@ -43,8 +30,8 @@ class Reader(Protocol):
     def reads(self, kind: str) -> bool:
         """It is installed and knows the format."""
 
-    def read(self, path: Path) -> Pixels | None:
-        """The pixels; None for a refused picture."""
+    def read(self, path: Path, kind: str) -> Pixels | None:
+        """The pixels; None for a refused picture.  kind: the format by the file's suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +47,7 @@ class Command:
         """It is installed and knows the format."""
         return kind in self.formats and shutil.which(self.words[0]) is not None
 
-    def read(self, path: Path) -> Pixels | None:
+    def read(self, path: Path, _kind: str) -> Pixels | None:
         """The pixels; None for a refused picture."""
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder, f"made{self.suffix}")
@@ -73,15 +60,27 @@ class Command:
                 return None
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A package of Python that reads pictures, if it is installed."""
+
+    package: str
+    formats: Sequence[str]
+    function: Callable[[Path], Pixels | None]
+
+    def reads(self, kind: str) -> bool:
+        """It is installed and knows the format."""
+        return kind in self.formats and importlib.util.find_spec(self.package) is not None
+
+    def read(self, path: Path, _kind: str) -> Pixels | None:
+        """The pixels; None for a refused picture."""
+        return self.function(path)
+
+
 COMMANDS = (
     Command(
-        "imagemagick",
-        ("jpeg", "png", "gif", "webp", "tiff", "bmp", "ico", "psd", "tga", "pnm", "heic"),
-        ("convert", "-limit", "memory", "2GiB", "{source}[0]", "-auto-orient", "-depth", "8", "png32:{made}"),
-    ),
-    Command(
         "ffmpeg",
-        ("png", "gif", "webp", "tiff", "bmp", "psd", "tga", "pnm", "jp2", "qoi"),
+        ("jpeg", "png", "gif", "webp", "tiff", "bmp", "psd", "tga", "pnm", "jp2", "qoi"),
         ("ffmpeg", "-v", "error", "-i", "{source}", "-frames:v", "1", "-pix_fmt", "rgba", "{made}"),
     ),
     Command("opj_decompress", ("jp2",), ("opj_decompress", "-quiet", "-upsample", "-i", "{source}", "-o", "{made}")),
@@ -89,6 +88,34 @@ COMMANDS = (
     Command("avifdec", ("avif",), ("avifdec", "--no-strict", "-d", "8", "{source}", "{made}")),
     Command("heif-convert", ("heic", "avif"), ("heif-convert", "{source}", "{made}")),
 )
+
+
+def read_with_oiio(path: Path) -> Pixels | None:
+    """The pixels by OpenImageIO; None for a refused picture, and for channels that are not of grey or RGB."""
+    import OpenImageIO as oiio  # noqa: PLC0415, N813  slow to load
+
+    wish = oiio.ImageSpec()
+    wish["oiio:UnassociatedAlpha"] = 1
+    file = oiio.ImageInput.open(str(path), wish)
+    if file is None:
+        # The library prints an error that nobody asks for.
+        oiio.geterror()
+        return None
+    spec, levels = file.spec(), file.read_image(format="uint8")
+    colours = 3 if spec.channelnames[:3] == ("R", "G", "B") else 1 if spec.channelnames[0] in ("Y", "I") else 0
+    if levels is None or not colours or spec.get_int_attribute("Orientation", 1) != 1:
+        file.geterror()
+        return None
+    alpha = [spec.alpha_channel] if spec.alpha_channel >= 0 else []
+    return as_rgba(levels[..., [*range(colours), *alpha]])
+
+
+def as_rgba(levels: Pixels) -> Pixels:
+    """Grey or RGB, with alpha or without, as RGBA.  levels: (H, W, 1 to 4)."""
+    channels = levels.shape[2]
+    alpha = levels[..., -1:] if channels in (2, 4) else np.full_like(levels[..., :1], 255)
+    colours = levels[..., :3] if channels >= 3 else np.repeat(levels[..., :1], 3, axis=2)
+    return np.dstack([colours, alpha])
 
 
 def opened(path: Path) -> Pixels:
@@ -131,66 +158,7 @@ def _plain(page: Any) -> Pixels | None:
     return np.dstack([np.broadcast_to(samples[..., :colours], (*samples.shape[:2], 3)), alpha])
 
 
-class Sharp:
-    """One process of node with sharp; a context manager ends it.  folder: the parent of its node_modules."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder, self._lock = folder, threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._folder:
-            self._process.kill()
-            self._process.communicate()
-
-    def reads(self, kind: str) -> bool:
-        """It is there and knows the format."""
-        return self._folder is not None and kind in ("jpeg", "png", "gif", "webp", "tiff", "avif", "svg")
-
-    def read(self, path: Path) -> Pixels | None:
-        """The pixels; None for a refused picture."""
-        with self._lock:
-            watch = threading.Timer(LONGEST_S, self._process.kill)
-            watch.start()
-            try:
-                return self._answer(path)
-            finally:
-                watch.cancel()
-                if self._process.poll() is not None:
-                    self._start()
-
-    def _answer(self, path: Path) -> Pixels | None:
-        reader, writer = self._process.stdout, self._process.stdin
-        if reader is None or writer is None:
-            raise RuntimeError("sharp was started without pipes")
-        try:
-            writer.write(f"{path.absolute()}\n".encode())
-            writer.flush()
-            info = json.loads(reader.readline() or b"{}")
-            if "width" not in info:
-                return None
-            shape = info["height"], info["width"], info["channels"]
-            return _rgba(np.frombuffer(reader.read(int(np.prod(shape))), np.uint8).reshape(shape))
-        except (OSError, ValueError):
-            return None
-
-    def _start(self) -> None:
-        if self._folder:
-            self._process = subprocess.Popen(
-                ["node", "-e", SHARP],  # noqa: S607  node as it is installed
-                cwd=self._folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-
-
-def _rgba(pixels: Pixels) -> Pixels | None:
-    """Pixels of grey or RGB with alpha as RGBA; None for inks, which sharp may leave as they are."""
-    channels = pixels.shape[2]
-    if channels == 2:
-        return np.dstack([pixels[..., :1]] * 3 + [pixels[..., 1:]])
-    return pixels if channels == 4 else None
+LIBRARIES = (
+    Library("tifffile", ("tiff",), read_tiff),
+    Library("OpenImageIO", ("bmp", "tga", "psd", "pnm", "tiff", "jp2", "gif"), read_with_oiio),
+)
