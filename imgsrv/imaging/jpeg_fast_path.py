@@ -70,6 +70,9 @@ class PlanesPlan:
 
     def decode(self, data: Data) -> tuple[Planes | None, Way]:
         """The planes at the scale of the plan, as they are stored; None where Pillow has to decode the picture."""
+        # Neither decoder misses scans that are not there.
+        if jpeg.lacks_scans(data):
+            return None, Way(RGB)
         size, refusal = stored_size(self.before, self.orientation), ""
         if native_jpeg.IS_HERE and self.scale <= native_jpeg.LARGEST:
             found = native_jpeg.decode(data, size, self.scale)

@@ -36,6 +36,7 @@ from imgsrv.imaging.formats.jpeg_scans import (
     UNREAD_FRAMES,
     FrameKind,
     completed,
+    find_segments,
     has_too_many_scans,
     is_short,
     read_frame_kind,
@@ -172,11 +173,24 @@ def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FB
         image.fp, image.tile = io.BytesIO(whole), tile
         image.load()
         return None
+    if "progressive" in image.info and not is_lenient():
+        file.seek(0)
+        if lacks_scans(file.read()):
+            raise OSError("image file is truncated: it ends before its last scans")
     if _ends_grey(image) and not is_lenient():
         file.seek(0)
         if is_short(file.read()):
             raise OSError("image file is truncated before its end marker")
     return None
+
+
+def lacks_scans(data: Data) -> bool:
+    """True for a progressive JPEG whose end marker stands before the last bits of its coefficients have come."""
+    if not any(marker in PROGRESSIVE_FRAMES for marker, _start, _end in find_segments(data)):
+        return False
+    data = bytes(data)
+    scans = read_scans(data)
+    return scans.has_end and not scans.are_all(data)
 
 
 def _ends_grey(image: Image.Image) -> bool:

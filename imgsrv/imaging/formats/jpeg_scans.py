@@ -200,7 +200,7 @@ class FrameKind(NamedTuple):
     components: int
 
 
-def find_segments(data: bytearray) -> Iterator[tuple[int, int, int]]:
+def find_segments(data: Data | bytearray) -> Iterator[tuple[int, int, int]]:
     """The segments in front of the first scan: the second byte of the marker, and where its data begin and end."""
     at = len(START)
     for _ in range(MOST_SEGMENTS):

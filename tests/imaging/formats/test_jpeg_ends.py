@@ -172,6 +172,20 @@ def test_a_lossless_jpeg_counts_with_its_full_size() -> None:
         run(_imagecodecs(LEVELS, lossless=True), "resize:width=40", limits)
 
 
+@pytest.mark.parametrize("pipeline", ["", "resize:width=48"])
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_a_progressive_jpeg_without_its_last_scans_is_refused(form: str, pipeline: str) -> None:
+    """Pillow, sharp and browsers show the part that is there, less sharp; `broken=accept` gives it."""
+    whole = jpeg("progressive")
+    starts = [at for at in range(len(whole)) if whole.startswith(b"\xff\xda", at)]
+    tables = [whole.rindex(b"\xff\xc4", 0, at) if b"\xff\xc4" in whole[at - 200 : at] else at for at in starts]
+    for start in tables[2:]:
+        data = whole[:start] + END
+        with pytest.raises(Undecodable, match="truncated"):
+            run(data, pipeline, format=form)
+        assert opened(run(data, pipeline, format=form, broken="accept")).width in (97, 48)
+
+
 def test_a_hierarchical_jpeg_is_named() -> None:
     data = jpeg("baseline").replace(b"\xff\xc0", b"\xff\xc5", 1)
     with pytest.raises(Undecodable, match="hierarchical"):
