@@ -632,3 +632,12 @@ def test_jpeg_2000_of_another_size_is_refused_before_it_is_decoded(monkeypatch: 
     for data in (stream, hidden):
         with pytest.raises(Undecodable, match="pixels and not 8×8"):
             run(by_hand(tags_of((8, 8), 8, 3, 2, t259=("H", (34_712,))), [data]))
+
+
+def test_grey_of_old_jpeg_that_is_a_whole_jpeg_is_read() -> None:
+    """Libtiff looks for it where JPEGInterchangeFormat points, which some writers have wrong; tifffile reads it so."""
+    grey = Image.fromarray(np.rint(sample(1)[..., 0] * 255).astype(np.uint8))
+    inner = encoded(grey, "JPEG")
+    tags = tags_of((WIDTH, HEIGHT), 8, t259=("H", (6,)), t513=("I", (14,)), t514=("I", (len(inner),)))
+
+    assert opened(run(by_hand(tags, [inner]), format="png")).tobytes() == opened(inner).tobytes()

@@ -15,8 +15,10 @@ from imgsrv.imaging.apart.decoders.tiff.layout import Layout
 from imgsrv.imaging.apart.decoders.tiff.reading import NotReadError, read_layout
 from imgsrv.imaging.apart.decoders.tiff.tags import (
     COLOUR_MAP,
+    JPEG,
     NONE,
     OF_PILLOW,
+    OLD_JPEG,
     PHOTOMETRIC,
     PROFILE,
     RAW_SENSOR,
@@ -29,6 +31,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart, frame_of
 from imgsrv.imaging.apart.tasks import Decoded
 from imgsrv.imaging.formats.format import ReadAsError
+from imgsrv.imaging.formats.jpeg_scans import START
 from imgsrv.imaging.formats.read_only import raw
 from imgsrv.imaging.formats.tiff_parts.directories import (
     CANON_RAW,
@@ -128,6 +131,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             raise Undecodable(NAME, f"{error} is not read", AS_PLAIN) from error
         except (ValueError, TypeError):
             layout = None  # Pillow says what is wrong, or reads it nevertheless
+        if layout is not None and self._is_whole_jpeg(layout):
+            self._take(replace(layout, compression=JPEG))
+            return
         named = max(len(addresses[STRIP_OFFSETS]), len(addresses[TILE_OFFSETS]))
         # Pillow stops at the first strip that is broken.
         is_pillows = layout is None or layout.compression in OF_PILLOW or not is_lenient()
@@ -139,6 +145,17 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             self._leave_to_pillow(layout)
         else:
             self._take(layout)
+
+    def _is_whole_jpeg(self, layout: Layout) -> bool:
+        """Grey of old JPEG in one strip that is a JPEG of its own; libtiff trusts tags that have its place wrong."""
+        if layout.compression != OLD_JPEG or layout.samples != 1 or len(layout.offsets) != 1:
+            return False
+        assert self.fp is not None  # noqa: S101
+        at = self.fp.tell()
+        self.fp.seek(int(layout.offsets[0]))
+        begins = self.fp.read(len(START)) == START
+        self.fp.seek(at)
+        return begins
 
     def _leave_to_pillow(self, layout: Layout | None) -> None:
         """Let Pillow read the page, or our decoder what Pillow does not know after all."""
