@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
-from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -19,9 +17,9 @@ from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.colours import Colours
 from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.formats.format import Format
+from imgsrv.imaging.formats.format import Format, Options
 from imgsrv.imaging.metadata.exif import written_metadata
-from imgsrv.imaging.model.animation import Milliseconds
+from imgsrv.imaging.model.animation import whole_milliseconds
 from imgsrv.imaging.model.parameter_types import Colour
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.composite import flatten
@@ -92,10 +90,7 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         metadata = {**metadata, "icc_profile": profile}
     elif picture.cicp and holds_cicp:
         metadata = {**metadata, "cicp": picture.cicp}
-    if form.write_animation and is_animated:
-        form.write_animation(replace(picture, frames=frames), output, metadata, file)
-        return
-    if form.write_still and not is_animated and form.write_still(frames[0], output, metadata, file):
+    if _is_written(form, replace(picture, frames=frames), output, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
     options = {**form.options(output), **metadata}
@@ -104,6 +99,13 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     else:
         options |= _animation(form, replace(picture, frames=frames)) if is_animated else {}
         form.save(form, frames[0], file, options)
+
+
+def _is_written(form: Format, picture: Picture, output: Output, metadata: Options, file: BinaryIO) -> bool:
+    """The format's own encoder has written it; otherwise Pillow has to."""
+    if form.has_animation and picture.is_animated:
+        return bool(form.write_animation and form.write_animation(picture, output, metadata, file))
+    return bool(form.write_still and form.write_still(picture.frames[0], output, metadata, file))
 
 
 def _in_profile(form: Format, picture: Picture, *, holds_cicp: bool) -> tuple[tuple[Frame, ...], bytes | None]:
@@ -131,12 +133,6 @@ def _animation(form: Format, picture: Picture) -> Mapping[str, Any]:
     return {
         "save_all": True,
         "append_images": picture.frames[1:],
-        "duration": _whole(picture.durations, form.max_duration_ms),
+        "duration": whole_milliseconds(picture.durations, form.max_duration_ms),
         **form.animation(picture.plays),
     }
-
-
-def _whole(durations: tuple[Milliseconds, ...], longest: int) -> list[int]:
-    """The durations in whole milliseconds; what rounding takes from one frame goes to the next."""
-    ends = [round(end) for end in accumulate(durations, initial=Fraction(0))]
-    return [min(longest, end - start) for start, end in pairwise(ends)]

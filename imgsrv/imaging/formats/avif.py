@@ -10,11 +10,11 @@ from PIL import Image
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.iso import av1, avif_file, avif_plays, avif_writer
+from imgsrv.imaging.formats.iso import av1, avif_animation, avif_file, avif_plays, avif_writer
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
 from imgsrv.imaging.formats.iso.properties import AV1
 from imgsrv.imaging.model.animation import FOR_EVER
-from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
 DEFAULT_SPEED, FASTEST = 8, 10
@@ -42,6 +42,10 @@ def _write_still(frame: Frame, settings: EncoderSettings, metadata: Options, fil
         return False
     avif_writer.write(frame, settings, _speed(settings), metadata, file)
     return True
+
+
+def _write_animation(picture: Picture, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
+    return avif_animation.write_exact(picture, settings, _speed(settings), metadata, file)
 
 
 def _save(form: Format, frame: Frame, file: BinaryIO, options: Options) -> None:
@@ -118,6 +122,7 @@ FORMAT = Format(
     save=_save,
     options=_options,
     write_still=_write_still,
+    write_animation=_write_animation,
     fitness=Fitness(photograph=1, drawing=0.5, animation=1),
     decode_bytes_per_pixel=28,
     encode_bytes_per_pixel=50,

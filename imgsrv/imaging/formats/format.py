@@ -106,7 +106,7 @@ SizeReader = Callable[[bytes, bytes], Size | None]
 Coded = tuple[Size, Size]
 """The size of a picture by its container, and by the stream of its coded pixels."""
 
-AnimationWriter = Callable[[Picture, EncoderSettings, Options, BinaryIO], None]
+AnimationWriter = Callable[[Picture, EncoderSettings, Options, BinaryIO], bool]
 """Writes all frames of a picture.  The options are those of the metadata and the profile."""
 
 StillWriter = Callable[[Frame, EncoderSettings, Options, BinaryIO], bool]
@@ -205,7 +205,7 @@ class Format:
 
     How it is written:
         options: the encoder's options; None for a format that is read only.
-        write_animation: an encoder of animations; without it Pillow writes them.
+        write_animation: an encoder of animations; False for those that Pillow has to write.
         animation: further options of Pillow's encoder for an animation, from the number of plays.
         reduce: the frame in a palette of so many colours.
         write_still: a faster or more exact encoder for a still picture.

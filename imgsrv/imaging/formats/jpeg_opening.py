@@ -11,7 +11,7 @@ from typing import IO, Any
 from PIL import Image, JpegImagePlugin
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
-from imgsrv.imaging.formats.jpeg_scans import find_segments
+from imgsrv.imaging.formats.jpeg_scans import NOISES, find_segments, read_scans
 from imgsrv.imaging.model.picture import Frame
 
 NAME = "IMGSRV-JPEG"
@@ -65,8 +65,13 @@ class OddJpegFile(JpegImagePlugin.JpegImageFile):
         return self.depth == DEEP_BITS
 
     def pixels(self, *, is_deep: bool) -> Frame:
-        """The frame of a JPEG of 12 bits.  Raises what `decode_apart` raises."""
-        wanted = Wanted(TASK, MODES[self.layers][is_deep], self.size, {}, BYTES_PER_PIXEL)
+        """The frame of a JPEG of 12 bits.  Raises OSError, and what `decode_apart` raises."""
+        self.source.seek(0)
+        end = read_scans(self.source.read()).end
+        if not end:
+            raise OSError("it has no pixels")
+        order = {"end": end, "noises": NOISES}
+        wanted = Wanted(TASK, MODES[self.layers][is_deep], self.size, order, BYTES_PER_PIXEL)
         return decode_apart(self.source, TASK, wanted)[0]
 
     def load(self) -> Any:

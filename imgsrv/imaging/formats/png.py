@@ -222,8 +222,11 @@ def write(frame: Frame, file: BinaryIO, level: int, chunks: Iterable[tuple[bytes
     _write_chunk(file, b"IEND", b"")
 
 
-def write_animation(picture: Picture, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> None:
-    """Write an animated PNG; every frame keeps its duration and its depth, and has only the part that changes."""
+def write_animation(picture: Picture, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
+    """Write an animated PNG; True, as nothing is left to Pillow.
+
+    Every frame keeps its duration and its depth, and has only the part that changes.
+    """
     frames = alike(picture.frames)
     level = _level(settings)
     file.write(SIGNATURE)
@@ -243,6 +246,7 @@ def write_animation(picture: Picture, settings: EncoderSettings, metadata: Optio
             else:
                 _write_chunk(file, b"IDAT", piece)
     _write_chunk(file, b"IEND", b"")
+    return True
 
 
 def _level(settings: EncoderSettings) -> int:

@@ -5,10 +5,11 @@ A format splits its files into this; `imgsrv/imaging/codecs/animate.py` composes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from itertools import accumulate, pairwise
 
 from imgsrv.imaging.model.limits import Size
 
@@ -54,3 +55,9 @@ class Animation:
 
     parts: Iterator[Part]
     plays: Callable[[], int]
+
+
+def whole_milliseconds(durations: Iterable[Milliseconds], longest: int) -> list[int]:
+    """The durations in whole milliseconds; what rounding takes from one frame goes to the next."""
+    ends = [round(end) for end in accumulate(durations, initial=Fraction(0))]
+    return [min(longest, end - start) for start, end in pairwise(ends)]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from animations import Painted, apng
 from pictures import animation, corpus, drawn, encoded, levels, opened, picture, psnr, result, run, sample
 from PIL import Image
+
+from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.model.limits import Limits
 
 FORMS = {"gif": "GIF", "webp": "WEBP", "png": "PNG", "avif": "AVIF"}
 DURATIONS = [50, 120, 300]
@@ -215,3 +221,40 @@ def test_animations_of_the_corpus_keep_their_frames(name: str, frames: int, loop
 
 def test_a_gif_of_one_frame_stays_one_frame() -> None:
     assert getattr(opened(run(encoded(picture("RG"), "GIF"))), "n_frames", 1) == 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize(("plays", "durations"), [(0, (30, 70, 1000)), (3, (1, 57, 33))])
+def test_an_animated_avif_keeps_every_level_with_lossless(mode: str, plays: int, durations: tuple[int, ...]) -> None:
+    """A play of three frames of noise, whose levels lie anywhere."""
+    noise = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 4), np.uint8)
+    frames = [Image.fromarray(pixels).convert(mode) for pixels in noise]
+    data = apng(
+        (48, 32),
+        [
+            Painted(np.asarray(frame.convert("RGBA")), seconds=Fraction(time, 1000), is_over=False)
+            for frame, time in zip(frames, durations, strict=True)
+        ],
+        plays,
+        colour=6 if mode == "RGBA" else 2,
+    )
+
+    made = run(data, format="avif", lossless=True)
+
+    shown = decode(read_header(made, Limits()), DecodePlan(all_frames=True), Limits())
+    assert (shown.plays, shown.durations, shown.frames[0].mode) == (plays, durations, mode)
+    for frame, read in zip(frames, shown.frames, strict=True):
+        assert np.array_equal(levels(read, "RGBA"), levels(frame, "RGBA"))
+
+
+def test_a_deep_animation_becomes_an_avif_of_12_bits_with_lossless() -> None:
+    """Read back in 8 bits; OpenCV's own reader tells its depth."""
+    ramp = np.linspace(0, 65_535, 48 * 32 * 3).reshape(32, 48, 3).astype(np.uint16)
+    frames = [Painted(np.dstack([np.roll(ramp, turn, 1), np.full((32, 48), 65_535, np.uint16)])) for turn in range(2)]
+
+    made = run(apng((48, 32), frames, colour=2), format="avif", lossless=True)
+
+    assert describe_picture(made, Limits())["bit_depth"] == 12
+    shown = decode(read_header(made, Limits()), DecodePlan(all_frames=True), Limits()).frames
+    for frame, read in zip(frames, shown, strict=True):
+        assert np.abs(levels(read) - frame.pixels[..., :3] / 257).max() <= 1

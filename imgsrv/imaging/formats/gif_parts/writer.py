@@ -42,8 +42,8 @@ def write_still(frame: Frame, _settings: EncoderSettings, _metadata: Options, fi
     return True
 
 
-def write_animation(picture: Picture, _settings: EncoderSettings, _metadata: Options, file: BinaryIO) -> None:
-    """Write a GIF of all frames, their durations rounded to 10 ms, and the plays."""
+def write_animation(picture: Picture, _settings: EncoderSettings, _metadata: Options, file: BinaryIO) -> bool:
+    """Write a GIF of all frames, their durations rounded to 10 ms, and the plays.  True: nothing is left to Pillow."""
     frames = picture.frames
     is_opaque = all(_is_opaque(frame) for frame in frames)
     before: Frame | None = None
@@ -65,6 +65,7 @@ def write_animation(picture: Picture, _settings: EncoderSettings, _metadata: Opt
         file.write(bytes((place & 0x40 | (0x80 | _bits(table) if table else 0),)) + table + pixels)
         before = frame
     file.write(b";")
+    return True
 
 
 def _delays(durations: tuple[Milliseconds, ...]) -> list[int]:

@@ -58,9 +58,13 @@ class RawFile(RasterFile):
 
     @staticmethod
     def read_header(file: IO[bytes]) -> Raster:
-        """The facts.  Raises SyntaxError, and what `decode_apart` raises."""
+        """The facts.  Raises SyntaxError, and MemoryError as `decode_apart` does."""
         wanted = Wanted(NAME, "L", (1, 1), {"facts": True}, BYTES_PER_PIXEL, _allowed(0))
-        facts = decode_apart(file, NAME, wanted)[1]
+        try:
+            facts = decode_apart(file, NAME, wanted)[1]
+        except OSError as error:
+            # Pillow asks every reader without a signature, and stops at any other exception.
+            raise SyntaxError(str(error)) from error
         width, height = (int(side) for side in facts["size"])
         return Raster(check_size(width, height), "RGB", "RGB;16", int(facts["bits"]))
 

@@ -9,29 +9,31 @@ from numpy.typing import NDArray
 
 from imgsrv.imaging.apart.decoders.plain.samples import CHANNELS, is_deep, scaled
 from imgsrv.imaging.apart.tasks import Decoded, Decoder, Order
-from imgsrv.imaging.formats.jpeg_scans import END, NOISES, read_scans
 
 MOST = 4095
+
+
+END = b"\xff\xd9"
 
 
 def prepare() -> Decoder:
     """Make the decoder ready."""
     tiny = import_module("imagecodecs").jpeg8_encode(np.full((1, 1), MOST, np.uint16), bitspersample=12)
-    decode(bytes(tiny), {"mode": "L", "size": (1, 1)})
+    decode(bytes(tiny), {"mode": "L", "size": (1, 1), "end": len(tiny) - len(END), "noises": ()})
     return decode
 
 
 def decode(data: bytes, order: Order) -> Decoded:
-    """The pixels.  order: mode and size.  Raises ValueError where some are missing."""
-    scans = read_scans(data)
-    if not scans.end:
-        raise ValueError("it has no pixels")
-    numbers = _numbers(data if scans.has_end else data[: scans.end] + END)
+    """The pixels.
+
+    order: mode and size; end: where the data of the last scan ends; noises: data of no picture.  Raises ValueError
+    where some pixels are missing: libjpeg fills them, so that they change with what stands behind the data.
+    """
+    numbers = _numbers(data[: order["end"]] + END)
     width, height = order["size"]
     if numbers.dtype != np.uint16 or numbers.shape != (height, width, CHANNELS[order["mode"]]):
         raise ValueError("its pixels are of another size or kind than its header says")
-    # libjpeg fills what is missing: pixels that change with what stands behind the data are not there.
-    if any((_numbers(data[: scans.end] + noise + END) != numbers).any() for noise in NOISES):
+    if any((_numbers(data[: order["end"]] + noise + END) != numbers).any() for noise in order["noises"]):
         raise ValueError("it is cut off")
     return Decoded(scaled(numbers, MOST, deep=is_deep(order)).data.cast("B"))
 
