@@ -9,9 +9,6 @@ const Reader = @import("bits.zig").Reader;
 pub const look = 10;
 const size = 1 << look;
 
-/// Bits of an index into the table of skipped symbols.
-pub const far = 12;
-
 /// Added to an index of coefficients where a block ends.
 pub const end_of_block = 128;
 /// Added to an index of coefficients where there is none to store; DUMP of `order.zig` is there.
@@ -124,47 +121,77 @@ pub const Pair = packed struct(u64) {
     second: i16,
 };
 
+/// Bits of indices into the tables of `Ac`.  Large tables decode more at once, and take longer to make.
+pub const Reach = struct {
+    pairs: u6,
+    skips: u6,
+
+    const most: Reach = .{ .pairs = look, .skips = 12 };
+
+    /// For a scan of so many bytes.
+    pub fn of(bytes: usize) Reach {
+        if (bytes < 24_000) return .{ .pairs = 8, .skips = 8 };
+        if (bytes < 100_000) return .{ .pairs = 9, .skips = 10 };
+        return most;
+    }
+};
+
 /// Coefficients of AC.
 pub const Ac = struct {
-    pairs: [size]Pair = undefined,
+    /// From all 64 bits down to an index.
+    pair_shift: u6 = undefined,
+    skip_shift: u6 = undefined,
+    pairs: [1 << Reach.most.pairs]Pair = undefined,
     /// Symbols as many as there are whole codes of, values not read: length | coefficients << 5; 0 where there is none.
-    skips: [1 << far]u16 = undefined,
+    skips: [1 << Reach.most.skips]u16 = undefined,
     codes: Canonical = .{},
 
-    pub fn set(self: *Ac, given: *const Codes) Refusal!void {
+    pub fn set(self: *Ac, given: *const Codes, reach: Reach) Refusal!void {
         try self.codes.set(given);
-        for (&self.pairs, 0..) |*entry, index| entry.* = self.pair(index);
-        for (&self.skips, 0..) |*entry, index| entry.* = self.skip(index);
+        self.pair_shift = @intCast(64 - @as(u7, reach.pairs));
+        self.skip_shift = @intCast(64 - @as(u7, reach.skips));
+        for (self.pairs[0 .. @as(usize, 1) << reach.pairs], 0..) |*entry, index| {
+            entry.* = self.pair(@as(u64, index) << self.pair_shift, reach.pairs);
+        }
+        for (self.skips[0 .. @as(usize, 1) << reach.skips], 0..) |*entry, index| {
+            entry.* = self.skip(@as(u64, index) << self.skip_shift, reach.skips);
+        }
     }
 
     // By a pointer to the entry: an index into an array that is part of something may copy the whole array first.
-    pub inline fn pairAt(self: *const Ac, index: usize) Pair {
-        const entry = &self.pairs[index];
+    pub inline fn pairAt(self: *const Ac, bits: u64) Pair {
+        const entry = &self.pairs[@intCast(bits >> self.pair_shift)];
         return entry.*;
     }
 
-    pub inline fn skipAt(self: *const Ac, index: usize) u16 {
-        const entry = &self.skips[index];
+    pub inline fn skipAt(self: *const Ac, bits: u64) u16 {
+        const entry = &self.skips[@intCast(bits >> self.skip_shift)];
         return entry.*;
     }
 
-    fn pair(self: *const Ac, index: usize) Pair {
+    fn singleAt(self: *const Ac, bits: u64) Single {
+        const entry = &self.codes.singles[@intCast(bits >> (64 - look))];
+        return entry.*;
+    }
+
+    /// The pairs in front of so many known bits.
+    fn pair(self: *const Ac, bits: u64, known: u8) Pair {
         var found: Pair = .{ .length = 0, .first_at = nowhere, .second_at = nowhere, .step = 0, .first = 0, .second = 0 };
-        const first = self.codes.singles[index];
-        if (!isWhole(first, look)) return found;
+        const first = self.singleAt(bits);
+        if (!isWhole(first, known)) return found;
         found.length = first.length + (first.symbol & 15);
         found.step = stepOf(first.symbol);
         if (first.symbol & 15 != 0) {
-            found.first_at, found.first = .{ first.symbol >> 4, valueIn(index, first) };
+            found.first_at, found.first = .{ first.symbol >> 4, valueBehind(bits, first) };
             found.second_at, found.second = .{ found.first_at, found.first };
         }
         if (found.step >= end_of_block) return found;
-        const rest = (index << @intCast(found.length)) & (size - 1);
-        const second = self.codes.singles[rest];
-        if (!isWhole(second, look - found.length)) return found;
+        const rest = bits << @intCast(found.length);
+        const second = self.singleAt(rest);
+        if (!isWhole(second, known - found.length)) return found;
         found.length += second.length + (second.symbol & 15);
         if (second.symbol & 15 != 0) {
-            found.second_at, found.second = .{ found.step + (second.symbol >> 4), valueIn(rest, second) };
+            found.second_at, found.second = .{ found.step + (second.symbol >> 4), valueBehind(rest, second) };
         } else {
             found.second_at = nowhere;
         }
@@ -172,13 +199,13 @@ pub const Ac = struct {
         return found;
     }
 
-    fn skip(self: *const Ac, index: usize) u16 {
+    /// The symbols in front of so many known bits.
+    fn skip(self: *const Ac, bits: u64, known: u8) u16 {
         var length: u16 = 0;
         var coefficients: u16 = 0;
-        while (length < far) {
-            const rest = (index << @intCast(length)) & ((1 << far) - 1);
-            const single = self.codes.singles[if (far > look) rest >> (far - look) else rest << (look - far)];
-            if (!isValid(single) or length + single.length > far) break;
+        while (length < known) {
+            const single = self.singleAt(bits << @intCast(length));
+            if (!isValid(single) or length + single.length > known) break;
             const step = stepOf(single.symbol);
             // So that no sum of indices looks like an end of a block.
             if (step != end_of_block and coefficients + step > 64) break;

@@ -33,10 +33,11 @@ fn Group(comptime n: usize) type {
 pub fn decode(comptime n: usize, header: *Header, planes: *const [3]Plane, work: *Work) Refusal!void {
     const found = &header.scan;
     var scan: Scan(n) = .{ .header = header, .work = work, .count = found.count };
+    const reach = huffman.Reach.of(header.data.len - header.at);
     for (0..found.count) |place| {
         const dc, const ac, const index = .{ found.dc_table[place], found.ac_table[place], found.components[place] };
         try work.dc[dc].set(&header.dc[dc]);
-        try work.ac[ac].set(&header.ac[ac]);
+        try work.ac[ac].set(&header.ac[ac], reach);
         const part = &header.components[index];
         // A component by itself comes block by block, without those that fill an MCU.
         const is_alone = found.count == 1;
@@ -171,7 +172,7 @@ fn Scan(comptime n: usize) type {
 
         /// Read one or two coefficients from index k on.  Gives the next index; 128 and more at the end of the block.
         inline fn pair(reader: *bits.Reader, ac: *const huffman.Ac, group: *Group(n), lane: usize, k: usize) Refusal!usize {
-            const found = ac.pairAt(reader.peek(huffman.look));
+            const found = ac.pairAt(reader.bits);
             if (found.length != 0) {
                 reader.take(@truncate(found.length));
                 group[order.places[k + found.first_at]][lane] = found.first;
@@ -185,7 +186,7 @@ fn Scan(comptime n: usize) type {
 
         /// Read on from coefficient k, without values.  Gives the next index; 128 and more at the end of the block.
         inline fn skip(reader: *bits.Reader, ac: *const huffman.Ac, k: usize) Refusal!usize {
-            const entry = ac.skipAt(reader.peek(huffman.far));
+            const entry = ac.skipAt(reader.bits);
             const next = k + (entry >> 5);
             // A block that is full ends, and what the entry has behind that is of another one.
             if (entry != 0 and (next <= 64 or (next >= huffman.end_of_block and next < huffman.end_of_block + 64))) {

@@ -56,9 +56,15 @@ def jpeg(
     file = io.BytesIO()
     image = Image.fromarray(data)
     if sampling == "grey":
-        image.convert("L").save(file, "JPEG", **options)
+        image = image.convert("L")
     else:
-        image.save(file, "JPEG", subsampling=sampling, **options)
+        options["subsampling"] = sampling
+    try:
+        image.save(file, "JPEG", **options)
+    except OSError:
+        # Pillow's buffer is too small for the best quality of noise with tables of its own.
+        file = io.BytesIO()
+        image.save(file, "JPEG", **{**options, "quality": 50})
     return file.getvalue()
 
 
