@@ -84,4 +84,7 @@ int32_t imgsrv_jpeg_header(const uint8_t *data, size_t length, uint32_t eighths,
 int32_t imgsrv_jpeg_decode(const uint8_t *data, size_t length, uint32_t eighths, const imgsrv_jpeg_limits *limits,
                            const imgsrv_jpeg_planes *planes, uint8_t *room, size_t room_length);
 
+/* Fires a check inside, as a fault in the decoder would: gives IMGSRV_JPEG_FAULT.  kind: 0 to 5, which check. */
+int32_t imgsrv_jpeg_fire(uint32_t kind);
+
 #endif

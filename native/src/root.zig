@@ -1,13 +1,7 @@
-//! The C interface of imgsrv_jpeg.h, and what happens when a check fires.
-//!
-//! The module is built in ReleaseSafe: an index out of bounds, an overflow or `unreachable` calls `panic`.  A panic
-//! must not end the engine, so every call enters through `guarded`, which keeps the stack pointer, and `panic` goes
-//! back to it: the call gives FAULT.  Nothing is lost by that, because a call owns nothing: no memory of its own, no
-//! lock, no file.  A panic outside of a call (there is no such code) ends the process, as does one on a processor
-//! other than x86-64 and aarch64, for which the module does not build.
+//! The C interface of imgsrv_jpeg.h.  Every call runs in `guard.zig`, so that a check that fires is a refusal.
 
 const std = @import("std");
-const builtin = @import("builtin");
+const guard = @import("guard.zig");
 const refusal = @import("refusal.zig");
 const header = @import("header.zig");
 const decoder = @import("decoder.zig");
@@ -150,103 +144,34 @@ fn decode(call: *Call) Refusal!void {
     try decoder.decode(found, call.eighths, &planes, allocator);
 }
 
-// --- What happens when a check fires.
+/// Fires a check, as a fault in the decoder would, to try that it is survived.  Gives FAULT; kind: which check.
+export fn imgsrv_jpeg_fire(kind: u32) i32 {
+    var call: Call = .{ .data = null, .length = 0, .eighths = kind, .limits = null };
+    return guarded(&call, fire_body);
+}
 
-/// The stack pointer of the call that this thread is in; 0 outside of one.
-threadlocal var stack: usize = 0;
+fn fire_body(call: *Call) callconv(.c) void {
+    call.result = @intCast(fire(call.eighths, 20));
+}
 
-extern fn imgsrv_jpeg_enter(call: *Call, body: *const fn (*Call) callconv(.c) void, kept: *usize) callconv(.c) void;
-extern fn imgsrv_jpeg_leave(kept: usize) callconv(.c) noreturn;
+/// Some calls deep, so that there is a stack to leave.
+noinline fn fire(kind: u32, depth: u32) usize {
+    if (depth > 0) return fire(kind, depth - 1) + depth;
+    const some: [4]u8 = .{ 1, 2, 3, 4 };
+    const zero = kind -| 100;
+    return switch (kind) {
+        0 => some[kind + 4],
+        1 => some[kind..zero].len,
+        2 => kind - 3,
+        3 => kind / zero,
+        4 => @as(u8, @intCast(kind + 252)),
+        else => unreachable,
+    };
+}
 
 fn guarded(call: *Call, body: *const fn (*Call) callconv(.c) void) i32 {
-    imgsrv_jpeg_enter(call, body, &stack);
-    stack = 0;
+    guard.run(call, @ptrCast(body));
     return call.result;
 }
 
-pub const panic = std.debug.FullPanic(leave);
-
-fn leave(_: []const u8, _: ?usize) noreturn {
-    @branchHint(.cold);
-    if (stack == 0) @trap();
-    imgsrv_jpeg_leave(stack);
-}
-
-// enter(call, body, kept): put the registers that a callee keeps onto the stack, the stack pointer into *kept, and
-// call body(call).  leave(kept): take that stack pointer, and return from enter as if body had returned.  `result` is
-// FAULT until a body has set it.
-comptime {
-    asm (switch (builtin.cpu.arch) {
-            .x86_64 =>
-            \\.hidden imgsrv_jpeg_enter
-            \\.hidden imgsrv_jpeg_leave
-            \\.globl imgsrv_jpeg_enter
-            \\.type imgsrv_jpeg_enter, @function
-            \\imgsrv_jpeg_enter:
-            \\  push %rbp
-            \\  push %rbx
-            \\  push %r12
-            \\  push %r13
-            \\  push %r14
-            \\  push %r15
-            \\  sub $8, %rsp
-            \\  mov %rsp, (%rdx)
-            \\  call *%rsi
-            \\1:
-            \\  add $8, %rsp
-            \\  pop %r15
-            \\  pop %r14
-            \\  pop %r13
-            \\  pop %r12
-            \\  pop %rbx
-            \\  pop %rbp
-            \\  ret
-            \\.globl imgsrv_jpeg_leave
-            \\.type imgsrv_jpeg_leave, @function
-            \\imgsrv_jpeg_leave:
-            \\  mov %rdi, %rsp
-            \\  cld
-            \\  jmp 1b
-            ,
-            .aarch64 =>
-            \\.hidden imgsrv_jpeg_enter
-            \\.hidden imgsrv_jpeg_leave
-            \\.globl imgsrv_jpeg_enter
-            \\.type imgsrv_jpeg_enter, %function
-            \\imgsrv_jpeg_enter:
-            \\  sub sp, sp, #160
-            \\  stp x29, x30, [sp, #0]
-            \\  stp x19, x20, [sp, #16]
-            \\  stp x21, x22, [sp, #32]
-            \\  stp x23, x24, [sp, #48]
-            \\  stp x25, x26, [sp, #64]
-            \\  stp x27, x28, [sp, #80]
-            \\  stp d8, d9, [sp, #96]
-            \\  stp d10, d11, [sp, #112]
-            \\  stp d12, d13, [sp, #128]
-            \\  stp d14, d15, [sp, #144]
-            \\  mov x9, sp
-            \\  str x9, [x2]
-            \\  blr x1
-            \\1:
-            \\  ldp x29, x30, [sp, #0]
-            \\  ldp x19, x20, [sp, #16]
-            \\  ldp x21, x22, [sp, #32]
-            \\  ldp x23, x24, [sp, #48]
-            \\  ldp x25, x26, [sp, #64]
-            \\  ldp x27, x28, [sp, #80]
-            \\  ldp d8, d9, [sp, #96]
-            \\  ldp d10, d11, [sp, #112]
-            \\  ldp d12, d13, [sp, #128]
-            \\  ldp d14, d15, [sp, #144]
-            \\  add sp, sp, #160
-            \\  ret
-            \\.globl imgsrv_jpeg_leave
-            \\.type imgsrv_jpeg_leave, %function
-            \\imgsrv_jpeg_leave:
-            \\  mov sp, x0
-            \\  b 1b
-            ,
-            else => @compileError("the module is written for x86-64 and aarch64"),
-        });
-}
+pub const panic = guard.panic;

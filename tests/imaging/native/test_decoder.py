@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -263,3 +264,13 @@ def test_broken_jpegs_are_refused_or_give_what_libjpeg_turbo_gives(seed: int) ->
     # Both kinds are there: the JPEGs are not only rubbish.
     assert sum(verdict.is_read_by_both for verdict in verdicts) > BROKEN_ONES / 10
     assert sum("done" not in verdict.reasons.values() for verdict in verdicts) > BROKEN_ONES / 10
+
+
+def test_a_check_that_fires_is_a_refusal_in_every_thread() -> None:
+    def fired(kind: int) -> str:
+        return native_jpeg.reason(library().imgsrv_jpeg_fire(kind))
+
+    data = jpeg(seeded(11), sampling="4:2:0", size=(64, 48))
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(fired, [kind for kind in range(6) for _ in range(50)])) == {"fault"}
+        assert {found.reason for found in pool.map(lambda _: decode(data, 2), range(50))} == {"done"}
