@@ -1,6 +1,7 @@
 //! Where the coefficients of a block go.
 
 const huffman = @import("huffman.zig");
+const transform = @import("transform.zig");
 
 /// Rows and columns of coefficients in zigzag order.
 const zigzag = order: {
@@ -73,14 +74,13 @@ pub fn Order(comptime n: usize) type {
             break :found result;
         };
 
-        /// The quantizer of each place.
-        pub fn quantizer(steps: *const [64]u16) [count]i32 {
-            var result: [count]i32 = undefined;
+        /// The quantizers of the places, from those in zigzag order.
+        pub fn quantizer(steps: *const [64]u16) transform.Quantizer(n) {
+            var result: [count]u16 = undefined;
             for (steps, places[0..64]) |step, place| {
-                // The largest one of 8 bits is 255; 32,767 times a coefficient fits into 32 bits.
-                if (place != dump) result[place] = @min(step, 32767);
+                if (place != dump) result[place] = step;
             }
-            return result;
+            return .of(&result);
         }
     };
 }

@@ -75,7 +75,7 @@ fn Scan(comptime n: usize) type {
             component: *const Component,
             across: usize,
             down: usize,
-            quantizer: [order.count]i32,
+            quantizer: transform.Quantizer(n),
             predicted: i32 = 0,
             groups: [groups]Group(n) = undefined,
         };
