@@ -21,7 +21,9 @@ pub const Plane = struct {
         const count = @min(blocks * n, self.width - left);
         for (rows, row * n..) |*samples, y| {
             if (y >= self.height) return;
-            @memcpy(self.samples[y * self.stride + left ..][0..count], samples[0..count]);
+            const to = self.samples[y * self.stride + left ..][0..count];
+            // A whole row has a size that is known, and takes a few moves.
+            if (count == samples.len) to[0..samples.len].* = samples.* else @memcpy(to, samples[0..count]);
         }
     }
 

@@ -94,7 +94,9 @@ fn Scan(comptime n: usize) type {
                 var first: usize = 0;
                 while (first < mcus_across) : (first += batch) {
                     const behind = @min(first + batch, mcus_across);
-                    for (self.parts[0..self.count]) |*part| @memset(std.mem.asBytes(&part.groups), 0);
+                    for (self.parts[0..self.count]) |*part| {
+                        @memset(std.mem.sliceAsBytes(part.groups[0 .. part.across * part.down]), 0);
+                    }
                     var at = first;
                     while (at < behind) {
                         if (interval != 0 and left == 0) {
@@ -125,8 +127,10 @@ fn Scan(comptime n: usize) type {
                 for (self.parts[0..self.count]) |*part| {
                     for (0..part.down) |y| {
                         for (0..part.across) |x| {
-                            const column = mcu * part.across + x;
-                            const group = &part.groups[y * part.across + column / lanes];
+                            // In this loop the checks cost a twentieth: sums that cannot overflow wrap, and the mask
+                            // says what is so anyway, so that no index needs a check.
+                            const column = mcu *% part.across +% x;
+                            const group = &part.groups[(y *% part.across +% column / lanes) & (groups - 1)];
                             try block(&reader, &segment.bytes, part, group, column % lanes);
                         }
                     }
@@ -175,25 +179,25 @@ fn Scan(comptime n: usize) type {
             const found = ac.pairAt(reader.bits);
             if (found.length != 0) {
                 reader.take(@truncate(found.length));
-                group[order.places[k + found.first_at]][lane] = found.first;
-                group[order.places[k + found.second_at]][lane] = found.second;
-                return k + found.step;
+                group[order.places[k +% found.first_at]][lane] = found.first;
+                group[order.places[k +% found.second_at]][lane] = found.second;
+                return k +% found.step;
             }
             const one = try ac.one(reader);
             if (one.value != 0) group[order.places[k + one.step - 1]][lane] = one.value;
-            return k + one.step;
+            return k +% one.step;
         }
 
         /// Read on from coefficient k, without values.  Gives the next index; 128 and more at the end of the block.
         inline fn skip(reader: *bits.Reader, ac: *const huffman.Ac, k: usize) Refusal!usize {
             const entry = ac.skipAt(reader.bits);
-            const next = k + (entry >> 5);
+            const next = k +% (entry >> 5);
             // A block that is full ends, and what the entry has behind that is of another one.
             if (entry != 0 and (next <= 64 or (next >= huffman.end_of_block and next < huffman.end_of_block + 64))) {
                 reader.take(@truncate(entry & 31));
                 return next;
             }
-            return k + (try ac.one(reader)).step;
+            return k +% (try ac.one(reader)).step;
         }
 
         /// Transform a batch of this row and put its samples into the planes.
