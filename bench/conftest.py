@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--peer", action="append", default=[], metavar="NAME=URL",
         help="another server to compare with, as name=http://127.0.0.1:9000/{width}x{height}/{file}; a URL without "
-        "{file} is posted to, one with it is asked for the file in --peer-folder; may be given several times",
+        "{file} is posted to, one with it is asked for copies of the file in --peer-folder; may be given several times",
     )  # fmt: skip
     parser.addoption(
         "--peer-folder", type=Path, metavar="DIR", help="where the pictures are written that other servers read"

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 import pytest
 from looping import looped_rate
-from opponents import CORES, Running, opponents, other, running
+from opponents import COPIES, CORES, Running, copy_name, opponents, other, running
 from pace import Pace
 from report import Report
 from serving import serving
@@ -58,6 +58,8 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder.mkdir(parents=True, exist_ok=True)
     for file in {file for work in WORKS for file in work.files}:
         shutil.copy(file, folder)
+        for copy in range(COPIES if request.config.getoption("--peer") else 0):
+            shutil.copy(file, folder / copy_name(file, copy))
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(serving("--workers", str(CORES), "--no-access-log"))
         found = [Running(OURS, __version__, ours.port, _our_request)]
@@ -126,13 +128,15 @@ class _Contest:
         if server.why:
             self._why[server.name] = server.why
             return
-        pictures = [server.request(self._work, file) for file in self._work.files]
+        pictures = server.requests(self._work, self._work.files)
         with self._or_left_out(server.name):
             with crowd(server.port, 1, server.host) as one:
                 for picture in pictures:
                     one.load(in_turn([picture]), 0.0, least=1).checked()
+            # Copies have the same result.
             found = [
-                likeness(self._work, file, each.expected) for file, each in zip(self._work.files, pictures, strict=True)
+                likeness(self._work, file, each.expected)
+                for file, each in zip(self._work.files, pictures, strict=False)
             ]
             self._likeness[server.name] = statistics.fmean(found)
             self._pictures[server.name] = pictures
@@ -156,7 +160,7 @@ class _Contest:
             crowd(server.port, self._connections, server.host, server.others) as many,
         ):
             pictures = self._pictures[server.name]
-            found = many.load(in_turn(pictures), seconds, least=least, turn=len(pictures)).checked()
+            found = many.load(in_turn(pictures), seconds, least=least, turn=len(self._work.files)).checked()
             self._slices[server.name].append(found)
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from opponents import Running, other
+from opponents import COPIES, Running, other
 from pictures import SAMPLES
 from serving import Server
 from workloads import Work
@@ -64,6 +64,20 @@ def test_a_peer_with_a_file_in_its_url_is_asked_for_it() -> None:
 
     assert request.head.startswith(b"GET /coffee.jpg?120x0 HTTP/1.1\r\n")
     assert request.expected == PHOTO.read_bytes()
+
+
+def test_a_peer_with_a_file_in_its_url_is_asked_for_many_urls() -> None:
+    # A server that computes equal requests of one time only once would make one picture for all connections.
+    files = [PHOTO, SAMPLES / "rocket.jpg"]
+
+    requests = other("disk=http://127.0.0.1:1/{file}").requests(WORK, files)
+
+    assert [one.head.split()[1] for one in requests[:3]] == [b"/0-coffee.jpg", b"/0-rocket.jpg", b"/1-coffee.jpg"]
+    assert len({one.head for one in requests}) == len(requests) == 2 * COPIES
+
+
+def test_a_peer_that_is_sent_the_picture_has_one_request_for_each() -> None:
+    assert len(other("mine=http://127.0.0.1:1/").requests(WORK, [PHOTO])) == 1
 
 
 @pytest.mark.parametrize("text", ["http://127.0.0.1/", "mine=https://127.0.0.1/", "mine="])

@@ -32,6 +32,9 @@ CORES = len(os.sched_getaffinity(0))
 
 READY_S = 40.0
 
+COPIES = 16
+"""Of each picture for servers that are asked by its name: some compute equal requests of one time only once."""
+
 THUMBOR_CONF = """
 LOADER = "thumbor.loaders.file_loader"
 FILE_LOADER_ROOT_PATH = {folder!r}
@@ -77,7 +80,10 @@ class Opponent:
 
 @dataclass
 class Running:
-    """A server that may be asked.  host: where.  why: there is nothing to ask.  others: its further ports."""
+    """A server that may be asked.  host: where.  why: there is nothing to ask.  others: its further ports.
+
+    copies: of each picture that it is asked for in turn, by the names of `copy_name`; 0 for the picture itself.
+    """
 
     name: str
     version: str
@@ -86,6 +92,19 @@ class Running:
     host: str = "127.0.0.1"
     why: str = ""
     others: Sequence[int] = ()
+    copies: int = 0
+
+    def requests(self, work: Work, files: Sequence[Path]) -> list[Request]:
+        """A request for each file, again for each copy."""
+        if not self.copies:
+            return [self.request(work, file) for file in files]
+        copies = range(self.copies)
+        return [self.request(work, file.with_name(copy_name(file, copy))) for copy in copies for file in files]
+
+
+def copy_name(file: Path, copy: int) -> str:
+    """The name of a copy of a picture."""
+    return f"{copy}-{file.name}"
 
 
 def opponents() -> list[Opponent]:
@@ -161,7 +180,8 @@ def other(text: str) -> Running:
         host = parts.netloc
         return fetched(path, host=host) if "{file}" in template else posted(path, file.read_bytes(), host=host)
 
-    return Running(name, "", parts.port or 80, request, parts.hostname)
+    copies = COPIES if "{file}" in template else 0
+    return Running(name, "", parts.port or 80, request, parts.hostname, copies=copies)
 
 
 def _express(place: Place) -> tuple[Sequence[str], Mapping[str, str]]:
