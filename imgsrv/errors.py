@@ -575,7 +575,8 @@ class Undecodable(BadPicture):
     advice: str = "check that the file is complete and opens elsewhere"
 
     def __str__(self) -> str:
-        return f"the {self.format.upper()} picture cannot be decoded: {self.reason}; {self.advice}"
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"the {self.format.upper()} picture cannot be decoded: {self.reason}{advice}"
 
 
 class BadLookUpTable(BadPicture):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
+import zipfile
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -29,6 +31,9 @@ from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.cost import estimate
 from imgsrv.imaging.pipelines.facts import facts_of
 from imgsrv.imaging.pipelines.pipeline import Pipeline
+from imgsrv.jobs.archive import Zip
+from imgsrv.jobs.batch import process_batch
+from imgsrv.jobs.variants import parse_variants
 
 Light = NDArray[np.float32]
 """(H, W, 3): linear, 1 is the white of a display without high dynamic range."""
@@ -288,6 +293,30 @@ def test_an_upper_bound_of_the_bytes_holds_for_both_pictures() -> None:
 
     assert len(result) <= 6000
     assert read_gain_map(result)
+
+
+def test_xmp_alone_is_enough() -> None:
+    """Files of the first version of the format have no metadata of ISO 21496-1."""
+    data = kept(ultra_hdr()).replace(b"urn:iso:std", b"urn:osi:std")
+
+    found = read_gain_map(kept(data))
+
+    assert found
+    assert abs(float(found.terms.high[0]) - 5895489 / 1048576) < 1e-6
+    assert difference(shown(kept(data)), shown(ultra_hdr())) < ALIKE
+
+
+def test_one_output_of_a_batch_keeps_what_another_drops() -> None:
+    archive = Zip()
+    items = [{"name": "a", "ops": "resize:width=100", "hdr": "keep"}, {"name": "b", "ops": "resize:width=40/grayscale"}]
+    process_batch(archive, ultra_hdr(), parse_variants(json.dumps(items).encode(), {}), Limits())
+
+    with zipfile.ZipFile(io.BytesIO(archive.finish())) as opened:
+        first, second = (opened.read(name) for name in opened.namelist())
+
+    assert first == run(ultra_hdr(), "resize:width=100", hdr="keep")
+    assert read_gain_map(first)
+    assert read_gain_map(second) is None
 
 
 # ---- terms --------------------------------------------------------------------------------------------

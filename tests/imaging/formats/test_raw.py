@@ -158,6 +158,13 @@ def test_other_files_are_known_by_their_first_bytes(head: bytes) -> None:
         run(head + bytes(200), format="jpeg")
 
 
+def test_an_error_without_advice_ends_with_its_reason() -> None:
+    with pytest.raises(Undecodable) as caught:
+        run(b"FOVb" + bytes(200), format="jpeg")
+
+    assert str(caught.value).endswith(caught.value.reason)
+
+
 def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff_file, "find_spec", lambda _name: None)
 

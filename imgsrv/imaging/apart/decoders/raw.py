@@ -33,6 +33,9 @@ ALIKE = 0.02
 LAST_ROWS = 16
 """The part of the rows that is looked at to find out whether they are there."""
 
+LEAST_BITS = 0.25
+"""Bits of a file for a pixel of its sensor; the strongest compression of cameras leaves more than 1."""
+
 GAP = 3.0
 """Pillow makes a picture smaller by whole pixels first, down to so many times the size."""
 
@@ -85,6 +88,7 @@ def decode(data: bytes, order: Order) -> Decoded:
         if order["scale"] > 1 and order["mode"] == "RGB":
             pixels = _preview(raw, order["size"])
         if pixels is None:
+            _check_sensor(raw, len(data))
             pixels = _developed(raw, order)
     return Decoded(np.ascontiguousarray(pixels).data.cast("B"))
 
@@ -121,7 +125,6 @@ def _size(raw: Any) -> tuple[int, int]:
 
 def _developed(raw: Any, order: Order) -> NDArray[Any]:
     """(H, W, 3): the picture at 1/scale, by LibRaw's quick way at half size where that will do."""
-    _check_rows(raw)
     scale, is_deep = order["scale"], order["mode"] == "RGB;16"
     is_half = scale > 1 and raw.sizes.pixel_aspect == 1
     pixels = raw.postprocess(use_camera_wb=True, gamma=SRGB_CURVE, output_bps=16 if is_deep else 8, half_size=is_half)
@@ -135,8 +138,13 @@ def _developed(raw: Any, order: Order) -> NDArray[Any]:
     return pixels
 
 
-def _check_rows(raw: Any) -> None:
-    """Raise ValueError where the last rows of a sensor are missing: LibRaw leaves them 0, and no sensor is so black."""
+def _check_sensor(raw: Any, file_bytes: int) -> None:
+    """Raise ValueError where pixels are missing of which LibRaw does not say so.
+
+    It leaves the last rows 0, and no sensor is so black.  Some decoders fill a whole picture from a few bytes.
+    """
+    if 8 * file_bytes < LEAST_BITS * raw.sizes.raw_width * raw.sizes.raw_height:
+        raise ValueError("it is cut off: it has too few bytes for its pixels")
     sensor = raw.raw_image_visible
     if sensor is not None and not sensor[-max(1, len(sensor) // LAST_ROWS) :].any():
         raise ValueError("it is cut off: the last rows of its sensor are missing")

@@ -58,7 +58,7 @@ class RawFile(RasterFile):
 
     @staticmethod
     def read_header(file: IO[bytes]) -> Raster:
-        """The facts.  Raises SyntaxError, and MemoryError as `decode_apart` does."""
+        """The facts.  Raises SyntaxError, and what `decode_apart` raises but for OSError."""
         wanted = Wanted(NAME, "L", (1, 1), {"facts": True}, BYTES_PER_PIXEL, _allowed(0))
         try:
             facts = decode_apart(file, NAME, wanted)[1]
@@ -107,6 +107,7 @@ def _begins(head: bytes) -> bool:
 
 FORMAT = raster_format(
     RawFile,
+    lambda head: _begins(head) or head.startswith(TIFF_STARTS),
     name=NAME,
     label="Camera raw",
     pillow="LIBRAW",
