@@ -53,6 +53,7 @@ Raises any exception, with a text for people, for a file that it cannot read so.
 
 DECODERS = {
     "avif": "imgsrv.imaging.apart.decoders.avif",
+    "brotli": "imgsrv.imaging.apart.decoders.brotli",
     "jp2": "imgsrv.imaging.apart.decoders.jp2",
     "jxl": "imgsrv.imaging.apart.decoders.jxl",
     **{name: f"imgsrv.imaging.apart.decoders.plain.{name}" for name in ("hdr", "jpeg12", "pnm", "psd", "qoi", "tga")},

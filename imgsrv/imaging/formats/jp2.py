@@ -47,6 +47,7 @@ class Jp2File(ImageFile.ImageFile):
         self._halvings = 0
         if self.header.profile:
             self.info["icc_profile"] = self.header.profile
+        self.info.update({name: data for name, data in (("exif", self.header.exif), ("xmp", self.header.xmp)) if data})
         self.tile = []
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
@@ -192,7 +193,8 @@ FORMAT = Format(
     has_metadata=False,
     has_16_bits=True,
     bit_depth=_bit_depth,
-    may_read_exif=lambda _image: False,
+    # Its EXIF turns nothing, as in other readers.
+    is_upright=True,
     scaled_start=_scaled_start,
     variant=_variant,
     unread_variant=_unread,

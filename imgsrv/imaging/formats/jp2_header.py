@@ -68,6 +68,11 @@ OPACITY, PREMULTIPLIED_OPACITY = 1, 2
 WHOLE_PICTURE, SEVERAL = 0, 0xFFFF
 """Associations of a channel, beside the number of a colour from 1."""
 
+XMP_BOX, EXIF_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiffExif->JP2"
+"""Kinds of boxes named by 16 bytes: of XMP (ISO 16684-3), and of EXIF as Adobe and ExifTool write it."""
+
+MOST_METADATA = 1 << 20
+
 ADVICE = "convert it to sRGB, or send it as a TIFF or PNG"
 
 
@@ -126,6 +131,8 @@ class Jp2Header:
     palette: tuple[Column, ...] = ()
     is_premultiplied: bool = False
     profile: bytes | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
 
     @property
     def has_alpha(self) -> bool:
@@ -152,6 +159,8 @@ class _Boxes:
     palette: tuple[Column, ...] = ()
     mapping: tuple[tuple[int, int | None], ...] = ()
     definitions: list[tuple[int, int, int]] = field(default_factory=list)
+    exif: bytes = b""
+    xmp: bytes = b""
 
 
 def read_jp2_header(data: Data) -> Jp2Header:
@@ -184,9 +193,20 @@ def _read_boxes(data: Data, found: _Boxes) -> None:
         if kind == b"jp2h":
             for inner, first, last in boxes(data, start, end):  # type: ignore[arg-type]
                 _read_box(inner, bytes(data[first:last]), found)
-        elif kind == b"jp2c":
+        elif kind == b"jp2c" and found.codestream is None:
             found.codestream = start
-            return
+        elif kind == b"uuid":
+            _read_metadata(data, start, end, found)
+
+
+def _read_metadata(data: Data, start: int, end: int, found: _Boxes) -> None:
+    """Keep EXIF or XMP of a box of a vendor's kind; the first of each counts."""
+    body = bytes(data[start + len(XMP_BOX) : min(end, start + MOST_METADATA)])
+    name = bytes(data[start : start + len(XMP_BOX)])
+    if name == XMP_BOX:
+        found.xmp = found.xmp or body
+    elif name == EXIF_BOX:
+        found.exif = found.exif or body.removeprefix(b"Exif\0\0")
 
 
 def _read_box(kind: bytes, body: bytes, found: _Boxes) -> None:
@@ -303,7 +323,9 @@ def _header(codestream: Codestream, found: _Boxes) -> Jp2Header:
         alpha = spare[0]
     chosen = [channels[index] for index in (*order[:count], *([] if alpha is None else [alpha]))]
     profile = found.profile if count in (1, 3, 4) else None
-    return Jp2Header(codestream, name, tuple(chosen), count, found.palette, is_premultiplied, profile)
+    return Jp2Header(
+        codestream, name, tuple(chosen), count, found.palette, is_premultiplied, profile, found.exif, found.xmp
+    )
 
 
 def _channels(codestream: Codestream, found: _Boxes) -> tuple[tuple[int, int | None], ...]:

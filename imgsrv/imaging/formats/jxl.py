@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from typing import IO, Any, BinaryIO
 
 from PIL import Image, ImageFile
 
+from imgsrv.errors import Undecodable
 from imgsrv.imaging.apart.pictures import PIXEL_BYTES, Wanted, decode_apart
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.iso.media import boxes
@@ -30,6 +32,10 @@ HIGHEST_QUALITY, DEFAULT_EFFORT = 100, 3
 """Effort 3 takes an eighth of the time of libjxl's default, 7.  At a quality of 80 its files are no larger."""
 
 NAME = "jxl"
+
+EXIF, XMP, PACKED = b"Exif", b"xml ", b"brob"
+METADATA = (EXIF, XMP)
+"""Kinds of boxes.  A packed one begins with the kind that it has unpacked."""
 
 WRITER = "pillow_jxl"
 """The wheel with the encoder."""
@@ -179,22 +185,40 @@ class JxlFile(ImageFile.ImageFile):
     def _read_boxes(self, data: bytes) -> bytes:
         """The first bytes of the codestream.  EXIF and XMP of the other boxes go to `info`."""
         beginning = b""
+        packed: dict[bytes, bytes] = {}
         for kind, start, end in boxes(data):
             if kind in (b"jxlc", b"jxlp") and len(beginning) < HEADER_BYTES:
                 # A partial codestream (jxlp) begins with its number, in 4 bytes.  A header may lie in several.
                 beginning += data[start + (4 if kind == b"jxlp" else 0) : end][:HEADER_BYTES]
-            elif kind == b"Exif":
-                # The box begins with the offset of the TIFF header, in 4 bytes; some writers leave it out.
-                self.info["exif"] = data[start if data[start : start + 2] in (b"II", b"MM") else start + 4 : end]
-            elif kind == b"xml ":
-                self.info["xmp"] = data[start:end]
+            elif kind == PACKED and data[start : start + 4] in METADATA and data[start : start + 4] not in packed:
+                packed[data[start : start + 4]] = data[start + 4 : end]
+            elif kind in METADATA:
+                self._keep(kind, data[start:end])
+        for kind, body in packed.items():
+            # A picture without its metadata is still the picture.
+            with suppress(OSError, Undecodable):
+                self._keep(kind, _unpacked(body))
         return beginning
+
+    def _keep(self, kind: bytes, body: bytes) -> None:
+        """Put metadata into `info`."""
+        if kind == XMP:
+            self.info["xmp"] = body
+        else:
+            # The box begins with the offset of the TIFF header, in 4 bytes; some writers leave it out.
+            self.info["exif"] = body if body[:2] in (b"II", b"MM") else body[4:]
 
     def load(self) -> Any:
         """Decode the pixels of the frame once.  Raises OSError for a broken file."""
         if self._im is None:
             self.im = self.pixels(is_deep=False).im
         return super().load()
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The content of a packed box.  Raises OSError, and what `decode_apart` raises."""
+    wanted = Wanted("brotli", "L", (1, 1), {}, 0)
+    return decode_apart(io.BytesIO(body), NAME, wanted)[2]
 
 
 def read_jxl_facts(file: IO[bytes]) -> JxlFacts:
