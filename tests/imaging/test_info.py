@@ -14,6 +14,8 @@ from PIL.TiffImagePlugin import IFDRational
 from imgsrv.errors import InvalidParameter, RepeatedParameter, TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
+from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.info import INCLUDES, describe_picture, parse_include
 from imgsrv.imaging.model.limits import Limits
 
@@ -105,10 +107,36 @@ def test_the_still_picture_beside_an_animated_png_is_no_frame() -> None:
     assert (describe_picture(data, Limits())["frames"], describe_picture(data, Limits())["durations"]) == (2, [40, 40])
 
 
-def test_the_durations_of_an_avif_are_unknown() -> None:
-    found = describe_picture(animation([frame.resize((32, 32)) for frame in FRAMES], "AVIF", duration=40), Limits())
+@pytest.mark.parametrize("alpha", [255, 100])
+@pytest.mark.parametrize("durations", [[40, 40, 40], [40, 200, 1000]])
+def test_the_durations_of_an_avif_are_told(durations: list[int], alpha: int) -> None:
+    frames = [frame.resize((32, 32)).convert("RGBA") for frame in FRAMES]
+    for frame in frames:
+        frame.putalpha(alpha)
+    data = animation(frames, "AVIF", duration=durations)
 
-    assert (found["frames"], found["durations"]) == (3, None)
+    found = describe_picture(data, Limits())
+
+    assert (found["frames"], found["durations"], found["plays"]) == (3, durations, 0)
+    assert describe_picture(encoded(frames[0], "AVIF"), Limits())["durations"] == []
+
+
+def test_an_avif_whose_seconds_have_no_units_has_no_durations() -> None:
+    data = animation([frame.resize((32, 32)) for frame in FRAMES], "AVIF", duration=40)
+    at = data.index(b"mdhd") + 8
+    wide = 8 if data[at - 4] else 4
+    broken = data[: at + 2 * wide] + bytes(4) + data[at + 2 * wide + 4 :]
+
+    assert read_durations(FORMATS["avif"], 3, broken, Limits()) == ()
+
+
+def test_an_avif_of_very_many_durations_is_over_the_limit() -> None:
+    data = bytearray(animation([frame.resize((32, 32)) for frame in FRAMES], "AVIF", duration=40))
+    at = data.index(b"stts") + 12
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+
+    with pytest.raises(TooManyFrames):
+        read_durations(FORMATS["avif"], 3, bytes(data), Limits())
 
 
 def test_a_truncated_animation_has_its_complete_frames() -> None:

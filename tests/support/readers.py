@@ -747,6 +747,15 @@ READERS = (
         ((b"\x89PNG\r\n\x1a\n", b"\0\0\0\0teXt\0\0\0\0", b""), (b"\x89PNG\r\n\x1a\n", b"\0\0\0\0fcTL\0\0\0\0", b"")),
     ),
     Reader(
+        "durations of an AVIF",
+        _durations("avif"),
+        (RequestError,),
+        (animation([frame.resize((16, 16)) for frame in MOVING], "AVIF", duration=[40, 80]),),
+        ("imaging.formats.iso.avif_plays.read_durations", "imaging.formats.iso.avif_plays._units"),
+        ((b"\0\0\0\x10ftypavis\0\0\0\0", b"\0\0\0\x08moov", b""),),
+        words=(b"stts", b"mdhd", b"trak", b"pict"),
+    ),
+    Reader(
         "broken WebP",
         cast("Callable[[bytes], bytes]", FORMATS["webp"].mended),
         (),

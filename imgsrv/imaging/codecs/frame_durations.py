@@ -25,7 +25,7 @@ def read_durations(form: Format, frames: int, data: Data, limits: Limits) -> tup
             durations.append(round(duration))
     except TooManyBlocks:
         return None
-    except (LookupError, struct.error, SyntaxError, OSError):
+    except (LookupError, struct.error, SyntaxError, OSError, ZeroDivisionError):
         # A file that is cut off or broken ends with the frames that it has.  A decoder that counts raises OSError.
         pass
     return tuple(durations) if len(durations) > 1 else ()

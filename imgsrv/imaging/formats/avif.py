@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from PIL import Image
@@ -12,8 +13,9 @@ from imgsrv.imaging.apart.pictures import Wanted, decode_apart
 from imgsrv.imaging.formats.format import Coded, EncoderSettings, Fitness, Format, Options
 from imgsrv.imaging.formats.iso import av1, avif_animation, avif_file, avif_plays, avif_writer
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps, has_brand
-from imgsrv.imaging.formats.iso.properties import AV1
-from imgsrv.imaging.model.animation import FOR_EVER
+from imgsrv.imaging.formats.iso.properties import AV1, picture_tracks
+from imgsrv.imaging.model.animation import FOR_EVER, Milliseconds
+from imgsrv.imaging.model.limits import Data
 from imgsrv.imaging.model.picture import Frame, Picture
 from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 
@@ -72,6 +74,15 @@ def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FB
     return frame.crop(image.stated.aperture) if image.stated.aperture else frame
 
 
+def _durations(data: Data) -> Iterator[Milliseconds]:
+    """The durations of the first track of pictures, where that is the picture."""
+    if bytes(data[8:12]) != avif_file.SEQUENCE:
+        return
+    media = IsoMedia(data, Steps())  # type: ignore[arg-type]  # a memory mapping has what is used of bytes
+    for track in islice(picture_tracks(media), 1):
+        yield from avif_plays.read_durations(media, track)
+
+
 def _coded(data: bytes, image: Image.Image) -> Iterator[Coded]:
     """The sizes in every bitstream.
 
@@ -114,6 +125,7 @@ FORMAT = Format(
     max_area=16_384**2,
     counts_frames=True,
     coded=_coded,
+    durations=_durations,
     bit_depth=_bit_depth,
     read_pixels=_read_pixels,
     # Players repeat a file that does not say how often.

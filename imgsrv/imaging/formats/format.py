@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, Protocol
 
 from PIL import Image
 
-from imgsrv.imaging.model.animation import ONCE, Animation
+from imgsrv.imaging.model.animation import ONCE, Animation, Milliseconds
 from imgsrv.imaging.model.gain_map import GainMap, StoredGainMap
 from imgsrv.imaging.model.limits import Data, ExactSize, Size
 from imgsrv.imaging.model.picture import Frame, Picture
@@ -275,7 +275,7 @@ class Format:
     decoded_area: Callable[[Image.Image], Size] | None = None
     read_pixels: Callable[[Image.Image, bool], Frame | None] = lambda _image, _is_deep: None
     read_gain_map: Callable[[Data], StoredGainMap | None] = lambda _data: None
-    durations: Callable[[Data], Iterator[int]] | None = None
+    durations: Callable[[Data], Iterator[Milliseconds]] | None = None
     bit_depth: Callable[[bytes, Image.Image], int] = lambda _data, _image: 0
     may_read_exif: Callable[[Image.Image], bool] = lambda _image: True
     split: Callable[[Data], Animation | None] | None = None

@@ -1,11 +1,13 @@
-"""How often an animated AVIF plays: its edit list has one play, and its durations all of them.
+"""How often an animated AVIF plays, and how long each frame stands.
 
-The layouts are those of ISO/IEC 14496-12 (8.2.2 movie, 8.3.2 track, 8.6.6 edit list).
+Its edit list has one play, and its durations all of them.  The layouts are those of ISO/IEC 14496-12 (8.2.2 movie,
+8.3.2 track, 8.4.2 media, 8.6.1.2 durations of samples, 8.6.6 edit list).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from imgsrv.imaging.formats.iso.media import Cursor, IsoMedia, Part, Steps
 from imgsrv.imaging.model.animation import FOR_EVER, ONCE
@@ -29,6 +31,26 @@ def read_plays(media: IsoMedia, track: Part) -> int | None:
     whole = int.from_bytes(media.data[start:end], "big")
     is_endless = not wide or whole == (1 << 8 * wide) - 1
     return FOR_EVER if is_endless or not length else max(ONCE, -(-whole // length))
+
+
+def read_durations(media: IsoMedia, track: Part) -> Iterator[Fraction]:
+    """Milliseconds of each sample of a track.  Raises ZeroDivisionError for a track whose seconds have no units."""
+    units = next(_units(media, track), 0)
+    for start, end in media.contents(track, b"mdia", b"minf", b"stbl", b"stts"):
+        cursor = Cursor(media.data, (start + 4, end))
+        for _ in media.times(cursor.take(4)):
+            count, length = cursor.take(4), cursor.take(4)
+            for _ in media.times(count):
+                yield Fraction(1000 * length, units)
+
+
+def _units(media: IsoMedia, track: Part) -> Iterator[int]:
+    """The units of a second of a track."""
+    for part in media.contents(track, b"mdia", b"mdhd"):
+        cursor = Cursor(media.data, part)
+        wide = _wide(cursor)
+        cursor.take(3 + 2 * wide)
+        yield cursor.take(4)
 
 
 def with_plays(data: bytes, plays: int) -> bytes:

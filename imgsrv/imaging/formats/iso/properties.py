@@ -6,7 +6,7 @@ specification (5.5.2 colours).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,12 +60,16 @@ def read_item(media: IsoMedia) -> Stated:
     return Stated(cicp, aperture, depth=depth)
 
 
+def picture_tracks(media: IsoMedia) -> Iterator[Part]:
+    """The tracks of pictures; other tracks are of alpha."""
+    for track in media.contents((0, len(media.data)), b"moov", b"trak"):
+        if all(media.data[at + 8 : at + 12] == PICTURES for at, _end in media.contents(track, b"mdia", b"hdlr")):
+            yield track
+
+
 def read_track(media: IsoMedia) -> Stated:
     """The facts about the first track of AV1 with pictures, which is the animation.  Raises what IsoMedia raises."""
-    whole = (0, len(media.data))
-    for track in media.contents(whole, b"moov", b"trak"):
-        if any(media.data[at + 8 : at + 12] != PICTURES for at, _end in media.contents(track, b"mdia", b"hdlr")):
-            continue
+    for track in picture_tracks(media):
         for start, end in media.contents(track, b"mdia", b"minf", b"stbl", b"stsd"):
             for kind, entry, stop in boxes(media.data, start + 8, end):
                 if kind == AV1:
