@@ -806,6 +806,7 @@ READERS = (
         tiff.of_every_kind(),
         (
             *(f"imaging.formats.tiff_parts.directories.Walk.{name}" for name in ("pages", "entries", "_number")),
+            "imaging.formats.tiff_parts.file.TiffFile._is_whole_jpeg",
             "imaging.formats.tiff_parts.file.TiffFile._refuse_camera_raw",
             "imaging.apart.decoders.tiff.codecs._check_codestream",
         ),
@@ -1420,6 +1421,7 @@ TEXT_SIDE = ("web.", "jobs.", "imaging.model.", "imaging.formats.", "imaging.met
 ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this package wrote", "reads a setting"
 
 NOT_FROM_CLIENTS: Mapping[str, str] = {
+    "imaging.codecs.native.jpeg._flags": "reads what the kernel says of the processor",
     "web.sources.addresses.": "reads an address as the system writes it, and a setting",
     "web.sources.beneath._walk": "reads a path of at most 4096 characters",
     "web.sources.connecting.Connector._check_peer": "reads an address as the system writes it",
