@@ -85,6 +85,7 @@ class Jp2File(ImageFile.ImageFile):
             "palette": header.palette,
             "colours": "plain" if header.colours == "cmyk" else header.colours,
             "is_premultiplied": header.is_premultiplied,
+            "lab": header.lab,
         }
         needed = FORMAT.decode_bytes_per_pixel + COMPONENT_BYTES * len(header.codestream.components)
         return decode_apart(self.fp, NAME, Wanted(NAME, mode, self._size, order, needed))[0]
@@ -102,9 +103,9 @@ def _bytes(file: Any) -> Data:
 
 
 def _mode(header: Jp2Header, *, is_deep: bool) -> str:
-    """The mode of the frame.  CMYK has neither alpha nor more than 8 bits."""
-    if header.colours == "cmyk":
-        return "CMYK"
+    """The mode of the frame.  CMYK and CIELab have neither alpha nor more than 8 bits."""
+    if header.colours in ("cmyk", "lab"):
+        return "CMYK" if header.colours == "cmyk" else "LAB"
     grey, has_alpha = header.colour_count == 1, header.has_alpha
     if is_deep and header.bits > 8:  # noqa: PLR2004
         return "RGBA;16" if has_alpha else "I;16" if grey else "RGB;16"

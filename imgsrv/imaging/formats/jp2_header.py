@@ -42,17 +42,20 @@ BY_NUMBER, BY_PROFILE, BY_ANY_PROFILE = 1, 2, 3
 """Methods of a colour specification."""
 
 COLOURS = {
-    3: ("sycc", 3), 11: ("cmy", 3), 12: ("cmyk", 4), 15: ("plain", 1), 16: ("plain", 3), 17: ("plain", 1),
-    18: ("sycc", 3),
+    3: ("sycc", 3), 11: ("cmy", 3), 12: ("cmyk", 4), 14: ("lab", 3), 15: ("plain", 1), 16: ("plain", 3),
+    17: ("plain", 1), 18: ("sycc", 3),
 }  # fmt: skip
-"""Enumerated colour spaces that are read: YCbCr of BT.601, CMY, CMYK, black and white, sRGB, grey, sYCC."""
+"""Enumerated colour spaces that are read: YCbCr of BT.601, CMY, CMYK, CIELab, black and white, sRGB, grey, sYCC."""
+
+LAB, LAB_RANGES = 14, struct.Struct(">6I")
+"""The number of CIELab, and ranges and offsets of L, a and b that may follow it."""
 
 UNKNOWN = 0
 """Writers give it for unknown colours.  By the standard it is one bit, of which 0 is white; none writes that."""
 
 UNREAD_COLOURS = {
     1: "YCbCr of BT.709", 4: "YCbCr of BT.601 with 625 lines", 9: "PhotoYCC", 13: "YCCK",
-    14: "CIELab", 19: "CIEJab", 20: "e-sRGB", 21: "ROMM-RGB", 22: "YPbPr", 23: "YPbPr",
+    19: "CIEJab", 20: "e-sRGB", 21: "ROMM-RGB", 22: "YPbPr", 23: "YPbPr",
     24: "e-sYCC",
 }  # fmt: skip
 
@@ -120,7 +123,8 @@ Column = tuple[int, tuple[int, ...]]
 class Jp2Header:
     """The facts that a file gives about its pixels.
 
-    colours: `plain` for grey and RGB, `sycc`, `cmy` or `cmyk`.  channels: the component of each colour, and then of
+    colours: `plain` for grey and RGB, `sycc`, `cmy`, `cmyk` or `lab`.  lab: of each of its channels, the range, and the
+    part of its numbers at which it is 0.  channels: the component of each colour, and then of
     alpha, with the column of the palette or None.  colour_count: how many of them are colours.
     """
 
@@ -133,6 +137,7 @@ class Jp2Header:
     profile: bytes | None = None
     exif: bytes = b""
     xmp: bytes = b""
+    lab: tuple[tuple[float, float], ...] = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -143,6 +148,10 @@ class Jp2Header:
     def bits(self) -> int:
         """The most bits of a channel."""
         return max(self._bits(part, column) for part, column in self.channels)
+
+    def bits_of(self, channel: int) -> int:
+        """The bits of a channel."""
+        return self._bits(*self.channels[channel])
 
     def _bits(self, part: int, column: int | None) -> int:
         return self.codestream.components[part].bits if column is None else self.palette[column][0]
@@ -155,6 +164,7 @@ class _Boxes:
     codestream: int | None = None
     colours: tuple[str, int] | None = None
     unread: str = ""
+    lab_ranges: tuple[int, ...] = ()
     profile: bytes | None = None
     palette: tuple[Column, ...] = ()
     mapping: tuple[tuple[int, int | None], ...] = ()
@@ -228,6 +238,8 @@ def _read_colours(body: bytes, found: _Boxes) -> None:
     if method == BY_NUMBER:
         (number,) = struct.unpack_from(">I", body, 3)
         found.colours = COLOURS.get(number)
+        if number == LAB and len(body) >= 7 + LAB_RANGES.size:
+            found.lab_ranges = LAB_RANGES.unpack_from(body, 7)
         if number != UNKNOWN:
             found.unread = found.unread or UNREAD_COLOURS.get(number, f"of the number {number}")
     elif method in (BY_PROFILE, BY_ANY_PROFILE) and len(body) >= 3 + PROFILE_BYTES:
@@ -323,9 +335,19 @@ def _header(codestream: Codestream, found: _Boxes) -> Jp2Header:
         alpha = spare[0]
     chosen = [channels[index] for index in (*order[:count], *([] if alpha is None else [alpha]))]
     profile = found.profile if count in (1, 3, 4) else None
-    return Jp2Header(
+    header = Jp2Header(
         codestream, name, tuple(chosen), count, found.palette, is_premultiplied, profile, found.exif, found.xmp
     )
+    return replace(header, lab=_lab(header, found.lab_ranges)) if name == "lab" else header
+
+
+def _lab(header: Jp2Header, ranges: Sequence[int]) -> tuple[tuple[float, float], ...]:
+    """Ranges and zeros of L, a and b; those of the specification where none are given (15444-2, M.11.7.4.1)."""
+    bits = [header.bits_of(index) for index in range(3)]
+    if not ranges:
+        ranges = (100, 0, 170, 1 << (bits[1] - 1), 200, (1 << bits[2] >> 2) + (1 << bits[2] >> 3))
+    tops = [(1 << each) - 1 for each in bits]
+    return tuple((float(ranges[2 * at]), ranges[2 * at + 1] / tops[at]) for at in range(3))
 
 
 def _channels(codestream: Codestream, found: _Boxes) -> tuple[tuple[int, int | None], ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made.jpeg2000 import Plane, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
-from pictures import encoded, levels, opened, psnr, run, sample
+from made.jpeg2000 import Plane, box, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
+from pictures import encoded, levels, opened, psnr, result, run, sample
 from PIL import Image, ImageCms
 
 from imgsrv.errors import Undecodable
@@ -186,6 +186,33 @@ def test_cmy_is_inverted() -> None:
     assert np.array_equal(read(jp2(codestream(planes, SIZE), enumerated(CMY))), 255 - shown(planes))
 
 
+def lab_of(colour: tuple[int, int, int]) -> list[float]:
+    """L, a and b under D50 of a colour of sRGB (CIE 15, with the primaries of sRGB adapted by Bradford)."""
+    share = np.array(colour) / 255
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]]
+    x, y, z = np.cbrt(np.array(to_xyz) @ light / (0.9642, 1, 0.8249))
+    return [116 * y - 16, 500 * (x - y), 200 * (y - z)]
+
+
+@pytest.mark.parametrize("bits", [8, 12, 15, 16])
+@pytest.mark.parametrize("colour", [(128, 128, 128), (200, 100, 60), (60, 120, 90), (150, 160, 220)])
+@pytest.mark.parametrize("is_told", [False, True])
+def test_cielab_is_converted(bits: int, colour: tuple[int, int, int], is_told: bool) -> None:  # noqa: FBT001
+    """By ISO/IEC 15444-2, M.11.7.4.1: a number is value × (2^bits − 1) / range + offset."""
+    ranges = (100, 0, 255, 1 << (bits - 1), 255, 1 << (bits - 1))
+    told = struct.pack(">7I", *ranges, 0x00443530) if is_told else b""
+    reach = ranges if is_told else (100, 0, 170, 1 << (bits - 1), 200, (1 << (bits - 2)) + (1 << (bits - 3)))
+    most = (1 << bits) - 1
+    numbers = [round(value * most / reach[2 * at] + reach[2 * at + 1]) for at, value in enumerate(lab_of(colour))]
+    header = b"\1\0\0" + struct.pack(">I", LAB) + told
+
+    got = result(jp2(codestream(flat(*numbers, bits=bits), SIZE), box(b"colr", header))).convert("RGB").getpixel((0, 0))
+
+    # In whole numbers of a and b a colour moves by some levels.
+    assert np.abs(np.array(got) - colour).max() <= 3
+
+
 def test_a_profile_is_applied() -> None:
     stream = codestream(flat(230, 120, 60), SIZE)
     image = Image.new("RGB", (1, 1), (230, 120, 60))
@@ -217,7 +244,7 @@ def test_a_marker_without_a_length_is_passed_over() -> None:
     assert np.array_equal(got, read(data))
 
 
-@pytest.mark.parametrize(("number", "name"), [(LAB, "CIELab"), (9, "PhotoYCC"), (99, "number 99")])
+@pytest.mark.parametrize(("number", "name"), [(19, "CIEJab"), (9, "PhotoYCC"), (99, "number 99")])
 def test_colours_that_are_not_read_are_refused_by_name(number: int, name: str) -> None:
     with pytest.raises(Undecodable, match=name):
         read(jp2(codestream(noise(3), SIZE), enumerated(number)))

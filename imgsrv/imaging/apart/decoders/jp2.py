@@ -35,13 +35,15 @@ MOST_TILES = 4096
 MOST_TABLE_BITS = 16
 """Samples of more bits are not looked up in a table."""
 
+MOST_LIGHTNESS = 100
+
 RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 1.402, -0.344136, -0.714136, 1.772
 """Y'CbCr to R'G'B' of BT.601."""
 
 TINY_ORDER: Order = {
     "mode": "L", "size": (1, 1), "codestream": 0, "reduce": 0, "grid": (0, 0, 1, 1), "depths": ((8, False),),
     "channels": ((0, None),), "colour_count": 1, "palette": (), "colours": "plain", "is_premultiplied": False,
-    "is_subsampled": False, "tile": (0, 0, 1, 1), "is_lenient": False,
+    "is_subsampled": False, "tile": (0, 0, 1, 1), "is_lenient": False, "lab": (),
 }  # fmt: skip
 """For one grey pixel."""
 
@@ -67,7 +69,8 @@ def decode(data: bytes, order: Order) -> Decoded:
     of the picture; tile: left, top, width and height of the first tile; depths: bits of each component and whether it
     has a sign; is_subsampled: some component is;
     channels: the component of each colour, then of alpha, with the column of the palette or None; colour_count: how
-    many of them are colours; palette: the bits and the values of each column; colours: `plain`, `sycc` or `cmy`;
+    many of them are colours; palette: the bits and the values of each column; colours: `plain`, `sycc`, `cmy` or
+    `lab`; lab: range and zero of each of its channels;
     is_premultiplied: alpha has been multiplied into the colours; is_lenient: what is there of a file that is cut off.
     """
     if library() is None:
@@ -166,7 +169,7 @@ class _Strips:
         mode = order["mode"]
         self._most = MOST_16 if mode.endswith(";16") else MOST_8
         self._dtype: type[np.uint8 | np.uint16] = np.uint16 if mode.endswith(";16") else np.uint8
-        self._count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3}.get(mode, 4)
+        self._count = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGB;16": 3, "LAB": 3}.get(mode, 4)
         self._channels = [_Channel(components[part], order, column, box, shape) for part, column in order["channels"]]
         is_plain = order["colours"] == "plain" and not order["is_premultiplied"]
         self._is_plain = is_plain and len(self._channels) == self._count
@@ -192,7 +195,10 @@ class _Strips:
 
 
 def _coloured(levels: list[NDArray[Any]], channels: Sequence[_Channel], order: Order, most: int) -> list[NDArray[Any]]:
-    """The channels with straight alpha, and colours as red, green and blue where they are in sYCC or CMY."""
+    """The channels with straight alpha, and colours as red, green and blue where they are in sYCC or CMY.
+
+    CIELab becomes bytes: lightness of 255, and a and b with a sign.
+    """
     count = order["colour_count"]
     colours, alpha = levels[:count], levels[count:]
     if order["is_premultiplied"] and alpha:
@@ -201,6 +207,12 @@ def _coloured(levels: list[NDArray[Any]], channels: Sequence[_Channel], order: O
         colours = [(plane * factor).clip(0, most) for plane in colours]
     if order["colours"] == "cmy":
         colours = [most - plane for plane in colours]
+    elif order["colours"] == "lab":
+        lightness, *rest = (
+            reach * (plane / most - zero) for plane, (reach, zero) in zip(colours, order["lab"], strict=True)
+        )
+        # As Pillow has it: a and b with a sign.
+        colours = [lightness * (most / MOST_LIGHTNESS), *(np.rint(plane.clip(-128, 127)) % 256 for plane in rest)]
     elif order["colours"] == "sycc":
         luma, blue, red = colours[0], *(colours[index] - channels[index].middle(most) for index in (1, 2))
         colours = [luma + RED_CR * red, luma + GREEN_CB * blue + GREEN_CR * red, luma + BLUE_CB * blue]
