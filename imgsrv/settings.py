@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainSerializer, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from imgsrv.allowed_places import buckets, url_prefixes
@@ -34,6 +34,7 @@ from imgsrv.settings_checks import (
     a_collector,
     a_folder,
     a_group,
+    a_redis,
     a_user,
     certificates,
     named_queries,
@@ -41,6 +42,7 @@ from imgsrv.settings_checks import (
     networks_alone,
     no_folder,
     origins,
+    without_password,
 )
 from imgsrv.wording import closest, describe_allowed
 
@@ -189,6 +191,22 @@ class Settings(BaseSettings):
     client_prefix_6: Annotated[
         int, Field(ge=16, le=128, description="Bits of an IPv6 address that make a client network.")
     ] = 64
+    limit_store: Annotated[
+        str,
+        AfterValidator(a_redis),
+        PlainSerializer(without_password, when_used="json"),
+        Field(
+            description="Redis or Valkey that keeps the limits of several machines, such as redis://10.0.0.5:6379/0 or "
+            "rediss://…; empty for the memory of this machine.  Needs the extra `redis`."
+        ),
+    ] = ""
+    limit_store_timeout_s: Annotated[
+        PositiveSeconds, Field(le=5, description="Longest wait for an answer of that store.")
+    ] = 0.1
+    limit_store_down: Annotated[
+        Literal["serve", "refuse"],
+        Field(description="What happens to requests while the store does not answer: served without limits, or 503."),
+    ] = "serve"
     limit_clients: Annotated[
         int,
         Field(
@@ -549,7 +567,7 @@ def read_configuration(
             flag, variable = f"{flag_name(name)}={values[name]}", f"{environment_name(name)}={values[name]}"
             line = f"{name} = {json.dumps(values[name], ensure_ascii=False, default=str)} in {file}"
             given = flag if name in flags else variable if name in from_environment else line
-            faults.append(BadSetting(given, _reason(error, name)))
+            faults.append(BadSetting(without_password(given), _reason(error, name)))
     return (None if faults else Configuration(settings, sources)), faults
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import grp
 import ipaddress
 import pwd
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@")
+"""A password in a URL, and what is before it."""
 
 UNIX = "unix"
 """The word in `trusted_proxies` for clients of the Unix socket, which have no address."""
@@ -111,6 +115,23 @@ def a_collector(url: str) -> str:
         if not _is_installed("opentelemetry.exporter.otlp.proto.http.trace_exporter"):
             raise ValueError("traces need the extra `otel`: pip install 'imgsrv[otel]'")
     return url
+
+
+def a_redis(url: str) -> str:
+    """Accept the URL of a Redis if the extra `redis` is installed, or an empty text."""
+    if url:
+        parts = urlsplit(url)  # raises ValueError for some texts
+        if not (parts.scheme in ("redis", "rediss") and parts.hostname) and not (parts.scheme == "unix" and parts.path):
+            raise ValueError("it must be a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
+        _ = parts.port  # raises ValueError for an invalid port
+        if not _is_installed("redis.asyncio"):
+            raise ValueError("Redis needs the extra `redis`: pip install 'imgsrv[redis]'")
+    return url
+
+
+def without_password(text: str) -> str:
+    """The text with `***` in place of a password in a URL."""
+    return PASSWORD.sub(r"\1***@", text)
 
 
 def _is_installed(module: str) -> bool:

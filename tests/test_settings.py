@@ -131,6 +131,9 @@ WRONG = [
     ("key_work", "-1/minute", "a rate such as 100/minute or 10/second,burst=50, or empty"),
     ("client_prefix_4", "33", "a whole number from 8 to 32"),
     ("client_prefix_6", "0", "a whole number from 16 to 128"),
+    ("limit_store", "localhost", "a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock"),
+    ("limit_store_timeout_s", "6", "a number above 0 and at most 5"),
+    ("limit_store_down", "wait", "serve or refuse"),
     ("limit_clients", "1", "a whole number from 64 to 16777216"),
     ("max_body", "lots", "a size such as 64MB, of at least 1 byte"),
     ("max_body", "0", "a size such as 64MB, of at least 1 byte"),
@@ -223,6 +226,15 @@ class TestAWrongValue:
             load_configuration({}, file)
         assert str(raised.value).startswith(f'{setting} = "{value}" in {file}: ')
         assert str(raised.value).endswith(allowed)
+
+
+def test_a_password_of_a_url_is_neither_shown_nor_repeated() -> None:
+    settings = load_configuration({"limit_store": "redis://me:secret@cache:6379/0"}).settings
+    assert settings.limit_store == "redis://me:secret@cache:6379/0"
+    assert settings.model_dump(mode="json")["limit_store"] == "redis://me:***@cache:6379/0"
+    with pytest.raises(BadSetting, match="redis://me:") as raised:
+        load_configuration({"limit_store": "redis://me:secret@cache:port/0"})
+    assert "secret" not in str(raised.value)
 
 
 # ---- what does not exist ----------------------------------------------------------------------------------

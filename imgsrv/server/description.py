@@ -27,6 +27,7 @@ EXTRAS = {
     "otel": "opentelemetry-sdk",
     "pdf": "pypdfium2",
     "raw": "rawpy",
+    "redis": "redis",
     "svg": "resvg",
     "turbo": "pylibjxl",
 }

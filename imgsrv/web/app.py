@@ -18,7 +18,6 @@ from imgsrv.routes import ROUTES
 from imgsrv.settings import Settings
 from imgsrv.web.access.access import Access
 from imgsrv.web.access.entry import Entry
-from imgsrv.web.access.limits import Limiter
 from imgsrv.web.admission import Admission
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.front import Front
@@ -56,7 +55,7 @@ def make_front(
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
     budget = MemoryBudget(board, row, max_memory)
-    limiter, cache = Limiter(entry.store(settings, row), row, log), make_cache(shared, row, log)
+    limiter, cache = entry.limiter(settings, row, log), make_cache(shared, row, log)
     origins = Origins(settings, row)
     services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)

@@ -42,7 +42,8 @@ class RequestState:
     code: of the error that is the answer.  stages: the seconds of each stage of a picture, by the stage's name.
     prediction: of the cost of its job.  on_end: called when the answer is written.
     cache: hit, miss, wait or bypass, where results are kept.
-    key, signer: the names of the API key, and of the secret that signed the URL.  headers: further ones of the answer.
+    key, signer: the names of the API key, and of the secret that signed the URL.
+    expires: Unix time at which the signed URL ends.  headers: further ones of the answer.
     work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
     """
 
@@ -57,6 +58,7 @@ class RequestState:
     on_end: Callable[[], None] = lambda: None
     key: str | None = None
     signer: str | None = None
+    expires: int | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     work: Sequence[Charge] = ()
     charged_s: float = 0.0

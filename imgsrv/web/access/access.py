@@ -7,6 +7,7 @@ A request without a valid key or signature is charged to its network before it i
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -34,6 +35,10 @@ OPERATORS = frozenset(("/metrics",))
 
 DOCUMENTS = frozenset(("/", "/operations", "/openapi.json"))
 """Routes without a picture, which presets-only does not refuse."""
+
+PUBLIC = "public"
+
+MAX_AGE = re.compile(r"(max-age=)([0-9]+)")
 
 BEARER = b"bearer "
 
@@ -73,6 +78,17 @@ class Access:
             if path == ROUTE:
                 req.query_string = rules.presets.expand(req.query_string, allowed)
 
+    async def process_response(self, req: Request, resp: Response, _resource: object, _succeeded: bool) -> None:  # noqa: FBT001  as Falcon calls it
+        """Keep an answer for a key from caches that would give it to others, and any for no longer than its URL."""
+        state, said = state_of(req), resp.get_header("Cache-Control")
+        if said is None or not said.startswith(PUBLIC):
+            return
+        if state.key is not None:
+            resp.set_header("Cache-Control", f"private{said.removeprefix(PUBLIC)}")
+        elif state.expires is not None:
+            left_s = max(0, state.expires - int(self._clock()))
+            resp.set_header("Cache-Control", MAX_AGE.sub(lambda age: f"{age[1]}{min(int(age[2]), left_s)}", said))
+
     def _who(self, req: Request, state: RequestState) -> tuple[Key | None, RequestError | None]:
         """The key of a request, and why it is refused.  A signed request needs no key."""
         rules = self._rules
@@ -96,7 +112,8 @@ class Access:
         if secrets is None:
             raise MissingSignature
         signed = secrets.check(req.method, scope["raw_path"], scope["query_string"], self._clock())
-        req.query_string, state.signer = signed.query.decode("ascii", "replace"), signed.signer
+        req.query_string = signed.query.decode("ascii", "replace")
+        state.signer, state.expires = signed.signer, signed.expires
 
     def _charges(self, req: Request, key: Key | None) -> tuple[list[Charge], list[Charge]]:
         """What the request costs, and what its work will cost."""

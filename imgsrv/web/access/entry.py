@@ -6,12 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
+from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
+from imgsrv.web.access.limits import Limiter
 from imgsrv.web.access.rules import Rules, read_rules
 from imgsrv.web.access.stores.memory import MemoryStore, SharedTable
+from imgsrv.web.access.stores.redis import RedisStore
 from imgsrv.web.access.stores.store import Store
 
 LIMITS = "limits"
@@ -25,8 +29,13 @@ class Entry:
     rules: Rules
     table: SharedTable | None
 
-    def store(self, _settings: Settings, row: Row) -> Store | None:
-        """The allowances as one worker uses them; None if there is no limit.  row: of the worker."""
+    def limiter(self, settings: Settings, row: Row, log: Logger) -> Limiter:
+        """The limits as one worker keeps them.  row: of the worker."""
+        return Limiter(self._store(settings, row), row, log, refuses=settings.limit_store_down == "refuse")
+
+    def _store(self, settings: Settings, row: Row) -> Store | None:
+        if self.rules.has_limits and settings.limit_store:
+            return RedisStore(settings.limit_store, settings.limit_store_timeout_s)
         if self.table is None:
             return None
         return MemoryStore(self.table, partial(row.add, "limits_evicted"))
@@ -35,7 +44,10 @@ class Entry:
 def entry_of(settings: Settings, passed: Mapping[str, Any] | None) -> Entry:
     """Read the rules and make the memory.  passed: the memory of the image before.  Raises BadSetting."""
     rules = read_rules(settings)
-    table = SharedTable(settings.limit_clients, passed) if rules.has_limits else None
+    if settings.limit_store:
+        # Here the workers share its memory.
+        import_module("redis.asyncio")
+    table = SharedTable(settings.limit_clients, passed) if rules.has_limits and not settings.limit_store else None
     if passed is not None and (table is None or table.file != passed["file"]):
         os.close(passed["file"])
     return Entry(rules, table)

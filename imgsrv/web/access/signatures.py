@@ -41,10 +41,14 @@ class BadSecretLine(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a valid signature says.  query: without the parameters of the signature.  signer: the name of its secret."""
+    """What a valid signature says.
+
+    query: without the parameters of the signature.  signer: the name of its secret.  expires: in Unix time, or None.
+    """
 
     query: bytes
     signer: str
+    expires: int | None = None
 
 
 class Secrets:
@@ -72,10 +76,9 @@ class Secrets:
         # The comparison comes in any case, so that the time does not tell which signers exist.
         if not hmac.compare_digest(right, _decoded(given)) or secret is None:
             raise BadSignature(None if secret is not None else signer.decode("ascii", "replace")[:64])
-        if expires := own.get(b"expires"):
-            _check_time(expires, now)
+        expires = _valid_until(own.get(b"expires", b""), now)
         rest = b"&".join(part for part in signed.split(b"&") if part.partition(b"=")[0] not in OWN)
-        return Signed(rest, signer.decode())
+        return Signed(rest, signer.decode(), expires)
 
 
 def sign(secret: bytes, method: str, target: str, signer: str, expires: int | None = None) -> str:
@@ -140,8 +143,11 @@ def _decoded(given: bytes) -> bytes:
     return base64.urlsafe_b64decode(given[:43] + b"=") if SIGNATURE.fullmatch(given) else b""
 
 
-def _check_time(expires: bytes, now: float) -> None:
+def _valid_until(expires: bytes, now: float) -> int | None:
+    if not expires:
+        return None
     if EXPIRES.fullmatch(expires) is None:
         raise BadSignature(None)
     if now >= int(expires):
         raise UrlExpired(int(expires), int(now))
+    return int(expires)

@@ -157,6 +157,23 @@ def test_with_secrets_alone_an_unsigned_url_is_403(files: Path) -> None:
         assert ask(server, post(sign(KNOWN, "POST", "/flip", "s1"), PNG)).status == 200
 
 
+# ---- caches in front ------------------------------------------------------------------------------------
+
+
+def test_an_answer_for_a_key_is_private_and_one_for_a_url_lives_no_longer_than_it(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "keys").write_text(f"{SHOP}\n")
+    keys = (f"--keys-file={tmp_path / 'keys'}", f"--secrets-file={files / 'secrets'}", f"--source-dir={tmp_path}")
+    target = "/flip?source=file:a.png"
+    with serving("--workers", "1", *keys, "--cache-ttl-s=3600", "--cache-max-ttl-s=3600") as server:
+        answer = ask(server, get(target, bearer(SHOPS)))
+        assert (answer.status, answer.headers["cache-control"]) == (200, "private, max-age=3600")
+        answer = ask(server, get(sign(KNOWN, "GET", target, "s1", int(time.time()) + 60)))
+        said, _, seconds = answer.headers["cache-control"].partition("=")
+        assert (said, 50 < int(seconds) <= 60) == ("public, max-age", True)
+        assert ask(server, get(sign(KNOWN, "GET", target, "s1"))).headers["cache-control"] == "public, max-age=3600"
+
+
 # ---- presets --------------------------------------------------------------------------------------------
 
 
