@@ -70,7 +70,9 @@ def make_front(
         if tracing is not None:
             await tracing.close()
 
-    return Front(gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app)
+    return Front(
+        gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app, entry.rules.cors.answering
+    )
 
 
 def _make_app(

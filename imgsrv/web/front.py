@@ -12,7 +12,7 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import BodyBudget, Files
 from imgsrv.web.http.connection import Connection
-from imgsrv.web.http.host import App, Drain, Drainable
+from imgsrv.web.http.host import App, Drain, Drainable, Headers
 from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.proxy_headers import Proxies
 
@@ -22,7 +22,7 @@ class Front:
 
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
     refusal: gives the error for a picture that came now.
-    close_app: awaited when the last client has gone.
+    close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class Front:
         budget: BodyBudget,
         refusal: Callable[[], ImgsrvError | None],
         close_app: Callable[[], Awaitable[None]] | None,
+        headers_for: Callable[[Headers], Headers] = lambda _request: [],
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.proxies, self.drain = proxies, drain
-        self.refusal = refusal
+        self.refusal, self.headers_for = refusal, headers_for
         self.files = Files(budget)
         self.loop = asyncio.get_running_loop()
         # The loop itself keeps only weak references to tasks.

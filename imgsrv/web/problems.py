@@ -77,16 +77,20 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return given.decode("ascii") if REQUEST_ID.fullmatch(given) else make_request_id()
 
 
-def raw_answer(error: ImgsrvError, request_id: str) -> bytes:
-    """A whole HTTP answer that closes its connection, for a request that is refused before the app sees it."""
+def raw_answer(error: ImgsrvError, request_id: str, further: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+    """A whole HTTP answer that closes its connection, for a request that is refused before the app sees it.
+
+    further: headers of the answer.
+    """
     body = json.dumps(problem(error, request_id)).encode()
     status = falcon.code_to_http_status(error.status_hint)
     retry_after = f"retry-after: {error.retry_after_s}\r\n" if isinstance(error, LATER) else ""
     head = (
         f"HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n{retry_after}"
-        f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n"
     )
-    return head.encode() + body
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in further)
+    return head.encode() + lines + b"\r\n" + body
 
 
 def add_handlers(app: falcon.asgi.App[Any, Any]) -> None:

@@ -55,6 +55,10 @@ class Cors:
             return [vary]
         return [(b"access-control-allow-origin", origin), self._exposed, vary]
 
+    def answering(self, request: Headers) -> Headers:
+        """The headers of the answer to a request with these headers."""
+        return self.headers(next((value for name, value in request if name == b"origin"), None))
+
     def preflight(self, origin: bytes | None) -> Headers:
         """The headers that an answer to a preflight has besides; none for an origin that is not allowed."""
         return self._preflight if self._any or origin in self._origins else []

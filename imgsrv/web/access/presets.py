@@ -65,7 +65,11 @@ class Presets:
 
     def check_route(self, path: str, allowed: Collection[str] | None) -> None:
         """Raise PresetsOnly for a route of pictures other than that of presets.  allowed: by the key; None for all."""
-        if path != ROUTE and not path.startswith(UPLOADS) and (self.only or allowed is not None):
+        if (
+            path != ROUTE
+            and not (path == UPLOADS or path.startswith(f"{UPLOADS}/"))
+            and (self.only or allowed is not None)
+        ):
             raise PresetsOnly(path)
 
     def expand(self, query: str, allowed: tuple[str, ...] | None) -> str:

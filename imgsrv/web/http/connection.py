@@ -207,7 +207,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._body.fail(error)
             return
         request_id = request_id or make_request_id()
-        self._transport.write(raw_answer(error, request_id))
+        self._transport.write(raw_answer(error, request_id, self._host.headers_for(self._http.headers)))
         self._host.request_refused(error, request_id)
         self.close()
 

@@ -17,6 +17,8 @@ from imgsrv.web.http.proxy_headers import Proxies
 Message = dict[str, Any]
 """A scope or an event of ASGI."""
 
+Headers = list[tuple[bytes, bytes]]
+
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -90,6 +92,10 @@ class Host(Unsent, Protocol):
 
     def refusal(self) -> ImgsrvError | None:
         """The error for a picture that came now; None if it would be accepted."""
+        ...
+
+    def headers_for(self, request: Headers) -> Headers:
+        """The headers that every answer to a request with these headers has besides its own."""
         ...
 
     def opened(self, connection: Drainable) -> None:

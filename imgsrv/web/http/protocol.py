@@ -59,6 +59,11 @@ class Parser:
         self.head_bytes = self.framing_bytes = self._pieces = 0
 
     @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of the last request that have come until now."""
+        return self._headers
+
+    @property
     def is_answering(self) -> bool:
         """True while a request is being worked on."""
         return self._last is not None and not self._last.is_complete

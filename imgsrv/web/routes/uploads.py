@@ -26,8 +26,8 @@ class UploadsRoute:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer 201 with the id of the picture."""
-        if req.params:
-            raise UnknownParameter("uploads", next(iter(req.params)), [])
+        if req.query_string:
+            raise UnknownParameter("uploads", req.query_string.partition("&")[0].partition("=")[0], [])
         services, state = self._services, state_of(req)
         services.origins.uploads.check_allowed()
         with closing(state.body), detecting_lost_line_ends(req):

@@ -326,3 +326,13 @@ def test_a_wrong_preset_ends_the_start_with_the_reason(tmp_path: Path) -> None:
         assert "did you mean width" in "".join(server.other_lines)
     finally:
         server.stop()
+
+
+# ---- before the app -------------------------------------------------------------------------------------
+
+
+def test_a_request_that_the_app_never_sees_is_refused_with_the_headers_of_cors_too(guarded: Server) -> None:
+    request = get("/operations", f"Origin: {ORIGIN}", "X: " + "x" * 40_000)
+    answer = refused(ask(guarded, request), 431, "headers_too_large")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["vary"] == "Origin"
