@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from imgsrv.errors import LimitsUnavailable, RateLimited, TooManyRequests, WorkLimited
 from imgsrv.observe.log.logger import Logger
@@ -100,6 +101,7 @@ def _announce(state: RequestState, charges: Sequence[Charge], standings: Sequenc
     state.headers += [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]
 
 
+@lru_cache(maxsize=1024)
 def _policy(name: str, limit: Limit) -> str:
     """One policy: quota and window; the burst where it is another number, which the draft has no parameter for."""
     burst = "" if limit.burst == limit.amount else f";burst={limit.burst:g}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from imgsrv.settings import RATE
 
@@ -25,7 +26,7 @@ LONGEST_S = 366 * 86_400
 """Longest time in which an allowance fills up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limit:
     """So many units in a period, of which `burst` may come at once."""
 
@@ -33,17 +34,21 @@ class Limit:
     period_s: int
     burst: float
 
-    @property
+    @cached_property
     def unit_ns(self) -> int:
         """Time after which one more unit is allowed."""
         return max(1, round(self.period_s * NANOSECONDS / self.amount))
 
-    @property
+    @cached_property
     def window_ns(self) -> int:
         """Time in which the whole burst becomes allowed again."""
         return round(self.unit_ns * self.burst)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         period = next(name for name, seconds in PERIODS_S.items() if seconds == self.period_s)
         burst = "" if self.burst == self.amount else f",burst={self.burst:g}"
         return f"{self.amount:g}/{period}{burst}"

@@ -119,8 +119,8 @@ def test_a_process_killed_between_two_writes_leaves_no_client_with_the_time_of_a
     class Cells:
         """The cells of the table; it notes what is written, in its order."""
 
-        def __getitem__(self, index: int) -> int:
-            return int(MemoryStore(table)._cells[index])
+        def __getitem__(self, index: int | slice) -> int | memoryview:
+            return MemoryStore(table)._cells[index]
 
         def __setitem__(self, index: int, value: int) -> None:
             written.append((index, value))
@@ -128,7 +128,7 @@ def test_a_process_killed_between_two_writes_leaves_no_client_with_the_time_of_a
     store._cells = Cells()  # type: ignore[assignment]  # it stands for the memory
     assert take(store, "a", limit=ONE)
     first = written[0][0]
-    assert [index for index, _value in written] == [first, first + 1, first]
+    assert [index for index, _value in written] == [first, first + WAYS, first]
     assert written[0][1] == 0
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from servers.redis_server import PROGRAM, Redis
 from serving import Server, serving, wait_until
 from wire import ask, head
 
@@ -24,46 +23,13 @@ from imgsrv.web.access.stores.store import Charge, StoreDown
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+    pytest.mark.skipif(not PROGRAM, reason="redis-server is not installed"),
 ]
 pytest.importorskip("redis", reason="the extra `redis` is not installed")
 
 HUNDRED, ONE = parse_limit("100/day"), Limit(1, 86_400, 1)
 DOCUMENT = head("/operations", method="GET")
 Result = TypeVar("Result")
-
-
-class Redis:
-    """A redis-server of its own, which can be stopped, killed and started again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._folder, self._flags = folder, list[str]()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self, *flags: str) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *flags]
-        self.process = subprocess.Popen([*command, "--dir", str(self._folder)], stdout=subprocess.DEVNULL)
-        wait_until(self._answers, "Redis answers")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
-            probe.sendall(b"PING\r\n")
-            return probe.recv(16).startswith((b"+PONG", b"-NOAUTH"))
-        return False
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Allowances in memory that all workers of a machine share: a table of bounded size, in a memory file.
 
     locks      one robust mutex for each stripe of sets
-    sets       8 ways each: fingerprint of the allowance's name, and the moment at which it is full
+    sets       8 ways each: the fingerprints of the allowances' names, then the moments at which they are full
 
 A worker that is killed while it holds a mutex leaves it to the next one: the kernel marks a robust mutex whose owner is
 dead, and every cell is right at every moment, because a cell is written in one piece and a way has no fingerprint while
@@ -25,6 +25,7 @@ import errno
 import hashlib
 import mmap
 import os
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,7 +34,10 @@ from imgsrv.observe.shared_memory import PRIVATE
 from imgsrv.web.access.rates import Standing, charge, standing
 from imgsrv.web.access.stores.store import Charge, StoreDown
 
-WAYS, CELLS_OF_WAY = 8, 2
+WAYS, SET_CELLS = 8, 16
+
+PLACE = struct.Struct("<QQ")
+"""A digest as the fingerprint of an allowance and the number from which its set follows."""
 
 STRIPES, MUTEX_BYTES = 256, 64
 """pthread_mutex_t has 40 bytes on x86-64 and 48 on ARM; so each has a cache line of its own."""
@@ -85,7 +89,7 @@ class SharedTable:
 
     def __init__(self, ways: int, passed: Mapping[str, Any] | None = None) -> None:
         self.sets = -(-ways // WAYS)
-        self._size = STRIPES * MUTEX_BYTES + self.sets * WAYS * CELLS_OF_WAY * 8
+        self._size = STRIPES * MUTEX_BYTES + self.sets * SET_CELLS * 8
         if passed is not None and (passed["version"], passed["sets"]) == (VERSION, self.sets):
             self.file, self.salt = int(passed["file"]), bytes.fromhex(passed["salt"])
             os.set_inheritable(self.file, False)
@@ -136,12 +140,12 @@ class MemoryStore:
         try:
             now = self._clock()
             ways = [self._find(*place) for place in places]
-            old = [self._cells[way + 1] if way is not None else 0 for way in ways]
+            old = [self._cells[way + WAYS] if way is not None else 0 for way in ways]
             found = [charge(at, now, each.cost, each.limit) for at, each in zip(old, charges, strict=True)]
             is_admitted = not any(wait for _after, wait in found)
             if is_admitted:
-                for place, (after, _wait) in zip(places, found, strict=True):
-                    self._write(*place, after, now)
+                for place, way, (after, _wait) in zip(places, ways, found, strict=True):
+                    self._write(place, way, after, now)
         finally:
             self._release(held)
         return [
@@ -152,13 +156,13 @@ class MemoryStore:
     async def correct(self, charges: Sequence[Charge]) -> None:
         """Charge without asking, also less than nothing.  Raises StoreDown."""
         for each in charges:
-            mark, first = self._place(each)
-            held = await self._hold({first % STRIPES})
+            place = self._place(each)
+            held = await self._hold({place[1] % STRIPES})
             try:
-                now, way = self._clock(), self._find(mark, first)
-                at = self._cells[way + 1] if way is not None else 0
+                now, way = self._clock(), self._find(*place)
+                at = self._cells[way + WAYS] if way is not None else 0
                 after, _wait = charge(at, now, each.cost, each.limit)
-                self._write(mark, first, max(0, after), now)
+                self._write(place, way, max(0, after), now)
             finally:
                 self._release(held)
 
@@ -200,27 +204,28 @@ class MemoryStore:
     def _place(self, each: Charge) -> tuple[int, int]:
         """The fingerprint of an allowance, and the number of its set.  Others cannot find names that collide."""
         digest = hashlib.blake2b(each.name.encode(), digest_size=16, key=self._salt).digest()
-        return int.from_bytes(digest[:8], "little") or 1, int.from_bytes(digest[8:], "little") % self._sets
-
-    def _ways(self, number: int) -> range:
-        first = number * WAYS * CELLS_OF_WAY
-        return range(first, first + WAYS * CELLS_OF_WAY, CELLS_OF_WAY)
+        mark, number = PLACE.unpack(digest)
+        return mark or 1, number % self._sets
 
     def _find(self, mark: int, number: int) -> int | None:
-        """The cell of an allowance; None if it has no way, because it is full."""
-        cells = self._cells
-        return next((way for way in self._ways(number) if cells[way] == mark), None)
+        """The cell of an allowance's fingerprint; None if it has no way, because it is full."""
+        first = number * SET_CELLS
+        marks = self._cells[first : first + WAYS].tolist()
+        return first + marks.index(mark) if mark in marks else None
 
-    def _write(self, mark: int, number: int, full_at: int, now: int) -> None:
+    def _write(self, place: tuple[int, int], way: int | None, full_at: int, now: int) -> None:
         """Write when an allowance is full, in its own way, else in that of another which is full, or will be first."""
-        cells, way = self._cells, self._find(mark, number)
-        if way is None:
-            way = min(self._ways(number), key=lambda each: cells[each + 1])
-            if cells[way] and cells[way + 1] > now:
+        cells, (mark, number) = self._cells, place
+        # The allowance before it in the same request may have taken its way.
+        if way is None or cells[way] != mark:
+            first = number * SET_CELLS
+            times = cells[first + WAYS : first + SET_CELLS].tolist()
+            way = first + times.index(min(times))
+            if cells[way] and cells[way + WAYS] > now:
                 self._on_evicted()
             # A process that is killed between these lines leaves an empty way, and no client with another one's time.
             cells[way] = 0
-            cells[way + 1] = full_at
+            cells[way + WAYS] = full_at
             cells[way] = mark
         else:
-            cells[way + 1] = full_at
+            cells[way + WAYS] = full_at

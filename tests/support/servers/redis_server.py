@@ -1,0 +1,50 @@
+"""A real redis-server for tests, which can be stopped, killed and started again on the same port."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from serving import wait_until
+
+PROGRAM = shutil.which("redis-server") or ""
+
+
+class Redis:
+    """A redis-server of its own.  hosts: addresses that it listens on."""
+
+    def __init__(self, folder: Path, *hosts: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._folder, self._hosts = folder, ("127.0.0.1", *hosts)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.url_at("127.0.0.1")
+
+    def url_at(self, host: str) -> str:
+        return f"redis://{host}:{self.port}/0"
+
+    def start(self, *flags: str) -> None:
+        words = ["--port", str(self.port), "--protected-mode", "no", "--save", "", "--dir", str(self._folder), *flags]
+        self.process = subprocess.Popen([PROGRAM, *words, "--bind", *self._hosts], stdout=subprocess.DEVNULL)
+        wait_until(self._answers, "Redis answers")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            probe.sendall(b"PING\r\n")
+            return probe.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+        return False
