@@ -9,17 +9,20 @@ from imgsrv import __version__
 from imgsrv.observe.log.unblocked import Writer
 from imgsrv.pool.events import Events
 from imgsrv.pool.listen.base import Listener
+from imgsrv.pool.listen.systemd import SystemdListener
 from imgsrv.settings import Settings
 from imgsrv.web.access.rules import listens_beyond_loopback
 
 STANDARD_OUTPUT = 1
 
 
-def warn_if_open(settings: Settings, events: Events) -> None:
+def warn_if_open(settings: Settings, listener: Listener, events: Events) -> None:
     """Log once that whoever reaches the address may ask for anything, if other machines can reach it."""
+    is_given = isinstance(listener, SystemdListener) and listener.port
+    host = listener.name.rpartition(":")[0] if is_given else settings.host
     has_nothing = not (settings.keys_file or settings.secrets_file or settings.presets_only)
-    if has_nothing and listens_beyond_loopback(settings.host):
-        events.warning("anybody_may_ask", host=settings.host, closed_by="keys_file, secrets_file or presets_only")
+    if has_nothing and listens_beyond_loopback(host):
+        events.warning("anybody_may_ask", host=host, closed_by="keys_file, secrets_file or presets_only")
 
 
 def announce(settings: Settings, listener: Listener, workers: int, events: Events) -> None:

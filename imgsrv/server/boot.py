@@ -110,7 +110,7 @@ def _serve(
     with claim_of(settings, passed) as claim, _listen(settings, identity, passed, claim, events) as listener:
         work = work_of(settings, listener.name, identity, sink, passed)
         if passed is None:
-            warn_if_open(settings, events)
+            warn_if_open(settings, listener, events)
         master = master_of(configuration, work, listener, claim, events, passed, on_turn)
         try:
             # Code of others prints there too; in the workers, which are forked below, and in the master.

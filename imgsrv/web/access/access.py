@@ -55,7 +55,9 @@ class Access:
 
     async def process_request(self, req: Request, resp: Response) -> None:
         """Let a request pass, or raise why not."""
-        rules, state, path = self._rules, state_of(req), req.path
+        rules, state = self._rules, state_of(req)
+        # The router takes any number of slashes at the beginning for one.
+        path = f"/{req.path.lstrip('/')}"
         if rules.cors:
             origin = header(req.scope["headers"], b"origin")
             state.headers += rules.cors.headers(origin)

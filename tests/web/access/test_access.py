@@ -97,6 +97,16 @@ def test_metrics_belong_to_the_operator(guarded: Server) -> None:
     refused(ask(guarded, get("/metrics", bearer(SHOPS))), 403, "operators_only")
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["//metrics", "///metrics", "/%6detrics", "/%2Fmetrics", "/metrics?", "/metrics?a=1", "/./metrics", "/metrics/"],
+)
+def test_no_other_spelling_opens_the_metrics(guarded: Server, target: str) -> None:
+    answer = ask(guarded, get(target, bearer(SHOPS)))
+    assert answer.status in (403, 404)
+    assert b"imgsrv_requests_total" not in answer.body
+
+
 def test_a_refused_request_does_not_send_its_body(guarded: Server) -> None:
     with Wire(guarded) as wire:
         wire.send(head("/flip", "Content-Length: 30000000", "Expect: 100-continue"))
@@ -186,7 +196,15 @@ def test_a_preset_is_its_pipeline(guarded: Server) -> None:
 def test_a_key_with_presets_may_ask_for_nothing_else(guarded: Server) -> None:
     assert ask(guarded, post("/pipeline?preset=grey", PNG, bearer(GREYS))).status == 200
     refused(ask(guarded, post("/pipeline?preset=small", PNG, bearer(GREYS))), 403, "preset_not_allowed")
-    for target in ("/flip", "/pipeline?ops=flip", "/batch?widths=9", "/info", "/pipeline?preset=grey&quality=9"):
+    for target in (
+        "/flip",
+        "//flip",
+        "//pipeline?ops=flip",
+        "/pipeline?ops=flip",
+        "/batch?widths=9",
+        "/info",
+        "/pipeline?preset=grey&quality=9",
+    ):
         refused(ask(guarded, post(target, PNG, bearer(GREYS))), 403, "presets_only")
 
 
