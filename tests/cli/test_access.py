@@ -107,3 +107,12 @@ def test_what_cannot_be_signed_is_refused(tmp_path: Path, arguments: tuple[str, 
     done = imgsrv("sign", "--file", file, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert reason in done.stderr
+
+
+def test_config_check_names_a_wrong_line_and_a_wrong_preset(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("hello\n")
+    done = imgsrv("config", "--check", "--keys-file", tmp_path / "keys")
+    assert (done.returncode, "line 1: hello needs an id" in done.stderr) == (2, True)
+    (tmp_path / "imgsrv.toml").write_text('[presets]\nthumb = "ops=resise"\n')
+    done = imgsrv("config", "--check", "--config", tmp_path / "imgsrv.toml")
+    assert (done.returncode, "did you mean resize" in done.stderr) == (2, True)

@@ -178,26 +178,83 @@ def test_a_stopped_redis_costs_one_timeout_and_then_nothing_for_a_while(redis: R
     run(redis.url, work, timeout_s=0.2)
 
 
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def played(talk: Talk) -> AsyncIterator[str]:
+    """The URL of a Redis that is played by `talk`, one call for each connection; all are over after the block."""
+    talks = set[asyncio.Task[None]]()
+
+    async def run_talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await talk(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.get_running_loop().create_task(run_talk(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+def delayed(port: int, delay_s: float) -> contextlib.AbstractAsyncContextManager[str]:
+    """The Redis at that port, whose every answer is late."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            while question := await reader.read(65_536):
+                far_writer.write(question)
+                answer = await far_reader.read(65_536)
+                await asyncio.sleep(delay_s)
+                writer.write(answer)
+        finally:
+            far_writer.close()
+            await far_writer.wait_closed()
+
+    return played(talk)
+
+
+def answering(answer: bytes) -> contextlib.AbstractAsyncContextManager[str]:
+    """Somebody who is no Redis, and gives the same answer to everything."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(answer)
+            await writer.drain()
+
+    return played(talk)
+
+
+def test_a_slow_redis_is_waited_for_within_the_timeout_and_no_longer(redis: Redis) -> None:
+    async def work() -> None:
+        async with delayed(redis.port, 0.05) as url:
+            patient, hasty = RedisStore(url, 5), RedisStore(url, 0.02)
+            assert await take(patient, "a", limit=ONE)
+            assert not await take(patient, "a", limit=ONE)
+            with pytest.raises(StoreDown, match=r"Timeout|no answer"):
+                await take(hasty, "a")
+            await patient.close()
+            await hasty.close()
+
+    asyncio.run(work())
+
+
 def test_nobody_at_the_address_is_down() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         assert run(f"redis://127.0.0.1:{taken.getsockname()[1]}", is_down)
-
-
-@contextlib.asynccontextmanager
-async def listening(answer: bytes) -> AsyncIterator[str]:
-    """Somebody who is no Redis, and gives the same answer to everything."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while await reader.read(65_536):
-                writer.write(answer)
-                await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +272,7 @@ async def listening(answer: bytes) -> AsyncIterator[str]:
 )
 def test_an_answer_that_is_none_is_down(answer: bytes) -> None:
     async def work() -> None:
-        async with listening(answer) as url:
+        async with answering(answer) as url:
             store = RedisStore(url, 0.3)
             assert await is_down(store)
             await store.close()
