@@ -86,6 +86,7 @@ def test_each_setting_has_a_source_of_its_own(tmp_path: Path, monkeypatch: pytes
         pytest.param("max_body", "1000", 1000, id="plain-bytes"),
         pytest.param("drain_s", "0.5", 0.5, id="half-a-second"),
         pytest.param("access_log", "false", False, id="a-switch"),
+        pytest.param("presets", "a=ops=flip b=format=webp", {"a": "ops=flip", "b": "format=webp"}, id="two-presets"),
         pytest.param("auto_formats", "avif,webp,jpeg", "avif,webp,jpeg", id="several-formats"),
     ],
 )

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--file", type=Path, metavar="FILE", help="the file of the setting secrets_file")
     parser.add_argument("--signer", metavar="NAME", help="name of the secret; the last one of the file if left out")
     parser.add_argument("--for", dest="valid_s", type=_seconds, metavar="TIME", help="valid so long, such as 30m or 7d")
-    parser.add_argument("--method", choices=("GET", "POST"), default="GET", help="GET is for HEAD too (default: GET)")
+    parser.add_argument("--method", choices=("GET", "POST", "DELETE"), default="GET", help="GET is for HEAD too [GET]")
     parser.add_argument(
         "--new-secret", metavar="NAME", help="print a line with a new secret, for the file, and do nothing else"
     )

@@ -313,6 +313,30 @@ def test_a_proxy_s_clients_have_limits_of_their_own_and_ipv6_counts_by_64_bits()
             assert ask(server, get("/operations", f"X-Forwarded-For: {address}")).status == status, address
 
 
+def test_a_reload_may_take_limits_away_and_bring_them_back(tmp_path: Path) -> None:
+    file = tmp_path / "imgsrv.toml"
+    limited = 'workers = 1\nclient_limit = "1/day"\n'
+    file.write_text(limited)
+    with serving("--config", str(file)) as server:
+
+        def reload(text: str) -> None:
+            done = len(server.named("reloaded"))
+            file.write_text(text)
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: len(server.named("reloaded")) > done, "the reload is done", deadline_s=50)
+
+        def statuses() -> list[int]:
+            return [ask(server, get("/operations")).status for _ in range(2)]
+
+        assert statuses() == [200, 429]
+        reload("workers = 1\n")
+        assert statuses() == [200, 200]
+        reload(f"{limited}limit_clients = 64\n")
+        assert statuses() == [200, 429]
+        opened = [str(each.readlink()) for each in Path(f"/proc/{server.pid}/fd").iterdir()]
+        assert sum("memfd:limits" in name for name in opened) == 1
+
+
 def test_probes_are_not_limited() -> None:
     with serving("--workers", "1", "--client-limit=1/day") as server:
         assert [ask(server, get("/healthz")).status for _ in range(5)] == [200] * 5
