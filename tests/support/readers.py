@@ -31,7 +31,7 @@ from unittest.mock import patch
 
 from attacks import ATTACK_BYTES, PACKAGE
 from made import tiff
-from made.jpeg2000 import defined, jp2, mapped, palette, profiled
+from made.jpeg2000 import defined, enumerated, jp2, mapped, palette, profiled
 from pictures import animation, encoded, picture
 from PIL import Image, PngImagePlugin
 from seeds.read_only import PSD_HEAD, READ_ONLY, document
@@ -339,6 +339,7 @@ SVG_BOMB = gzip.compress(b"<svg><style>" + b" font:" * 530_000 + b"</style></svg
 SVG_ENTITIES = b'<!DOCTYPE svg [<!ENTITY a "red">]><svg xmlns="http://www.w3.org/2000/svg" fill="&a;"><g/></svg>'
 
 JP2, J2K = encoded(picture("RG/BY"), "JPEG2000"), encoded(picture("RG/BY"), "JPEG2000", no_jp2=True)
+JP2_LAB = jp2(J2K, enumerated(14, 100, 0, 255, 128, 255, 128))
 JP2_PALETTE = jp2(
     encoded(picture("RG/BY", "L"), "JPEG2000", no_jp2=True),
     *(palette([[1, 2], [3, 4], [5, 6], [7, 8]]), mapped(*((0, 1, column) for column in range(4)))),
@@ -783,10 +784,10 @@ READERS = (
         "JPEG 2000 header",
         read_jp2_header,
         (SyntaxError, LookupError, struct.error, RequestError),
-        (JP2, encoded(picture("RG/BY"), "JPEG2000", no_jp2=True), JP2_PALETTE),
+        (JP2, encoded(picture("RG/BY"), "JPEG2000", no_jp2=True), JP2_PALETTE, JP2_LAB),
         tuple(
             f"imaging.formats.jp2_header.{name}"
-            for name in ("_read_box", "_read_colours", "_palette", "_size", "_codestream")
+            for name in ("_read_box", "_read_colours", "_palette", "_size", "_codestream", "_lab")
         ),
         (
             (JP2[: JP2.index(b"jp2h") - 4], b"\0\0\0\x08jp2h", JP2[JP2.index(b"jp2h") - 4 :]),

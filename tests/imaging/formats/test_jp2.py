@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made.jpeg2000 import Plane, box, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
+from made.jpeg2000 import Plane, codestream, defined, enumerated, jp2, mapped, noise_plane, palette, profiled
 from pictures import encoded, levels, opened, psnr, result, run, sample
 from PIL import Image, ImageCms
 
@@ -201,13 +201,12 @@ def lab_of(colour: tuple[int, int, int]) -> list[float]:
 def test_cielab_is_converted(bits: int, colour: tuple[int, int, int], is_told: bool) -> None:  # noqa: FBT001
     """By ISO/IEC 15444-2, M.11.7.4.1: a number is value × (2^bits − 1) / range + offset."""
     ranges = (100, 0, 255, 1 << (bits - 1), 255, 1 << (bits - 1))
-    told = struct.pack(">7I", *ranges, 0x00443530) if is_told else b""
     reach = ranges if is_told else (100, 0, 170, 1 << (bits - 1), 200, (1 << (bits - 2)) + (1 << (bits - 3)))
     most = (1 << bits) - 1
     numbers = [round(value * most / reach[2 * at] + reach[2 * at + 1]) for at, value in enumerate(lab_of(colour))]
-    header = b"\1\0\0" + struct.pack(">I", LAB) + told
+    colours = enumerated(LAB, *((*ranges, 0x00443530) if is_told else ()))
 
-    got = result(jp2(codestream(flat(*numbers, bits=bits), SIZE), box(b"colr", header))).convert("RGB").getpixel((0, 0))
+    got = result(jp2(codestream(flat(*numbers, bits=bits), SIZE), colours)).convert("RGB").getpixel((0, 0))
 
     # In whole numbers of a and b a colour moves by some levels.
     assert np.abs(np.array(got) - colour).max() <= 3

@@ -142,9 +142,9 @@ def box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
-def enumerated(number: int) -> bytes:
-    """The colour specification of an enumerated colour space."""
-    return box(b"colr", struct.pack(">BBBI", 1, 0, 0, number))
+def enumerated(number: int, *more: int) -> bytes:
+    """The colour specification of an enumerated colour space.  more: its parameters."""
+    return box(b"colr", struct.pack(f">BBBI{len(more)}I", 1, 0, 0, number, *more))
 
 
 def profiled(profile: bytes, method: int = 2) -> bytes:
