@@ -29,6 +29,7 @@ from typing import Any, cast
 from unittest import mock
 from unittest.mock import patch
 
+import numpy as np
 from attacks import ATTACK_BYTES, PACKAGE
 from made import tiff
 from made.jpeg2000 import defined, enumerated, jp2, mapped, palette, profiled
@@ -41,6 +42,7 @@ from imgsrv.imaging.apart import pictures as apart_pictures
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import check_header
+from imgsrv.imaging.codecs.native import jpeg as own_jpeg
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.icc import P3, is_usable
 from imgsrv.imaging.formats import FORMATS, KNOWN
@@ -192,6 +194,15 @@ def _decode_all(data: bytes) -> object:
     return decode(read_header(data, LIMITS), DecodePlan(all_frames=True), LIMITS)
 
 
+def _own_planes(data: bytes) -> object:
+    """The planes of a JPEG by the decoder of `native/`, where imgsrv was installed with it, or why it is refused."""
+    if own_jpeg._library is None:
+        return own_jpeg.WHY_MISSING
+    source, info = np.frombuffer(data, np.uint8), own_jpeg._Info()
+    own_jpeg._library.imgsrv_jpeg_header(source.ctypes.data, source.size, 4, None, info)
+    return own_jpeg.decode(data, (info.width, info.height), own_jpeg.LARGEST)
+
+
 def _scans(data: bytes) -> object:
     found = list(find_segments(bytearray(data)))
     return found, read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
@@ -299,6 +310,13 @@ def _icon_of_bitmaps() -> bytes:
     entries = ((len(one), 38), (len(other), 38 + len(one)))
     directory = b"".join(struct.pack("<BBBBHHII", 2, 2, 0, 0, 1, 32, *entry) for entry in entries)
     return b"\0\0\1\0\2\0" + directory + one + other
+
+
+def _progressive_of(width: int, height: int) -> bytes:
+    """A grey progressive JPEG up to its first scan; its tables are those of a small one."""
+    data = encoded(picture("RG/BY", "L"), "JPEG", progressive=True)
+    frame = data.index(b"\xff\xc2") + 5
+    return data[:frame] + struct.pack(">HH", height, width) + data[frame + 4 : data.index(b"\xff\xda")]
 
 
 def _tagged_jpeg() -> bytes:
@@ -612,6 +630,19 @@ READERS = (
             (b"\xff\xd8", b"\xff\xed\0\x12Photoshop 3.0\0" + bytes(2), b""),
             (b"\0\0\1\0\xff\xff", b"\1\1\0\0\1\0\x20\0\x28\0\0\0\x16\0\0\0", b""),
         ),
+    ),
+    Reader(
+        "planes of a JPEG",
+        _own_planes,
+        (),
+        (encoded(STILL, "JPEG"), encoded(STILL, "JPEG", progressive=True, restart_marker_blocks=2)),
+        attacks=(
+            (b"\xff\xd8", b"\xff", b""),
+            (b"\xff\xd8", b"\xff\xfe\0\2", b""),
+            # Empty scans of a picture of as many blocks as 100 KB may have.
+            (_progressive_of(7000, 7000), b"\xff\xda\0\x08\1\1\0\1\x3f\0", b""),
+        ),
+        words=(b"\xff\xd8", b"\xff\xda", b"\xff\xc2", b"\xff\xd0", b"\xff\xd9", b"\xff\0"),
     ),
     Reader(
         "scans of a JPEG",
