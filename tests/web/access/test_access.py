@@ -217,6 +217,38 @@ def test_presets_only_refuses_all_but_presets_and_documents() -> None:
         assert ask(server, get("/metrics")).status == 200
 
 
+def test_with_presets_only_a_source_may_be_named_and_a_signed_url_may_too(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    flags = (f"--source-dir={tmp_path}", "--presets-only", f"--presets={PRESETS}")
+    target = "/pipeline?source=file:a.png&preset=small"
+    with serving("--workers", "1", *flags) as server:
+        answer = ask(server, get(target))
+        assert (answer.status, answer.headers["image-width"]) == (200, "1")
+        for more in ("&ops=flip", "&format=webp", "&source.x=file:a.png&width=9"):
+            refused(ask(server, get(target + more)), 403, "presets_only")
+        refused(ask(server, get("/flip?source=file:a.png")), 403, "presets_only")
+        refused(ask(server, get("/info?source=file:a.png")), 403, "presets_only")
+    with serving("--workers", "1", *flags, f"--secrets-file={files / 'secrets'}") as server:
+        refused(ask(server, get(target)), 403, "missing_signature")
+        assert ask(server, get(sign(KNOWN, "GET", target, "s1"))).headers["image-width"] == "1"
+        with Wire(server) as wire:
+            wire.send(head(sign(KNOWN, "GET", target, "s1"), method="HEAD"))
+            assert wire.answer(has_body=False).headers["image-width"] == "1"
+
+
+def test_an_upload_belongs_to_its_key_and_a_signed_url_may_make_one(files: Path, tmp_path: Path) -> None:
+    flags = (f"--keys-file={tmp_path / 'keys'}", f"--secrets-file={files / 'secrets'}", f"--uploads-dir={tmp_path}")
+    (tmp_path / "keys").write_text(f"{SHOP}\n{OPS}\n")
+    with serving("--workers", "2", *flags) as server:
+        refused(ask(server, post("/uploads", PNG)), 401, "missing_key")
+        made = ask(server, post("/uploads", PNG, bearer(SHOPS)))
+        assert made.status == 201
+        target = f"/flip?source={json.loads(made.body)['source']}"
+        assert ask(server, get(target, bearer(SHOPS))).status == 200
+        refused(ask(server, get(target, bearer(OPSES))), 404, "source_not_found")
+        assert ask(server, post(sign(KNOWN, "POST", "/uploads", "s1"), PNG)).status == 201
+
+
 # ---- CORS -----------------------------------------------------------------------------------------------
 
 
