@@ -159,7 +159,8 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily(
             "imgsrv_workers_not_responding", "Workers that give no sign of life.", self._board.total("is_silent")
         )
-        yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", self._queue.waiting())
+        waiting = self._queue.waiting() + self._board.in_line()
+        yield GaugeMetricFamily("imgsrv_jobs_waiting", "Jobs that no engine has taken yet.", waiting)
         yield GaugeMetricFamily(
             "imgsrv_jobs_waiting_limit",
             "Largest number of jobs of a kind that may wait.",

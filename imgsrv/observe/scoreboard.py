@@ -75,6 +75,9 @@ waits: requests that waited for an equal one.  not_modified: answers 304.  refus
 faults: failures of the store, and entries that were damaged.
 """
 
+IN_LINE = tuple(f"{name}_in_line" for name in CLASSES)
+"""Jobs that wait in the line of a front, by class."""
+
 WORKER_FIELDS = (
     "pid",
     "state",
@@ -102,6 +105,7 @@ WORKER_FIELDS = (
     "job_is_dear",
     *(f"{name}_queued_us" for name in CLASSES),
     *(f"{name}_taken_us" for name in CLASSES),
+    *IN_LINE,
     "request_us",
     "front_beats",
     "engine_beats",
@@ -163,6 +167,7 @@ GAUGES = frozenset(
         "job_deadline_us",
         "job_cost_us",
         "job_is_dear",
+        *IN_LINE,
         "slot",
         "is_stopping",
         "is_retired",
@@ -346,6 +351,10 @@ class Board:
     def total(self, field: str) -> int:
         """Return the sum of a field over all rows."""
         return sum(row[field] for row in self.rows())
+
+    def in_line(self) -> int:
+        """Return the number of jobs that wait in the lines of all fronts."""
+        return sum(map(self.total, IN_LINE))
 
     def _count(self) -> int:
         """The number of rows in use.  The master does not read it where others might have written."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from imgsrv.errors import Overloaded
-from imgsrv.observe.scoreboard import CLASSES, Board, WorkerState
+from imgsrv.observe.scoreboard import CLASSES, IN_LINE, Board, WorkerState
+from imgsrv.web.line import NOBODY, Ahead, Lines, Queue
 
 WINDOW_S = 0.5
 """Interval of the estimates of the mean time of a job."""
@@ -29,18 +29,6 @@ LEAST_LEARNED_US = 500_000
 """Predicted time of the jobs from which the factor is learned at once."""
 
 
-class Queue(Protocol):
-    """What admission asks of the exchange."""
-
-    def waiting(self) -> int:
-        """The number of jobs that no engine has taken yet."""
-        ...
-
-    def waiting_dear(self) -> int:
-        """How many of them are dear."""
-        ...
-
-
 class Admission:
     """Limits the queue in its length, and in the wait that a job at its end has to expect."""
 
@@ -51,9 +39,11 @@ class Admission:
         *,
         max_queue: int,
         max_wait_s: float,
+        lines: Lines | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board, self._queue, self._clock = board, queue, clock
+        self._lines = lines
         self._max_queue, self._max_wait_s = max_queue, max_wait_s
         self._job_s = FIRST_GUESS_S
         self._estimated_at = self._forgot_at = -math.inf
@@ -61,24 +51,35 @@ class Admission:
         self._errors_us = {False: 0, True: 0}
         self._factor, self._predicted_us, self._worked_us = 1.0, 0, 0
 
-    def check(self, *, is_dear: bool = False) -> None:
-        """Raise Overloaded if no further job of that kind may be queued."""
-        if (refusal := self.refusal(is_dear=is_dear)) is not None:
-            raise refusal
+    def check(self, client: str | None = None, *, is_dear: bool = False) -> None:
+        """Raise Overloaded if no further job of that kind may be queued.
 
-    def refusal(self, *, is_dear: bool = False) -> Overloaded | None:
-        """The error for a further job, with the time until there should be room; None if it may be queued."""
+        If the queue is full, the newest job of the client with most in the line is refused in its place, if it may.
+        """
+        if (refusal := self.refusal(client, is_dear=is_dear)) is not None:
+            raise refusal
+        line = self._lines[is_dear] if self._lines else None
+        if client is not None and line is not None and len(line):
+            queued = self._queued(is_dear=is_dear) + self._board.total(IN_LINE[is_dear])
+            if queued >= self._max_queue:
+                line.displace(client, self._full(queued, self.expected_wait_s(queued, is_dear=is_dear)))
+
+    def refusal(self, client: str | None = None, *, is_dear: bool = False) -> Overloaded | None:
+        """The error for a further job, with the time until there should be room; None if it may be queued.
+
+        client: whose job it is; None for nobody's, behind which all others are.
+        """
+        line = self._lines[is_dear] if self._lines else ()
         waiting = self._queue.waiting()
-        if not waiting and not is_dear:
+        if not waiting and not is_dear and not len(line):
             self._forget_errors()
             return None
-        dear = self._queue.waiting_dear()
-        # Each kind has a queue of its own, and one that is full must not close the other.
-        queued = dear if is_dear else waiting - dear
-        wait_s = self.expected_wait_s(queued, is_dear=is_dear)
+        queued, in_line = self._queued(is_dear=is_dear), self._board.total(IN_LINE[is_dear])
+        ahead = self._ahead(client, is_dear=is_dear)
+        wait_s = self.expected_wait_s(queued, is_dear=is_dear, ahead=ahead)
+        if queued + in_line >= self._max_queue and not self._has_share(client, queued, in_line, is_dear=is_dear):
+            return self._full(queued + in_line, wait_s)
         retry_after_s = max(1, math.ceil(wait_s))
-        if queued >= self._max_queue:
-            return Overloaded(f"{queued} pictures wait already and {self._max_queue} may (--max-queue)", retry_after_s)
         if wait_s > self._max_wait_s:
             reason = f"the wait would be about {wait_s:.1f} s and may be {self._max_wait_s:g} s (--max-wait-s)"
             return Overloaded(reason, retry_after_s)
@@ -92,15 +93,47 @@ class Admission:
         deadline_us = round(deadline * 1e6)
         if any(row["job_deadline_us"] == deadline_us and row["job_began_us"] for row in self._board.rows()):
             return None
-        retry_after_s = max(1, math.ceil(self.expected_wait_s(self._queue.waiting())))
+        wait_s = self.expected_wait_s(self._queue.waiting(), ahead=self._ahead(None))
+        retry_after_s = max(1, math.ceil(wait_s))
         return Overloaded("the picture waited in the queue past its deadline (--job-timeout-s)", retry_after_s)
 
     def is_saturated(self) -> bool:
         """True if a job that came now would be refused."""
         return self.refusal() is not None
 
-    def expected_wait_s(self, waiting: int, *, is_dear: bool = False) -> float:
-        """Estimate the seconds until a job behind `waiting` others of its kind is begun.
+    def _queued(self, *, is_dear: bool) -> int:
+        """Jobs in the queue of a kind: each kind has its own, and one that is full must not close the other."""
+        dear = self._queue.waiting_dear()
+        return dear if is_dear else self._queue.waiting() - dear
+
+    def _full(self, queued: int, wait_s: float) -> Overloaded:
+        reason = f"{queued} pictures wait already and {self._max_queue} may (--max-queue)"
+        return Overloaded(reason, max(1, math.ceil(wait_s)))
+
+    def _ahead(self, client: str | None, *, is_dear: bool = False) -> Ahead:
+        """What is served from the lines of all fronts before a job at the end of this one, as if all were like it."""
+        if self._lines is None or not len(self._lines[is_dear]):
+            return Ahead()
+        fronts = sum(row[IN_LINE[is_dear]] > 0 for row in self._board.rows())
+        here = self._lines[is_dear].ahead(client)
+        return Ahead(here.jobs * fronts, here.seconds * fronts)
+
+    def _has_share(self, client: str | None, queued: int, in_line: int, *, is_dear: bool) -> bool:
+        """Whether a client may have a job more in a full queue, because others have more than their share.
+
+        Here another one has more jobs in the line, or other fronts have taken the share of this one.
+        """
+        if client is None or self._lines is None:
+            return False
+        line = self._lines[is_dear]
+        if line.is_shorter(client):
+            return True
+        fronts = sum(row["state"] == WorkerState.READY for row in self._board.rows())
+        has_none, is_elsewhere = not line.ahead(client).jobs, in_line > len(line)
+        return has_none and is_elsewhere and queued + len(line) < self._max_queue / max(1, fronts)
+
+    def expected_wait_s(self, waiting: int, *, is_dear: bool = False, ahead: Ahead = NOBODY) -> float:
+        """Estimate the seconds until a job behind `waiting` others of its kind, and those ahead in line, is begun.
 
         Their predicted work is divided among the engines that may take them.  For cheap jobs, engines that have worked
         on one job for long are left out; if all have, the next jobs are expected to take as long as these.  For dear
@@ -108,7 +141,9 @@ class Admission:
         """
         now = self._clock()
         job_s, ages_s = self._mean_job_s(now), self._ages_s(now)
-        work_s = self._waiting_s(waiting, is_dear=is_dear) or waiting * job_s
+        work_s = self._waiting_s(waiting, is_dear=is_dear) + ahead.seconds * self._factor
+        waiting += ahead.jobs
+        work_s = work_s or waiting * job_s
         if is_dear:
             return (work_s + self._unfinished_s(now)) / max(1, len(ages_s) - 1)
         shared_by = sum(age_s <= LONG_JOB * job_s for age_s in ages_s)

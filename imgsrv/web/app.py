@@ -9,6 +9,7 @@ from typing import Any
 import falcon.asgi
 
 from imgsrv import __version__
+from imgsrv.errors import Overloaded
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
@@ -20,9 +21,11 @@ from imgsrv.web.access.access import Access
 from imgsrv.web.access.entry import Entry
 from imgsrv.web.admission import Admission
 from imgsrv.web.cache.setup import Shared, make_cache
+from imgsrv.web.clients import Clients, client_of
 from imgsrv.web.front import Front
 from imgsrv.web.http.host import Drain
-from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.http.proxy_headers import Client, Proxies
+from imgsrv.web.line import make_lines
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
 from imgsrv.web.problems import add_handlers
@@ -53,11 +56,13 @@ def make_front(
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
-    admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
+    clients = Clients()
+    lines = make_lines(exchange, board, row, clients.is_held)
+    admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s, lines=lines)
     budget = MemoryBudget(board, row, max_memory)
     limiter, cache = entry.limiter(settings, row, log), make_cache(shared, row, log)
     origins = Origins(settings, row)
-    services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter)
+    services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter, clients, lines)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
     app = _make_app(services, Access(entry.rules, limiter, settings), drain, metrics)
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
@@ -70,9 +75,10 @@ def make_front(
         if tracing is not None:
             await tracing.close()
 
-    return Front(
-        gate, settings, row, log, proxies, drain, budget, admission.refusal, close_app, entry.rules.cors.answering
-    )
+    def refusal(client: Client) -> Overloaded | None:
+        return admission.refusal(client_of(client))
+
+    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, entry.rules.cors.answering)
 
 
 def _make_app(

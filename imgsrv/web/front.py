@@ -14,14 +14,14 @@ from imgsrv.web.http.body import BodyBudget, Files
 from imgsrv.web.http.connection import Connection
 from imgsrv.web.http.host import App, Drain, Drainable, Headers
 from imgsrv.web.http.outflow import Outflow
-from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.http.proxy_headers import Client, Proxies
 
 
 class Front:
     """All connections of one worker, and the app behind them.  It is the `Host` of its connections.
 
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
-    refusal: gives the error for a picture that came now.
+    refusal: gives the error for a picture of a client that came now.
     close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
     """
 
@@ -34,7 +34,7 @@ class Front:
         proxies: Proxies,
         drain: Drain,
         budget: BodyBudget,
-        refusal: Callable[[], ImgsrvError | None],
+        refusal: Callable[[Client], ImgsrvError | None],
         close_app: Callable[[], Awaitable[None]] | None,
         headers_for: Callable[[Headers], Headers] = lambda _request: [],
     ) -> None:

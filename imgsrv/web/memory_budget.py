@@ -22,6 +22,10 @@ MOST_UNSENT = 0.5
 """The part of the budget that the unread answers of one worker may have; beyond it that worker accepts no picture."""
 
 
+SHARE = 4
+"""A client may have so many times as much in answers as the budget has left."""
+
+
 class MemoryBudget:
     """The budget as one worker sees it.
 
@@ -71,6 +75,17 @@ class MemoryBudget:
         room = self.limit - base_memory(self._board)
         if size > room:
             raise JobTooLarge(size, room, "its largest part")
+
+    def check_share(self, held: int, size: int) -> None:
+        """Raise OutOfMemoryBudget if one client takes too much of a short budget.
+
+        held: bytes of its answers that it has not read or not got yet.  size: of a further one.  A client may have
+        SHARE times as much as is left, so that some is always left for others.
+        """
+        unsent = self._row["memory_answers"] + self._row["unsent_bytes"]
+        room = min(self.limit - self.used(), round(MOST_UNSENT * self.limit) - unsent)
+        if held and held + size > SHARE * room:
+            raise self._full(f"this client has {held / MEGA:.1f} MB of answers to read or to get, and others need room")
 
     @contextmanager
     def job(self, size: int, result: int = 0) -> Iterator[None]:

@@ -10,6 +10,7 @@ from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.access.signatures import unsigned
+from imgsrv.web.clients import client_of
 from imgsrv.web.http.host import App, Drain, Message, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
 from imgsrv.web.sources.naming import masked
@@ -42,6 +43,7 @@ class Gate:
         state = state_in(scope)
         if self._proxies and self._proxies.trusts(scope["client"]):
             self._proxies.forwarded(scope)
+        state.client = client_of(scope["client"])
         status = sent = 0
 
         async def sending(message: Message) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from falcon.asgi import Request, Response
 
-from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge, Unavailable
+from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge, Overloaded, Unavailable
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.process import Report
@@ -21,8 +21,11 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
 from imgsrv.web.access.limits import Limiter
-from imgsrv.web.admission import Admission, Queue
+from imgsrv.web.admission import Admission
 from imgsrv.web.cache.results import ResultCache
+from imgsrv.web.clients import Clients
+from imgsrv.web.http.body import Body
+from imgsrv.web.line import Lines, Queue
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.sources.origins import Origins
 from imgsrv.web.state import Prediction, RequestState, state_of
@@ -64,6 +67,8 @@ class Services:
     origins: Origins
     cache: ResultCache
     limiter: Limiter
+    clients: Clients
+    lines: Lines
     dear_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -109,11 +114,22 @@ class Services:
 
     async def _budgeted(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job if there is memory for it, and count its result until it is sent."""
+        self.budget.check_share(self.clients.held_bytes(state.client), prediction.result)
         with self.budget.job(prediction.memory, prediction.result):
-            answer, result = await self._queued(state, job, prediction)
+            self.clients.promise(state.client, prediction.result)
+            try:
+                answer, result = await self._queued(state, job, prediction)
+            finally:
+                self.clients.promise(state.client, -prediction.result)
         self.budget.hold_answer(len(result))
-        state.on_end = partial(self.budget.release_answer, len(result))
+        self.clients.owe(state.client, len(result))
+        state.on_end = partial(self._written, state, len(result))
         return answer, result
+
+    def _written(self, state: RequestState, size: int) -> None:
+        """An answer is written: its connection counts what the client has still to read."""
+        self.budget.release_answer(size)
+        state.when_sent(partial(self.clients.owe, state.client, -size))
 
     async def _queued(self, state: RequestState, job: Job[Answer], prediction: Prediction) -> tuple[Answer, bytes]:
         """Queue the job once, among the cheap or the dear ones."""
@@ -121,39 +137,63 @@ class Services:
         plan = job.to_bytes(None if is_dear else DEAR_S, max(prediction.memory, UNBOOKED_BYTES))
         deadline = _received(state) + limit_s
         # For a large body this was asked before the body came; further jobs may have been queued meanwhile.
+        self.clients.came(state.client)
         if is_dear:
-            await self._room_for_dear()
+            await self._room_for_dear(state.client)
             if body.is_client_gone:
                 raise ClientGone
         else:
-            self.admission.check()
+            self.admission.check(state.client)
+        line = self.lines[is_dear]
+        turn = line.join(state.client, prediction.seconds)
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                if turn.future is not None:
+                    body.when_gone(turn.future.cancel)
+                    await turn.future
+                    if body.is_client_gone:
+                        raise ClientGone
+                    line.enter(turn)
+                message, result = await self._submitted(body, plan, deadline, prediction)
+        except TimeoutError as error:
+            raise self._overdue(state.client, deadline) or JobTimeout(limit_s) from error
+        except asyncio.CancelledError as error:
+            if not body.is_client_gone:
+                raise
+            raise ClientGone from error
+        finally:
+            line.leave(turn)
+        # The engine has answered and reads the body no more: its file can take another body.
+        body.is_unused = True
+        return read_answer(job, message), result
+
+    def _submitted(
+        self, body: Body, plan: bytes, deadline: float, prediction: Prediction
+    ) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Put the job on the queue; the future gives the engine's message and the result."""
         plan_start = body.append(plan)
         # Before the job is in the queue: an engine counts it as taken at once.
         counter, cost_us = f"{prediction.kind}_queued_us", round(prediction.seconds * 1e6)
         self.row.add(counter, cost_us)
         try:
             reply = self.exchange.submit(
-                body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=is_dear
+                body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=prediction.is_dear
             )
         except BaseException:
             self.row.add(counter, -cost_us)
             raise
         self.row.add("jobs_submitted")
         body.when_gone(reply.cancel)
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message, result = await reply
-        except TimeoutError as error:
-            raise self.admission.overdue(deadline) or JobTimeout(limit_s) from error
-        except asyncio.CancelledError as error:
-            if not body.is_client_gone:
-                raise
-            raise ClientGone from error
-        # The engine has answered and reads the body no more: its file can take another body.
-        body.is_unused = True
-        return read_answer(job, message), result
+        return reply
 
-    async def _room_for_dear(self) -> None:
+    def _overdue(self, client: str, deadline: float) -> Overloaded | None:
+        """The error for a late job that no engine has begun; None if an engine is working on it."""
+        error = self.admission.overdue(deadline)
+        if error is not None and self.clients.is_held(client):
+            return Overloaded(self.clients.reason(client), error.retry_after_s)
+        return error
+
+    async def _room_for_dear(self, client: str) -> None:
         """Return when a further dear job may be queued.  Raises Overloaded if there is no room soon.
 
         The jobs of a front wait one behind another.  Clients that ask again as soon as they are refused would
@@ -161,10 +201,12 @@ class Services:
         """
         try:
             async with asyncio.timeout(PATIENCE_S), self.dear_turn:
-                while self.admission.refusal(is_dear=True) is not None:  # noqa: ASYNC110  no event tells what other processes take
+                while self.admission.refusal(client, is_dear=True) is not None:  # noqa: ASYNC110  no event tells what other processes take
                     await asyncio.sleep(PATIENCE_S / 20)
         except TimeoutError:
-            self.admission.check(is_dear=True)
+            self.admission.check(client, is_dear=True)
+            return
+        self.admission.check(client, is_dear=True)
 
 
 def predict(job: Job[Any], upload: Upload, limits: Limits) -> Prediction:

@@ -45,11 +45,15 @@ class RequestState:
     key, signer: the names of the API key, and of the secret that signed the URL.
     expires: Unix time at which the signed URL ends.  headers: further ones of the answer.
     work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
+    client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
+    written, or is gone.
     """
 
     request_id: str
     body: Body
     started: float
+    when_sent: Callable[[Callable[[], None]], None] = lambda callback: callback()
+    client: str = ""
     received: float | None = None
     code: str | None = None
     stages: Mapping[str, float] = field(default_factory=dict)

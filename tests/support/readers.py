@@ -503,8 +503,10 @@ class _Loop:
 
 def _http(data: bytes) -> object:
     wire, settings = _Wire(), SimpleNamespace(max_header=32_768)
-    host = SimpleNamespace(settings=settings, files=None, loop=_Loop(), tasks=set(), app=None, log=None)
-    host.refusal = lambda: None
+    host = SimpleNamespace(
+        settings=settings, proxies=Proxies(""), files=None, loop=_Loop(), tasks=set(), app=None, log=None
+    )
+    host.refusal = lambda _client: None
     parser = Parser(cast("Any", wire), cast("Any", host), ("10.0.0.1", 1), ("10.0.0.2", 80))
     # In two pieces, as from a network.
     for piece in (data[: len(data) // 2], data[len(data) // 2 :]):

@@ -125,9 +125,12 @@ class Server:
     def client(self, timeout_s: float = 30.0) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=timeout_s)
 
-    def connect(self) -> socket.socket:
-        """A plain TCP connection, for requests that no correct client sends.  It ends with the server at the latest."""
-        made = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        """A plain TCP connection, for requests that no correct client sends.  It ends with the server at the latest.
+
+        source: an address of this machine; each of 127.0.0.0/8 is another client.
+        """
+        made = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S, source_address=(source, 0))
         self._connections.add(made)
         return made
 

@@ -42,8 +42,9 @@ class Answer:
 class Wire:
     """A connection for which the test chooses every byte."""
 
-    def __init__(self, server: Server) -> None:
-        self.socket = server.connect()
+    def __init__(self, server: Server, *source: str) -> None:
+        """source: the client's address, if another one than usual is wanted."""
+        self.socket = server.connect(*source)
         if self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""

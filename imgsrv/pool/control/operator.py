@@ -71,7 +71,7 @@ class Operator:
             "uptime_s": round(now - began_at, 3),
             "generation": roster.generation,
             "size": self.scaling.wish,
-            "queue": {"waiting": roster.exchange.waiting(), "max": self.about.max_queue},
+            "queue": {"waiting": roster.exchange.waiting() + roster.board.in_line(), "max": self.about.max_queue},
             "totals": totals_of(roster.board),
             "latency_s": latency_of(roster.board),
             "log_file": self.about.log_file,

@@ -64,6 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         # A client is taken for slow until it has everything; then its idle time begins.
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=0)
         self._outflow = Outflow(self._transport, self._socket.fileno(), self._loop, self._settings, self._host)
+        self.when_sent = self._outflow.when_sent
         self._host.opened(self)
         if is_scarce(self._socket.fileno(), FOR_BODIES):
             # Treated as a begun head: the client's bytes are then read, and its answer is not lost by a reset.

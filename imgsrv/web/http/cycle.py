@@ -54,7 +54,7 @@ class Cycle:
     async def run(self, app: App, log: Logger) -> None:
         """Let the app answer the request."""
         request_id = request_id_of(self.scope["headers"])
-        self.scope[KEY] = RequestState(request_id, self._body, time.monotonic())
+        self.scope[KEY] = RequestState(request_id, self._body, time.monotonic(), self._wire.when_sent)
         try:
             await app(self.scope, _receive, self.send)
         except Exception:

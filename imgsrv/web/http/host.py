@@ -12,7 +12,7 @@ from imgsrv.observe.log.logger import Logger
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import Body, BodyReader, Files
 from imgsrv.web.http.outflow import Unsent
-from imgsrv.web.http.proxy_headers import Proxies
+from imgsrv.web.http.proxy_headers import Client, Proxies
 
 Message = dict[str, Any]
 """A scope or an event of ASGI."""
@@ -40,6 +40,10 @@ class Wire(BodyReader, Protocol):
 
     def is_closing(self) -> bool:
         """True if no further answer goes out."""
+        ...
+
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        """Call back when the kernel has all that was written, or the connection is lost."""
         ...
 
     def pause_reading(self) -> None:
@@ -90,8 +94,8 @@ class Host(Unsent, Protocol):
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
 
-    def refusal(self) -> ImgsrvError | None:
-        """The error for a picture that came now; None if it would be accepted."""
+    def refusal(self, client: Client) -> ImgsrvError | None:
+        """The error for a picture of that client that came now; None if it would be accepted."""
         ...
 
     def headers_for(self, request: Headers) -> Headers:

@@ -11,6 +11,7 @@ import array
 import asyncio
 import fcntl
 import termios
+from collections.abc import Callable
 from typing import Protocol
 
 WINDOW_S = 10.0
@@ -62,6 +63,7 @@ class Outflow:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._began_with = 0
+        self._on_end: list[Callable[[], None]] = []
 
     @property
     def waiting(self) -> int:
@@ -80,6 +82,16 @@ class Outflow:
             self._timer.cancel()
             self._timer = None
             self._report.unsent(self, 0)
+        callbacks, self._on_end = self._on_end, []
+        for callback in callbacks:
+            callback()
+
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        """Call back when no byte waits or the connection is lost: at once for a client that is not watched."""
+        if self._timer is None:
+            callback()
+        else:
+            self._on_end.append(callback)
 
     def _begin_window(self) -> None:
         self._report.unsent(self, self.waiting)

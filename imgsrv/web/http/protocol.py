@@ -16,6 +16,7 @@ from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError
 from imgsrv.web.http.body import UNREAD_KEPT, Body
 from imgsrv.web.http.cycle import Cycle
 from imgsrv.web.http.host import Host, Wire
+from imgsrv.web.http.proxy_headers import Client
 from imgsrv.web.problems import request_id_of
 
 MOST_WAITING = 64
@@ -196,8 +197,14 @@ class Parser:
             return BadHttp(f"more than {MOST_WAITING} requests wait on one connection")
         if self._expects_continue or expected is None or expected > UNREAD_KEPT:
             # Refusing such a body ends the connection in any case; here that costs half of what it costs in the app.
-            return self._host.refusal()
+            return self._host.refusal(self._named_client())
         return None
+
+    def _named_client(self) -> Client:
+        """The client, or the one that a trusted proxy names."""
+        proxies = self._host.proxies
+        is_proxy = bool(proxies) and proxies.trusts(self.client)
+        return proxies.behind(self.client, self._headers) if is_proxy else self.client
 
     def _scope(self, version: str) -> dict[str, Any]:
         url = httptools.parse_url(self._url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,22 +75,27 @@ class Proxies:
         return address is not None and any(address in network for network in self._networks)
 
     def forwarded(self, scope: dict[str, Any]) -> None:
-        """Replace the proxy in the scope with the client that it names.
+        """Replace the proxy in the scope with the client that it names."""
+        scope["client"] = self.behind(scope["client"], scope["headers"])
+        schemes = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+        if schemes and schemes[-1].lower() in (b"http", b"https"):
+            scope["scheme"] = schemes[-1].lower().decode()
+
+    def behind(self, client: Client, headers: Iterable[tuple[bytes, bytes]]) -> Client:
+        """The client that a trusted proxy names.
 
         Each proxy appends the address from which it was called.  So the last address that is not a trusted proxy is
         the client's; addresses before it are only claims of the client.
         """
-        named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        named = [value for name, value in headers if name == b"x-forwarded-for"]
         for entry in reversed(b",".join(named).decode("latin-1").rsplit(",", MOST_PROXIES)):
             address = _named_address(_without_port(entry.strip()))
             if address is None:
                 break
-            scope["client"] = (str(address), 0)
-            if not self.trusts(scope["client"]):
+            client = (str(address), 0)
+            if not self.trusts(client):
                 break
-        schemes = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
-        if schemes and schemes[-1].lower() in (b"http", b"https"):
-            scope["scheme"] = schemes[-1].lower().decode()
+        return client
 
 
 def read_preface(data: bytes) -> Preface | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -35,6 +35,9 @@ class FakeWire:
 
     def is_closing(self) -> bool:
         return self.is_closed
+
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        callback()
 
     def pause_reading(self) -> None: ...
 
