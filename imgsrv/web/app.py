@@ -57,7 +57,7 @@ def make_front(
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
     clients = Clients()
-    lines = make_lines(exchange, board, row, clients.is_held)
+    lines = make_lines(exchange, board, row, clients)
     admission = Admission(board, exchange, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s, lines=lines)
     budget = MemoryBudget(board, row, max_memory)
     limiter, cache = entry.limiter(settings, row, log), make_cache(shared, row, log)

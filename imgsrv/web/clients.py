@@ -37,6 +37,10 @@ class Clients:
             self._last, self._other_at = client, self._last_at
         self._last_at = self._clock()
 
+    def is_mixed(self) -> bool:
+        """Whether more than one client is there."""
+        return self._clock() - self._other_at < PRESENT_S
+
     def is_held(self, client: str) -> bool:
         """Whether the client has to read before its next job is begun: others are here, and would wait for nothing."""
         if self._unread[client] <= MOST_UNREAD:

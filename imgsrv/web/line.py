@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +18,9 @@ from imgsrv.observe.scoreboard import IN_LINE, Board, Row, WorkerState
 
 AHEAD_S = 0.02
 """Predicted work that a front may have in the queue in any case, so that no engine waits for it between short jobs."""
+
+ALONE_S = 0.5
+"""The same while one client is there alone: the queue keeps the order between fronts, which their lines do not."""
 
 LOOK_S = 0.01
 """While jobs wait, the line looks so often for room: no event tells a front that an engine took another front's job."""
@@ -55,6 +57,18 @@ class Room(Protocol):
         ...
 
 
+class Crowd(Protocol):
+    """What a line asks of the clients."""
+
+    def is_mixed(self) -> bool:
+        """Whether more than one client is there."""
+        ...
+
+    def is_held(self, client: str) -> bool:
+        """Whether the jobs of a client have to wait, whoever else does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ahead:
     """What is served before a further job: jobs, and their predicted seconds."""
@@ -86,11 +100,11 @@ class Turn:
 class Line:
     """The jobs of one kind in one front.
 
-    room: of the queue behind it.  is_held: whether the jobs of a client have to wait, whoever else does.
+    room: of the queue behind it.  crowd: the clients of the front.
     """
 
-    def __init__(self, room: Room, is_held: Callable[[str], bool] = lambda _client: False) -> None:
-        self._room, self._is_held = room, is_held
+    def __init__(self, room: Room, crowd: Crowd) -> None:
+        self._room, self._crowd = room, crowd
         self._lanes: dict[str, deque[Turn]] = {}
         self._clock = 0.0
         self._queued, self._queued_s, self._called = 0, 0.0, 0
@@ -115,7 +129,7 @@ class Line:
     def join(self, client: str, cost_s: float) -> Turn:
         """Let a job stand in line, or go at once.  It has to be followed by `leave`."""
         turn = Turn(client, self._end_of(client) + max(cost_s, LEAST_S), cost_s)
-        if not self._lanes and self._has_room(cost_s) and not self._is_held(client):
+        if not self._lanes and self._has_room(cost_s) and not self._crowd.is_held(client):
             self._go(turn)
         else:
             turn.future = asyncio.get_running_loop().create_future()
@@ -160,7 +174,8 @@ class Line:
 
     def _has_room(self, cost_s: float) -> bool:
         """Whether a job may go.  A front always has one in the queue, whose end tells it to look again."""
-        if not self._queued or self._queued_s + cost_s <= AHEAD_S:
+        most_s = AHEAD_S if self._crowd.is_mixed() else ALONE_S
+        if not self._queued or self._queued_s + cost_s <= most_s:
             return True
         return self._room.waiting() + self._called < self._room.engines()
 
@@ -189,7 +204,7 @@ class Line:
 
     def _next(self) -> deque[Turn] | None:
         """The lane whose turn it is; None if nobody waits, or only those who are held."""
-        free = (lane for client, lane in self._lanes.items() if not self._is_held(client))
+        free = (lane for client, lane in self._lanes.items() if not self._crowd.is_held(client))
         return min(free, key=lambda lane: lane[0].tag, default=None)
 
     def _left(self, turn: Turn) -> None:
@@ -232,7 +247,7 @@ Lines = tuple[Line, Line]
 """Of a front: for its cheap and for its dear jobs."""
 
 
-def make_lines(queue: Queue, board: Board, row: Row, is_held: Callable[[str], bool]) -> Lines:
+def make_lines(queue: Queue, board: Board, row: Row, crowd: Crowd) -> Lines:
     """The lines of one front.  row: its own on the board."""
-    cheap, dear = (Line(QueueOf(queue, board, row, is_dear=is_dear), is_held) for is_dear in (False, True))
+    cheap, dear = (Line(QueueOf(queue, board, row, is_dear=is_dear), crowd) for is_dear in (False, True))
     return cheap, dear

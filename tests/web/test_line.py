@@ -15,7 +15,7 @@ from wire import PNG, Wire, ask, metric, post
 
 from imgsrv.errors import OutOfMemoryBudget, Overloaded
 from imgsrv.web.clients import MOST_UNREAD, PRESENT_S, Clients, client_of
-from imgsrv.web.line import AHEAD_S, Ahead, Line, Turn
+from imgsrv.web.line import AHEAD_S, ALONE_S, Ahead, Line, Turn
 
 LONG_S = 1.0
 """Of a job beside which the line lets no other into the queue unless an engine would be idle."""
@@ -37,14 +37,18 @@ class Room:
         self.told = jobs
 
 
-class Held:
-    """The clients that a test holds."""
+class Crowd:
+    """Clients of which a test says what is known."""
 
     def __init__(self) -> None:
-        self.names: set[str] = set()
+        self.held: set[str] = set()
+        self.mixed = True
 
-    def __call__(self, client: str) -> bool:
-        return client in self.names
+    def is_mixed(self) -> bool:
+        return self.mixed
+
+    def is_held(self, client: str) -> bool:
+        return client in self.held
 
 
 async def _order(line: Line, turns: dict[str, Turn]) -> list[str]:
@@ -84,7 +88,7 @@ def _run(check: Callable[[], object]) -> None:
 )
 def test_clients_take_turns(jobs: str, order: str) -> None:
     async def check() -> None:
-        line = Line(full := Room())
+        line = Line(full := Room(), Crowd())
         full.length = 1
         assert await _order(line, _join(line, jobs)) == order.split()
         assert (len(line), full.told) == (0, 0)
@@ -94,7 +98,7 @@ def test_clients_take_turns(jobs: str, order: str) -> None:
 
 def test_a_short_job_goes_before_long_ones_of_others_that_came_first() -> None:
     async def check() -> None:
-        line = Line(full := Room())
+        line = Line(full := Room(), Crowd())
         full.length = 1
         long = _join(line, "a1 b1 c1 d1")
         assert await _order(line, long | _join(line, "e1", 0.01)) == ["a1", "e1", "b1", "c1", "d1"]
@@ -104,7 +108,7 @@ def test_a_short_job_goes_before_long_ones_of_others_that_came_first() -> None:
 
 def test_clients_share_by_work_and_not_by_number() -> None:
     async def check() -> None:
-        line = Line(full := Room())
+        line = Line(full := Room(), Crowd())
         full.length = 1
         turns = _join(line, "a1 a2 a3") | _join(line, "b1 b2 b3 b4 b5", LONG_S / 4)
         assert await _order(line, turns) == ["a1", "b1", "b2", "b3", "a2", "b4", "b5", "a3"]
@@ -114,7 +118,7 @@ def test_clients_share_by_work_and_not_by_number() -> None:
 
 def test_those_that_are_called_at_once_are_no_more_than_there_is_room_for() -> None:
     async def check() -> None:
-        line = Line(room := Room(engines=2))
+        line = Line(room := Room(engines=2), Crowd())
         room.length = 2
         turns = _join(line, "a1 a2 a3 a4 a5 a6")
         room.length = 0
@@ -131,7 +135,7 @@ def test_those_that_are_called_at_once_are_no_more_than_there_is_room_for() -> N
 
 def test_short_jobs_do_not_wait_for_room() -> None:
     async def check() -> None:
-        line = Line(full := Room())
+        line = Line(full := Room(), Crowd())
         full.length = 100
         turns = _join(line, "a1 a2 a3 a4 a5", AHEAD_S / 4)
         assert [turn.is_queued for turn in turns.values()] == [True] * 4 + [False]
@@ -139,9 +143,19 @@ def test_short_jobs_do_not_wait_for_room() -> None:
     _run(check)
 
 
+def test_a_client_alone_has_more_in_the_queue_which_keeps_the_order_between_fronts() -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd())
+        full.length, crowd.mixed = 100, False
+        turns = _join(line, "a1 a2 a3 a4 a5", ALONE_S / 4)
+        assert [turn.is_queued for turn in turns.values()] == [True] * 4 + [False]
+
+    _run(check)
+
+
 def test_the_line_looks_again_by_itself() -> None:
     async def check() -> None:
-        line = Line(room := Room())
+        line = Line(room := Room(), Crowd())
         room.length = 1
         second = _join(line, "a1 a2")["a2"]
         room.length = 0  # an engine has taken a job of another front
@@ -153,7 +167,7 @@ def test_the_line_looks_again_by_itself() -> None:
 
 def test_who_leaves_the_line_frees_its_place() -> None:
     async def check() -> None:
-        line = Line(room := Room())
+        line = Line(room := Room(), Crowd())
         room.length = 1
         turns = _join(line, "a1 a2 a3")
         given_up = turns.pop("a2")
@@ -169,7 +183,7 @@ def test_who_leaves_the_line_frees_its_place() -> None:
 
 def test_who_leaves_between_its_call_and_the_queue_frees_its_place() -> None:
     async def check() -> None:
-        line = Line(room := Room())
+        line = Line(room := Room(), Crowd())
         room.length = 1
         turns = _join(line, "a1 a2 a3")
         line.leave(turns["a1"])
@@ -181,7 +195,7 @@ def test_who_leaves_between_its_call_and_the_queue_frees_its_place() -> None:
 
 def test_what_is_ahead_of_a_client() -> None:
     async def check() -> None:
-        line = Line(room := Room())
+        line = Line(room := Room(), Crowd())
         room.length = 1
         _join(line, "a1 a2 a3 b1")
         assert line.ahead(None) == Ahead(3, 3 * LONG_S)
@@ -194,7 +208,7 @@ def test_what_is_ahead_of_a_client() -> None:
 
 def test_the_newest_of_the_client_with_most_is_displaced() -> None:
     async def check() -> None:
-        line = Line(room := Room())
+        line = Line(room := Room(), Crowd())
         room.length = 1
         turns = _join(line, "a1 a2 a3 a4")
         assert not line.is_shorter("a")
@@ -213,13 +227,12 @@ def test_the_newest_of_the_client_with_most_is_displaced() -> None:
 
 def test_a_client_that_is_held_waits_and_others_do_not() -> None:
     async def check() -> None:
-        held = Held()
-        line = Line(Room(), held)
-        held.names = {"a"}
+        line = Line(Room(), crowd := Crowd())
+        crowd.held = {"a"}
         turns = _join(line, "a1 a2 b1")
         assert [name for name, turn in turns.items() if turn.is_queued] == ["b1"]
         line.enter(turns["b1"])
-        held.names = set()
+        crowd.held = set()
         first = turns["a1"].future
         assert first is not None
         await asyncio.wait_for(first, 10)
@@ -244,7 +257,9 @@ def test_a_client_is_held_while_much_is_unread_and_another_is_there() -> None:
     clients.came("a")
     clients.owe("a", MOST_UNREAD + 1)
     assert not clients.is_held("a")
+    assert not clients.is_mixed()
     clients.came("b")
+    assert clients.is_mixed()
     assert clients.is_held("a")
     assert not clients.is_held("b")
     clients.came("a")
