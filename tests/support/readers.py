@@ -1493,6 +1493,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "jobs.job._performed": OURS,
     "imaging.pixels.malloc.hand_back": "reads what the kernel says of this process",
     "web.access.access.Access.process_response": OURS,
+    "web.routes.uploads.UploadsRoute.on_post": "names the first parameter of a query that it refuses",
     "web.access.keys.parse_keys": SETTINGS,
     "web.access.keys.parse_key": SETTINGS,
     "web.access.keys._options": SETTINGS,
