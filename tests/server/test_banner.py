@@ -37,9 +37,9 @@ def test_addresses_that_other_machines_reach_are_known(host: str, *, is_beyond: 
 @pytest.mark.parametrize(("address", "warnings"), [("0.0.0.0", 1), ("127.0.0.1", 0)])  # noqa: S104  one is bound, for a moment
 def test_a_socket_of_systemd_counts_by_its_own_address(address: str, warnings: int) -> None:
     events = Events()
-    with socket.create_server((address, 0)) as bound:
-        with SystemdListener(1, {"sockets": [os.dup(bound.fileno())]}) as listener:
-            warn_if_open(Settings(host="127.0.0.1"), listener, events)
+    bound = socket.create_server((address, 0))
+    with bound, SystemdListener(1, {"sockets": [os.dup(bound.fileno())]}) as listener:
+        warn_if_open(Settings(host="127.0.0.1"), listener, events)
     assert [event["host"] for event in events.recent] == [address] * warnings
 
 
