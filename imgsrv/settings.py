@@ -35,6 +35,7 @@ from imgsrv.settings_checks import (
     a_folder,
     a_group,
     a_redis,
+    a_store,
     a_user,
     certificates,
     named_queries,
@@ -68,6 +69,9 @@ Hook = Annotated[
     ),
 ]
 """A type has `allowed` where its JSON schema alone does not tell a person what to write."""
+
+MASKED = PlainSerializer(without_password, return_type=str, when_used="json")
+"""The URL of a server: where settings are shown, its password is not."""
 
 
 class Settings(BaseSettings):
@@ -413,6 +417,18 @@ class Settings(BaseSettings):
         AfterValidator(a_folder),
         Field(description="Folder of the result cache, which all workers share; empty for none."),
     ] = ""
+    cache_url: Annotated[
+        str,
+        AfterValidator(a_store),
+        Field(
+            description="Result cache of several machines in place of a folder: redis://, rediss:// or unix:// for "
+            "Redis (extra `redis`); s3://bucket/prefix, gs:// or az:// for a bucket (extra `s3`)."
+        ),
+        MASKED,
+    ] = ""
+    cache_timeout_s: Annotated[
+        PositiveSeconds, Field(le=10, description="Longest wait for an answer of that cache; then it is passed over.")
+    ] = 0.5
     cache_size: Annotated[
         ByteSize,
         Field(

@@ -134,6 +134,20 @@ def without_password(text: str) -> str:
     return PASSWORD.sub(r"\1***@", text)
 
 
+def a_store(url: str) -> str:
+    """Accept the URL of a Redis or of a bucket if its extra is installed, or an empty text."""
+    kind = url.partition(":")[0]
+    if kind in ("s3", "gs", "az"):
+        if not urlsplit(url).hostname:
+            raise ValueError("it must name a bucket, such as s3://bucket/prefix")
+        if not _is_installed("obstore"):
+            raise ValueError("a bucket needs the extra `s3`: pip install 'imgsrv[s3]'")
+        return url
+    if url and kind not in ("redis", "rediss", "unix"):
+        raise ValueError("it must be a URL such as redis://127.0.0.1:6379/0 or s3://bucket/prefix")
+    return a_redis(url)
+
+
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None

@@ -165,6 +165,8 @@ WRONG = [
     ("uploads_max_count", "0", "a whole number from 1 to 100000"),
     ("source_timeout_s", "0", "a number above 0 and at most 86400"),
     ("cache_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
+    ("cache_url", "memcached://here", "it must be a URL such as redis://127.0.0.1:6379/0 or s3://bucket/prefix"),
+    ("cache_timeout_s", "0", "a number above 0 and at most 10"),
     ("cache_size", "1KB", "a size such as 1GB, of at least 1MB"),
     ("cache_max_entry", "0", "a size such as 8MB, of at least 1 byte"),
     ("cache_ttl_s", "-1", "a number from 0 to 31622400"),

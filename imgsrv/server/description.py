@@ -28,6 +28,7 @@ EXTRAS = {
     "pdf": "pypdfium2",
     "raw": "rawpy",
     "redis": "redis",
+    "s3": "obstore",
     "svg": "resvg",
     "turbo": "pylibjxl",
 }
