@@ -17,6 +17,7 @@ from imgsrv.web.cache.flights import Compute, Flights, Landed
 from imgsrv.web.cache.key import result_key
 from imgsrv.web.cache.locks import Locks
 from imgsrv.web.cache.store import GuardedStore
+from imgsrv.web.cache.versions import Versions
 from imgsrv.web.http.body import Body
 
 NAME = "imgsrv"
@@ -27,10 +28,18 @@ class ResultCache:
     """The cache of one worker.
 
     store, locks: None if nothing is kept.  code: gives the version of the code, and of the settings that results follow
-    from; see `code_version`.
+    from; see `code_version`.  versions: of remote sources.
     """
 
-    def __init__(self, store: GuardedStore | None, locks: Locks | None, row: Row, code: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: GuardedStore | None,
+        locks: Locks | None,
+        row: Row,
+        code: Callable[[], str],
+        versions: Versions,
+    ) -> None:
+        self.versions = versions
         self.store, self._locks, self._row, self._code = store, locks, row, code
         self._flights = None if store is None or locks is None else Flights(locks, store.get, store.put)
 

@@ -16,6 +16,7 @@ from imgsrv.web.cache.locks import Locks, MachineLocks, make_lock_file
 from imgsrv.web.cache.redis_store import RedisLocks, RedisStore
 from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.cache.store import GuardedStore, Store
+from imgsrv.web.cache.versions import Versions
 from imgsrv.web.stores.redis import Redis, load_redis
 
 
@@ -52,13 +53,13 @@ def make_cache(shared: Shared, row: Row, log: Logger) -> ResultCache:
         row.add("cache_evicted_bytes", size)
 
     if shared.lock_file is None:
-        return ResultCache(None, None, row, lambda: shared.code)
+        return ResultCache(None, None, row, lambda: shared.code, Versions(None, settings))
     machine = MachineLocks(shared.lock_file)
     store, locks = make_store(settings, machine)
     if isinstance(store, FolderStore):
         store.on_evicted = evicted
     guarded = GuardedStore(store, row, log, int(settings.cache_max_entry))
-    return ResultCache(guarded, locks, row, lambda: shared.code)
+    return ResultCache(guarded, locks, row, lambda: shared.code, Versions(guarded, settings))
 
 
 def has_store(settings: Settings) -> bool:

@@ -31,11 +31,13 @@ from imgsrv.web.cache.flights import Computed, Landed
 from imgsrv.web.cache.key import etag_of
 from imgsrv.web.cache.results import status_of
 from imgsrv.web.cache.validity import Validity, cache_control, is_known, validity_of, wants_no_store
+from imgsrv.web.cache.versions import Version, Versions
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.services import Services, report_broken, report_timings
 from imgsrv.web.sources.naming import Sources
+from imgsrv.web.sources.opened import Validators
 from imgsrv.web.sources.origins import OpenedSources
-from imgsrv.web.sources.taking import BODYLESS, open_sources, report_source, take_picture
+from imgsrv.web.sources.taking import BODYLESS, open_sources, take_picture
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import Upload, detecting_lost_line_ends
 
@@ -53,42 +55,82 @@ class PictureAnswer:
         self._sources, self._pipeline, self._output = sources, pipeline, output
         self._state, self._cache = state_of(req), services.cache
         self._is_get = req.method in BODYLESS
-        self._etag: str | None = None
 
     async def give(self) -> None:
         """Set the answer.  Raises the errors of requests and of the server."""
         if self._output.format == "auto":
             self._resp.set_header("Vary", "Accept")
         with closing(self._state.body), detecting_lost_line_ends(self._req):
-            async with open_sources(self._req, self._services, self._sources) as opened:
-                await self._give(opened)
+            picture = self._sources.picture
+            version = await self._versions.find(picture) if picture is not None and not self._sources.parts else None
+            if picture is not None and version is not None and self._versions.is_fresh(version):
+                self._services.origins.check(picture)
+                self._tell_version(version.validators, version.checked_at)
+                if await self._give_kept(self._key(version.identity)):
+                    return
+                version = None  # its bytes are needed
+            known = {} if picture is None or version is None else {picture.text: version.validators}
+            async with open_sources(self._req, self._services, self._sources, known) as opened:
+                await self._give(opened, version)
 
-    async def _give(self, opened: OpenedSources) -> None:
+    async def _give(self, opened: OpenedSources, version: Version | None) -> None:
+        """Answer by what the places have said.  version: a kept one, if they were asked whether it still holds."""
+        if version is not None and opened.picture is not None and opened.picture.is_unchanged:
+            await self._keep_version(opened, version.identity)
+            key = self._key(version.identity)
+            self._tell_version(opened.validators, None)
+            if not await self._give_kept(key):
+                async with open_sources(self._req, self._services, self._sources) as again:
+                    await self._compute(key, again, None, version.identity)
+            return
         identity, upload = opened.identity, None
         if identity is None:
             upload = await take_picture(self._req, self._services, opened, self._pipeline)
             identity = await self._digest(upload.input) if self._is_get or self._keeps_posts else None
-        report_source(self._resp, opened)
+        self._tell_version(opened.validators, None)
         if identity is None:
-            self._set_landed(Landed(await self._computed(opened, upload, None)), opened)
+            self._set_landed(Landed(await self._computed(opened, upload, None)))
             return
-        key = self._cache.key({FILE_PART: identity}, self._pipeline, self._output, self._req.get_header("Accept"))
+        await self._keep_version(opened, identity)
+        key = self._key(identity)
+        if not await self._give_kept(key):
+            await self._compute(key, opened, upload, identity)
+
+    def _key(self, identity: str) -> bytes:
+        accept = self._req.get_header("Accept")
+        return self._cache.key({FILE_PART: identity}, self._pipeline, self._output, accept)
+
+    async def _give_kept(self, key: bytes) -> bool:
+        """Answer 304 or from the cache; False if neither can be."""
         if self._is_get:
-            self._etag = etag_of(key)
-            self._set_validity(opened)
-            if is_known(self._req.get_header("If-None-Match"), self._etag):
+            etag = etag_of(key)
+            self._resp.set_header("ETag", etag)
+            if is_known(self._req.get_header("If-None-Match"), etag):
                 self._cache.count_unchanged()
                 self._resp.status = 304
-                return
-        if (entry := await self._cache.find(key)) is not None:
-            self._set_hit(entry)
-            return
-        compute, deadline = partial(self._computed, opened, upload, identity), self._deadline
+                return True
+        if (entry := await self._cache.find(key)) is None:
+            return False
+        self._set_hit(entry)
+        return True
+
+    async def _compute(self, key: bytes, opened: OpenedSources, upload: Upload | None, identity: str) -> None:
+        compute = partial(self._computed, opened, upload, identity)
         try:
-            landed = await self._cache.compute(key, compute, self._state.body, deadline)
+            landed = await self._cache.compute(key, compute, self._state.body, self._deadline)
         except TimeoutError as error:
             raise JobTimeout(self._services.settings.job_timeout_s) from error
-        self._set_landed(landed, opened)
+        self._set_landed(landed)
+
+    async def _keep_version(self, opened: OpenedSources, identity: str) -> None:
+        """Remember what the place of the picture has said, if it is all that the result follows from."""
+        picture, validators = self._sources.picture, opened.validators
+        if self._is_get and picture is not None and validators is not None and not self._sources.parts:
+            await self._versions.keep(picture, validators, identity)
+
+    @property
+    def _versions(self) -> Versions:
+        return self._cache.versions
 
     @property
     def _keeps_posts(self) -> bool:
@@ -112,7 +154,7 @@ class PictureAnswer:
         if upload is None:
             upload = await take_picture(req, services, opened, self._pipeline)
             # It may have been changed between the question for its version and the reading.
-            is_same = opened.identity == identity
+            is_same = identity == (opened.identity or await self._digest(upload.input))
         else:
             is_same = identity is not None
         job = ProcessJob(
@@ -122,39 +164,41 @@ class PictureAnswer:
         if report.way:
             services.row.observe_jpeg(report.way, report.refusal)
         entry = Entry(media_type_of(report.format), *report.size, report.is_broken, time.time(), result)
-        keeps = is_same and self._cache.keeps and self._validity(opened).may_keep and not self._wants_no_store
-        return Computed(entry, report, keeps=keeps)
+        may_keep = self._validity(opened.validators).may_keep and not self._wants_no_store
+        return Computed(entry, report, keeps=is_same and may_keep and self._cache.keeps)
 
     @property
     def _wants_no_store(self) -> bool:
         return wants_no_store(self._req.get_header("Cache-Control"))
 
-    def _validity(self, opened: OpenedSources) -> Validity:
-        validators = opened.validators
+    def _validity(self, validators: Validators | None) -> Validity:
         return validity_of(validators.cache_control if validators is not None else None)
 
-    def _set_validity(self, opened: OpenedSources) -> None:
+    def _tell_version(self, validators: Validators | None, checked_at: float | None) -> None:
+        """Say how long the answer holds.  checked_at: when the version was checked, None for now."""
+        if not self._is_get:
+            return
         settings, resp = self._services.settings, self._resp
-        validity = self._validity(opened)
-        resp.set_header("Cache-Control", cache_control(validity, settings.cache_ttl_s, settings.cache_max_ttl_s))
-        resp.set_header("ETag", self._etag or "")
+        control = cache_control(self._validity(validators), settings.cache_ttl_s, settings.cache_max_ttl_s)
+        resp.set_header("Cache-Control", control)
+        resp.set_header("Age", "0" if checked_at is None else str(max(0, round(time.time() - checked_at))))
+        if validators is not None and validators.last_modified:
+            resp.set_header("Last-Modified", validators.last_modified)
 
     def _set_hit(self, entry: Entry) -> None:
         self._set(entry)
-        self._resp.set_header("Age", "0")
         self._tell("hit", status_of(None))
         services, size = self._services, len(entry.body)
         services.budget.hold_answer(size)
         self._state.on_end = partial(services.budget.release_answer, size)
 
-    def _set_landed(self, landed: Landed, opened: OpenedSources) -> None:
+    def _set_landed(self, landed: Landed) -> None:
         self._set(landed.entry)
         if self._cache.keeps:
             is_looked_for = self._is_get or self._services.settings.cache_posts
             name = "wait" if landed.waited else "miss" if is_looked_for else "bypass"
             self._tell(name, status_of(landed, is_looked_for=is_looked_for))
         if not landed.waited:
-            report_source(self._resp, opened)
             report_broken(self._resp, landed.computed.facts)
             report_timings(self._req, self._resp, landed.computed.facts)
 

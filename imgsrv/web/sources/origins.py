@@ -140,6 +140,12 @@ class Origins:
         """Count bytes that were read."""
         self._row.add(f"source_{kind_of(source)}_bytes", size)
 
+    def check(self, source: Source) -> None:
+        """Raise the error of a source that may not be named, without asking its place."""
+        origin = self._origin(source)
+        if isinstance(origin, Remote):
+            origin.check(source)
+
     def close(self) -> None:
         """End what goes on between requests."""
         self.uploads.close()

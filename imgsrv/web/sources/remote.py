@@ -91,14 +91,10 @@ class Remote:
         known: the server is asked if these still hold.  Raises BadSource, SourceNotAllowed, SourceNotFound,
         SourceForbidden and SourceFailed.
         """
-        if not self._prefixes:
-            raise SourceNotAllowed(str(source), "this server fetches no URLs", flag_name("source_http"))
-        try:
-            url = parse_url(source.text)
-        except ValueError as error:
-            raise BadSource(str(source), str(error)) from error
+        url = self.check(source)
         for redirects in range(self._most_redirects + 1):
-            self._check(source, url, is_redirected=redirects > 0)
+            if redirects:
+                self._check(source, url, is_redirected=True)
             conversation, head = await self._ask(source, url, known)
             if head.status in (OK, NOT_MODIFIED if known else OK):
                 if (coding := head.headers.get("content-encoding", "identity").lower()) not in ("identity", ""):
@@ -110,6 +106,17 @@ class Remote:
         raise SourceFailed(
             str(source), f"it is redirected more than {self._most_redirects} times ({flag_name('source_redirects')})"
         )
+
+    def check(self, source: Source) -> Url:
+        """The URL of a source that may be asked for.  Raises BadSource and SourceNotAllowed."""
+        if not self._prefixes:
+            raise SourceNotAllowed(str(source), "this server fetches no URLs", flag_name("source_http"))
+        try:
+            url = parse_url(source.text)
+        except ValueError as error:
+            raise BadSource(str(source), str(error)) from error
+        self._check(source, url, is_redirected=False)
+        return url
 
     def _check(self, source: Source, url: Url, *, is_redirected: bool) -> None:
         if not any(prefix.matches(url.scheme, url.host, url.port, url.path) for prefix in self._prefixes):

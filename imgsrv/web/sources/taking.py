@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from falcon.asgi import Request, Response
+from falcon.asgi import Request
 
 from imgsrv.errors import BodyTooLarge, ClientGone, SourceTimeout, SourceTooLarge, UnusableParameters, WrongMethod
 from imgsrv.imaging.pipelines.pipeline import Pipeline
@@ -89,12 +89,6 @@ async def take_parts(
             parts[part] = await _fetched(req, services, opened, part, source)
     state.received = time.monotonic()
     return parts
-
-
-def report_source(resp: Response, opened: OpenedSources) -> None:
-    """Say in the answer when the picture at its place was changed last, if the place has said so."""
-    if (validators := opened.validators) is not None and validators.last_modified:
-        resp.set_header("Last-Modified", validators.last_modified)
 
 
 async def _fetched(req: Request, services: Services, opened: OpenedSources, part: str, source: Opened) -> Place:
