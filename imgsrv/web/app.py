@@ -78,7 +78,11 @@ def make_front(
     def refusal(client: Client) -> Overloaded | None:
         return admission.refusal(client_of(client))
 
-    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, entry.rules.cors.answering)
+    # Where something of the client, or of its further requests, is asked each time, the app asks it.
+    is_plain = entry.rules.is_open and not entry.rules.has_limits and not entry.rules.cors and tracing is None
+    quick = cache.answer_early(gate.record_quick) if is_plain else None
+    answering = entry.rules.cors.answering
+    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick)
 
 
 def _make_app(

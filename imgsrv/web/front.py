@@ -12,7 +12,7 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import BodyBudget, Files
 from imgsrv.web.http.connection import Connection
-from imgsrv.web.http.host import App, Drain, Drainable, Headers
+from imgsrv.web.http.host import App, Drain, Drainable, Headers, Quick
 from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.proxy_headers import Client, Proxies
 
@@ -23,6 +23,7 @@ class Front:
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
     refusal: gives the error for a picture of a client that came now.
     close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
+    quick: see `Host`.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Front:
         refusal: Callable[[Client], ImgsrvError | None],
         close_app: Callable[[], Awaitable[None]] | None,
         headers_for: Callable[[Headers], Headers] = lambda _request: [],
+        quick: Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None = None,
     ) -> None:
+        self.quick = quick
         self.app, self.settings, self.log = app, settings, log
         self.proxies, self.drain = proxies, drain
         self.refusal, self.headers_for = refusal, headers_for

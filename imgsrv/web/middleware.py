@@ -11,7 +11,7 @@ from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.access.signatures import unsigned
 from imgsrv.web.clients import client_of
-from imgsrv.web.http.host import App, Drain, Message, Receive, Send
+from imgsrv.web.http.host import App, Drain, Message, Quick, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
 from imgsrv.web.sources.naming import masked
 from imgsrv.web.state import RequestState, state_in
@@ -60,6 +60,38 @@ class Gate:
         finally:
             state.on_end()
             self._record(scope, state, status, sent)
+
+    def record_quick(self, quick: Quick) -> None:
+        """Count and log a request that was answered at its head; see web/cache/quick.py."""
+        seconds, row = time.monotonic() - quick.started, self._row
+        row.add("requests")
+        row.observe_request(seconds)
+        if quick.sent:
+            row.add("bytes_out", quick.sent)
+            row.add("cache_hits")
+            row.add("cache_hit_bytes", quick.sent)
+        else:
+            row.add("cache_not_modified")
+        if self._logs_access:
+            path, _, query = quick.target.partition(b"?")
+            scope: Message = {"client": quick.client, "headers": quick.headers, "scheme": "http"}
+            if self._proxies and self._proxies.trusts(quick.client):
+                self._proxies.forwarded(scope)
+            self._log.info(
+                "request",
+                request_id=quick.request_id,
+                method="GET",
+                client=scope["client"][0] if scope["client"] else UNIX,
+                scheme=scope["scheme"],
+                path=path.decode("ascii", "replace"),
+                query=masked(query.decode("ascii", "replace")),
+                status=quick.status,
+                code=None,
+                bytes_in=0,
+                bytes_out=quick.sent,
+                ms=round(seconds * 1000, 1),
+                **({"cache": "hit"} if quick.sent else {}),
+            )
 
     def _headers(self, state: RequestState) -> list[tuple[bytes, bytes]]:
         headers = [(b"date", _date(int(time.time()))), (b"x-request-id", state.request_id.encode()), NO_SNIFFING]

@@ -69,11 +69,19 @@ def unpack(key: bytes, header: bytes, body: bytes) -> Entry:
     return Entry(media_type.decode(), width, height, is_broken, made_at, body)
 
 
+def is_whole(key: bytes, data: memoryview) -> bool:
+    """True if the data are an entry for this key: header and body, at least as long as a header."""
+    magic, checksum, size, *_facts = HEADER.unpack_from(data)
+    if magic != MAGIC or size != len(data) - HEADER.size:
+        return False
+    return bool(checksum == _checksum(key, data[: HEADER.size], data[HEADER.size :]))
+
+
 def split(data: bytes) -> tuple[bytes, bytes]:
     """Header and body of what was stored as one."""
     return data[: HEADER.size], data[HEADER.size :]
 
 
-def _checksum(key: bytes, header: bytes, body: bytes) -> int:
+def _checksum(key: bytes, header: bytes | memoryview, body: bytes | memoryview) -> int:
     # libdeflate's CRC-32: 2 µs for 20 KB, where zlib takes 20.
-    return int(deflate.crc32(key + header[CHECKED_FROM:], deflate.crc32(body)))
+    return int(deflate.crc32(key + bytes(header[CHECKED_FROM:]), deflate.crc32(body)))

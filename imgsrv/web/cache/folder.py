@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from imgsrv.web.cache.entry import HEADER, BadEntry, Entry, pack, unpack
+from imgsrv.web.cache.entry import HEADER, BadEntry, Entry, is_whole, pack, unpack
 from imgsrv.web.cache.eviction import disk_bytes, evict, purge
 from imgsrv.web.cache.store import StoreFailed, StoreFull, Usage
 from imgsrv.web.cache.usage import UsageFile
@@ -31,6 +31,9 @@ TOUCHED_S = 30.0
 
 READ_IN_LOOP = 262_144
 """A larger entry is read in the thread: to check its length and its checksum would stop the loop for longer."""
+
+READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A foreign fifo must not stop the reader, and a foreign link is not followed."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -64,6 +67,28 @@ class FolderStore:
         """The same without waiting.  Raises BlockingIOError, too, for an entry that is large or only on the disk."""
         return self._get(key, may_block=False)
 
+    def body_now(self, key: bytes) -> memoryview | None:
+        """The body of the entry with this key, without a copy; None if it is not plainly there, which `get` judges."""
+        try:
+            file = os.open(self.path_of(key), READING)
+        except OSError:
+            return None
+        try:
+            facts = os.fstat(file)
+            size = facts.st_size
+            if not stat.S_ISREG(facts.st_mode) or not HEADER.size <= size <= READ_IN_LOOP:
+                return None
+            data = bytearray(size)
+            if os.preadv(file, [data], 0, os.RWF_NOWAIT) < size:
+                return None
+            self._touch(file, facts)
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+        view = memoryview(data)
+        return view[HEADER.size :] if is_whole(key, view) else None
+
     async def put(self, key: bytes, entry: Entry) -> None:
         """Keep the entry.  Raises StoreFailed, StoreFull."""
         await self._in_thread(lambda: self._put(key, entry))
@@ -92,8 +117,7 @@ class FolderStore:
     def _get(self, key: bytes, *, may_block: bool) -> Entry | None:
         path = self.path_of(key)
         try:
-            # A foreign fifo must not stop the reader, and a foreign link is not followed.
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            file = os.open(path, READING)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -124,10 +148,14 @@ class FolderStore:
             raise BlockingIOError
         else:
             header, body = _read_from_memory(file, facts.st_size)
+        self._touch(file, facts)
+        return unpack(key, header, body)
+
+    @staticmethod
+    def _touch(file: int, facts: os.stat_result) -> None:
         if time.time() - facts.st_mtime > TOUCHED_S:
             with contextlib.suppress(OSError):  # of a folder that is only read, nothing is evicted
                 os.utime(file)
-        return unpack(key, header, body)
 
     def _remove(self, path: Path) -> None:
         with contextlib.suppress(OSError):

@@ -14,11 +14,14 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.observe.scoreboard import Row
 from imgsrv.web.cache.entry import Entry
 from imgsrv.web.cache.flights import Compute, Flights, Landed
+from imgsrv.web.cache.folder import FolderStore
 from imgsrv.web.cache.key import result_key
 from imgsrv.web.cache.locks import Locks
+from imgsrv.web.cache.quick import QuickHits
 from imgsrv.web.cache.store import GuardedStore
 from imgsrv.web.cache.versions import Versions
 from imgsrv.web.http.body import Body
+from imgsrv.web.http.host import Quick
 
 NAME = "imgsrv"
 """Of this cache in the header `Cache-Status`."""
@@ -40,6 +43,7 @@ class ResultCache:
         versions: Versions,
     ) -> None:
         self.versions = versions
+        self.quick: QuickHits | None = None
         self.store, self._locks, self._row, self._code = store, locks, row, code
         self._flights = None if store is None or locks is None else Flights(locks, store.get, store.put)
 
@@ -96,6 +100,18 @@ class ResultCache:
         if landed.waited:
             self._row.add("cache_waits")
         return landed
+
+    def answer_early(
+        self, record: Callable[[Quick], None]
+    ) -> Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None:
+        """The function that answers what needs no app; None where the store may have to be waited for.
+
+        record: counts and logs such an answer.
+        """
+        if self.store is None or not isinstance(self.store.store, FolderStore):
+            return None
+        self.quick = QuickHits(self.store.store, record)
+        return self.quick.answer
 
     async def close(self) -> None:
         """Finish what is being written, and let go of store and locks."""

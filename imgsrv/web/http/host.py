@@ -30,7 +30,7 @@ class Wire(BodyReader, Protocol):
     blocked: asyncio.Event | None
     """Set when the client reads on; None while it reads fast enough."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send the bytes."""
         ...
 
@@ -82,8 +82,29 @@ class Drain:
     has_begun: bool = False
 
 
+@dataclass(slots=True)
+class Quick:
+    """A request that may be answered at its head, and what the answer was.
+
+    target: as it was sent.  started: monotonic seconds.
+    """
+
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    client: tuple[str, int] | None
+    started: float
+    request_id: str = ""
+    status: int = 200
+    sent: int = 0
+
+
 class Host(Unsent, Protocol):
-    """What a connection asks of its front."""
+    """What a connection asks of its front.
+
+    quick: gives the head and the body of an answer that needs no app, or None; None where every request needs it.
+    """
+
+    quick: Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None
 
     app: App
     settings: Settings

@@ -6,6 +6,7 @@ httptools parses; this module decides what a valid request is beyond that, and q
 from __future__ import annotations
 
 import re
+import time
 import urllib.parse
 from collections import deque
 from typing import Any
@@ -15,7 +16,7 @@ import httptools
 from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError
 from imgsrv.web.http.body import UNREAD_KEPT, Body
 from imgsrv.web.http.cycle import Cycle
-from imgsrv.web.http.host import Host, Wire
+from imgsrv.web.http.host import Host, Quick, Wire
 from imgsrv.web.http.proxy_headers import Client
 from imgsrv.web.problems import request_id_of
 
@@ -24,6 +25,9 @@ MOST_WAITING = 64
 
 FREE_PIECES, LEAST_PIECE = 10_000, 64
 """A body may come in so many pieces of any size, and then in pieces of this mean size: each costs a microsecond."""
+
+MOST_QUICK = 16
+"""Requests of one segment that are answered at their heads: the other connections wait for so long."""
 
 VERSIONS = ("1.0", "1.1")
 """Versions that are spoken; the parser also accepts 0.9 and 2.0."""
@@ -47,6 +51,7 @@ class Parser:
         self.client, self._server = client, server
         self._max_header = int(host.settings.max_header)
         self._parser = _new_parser(self)
+        self._quick_left = MOST_QUICK
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._hosts: list[bytes] = []
@@ -71,6 +76,7 @@ class Parser:
 
     def feed(self, data: bytes) -> None:
         """Parse the data.  An offer to upgrade to another protocol is ignored (RFC 9110, section 7.8)."""
+        self._quick_left = MOST_QUICK
         while data:
             try:
                 self._parser.feed_data(data)
@@ -146,8 +152,10 @@ class Parser:
         self._fault = self._fault_of_head(expected)
         if self._fault is not None:
             raise self._fault
-        body = Body(self._wire, self._host.files, expected, is_held_back=self._expects_continue)
         version = self._parser.get_http_version()
+        if expected == 0 and self._host.quick is not None and self._is_answered_at_once(version):
+            return
+        body = Body(self._wire, self._host.files, expected, is_held_back=self._expects_continue)
         cycle = Cycle(
             self._wire,
             self._scope(version),
@@ -185,6 +193,28 @@ class Parser:
             self._body.ended()
 
     # ---- what these are made of -----------------------------------------------------------------------
+
+    def _is_answered_at_once(self, version: str) -> bool:
+        """Answer a request that needs no app, on a connection where nothing waits; False if it needs one."""
+        quick, parser = self._host.quick, self._parser
+        if quick is None or self._quick_left == 0 or self.is_answering or self._waiting:
+            return False
+        if self._wire.blocked is not None or self._host.drain.has_begun or self._wire.is_closing():
+            return False
+        if parser.get_method() != b"GET" or version != "1.1" or not parser.should_keep_alive():
+            return False
+        if parser.should_upgrade():
+            return False
+        answer = quick(Quick(self._url, self._headers, self.client, time.monotonic()))
+        if answer is None:
+            return False
+        self._quick_left -= 1
+        self._body = None
+        for part in answer:
+            if part:
+                self._wire.write(part)
+        self._wire.answered()
+        return True
 
     def _fault_of_head(self, expected: int | None) -> ImgsrvError | None:
         """Why the request is refused before the app sees it.  expected: the length of its body."""

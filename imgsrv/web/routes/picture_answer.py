@@ -29,6 +29,7 @@ from imgsrv.jobs.job import Input, ProcessJob
 from imgsrv.web.cache.entry import Entry
 from imgsrv.web.cache.flights import Computed, Landed
 from imgsrv.web.cache.key import etag_of
+from imgsrv.web.cache.quick import Meaning
 from imgsrv.web.cache.results import status_of
 from imgsrv.web.cache.validity import Validity, cache_control, is_known, validity_of, wants_no_store
 from imgsrv.web.cache.versions import Version, Versions
@@ -93,7 +94,9 @@ class PictureAnswer:
             return
         await self._keep_version(opened, identity)
         key = self._key(identity)
-        if not await self._give_kept(key):
+        if await self._give_kept(key):
+            self._learn(key, opened)
+        else:
             await self._compute(key, opened, upload, identity)
 
     def _key(self, identity: str) -> bytes:
@@ -113,6 +116,22 @@ class PictureAnswer:
             return False
         self._set_hit(entry)
         return True
+
+    def _learn(self, key: bytes, opened: OpenedSources) -> None:
+        """Let the same request be answered at its head next time, if that is possible for it."""
+        quick, picture, resp, scope = self._cache.quick, self._sources.picture, self._resp, self._req.scope
+        if quick is None or picture is None or self._sources.parts or self._req.method != "GET" or not resp.data:
+            return
+        identity = opened.validators.identity if opened.validators is not None else None
+        watch = None if identity is None else self._services.origins.watch(picture, identity)
+        if watch is None:
+            return
+        lines = [
+            f"{name}: {value}\r\n" for name, value in {**resp.headers, "x-content-type-options": "nosniff"}.items()
+        ]
+        accept = next((value for name, value in scope["headers"] if name == b"accept"), None)
+        target = scope["raw_path"] + b"?" + scope["query_string"]
+        quick.learn(target, accept, Meaning(key, etag_of(key).encode(), "".join(lines).encode("latin-1"), watch))
 
     async def _compute(self, key: bytes, opened: OpenedSources, upload: Upload | None, identity: str) -> None:
         compute = partial(self._computed, opened, upload, identity)

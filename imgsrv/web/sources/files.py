@@ -103,6 +103,13 @@ class Folder:
             raise disk_error(source, error, self._setting) from error
         return OpenedFile(source, file, _told)
 
+    def is_current(self, source: Source, identity: str) -> bool:
+        """True if the file, which was opened before, is certainly still of this identity.  It must not be a link."""
+        try:
+            return _identity(os.stat(source.rest, dir_fd=self._folder, follow_symlinks=False)) == identity
+        except OSError:
+            return False
+
     def _opened(self, path: str, *, only_cached: bool = False) -> int:
         """Open the path, and at first the folder; later the folder's own path means nothing any more."""
         if self._folder is None:
@@ -125,9 +132,12 @@ def disk_error(source: Source, error: OSError, setting: str) -> ImgsrvError:
 
 def _told(found: os.stat_result) -> Validators:
     # The time of the inode cannot be set, so that a file with an old time of its content has a new identity.
+    return Validators(_identity(found), last_modified=formatdate(found.st_mtime, usegmt=True))
+
+
+def _identity(found: os.stat_result) -> str:
     times = f"{found.st_mtime_ns}:{found.st_ctime_ns}"
-    identity = f"file:{found.st_dev}:{found.st_ino}:{found.st_size}:{times}"
-    return Validators(identity, last_modified=formatdate(found.st_mtime, usegmt=True))
+    return f"file:{found.st_dev}:{found.st_ino}:{found.st_size}:{times}"
 
 
 def _read_cached(file: int, buffer: bytearray, at: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, Self
 
 from imgsrv.allowed_places import STORES
@@ -145,6 +146,11 @@ class Origins:
         origin = self._origin(source)
         if isinstance(origin, Remote):
             origin.check(source)
+
+    def watch(self, source: Source, identity: str) -> Callable[[], bool] | None:
+        """A function that tells at once whether the source is still of this identity; None for a remote one."""
+        origin = self._origin(source)
+        return partial(origin.is_current, source, identity) if isinstance(origin, Folder) else None
 
     def close(self) -> None:
         """End what goes on between requests."""
