@@ -98,6 +98,11 @@ def _head(view: View) -> Iterable[Text]:
     errors, restarts = sum(totals["errors"].values()), totals["restarts"]
     why = ", ".join(f"{name} {count}" for name, count in restarts.items()) or "none"
     yield _line(f"latency {latency} · {errors} errors · restarts: {why}")
+    if cache := totals.get("cache"):
+        hits, missed = cache.get("hits", 0) + cache.get("not_modified", 0), cache.get("misses", 0)
+        rate = f"{100 * hits / (hits + missed):.0f}%" if hits + missed else "–"
+        waits, faults = cache.get("waits", 0), cache.get("faults", 0)
+        yield _line(f"cache {hits} hits ({rate}) · {waits} waits · {cache.get('evicted', 0)} evicted · {faults} faults")
 
 
 def _workers(view: View, workers: Iterable[Mapping[str, Any]]) -> Table:

@@ -33,8 +33,9 @@ def status(found: Result) -> None:
         f"{totals['requests']} requests, {totals['jobs_done']} pictures, {found['queue']['waiting']} waiting "
         f"(of {found['queue']['max']}), latency {_latency(latency)}",
     )
-    for title in ("errors", "restarts"):
-        if totals[title]:
+    for title in ("errors", "restarts", "cache"):
+        # A server of an older version has no cache.
+        if totals.get(title):
             say(screen, f"{title}: {', '.join(f'{name} {count}' for name, count in totals[title].items())}")
     screen.print()
     show(screen, table(WORKER_COLUMNS, map(_worker, found["workers"])))

@@ -25,7 +25,7 @@ EXIT_NO_READER = 141
 MODULES = (
     *("serve", "start", "operate", "monit", "logs"),
     *("convert", "operations", "bench", "config", "systemd_unit", "completion"),
-    *("access.keys", "access.sign"),
+    *("access.keys", "access.sign", "keeping.cache"),
 )
 """Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from imgsrv.errors import CODES
 from imgsrv.observe.processes import cpu_s
-from imgsrv.observe.scoreboard import BUCKETS_S, REPLACED_FOR, Board, WorkerState
+from imgsrv.observe.scoreboard import BUCKETS_S, CACHE_COUNTS, REPLACED_FOR, Board, WorkerState
 from imgsrv.pool.child import Child
 from imgsrv.pool.slot import Slot, State
 
@@ -28,6 +28,7 @@ def totals_of(board: Board) -> dict[str, Any]:
         **{field: board.total(field) for field in TOTALS},
         "errors": errors,
         "restarts": restarts | ({"death": deaths} if deaths else {}),
+        "cache": {name: count for name in CACHE_COUNTS if (count := board.total(f"cache_{name}"))},
     }
 
 
