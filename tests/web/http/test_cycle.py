@@ -27,7 +27,7 @@ class FakeWire:
         self.sent = b""
         self.is_closed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.sent += data
 
     def close(self) -> None:

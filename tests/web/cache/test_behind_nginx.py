@@ -1,0 +1,102 @@
+"""deploy/nginx-cache.conf with a real nginx, as docs/caching.md recommends it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from pictures import encoded, sample
+from serving import Server, serving, wait_until
+
+PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin") or ""
+DEPLOYED = (Path(__file__).parents[3] / "deploy/nginx-cache.conf").read_text(encoding="utf-8")
+AROUND = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ }}
+http {{
+    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    {deployed}
+}}
+"""
+URL = "/resize?width=300&source=file:photo.jpg"
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="nginx is not installed")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/photo.jpg").write_bytes(encoded(sample("coffee.jpg"), "JPEG"))
+    deployed = DEPLOYED.replace("listen 80;", f"listen unix:{tmp_path}/nginx.sock;")
+    deployed = deployed.replace("/run/imgsrv/http.sock", f"{tmp_path}/imgsrv.sock")
+    deployed = deployed.replace("/var/cache/nginx/imgsrv", f"{tmp_path}/kept")
+    (tmp_path / "nginx.conf").write_text(AROUND.format(folder=tmp_path, deployed=deployed), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def behind(place: Path) -> Iterator[Server]:
+    """A server whose answers hold for a second, behind nginx."""
+    listening = f"unix:{place}/imgsrv.sock"
+    flags = ("--workers=2", "--host", listening, "--trusted-proxies", "unix", f"--source-dir={place}/pictures")
+    with serving(*flags, "--cache-ttl-s=1") as server:
+        nginx = subprocess.Popen([PROGRAM, "-c", str(place / "nginx.conf"), "-e", str(place / "error.log")])
+        try:
+            wait_until((place / "nginx.sock").exists, "nginx listens")
+            yield server
+        finally:
+            nginx.terminate()
+            nginx.wait(20)
+
+
+def ask(place: Path, url: str, accept: str = "*/*") -> httpx.Response:
+    transport = httpx.HTTPTransport(uds=str(place / "nginx.sock"))
+    with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+        return client.get(url, headers={"Accept": accept})
+
+
+def statuses(server: Server) -> list[int]:
+    """Of the requests that nginx has passed on."""
+    return [event["status"] for event in server.named("request")]
+
+
+def test_equal_requests_reach_imgsrv_once_and_later_as_a_question(place: Path, behind: Server) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: ask(place, URL), range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    wait_until(lambda: statuses(behind)[:1] == [200], "the first one is logged")
+    assert statuses(behind).count(200) == 1
+    # When the answer has become stale, nginx asks whether it still holds, and no engine works.
+    wait_until(lambda: ask(place, URL).status_code == 200 and 304 in statuses(behind), "it asks again")
+    assert statuses(behind).count(200) == 1
+
+
+def test_browsers_that_show_the_same_formats_share_an_entry(place: Path, behind: Server) -> None:
+    url = f"{URL}&format=auto"
+    kinds = [ask(place, url, accept).headers["content-type"] for accept in (CHROME, FIREFOX, "*/*")]
+    assert kinds == ["image/webp", "image/webp", "image/jpeg"]
+    wait_until(lambda: len(statuses(behind)) >= 2, "both are logged")
+    assert statuses(behind).count(200) == 2
+
+
+def test_answers_to_keys_go_past_it(place: Path, behind: Server) -> None:
+    transport = httpx.HTTPTransport(uds=str(place / "nginx.sock"))
+    with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+        for _ in range(2):
+            assert client.get(URL, headers={"Authorization": "Bearer key"}).status_code == 200
+    wait_until(lambda: len(statuses(behind)) == 2, "both reach the server")
+
+
+def test_errors_are_not_kept(place: Path, behind: Server) -> None:
+    for _ in range(2):
+        assert ask(place, "/resize?width=300&source=file:missing.jpg").status_code == 404
+    wait_until(lambda: len(statuses(behind)) == 2, "both reach the server")
