@@ -79,9 +79,10 @@ from imgsrv.web.access.limits import Limiter
 from imgsrv.web.access.presets import Presets
 from imgsrv.web.access.rules import Rules
 from imgsrv.web.access.signatures import Secrets, is_signed, sign, unsigned
-from imgsrv.web.cache.entry import BadEntry, Entry, pack, split, unpack
+from imgsrv.web.cache.entry import HEADER, BadEntry, Entry, is_whole, pack, split, unpack
 from imgsrv.web.cache.key import accepted_formats
 from imgsrv.web.cache.validity import is_known, validity_of, wants_no_store
+from imgsrv.web.cache.versions import _read as read_version
 from imgsrv.web.http.protocol import Parser
 from imgsrv.web.http.proxy_headers import BadProxyHeader, Proxies, read_preface
 from imgsrv.web.multipart import BodyText, find_parts
@@ -373,6 +374,14 @@ PICTURES = tuple(
 
 
 # ---- requests ------------------------------------------------------------------------------------------
+
+
+def _entry(data: bytes) -> object:
+    header, body = split(data)
+    is_good = len(header) == HEADER.size and is_whole(bytes(32), memoryview(data))
+    found = unpack(bytes(32), header, body)
+    assert is_good
+    return found
 
 
 def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -1269,11 +1278,19 @@ READERS = (
         words=(b"max-age=", b"s-maxage=", b"no-store", b"private", b"W/", b'"', b"="),
     ),
     Reader(
+        "version of a source in the cache",
+        read_version,
+        (),
+        (b'{"validators": {"etag": "1"}, "identity": "a", "checked_at": 1.0}',),
+        ("web.cache.versions._read",),
+        ((b"", b"[", b""), (b'{"identity": ', b"1", b"}"), (b'{"a": "', b"\\n", b'"}')),
+    ),
+    Reader(
         "entry of the cache",
-        lambda data: unpack(bytes(32), *split(data)),
+        _entry,
         (BadEntry,),
         (b"".join(pack(bytes(32), Entry("image/png", 3, 2, is_broken=False, made_at=1.0, body=b"body"))),),
-        ("web.cache.entry.unpack", "web.cache.entry._checksum"),
+        ("web.cache.entry.unpack", "web.cache.entry._checksum", "web.cache.entry.is_whole"),
         ((b"imgsrv\0\1", b"\0", b""), (b"imgsrv\0\1", b"\xff", b"")),
     ),
     Reader(
@@ -1511,7 +1528,10 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "web.cache.bucket_store.": "gives what a bucket holds, bounded, to the row of entries",
     "web.cache.redis_store.": "gives what Redis holds, bounded, to the row of entries",
     "web.stores.redis.": "gives numbers and names of the operator's own Redis; tests/web/cache plays one that lies",
-    "web.routes.picture_answer.PictureAnswer._give": "gives the headers to the readers above",
+    "web.routes.picture_answer.": "gives the headers to the readers above",
+    "web.cache.quick.QuickHits.answer": "compares headers and target with those that were read before",
+    "web.middleware.Gate.record_quick": "writes a target that was read before into the log",
+    "web.sources.remote.Remote.check": "gives the text of a source to the reader of URLs",
     "imaging.formats.jxl_header.with_srgb_curve": "reads what libjxl wrote",
     "imaging.operations.detail.denoise._denoised": ARRAYS,
     "imaging.operations.detail.denoise._smoothed": ARRAYS,

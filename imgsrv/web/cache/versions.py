@@ -81,5 +81,5 @@ def _read(body: bytes) -> Version | None:
         wire = json.loads(body)
         validators = Validators(**wire["validators"])
         return Version(validators, str(wire["identity"]), float(wire["checked_at"]))
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return None

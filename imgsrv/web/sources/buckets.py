@@ -99,6 +99,18 @@ class Buckets:
 
         Raises BadSource, SourceNotAllowed, SourceNotFound, SourceForbidden and SourceFailed.
         """
+        bucket, path = self.check(source)
+        options = {"if_none_match": known.etag} if known is not None and known.etag else {}
+        try:
+            found = await self._store(f"{source.scheme}://{bucket}").get_async(path, options=options)
+        except Exception as error:  # obstore raises classes of its own and of Python
+            if type(error).__name__ == "NotModifiedError":
+                return OpenedObject(source, None, self._rate, known)
+            raise _translated(source, error) from error
+        return OpenedObject(source, found, self._rate, known)
+
+    def check(self, source: Source) -> tuple[str, str]:
+        """The bucket and the path in it of a source that may be asked for.  Raises BadSource and SourceNotAllowed."""
         if not self._allowed:
             raise SourceNotAllowed(str(source), "this server reads no buckets", flag_name("source_buckets"))
         bucket, slash, path = source.rest.removeprefix("//").partition("/")
@@ -108,14 +120,7 @@ class Buckets:
             raise BadSource(str(source), f"its path has a part that is empty, . or ..; {EXAMPLE}")
         if not any(allowed.matches(source.scheme, bucket, slash + path) for allowed in self._allowed):
             raise SourceNotAllowed(str(source), "its bucket is not allowed", flag_name("source_buckets"))
-        options = {"if_none_match": known.etag} if known is not None and known.etag else {}
-        try:
-            found = await self._store(f"{source.scheme}://{bucket}").get_async(path, options=options)
-        except Exception as error:  # obstore raises classes of its own and of Python
-            if type(error).__name__ == "NotModifiedError":
-                return OpenedObject(source, None, self._rate, known)
-            raise _translated(source, error) from error
-        return OpenedObject(source, found, self._rate, known)
+        return bucket, path
 
     def _store(self, url: str) -> Any:
         if url not in self._stores:

@@ -143,13 +143,13 @@ class Origins:
 
     def check(self, source: Source) -> None:
         """Raise the error of a source that may not be named, without asking its place."""
-        origin = self._origin(source)
-        if isinstance(origin, Remote):
+        origin = self._origins[source.scheme]
+        if isinstance(origin, Remote | Buckets):
             origin.check(source)
 
     def watch(self, source: Source, identity: str) -> Callable[[], bool] | None:
         """A function that tells at once whether the source is still of this identity; None for a remote one."""
-        origin = self._origin(source)
+        origin = self._origins[source.scheme]
         return partial(origin.is_current, source, identity) if isinstance(origin, Folder) else None
 
     def close(self) -> None:

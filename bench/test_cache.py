@@ -1,0 +1,145 @@
+"""What does a hit of the result cache cost: beside nginx, beside the same request computed, and while engines are busy?
+
+nginx sends the same bytes from a file on the same cores; wrk asks both in turn.  The last question is asked one hit
+after another with pauses, while wrk keeps both engines busy with pictures of 12 megapixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pace import Pace
+from PIL import Image
+from report import SAMPLES, Report
+from serving import Server, serving, wait_until
+
+from imgsrv.loadtest.closed_loop import always, crowd
+from imgsrv.loadtest.conversation import fetched
+from imgsrv.loadtest.open_loop import percentile
+
+URL = "/resize?width=400&quality=72&source=file:coffee.jpg"
+"""A result of 20 KB."""
+
+ROUNDS, ROUND_S = 7, 2.0
+HITS, PAUSE_S = 1500, 0.004
+
+NGINX = """
+{user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ }}
+http {{
+    access_log off; sendfile on; keepalive_requests 10000000; types {{ image/jpeg jpg; }}
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{ listen 127.0.0.1:{port} reuseport; root {folder}/www; }}
+}}
+"""
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("wrk") and shutil.which("nginx", path="/usr/sbin:/usr/bin")), reason="needs wrk and nginx"
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("pictures", "cache", "www"):
+        (tmp_path / name).mkdir()
+    shutil.copy(SAMPLES / "coffee.jpg", tmp_path / "pictures")
+    return tmp_path
+
+
+@pytest.fixture
+def server(place: Path) -> Iterator[Server]:
+    flags = ("--workers", "2", "--no-access-log", f"--source-dir={place}/pictures", f"--cache-dir={place}/cache")
+    with serving(*flags) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def nginx(folder: Path) -> Iterator[int]:
+    """Nginx with the folder `www`; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    # Root's nginx would read the file as a user who may not enter the folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user), encoding="utf-8")
+    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    try:
+        wait_until(listens, "nginx listens")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def rate(url: str, seconds: float) -> float:
+    """Requests a second that wrk gets answered over 16 connections."""
+    command = ["wrk", "-t2", "-c16", f"-d{max(1, round(seconds))}s", url]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in text, text
+    found = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert found is not None, text
+    return float(found[1])
+
+
+@pytest.mark.timeout(240)
+def test_hits_beside_nginx_and_beside_computing(server: Server, place: Path, report: Report, pace: Pace) -> None:
+    with server.client() as client:
+        result = client.get(URL).content
+        wait_until(lambda: client.get(URL).headers["cache-status"] == "imgsrv; hit", "the result is kept")
+    (place / "www/coffee.jpg").write_bytes(result)
+    beside_nginx, beside_computing, hits = [], [], []
+    flags = ("--workers", "2", "--no-access-log", f"--source-dir={place}/pictures")
+    with nginx(place) as port, serving(*flags) as computing:
+        for _ in range(pace.rounds(ROUNDS)):
+            theirs = rate(f"http://127.0.0.1:{port}/coffee.jpg", pace.seconds(ROUND_S))
+            ours = rate(f"{server.url}{URL}", pace.seconds(ROUND_S))
+            computed = rate(f"{computing.url}{URL}", pace.seconds(ROUND_S))
+            hits.append(ours)
+            beside_nginx.append(ours / theirs)
+            beside_computing.append(ours / computed)
+    report.note(f"hits of {len(result) / 1000:.0f} KB", hits, "requests/s")
+    report.judge_least("the same, beside nginx with the file", beside_nginx, "×", at_least=0.35)
+    report.judge_least("the same, beside computing each", beside_computing, "×", at_least=8)
+
+
+@pytest.mark.timeout(240)
+def test_hits_while_both_engines_are_busy(server: Server, place: Path, report: Report, pace: Pace) -> None:
+    photo = Image.open(SAMPLES / "coffee.jpg").resize((4000, 3000))
+    data = io.BytesIO()
+    photo.save(data, "JPEG", quality=90)
+    (place / "large.jpg").write_bytes(data.getvalue())
+    (place / "post.lua").write_text(
+        f'local file = io.open("{place}/large.jpg", "rb") wrk.method = "POST" wrk.body = file:read("*a")'
+    )
+    latencies_s: list[float] = []
+    with server.client() as client, crowd(server.port, 1) as one:
+        wait_until(lambda: client.get(URL).headers["cache-status"] == "imgsrv; hit", "the result is kept")
+        jobs = f"{server.url}/pipeline?ops=blur:sigma=8/resize:width=1000"
+        command = ["wrk", "-t1", "-c6", "-d600s", "--timeout", "60s", "-s", str(place / "post.lua"), jobs]
+        load = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: "imgsrv_jobs_waiting 4" in client.get("/metrics").text, "both engines are busy")
+            for _ in range(pace.rounds(HITS)):
+                time.sleep(PAUSE_S)
+                latencies_s += one.load(always(fetched(URL)), 0, least=1).checked().latencies_s
+        finally:
+            load.kill()
+            load.wait()
+    latencies_ms = [1000 * each for each in latencies_s]
+    report.note("hits while both engines are busy, median", latencies_ms, "ms")
+    report.judge_most("the same, p99", [percentile(latencies_ms, 99)], "ms", at_most=5)
