@@ -827,9 +827,9 @@ READERS = (
         read_jp2_header,
         (SyntaxError, LookupError, struct.error, RequestError),
         (JP2, encoded(picture("RG/BY"), "JPEG2000", no_jp2=True), JP2_PALETTE, JP2_LAB),
-        tuple(
-            f"imaging.formats.jp2_header.{name}"
-            for name in ("_read_box", "_read_colours", "_palette", "_size", "_codestream", "_lab")
+        (
+            *(f"imaging.formats.jp2_header.{name}" for name in ("_read_box", "_read_colours", "_palette", "_lab")),
+            *(f"imaging.formats.jp2_codestream.{name}" for name in ("_size", "read_codestream")),
         ),
         (
             (JP2[: JP2.index(b"jp2h") - 4], b"\0\0\0\x08jp2h", JP2[JP2.index(b"jp2h") - 4 :]),
@@ -1339,7 +1339,10 @@ READERS = (
         _forwarded,
         (),
         (b"1.2.3.4, 10.0.0.2:80, [::1]:5, ::ffff:10.1.1.1", b"unknown, fe80::1%eth0"),
-        tuple(f"web.http.proxy_headers.{name}" for name in ("Proxies.forwarded", "_without_port", "_address")),
+        tuple(
+            f"web.http.proxy_headers.{name}"
+            for name in ("Proxies.behind", "Proxies.forwarded", "_without_port", "_address")
+        ),
         ((b"", b"10.0.0.1,", b""), (b"", b",", b""), (b"", b":", b""), (b"", b"1", b""), (b"", b" ", b"10.0.0.1")),
     ),
     Reader(
@@ -1477,6 +1480,7 @@ TEXT_SIDE = ("web.", "jobs.", "imaging.model.", "imaging.formats.", "imaging.met
 ARRAYS, OURS, SETTINGS = "splits arrays or names of its own", "reads what this package wrote", "reads a setting"
 
 NOT_FROM_CLIENTS: Mapping[str, str] = {
+    "web.clients._named": "reads an address of at most 45 characters, as a socket or Proxies has written it",
     "imaging.codecs.native.jpeg._flags": "reads what the kernel says of the processor",
     "web.sources.addresses.": "reads an address as the system writes it, and a setting",
     "web.sources.beneath._walk": "reads a path of at most 4096 characters",

@@ -16,7 +16,8 @@ from PIL import Image, ImageFile
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart, save_apart
 from imgsrv.imaging.apart.pool import is_warm
 from imgsrv.imaging.formats.format import EncoderSettings, Fitness, Format, Options
-from imgsrv.imaging.formats.jp2_header import NAME, SIZE_MARKER, Jp2Header, read_jp2_header
+from imgsrv.imaging.formats.jp2_codestream import SIZE_MARKER
+from imgsrv.imaging.formats.jp2_header import NAME, Jp2Header, read_jp2_header
 from imgsrv.imaging.formats.jp2_writing import write_deep
 from imgsrv.imaging.model.broken import is_lenient
 from imgsrv.imaging.model.limits import Data

@@ -1,6 +1,6 @@
-"""The header of a JPEG 2000 file: its boxes, and the markers before the first tile of its codestream.
+"""The header of a JPEG 2000 file: its boxes, and what they say of the components of its codestream.
 
-Sources: ISO/IEC 15444-1, annex A (markers) and annex I (boxes), and ISO/IEC 15444-2, annex M (further colours).
+Sources: ISO/IEC 15444-1, annex I, and ISO/IEC 15444-2, annex M (further colours).
 """
 
 from __future__ import annotations
@@ -11,32 +11,16 @@ from dataclasses import dataclass, field, replace
 
 from imgsrv.errors import Undecodable
 from imgsrv.imaging.formats.iso.media import boxes
+from imgsrv.imaging.formats.jp2_codestream import SIZE_MARKER, Codestream, read_codestream
 from imgsrv.imaging.model.limits import Data
 
 NAME = "jp2"
-
-SIZE, STYLE, COMPONENT_STYLE, START_OF_TILE = 0xFF51, 0xFF52, 0xFF53, 0xFF90
-
-ALONE = range(0xFF30, 0xFF40)
-"""Markers without a length (ISO/IEC 15444-1, A.1.3)."""
-"""Markers."""
-
-SIZE_MARKER = b"\xff\x4f\xff\x51"
-"""The beginning of a codestream."""
-
-LOSSLESS_WAVELET = 1
-
-MOST_MARKERS = 4096
-"""Markers that are walked over; there is at most one of a kind for each component."""
 
 MOST_COMPONENTS, MOST_BITS = 8, 31
 """Components and bits of a sample that are decoded: OpenJPEG has 32 bits for each sample of all of them."""
 
 MOST_ENTRIES = 1024
 """Entries of a palette."""
-
-LARGE_NUMBERS = 257
-"""From so many components on, their numbers have two bytes."""
 
 BY_NUMBER, BY_PROFILE, BY_ANY_PROFILE = 1, 2, 3
 """Methods of a colour specification."""
@@ -77,42 +61,6 @@ XMP_BOX, EXIF_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiff
 MOST_METADATA = 1 << 20
 
 ADVICE = "convert it to sRGB, or send it as a TIFF or PNG"
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """A component.  dx, dy: pixels of the picture for each sample."""
-
-    bits: int
-    is_signed: bool
-    dx: int
-    dy: int
-
-
-@dataclass(frozen=True, slots=True)
-class Codestream:
-    """A codestream.  start: where it begins in the file.  grid: left, top, right and bottom of the picture.
-
-    tile: left, top, width and height of the first tile.  levels: how often the picture can be halved.
-    """
-
-    start: int
-    grid: tuple[int, int, int, int]
-    tile: tuple[int, int, int, int]
-    components: tuple[Component, ...]
-    levels: int = 0
-    is_lossless: bool = False
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        left, top, right, bottom = self.grid
-        return right - left, bottom - top
-
-    @property
-    def is_subsampled(self) -> bool:
-        """Some component has fewer samples than the picture has pixels."""
-        return any((part.dx, part.dy) != (1, 1) for part in self.components)
 
 
 Column = tuple[int, tuple[int, ...]]
@@ -186,7 +134,7 @@ def read_jp2_header(data: Data) -> Jp2Header:
         _read_boxes(data, found)
     if found.codestream is None:
         raise SyntaxError("it has no codestream")
-    codestream = _codestream(data, found.codestream)
+    codestream = read_codestream(data, found.codestream)
     if len(codestream.components) > MOST_COMPONENTS:
         reason = f"it has {len(codestream.components):,} components, and at most {MOST_COMPONENTS} are read"
         raise Undecodable(NAME, reason)
@@ -267,50 +215,6 @@ def _palette(body: bytes) -> tuple[Column, ...]:
         offset = 1 << (bits - 1) if is_signed else 0
         columns.append((bits, tuple((value + offset) & ((1 << bits) - 1) for value in values)))
     return tuple(columns)
-
-
-# ---- the codestream ------------------------------------------------------------------------------------
-
-
-def _codestream(data: Data, start: int) -> Codestream:
-    """The markers before the first tile."""
-    if bytes(data[start : start + 4]) != SIZE_MARKER:
-        raise SyntaxError("its codestream does not begin with its size")
-    found = _size(data, start)
-    at = start + 4 + int.from_bytes(data[start + 4 : start + 6], "big")
-    levels: int | None = None
-    is_lossless = False
-    for _ in range(MOST_MARKERS):
-        marker, length = struct.unpack(">HH", data[at : at + 4])
-        if marker in ALONE:
-            at += 2
-            continue
-        body = bytes(data[at + 4 : at + 2 + length])
-        if marker == START_OF_TILE or length < 2:  # noqa: PLR2004  a length counts its own two bytes
-            break
-        if marker in (STYLE, COMPONENT_STYLE):
-            wide = 2 if len(found.components) >= LARGE_NUMBERS else 1
-            own = body[5] if marker == STYLE else body[wide + 1]
-            is_lossless = is_lossless or body[9 if marker == STYLE else wide + 5] == LOSSLESS_WAVELET
-            levels = own if levels is None else min(levels, own)
-        at += 2 + length
-    return replace(found, levels=levels or 0, is_lossless=is_lossless)
-
-
-def _size(data: Data, start: int) -> Codestream:
-    """The size of a codestream and of its components.  Raises SyntaxError for one that cannot be."""
-    right, bottom, left, top, across, down, tile_left, tile_top, count = struct.unpack(
-        ">8IH", data[start + 8 : start + 42]
-    )
-    parts = bytes(data[start + 42 : start + 42 + 3 * count])
-    if not (left < right and top < bottom and across and down and count and len(parts) == 3 * count):
-        raise SyntaxError("the size of its picture makes no sense")
-    components = tuple(
-        Component((depth & 0x7F) + 1, bool(depth >> 7), dx, dy) for depth, dx, dy in struct.iter_unpack("3B", parts)
-    )
-    if not all(part.dx and part.dy for part in components):
-        raise SyntaxError("the size of its components makes no sense")
-    return Codestream(start, (left, top, right, bottom), (tile_left, tile_top, across, down), components)
 
 
 # ---- channels ------------------------------------------------------------------------------------------
