@@ -47,6 +47,9 @@ LATER = (Unavailable, TooManyRequests)
 CHALLENGE = {MissingKey: 'Bearer realm="imgsrv"', UnknownKey: 'Bearer realm="imgsrv", error="invalid_token"'}
 """What a 401 asks for (RFC 6750, section 3): without a key no error is named."""
 
+VALIDATORS = ("ETag", "Last-Modified")
+"""Headers of the picture that was asked for.  An error must not have them: a later 304 would mean the error."""
+
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """An X-Request-Id of a client is used if it matches this."""
 
@@ -143,6 +146,8 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
     resp.content_type = MEDIA_TYPE
     # A value of the client may hold half of a surrogate pair, which UTF-8 does not.
     resp.data = json.dumps(problem(error, state_of(req).request_id), ensure_ascii=False).encode(errors="replace")
+    for name in VALIDATORS:
+        resp.delete_header(name)
     if req.method in ("GET", "HEAD"):
         # A proxy may keep some errors where nothing is said.
         resp.set_header("Cache-Control", "no-store")

@@ -83,6 +83,9 @@ class Access:
     async def process_response(self, req: Request, resp: Response, _resource: object, _succeeded: bool) -> None:  # noqa: FBT001  as Falcon calls it
         """Keep an answer for a key from caches that would give it to others, and any for no longer than its URL."""
         state, said = state_of(req), resp.get_header("Cache-Control")
+        if said is None and state.key is not None and req.method in ("GET", "HEAD"):
+            # Some proxies keep what says nothing, and do not know that X-API-Key stands for a client.
+            resp.set_header("Cache-Control", "private")
         if said is None or not said.startswith(PUBLIC):
             return
         if state.key is not None:

@@ -27,7 +27,7 @@ from imgsrv.observe.log.logger import get_logger
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import Body
 from imgsrv.web.sources.naming import Source
-from imgsrv.web.sources.opened import Asker, Validators, plain_header
+from imgsrv.web.sources.opened import Asker, Validators, control_header, plain_header
 
 PIECE_BYTES = 1 << 16
 """The least size of the pieces in which an object comes."""
@@ -160,6 +160,6 @@ def _validators(source: Source, found: Any) -> Validators:
         identity,
         etag,
         format_datetime(meta["last_modified"], usegmt=True),
-        plain_header(attributes.get("Cache-Control")),
+        control_header(attributes.get("Cache-Control")),
         plain_header(attributes.get("Content-Type")),
     )

@@ -7,7 +7,7 @@ socket straight into the file of the request that waits for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ FINAL = 200
 SWITCHING = 101
 
 
+LISTS = (b"cache-control", b"content-encoding", b"transfer-encoding")
+"""Headers whose lines are joined, because each line adds to the list (RFC 9110, section 5.3)."""
+
+
 class BadAnswer(Exception):
     """What came is no answer, or not all of one.  reason: in words."""
 
@@ -35,7 +39,7 @@ class BadAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and headers of an answer; of a header that comes twice the first."""
+    """Status and headers of an answer; of a header that comes twice the first, and of LISTS all values."""
 
     status: int
     headers: Mapping[str, str]
@@ -197,7 +201,7 @@ class Conversation(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """A head is here; that of an interim answer is dropped."""
         status = self._parser.get_status_code()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(self._headers)}
+        headers = _by_name(self._headers)
         self._headers = []
         if status < FINAL:
             if status == SWITCHING:
@@ -248,3 +252,14 @@ class Conversation(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of a head, by their names in lower case."""
+    found: dict[bytes, bytes] = {}
+    for name, value in ((name.lower(), value) for name, value in headers):
+        if name not in found:
+            found[name] = value
+        elif name in LISTS:
+            found[name] += b", " + value
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found.items()}

@@ -33,6 +33,11 @@ def plain_header(value: str | None) -> str | None:
     return value if value and PLAIN.fullmatch(value) else None
 
 
+def control_header(value: str | None) -> str | None:
+    """A Cache-Control of another server.  One that is not handed on counts as the strictest: it may say `private`."""
+    return (plain_header(value.replace("\t", " ")) or "no-store") if value else None
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """The client of a request, as far as places must know it.

@@ -29,7 +29,7 @@ from imgsrv.web.sources.connecting import Connector, RefusedAddress, Unreachable
 from imgsrv.web.sources.conversation import BadAnswer, Conversation, Head
 from imgsrv.web.sources.kept import KeptConnections
 from imgsrv.web.sources.naming import Source
-from imgsrv.web.sources.opened import Asker, Validators, plain_header
+from imgsrv.web.sources.opened import Asker, Validators, control_header, plain_header
 from imgsrv.web.sources.urls import Url, parse_url
 
 OK, NOT_MODIFIED = 200, 304
@@ -172,9 +172,8 @@ def _refused(source: Source, status: int) -> ImgsrvError:
 
 def _validators(source: Source, url: Url, head: Head) -> Validators:
     """What the head says.  Only a strong ETag tells that the bytes are the same (RFC 9110, section 8.8.1)."""
-    etag, changed, control, kind = (
-        plain_header(head.headers.get(name)) for name in ("etag", "last-modified", "cache-control", "content-type")
-    )
+    etag, changed, kind = (plain_header(head.headers.get(name)) for name in ("etag", "last-modified", "content-type"))
+    control = control_header(head.headers.get("cache-control"))
     is_strong = etag is not None and etag.startswith('"')
     identity = f"{source.text}\n{url}\n{etag}" if is_strong else None
     return Validators(identity, etag, changed, control, kind)

@@ -178,6 +178,8 @@ def test_an_answer_for_a_key_is_private_and_one_for_a_url_lives_no_longer_than_i
     with serving("--workers", "1", *keys, "--cache-ttl-s=3600", "--cache-max-ttl-s=3600") as server:
         answer = ask(server, get(target, bearer(SHOPS)))
         assert (answer.status, answer.headers["cache-control"]) == (200, "private, max-age=3600")
+        answer = ask(server, get("/info?source=file:a.png", f"X-API-Key: {SHOPS}"))
+        assert (answer.status, answer.headers["cache-control"]) == (200, "private")
         answer = ask(server, get(sign(KNOWN, "GET", target, "s1", int(time.time()) + 60)))
         said, _, seconds = answer.headers["cache-control"].partition("=")
         assert (said, 50 < int(seconds) <= 60) == ("public, max-age", True)

@@ -120,6 +120,9 @@ ANSWERS: dict[str, Answer] = {
     "/bad-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
     "/two-answers": ok(LOGO) + ok(LOGO),
     "/validated": validated,
+    "/private-below": ok(LOGO, 'ETag: "1"', "Cache-Control: max-age=60", "cache-control: private"),
+    "/private-tab": ok(LOGO, 'ETag: "2"', "Cache-Control: max-age=60,\tprivate"),
+    "/private-far": ok(LOGO, 'ETag: "3"', f"Cache-Control: {'x, ' * 300}private"),
 }
 
 
@@ -241,6 +244,21 @@ def test_the_rate_of_a_source_has_a_lower_bound(place: Origin) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (504, "source_timeout")
     assert "--body-rate" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("/private-below", "private, max-age=60", id="in-a-second-line"),
+        pytest.param("/private-tab", "private, max-age=60", id="behind-a-tab"),
+        pytest.param("/private-far", "no-store", id="in-a-header-too-long-to-read"),
+    ],
+)
+def test_an_answer_that_its_server_calls_private_stays_so(
+    asking: httpx.Client, place: Origin, path: str, expected: str
+) -> None:
+    answer = fetched(asking, f"{place.url}{path}", "/flip?")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, expected)
 
 
 def test_connections_are_used_again(asking: httpx.Client, place: Origin) -> None:
