@@ -216,7 +216,11 @@ fn Scan(comptime n: usize) type {
                     for (0..scan.count) |place| try self.work.dc[place].set(&self.header.dc[scan.dc_table[place]]);
                 }
                 self.reader = try segment.begin(self.header.at);
-                if (scan.count == 1) try self.dcOfOne() else try self.dcOfAll();
+                if (scan.high == 0) {
+                    if (scan.count == 1) try self.dcOfOne(false) else try self.dcOfAll(false);
+                } else {
+                    if (scan.count == 1) try self.dcOfOne(true) else try self.dcOfAll(true);
+                }
             }
             try segment.finish(&self.reader);
             self.header.at = segment.at;
@@ -246,47 +250,61 @@ fn Scan(comptime n: usize) type {
             self.predicted = @splat(0);
         }
 
-        fn dcOfOne(self: *Self) Refusal!void {
+        fn dcOfOne(self: *Self, comptime is_refinement: bool) Refusal!void {
             const index = self.header.scan.components[0];
             const part = &self.header.components[index];
             for (0..part.rows) |row| {
                 for (0..part.columns) |column| {
                     try self.count();
-                    try self.dc(0, &self.stores[index], row, column);
+                    var reader = self.reader;
+                    try self.dc(is_refinement, &reader, 0, &self.stores[index], row, column);
+                    self.reader = reader;
                 }
             }
         }
 
-        fn dcOfAll(self: *Self) Refusal!void {
+        /// A block of an MCU.
+        const Unit = struct { place: u8, index: u8, part: *const Component, x: u8, y: u8 };
+
+        fn dcOfAll(self: *Self, comptime is_refinement: bool) Refusal!void {
             const scan = &self.header.scan;
             const mcus = mcusOf(self.header);
-            for (0..mcus[1]) |down| {
-                for (0..mcus[0]) |across| {
-                    try self.count();
-                    for (scan.components[0..scan.count], 0..) |index, place| {
-                        const part = &self.header.components[index];
-                        for (0..part.down) |y| {
-                            for (0..part.across) |x| {
-                                const row, const column = .{ down * part.down + y, across * part.across + x };
-                                try self.dc(place, &self.stores[index], row, column);
-                            }
-                        }
+            // One loop over the blocks of an MCU: the ends of three are guessed wrong more often.
+            var units: [6]Unit = undefined;
+            var size: usize = 0;
+            for (scan.components[0..scan.count], 0..) |index, place| {
+                const part = &self.header.components[index];
+                for (0..part.down) |y| {
+                    for (0..part.across) |x| {
+                        units[size] = .{ .place = @intCast(place), .index = index, .part = part, .x = @intCast(x), .y = @intCast(y) };
+                        size += 1;
                     }
                 }
             }
+            for (0..mcus[1]) |down| {
+                for (0..mcus[0]) |across| {
+                    try self.count();
+                    var reader = self.reader;
+                    for (units[0..size]) |*unit| {
+                        const row, const column = .{ down * unit.part.down + unit.y, across * unit.part.across + unit.x };
+                        try self.dc(is_refinement, &reader, unit.place, &self.stores[unit.index], row, column);
+                    }
+                    self.reader = reader;
+                }
+            }
         }
 
-        inline fn dc(self: *Self, place: usize, store: *Store(n), row: usize, column: usize) Refusal!void {
-            const scan = &self.header.scan;
+        inline fn dc(self: *Self, comptime is_refinement: bool, reader: *bits.Reader, place: usize, store: *Store(n), row: usize, column: usize) Refusal!void {
+            const low: u4 = @intCast(self.header.scan.low);
             const coefficient = &store.groups[row * store.across + column / lanes][0][column % lanes];
-            self.reader.refill(&self.work.segment.bytes);
-            if (scan.high != 0) {
-                const bit: i16 = @intCast(self.reader.number(1));
-                coefficient.* |= bit << @intCast(scan.low);
+            reader.refill(&self.work.segment.bytes);
+            if (is_refinement) {
+                const bit: i16 = @intCast(reader.number(1));
+                coefficient.* |= bit << low;
                 return;
             }
-            self.predicted[place] +%= try self.work.dc[place].difference(&self.reader);
-            const value = @as(i64, self.predicted[place]) << @intCast(scan.low);
+            self.predicted[place] +%= try self.work.dc[place].difference(reader);
+            const value = @as(i64, self.predicted[place]) << low;
             if (value != @as(i16, @truncate(value))) return error.Range;
             coefficient.* = @intCast(value);
         }
@@ -334,10 +352,13 @@ fn Scan(comptime n: usize) type {
             group: *[order.count][lanes]i16,
             lane: usize,
 
-            /// Keep a coefficient, if it is needed.
+            /// Keep a coefficient, if it is needed.  Without a branch, which would be guessed wrong.
             inline fn set(self: Block, k: usize, value: i16) void {
+                var nowhere: i16 = undefined;
                 const place = order.places[k];
-                if (place != order.dump) self.group[place][self.lane] = value;
+                const there = &self.group[if (place == order.dump) 0 else place][self.lane];
+                const to = if (place == order.dump) &nowhere else there;
+                to.* = value;
             }
         };
 
@@ -385,6 +406,9 @@ fn Scan(comptime n: usize) type {
             var run = before;
             var known = bitmap.*;
             var rest = band.all;
+            // Those that have a bit here, and the bits read so far, of the first one highest.
+            const refined = known & band.all;
+            var found: u64 = 0;
             const one = @as(i16, 1) << band.low;
             if (run == 0) {
                 while (rest != 0) {
@@ -399,16 +423,19 @@ fn Scan(comptime n: usize) type {
                         break;
                     }
                     // The place behind so many coefficients that are 0 yet.  Most of the time it is near, and a loop's
-                    // end would be guessed wrong.
-                    var free = rest & ~known;
-                    inline for (0..3) |index| free = if (zeros > index) free & (free -% 1) else free;
-                    var more = zeros;
-                    while (more > 3) : (more -= 1) free &= free -% 1;
+                    // end would be guessed wrong; the next four are known before the symbol is.
+                    var after: [4]u64 = undefined;
+                    after[0] = rest & ~known;
+                    inline for (1..4) |index| after[index] = after[index - 1] & (after[index - 1] -% 1);
+                    var free = select(4, &after, zeros);
+                    if (zeros >= 4) {
+                        free = after[3];
+                        for (3..zeros) |_| free &= free -% 1;
+                    }
                     if (free == 0) return error.Index;
                     const k = @ctz(free);
                     const here = @as(u64, 1) << @intCast(k);
-                    const passed = rest & (here - 1);
-                    correct(reader, segment, block, passed & known, one);
+                    found = bitsOf(reader, segment, rest & (here - 1) & known, found);
                     rest &= ~(here | (here - 1));
                     if (category == 1) {
                         known |= here;
@@ -417,40 +444,48 @@ fn Scan(comptime n: usize) type {
                 }
                 bitmap.* = known;
             }
-            if (run == 0) return 0;
-            correct(reader, segment, block, rest & known, one);
-            return run - 1;
-        }
-
-        /// Read a bit for each of these coefficients, which are not 0, and make them larger where it is 1.
-        inline fn correct(reader: *bits.Reader, segment: *const bits.Segment, block: Block, these: u64, one: i16) void {
-            const count_of_all: u32 = @popCount(these);
-            const needed = these & order.needed;
-            if (count_of_all <= 24) {
-                // A symbol of 31 bits at most was taken since the last refill, and a run's end has no symbol.
-                if (reader.count < 24) reader.refill(&segment.bytes);
-                const front = reader.bits;
-                reader.take(@intCast(count_of_all));
-                var wanted = needed;
+            if (run > 0) {
+                found = bitsOf(reader, segment, rest & known, found);
+                run -= 1;
+            }
+            var wanted = refined & order.needed;
+            if (found != 0) {
                 while (wanted != 0) : (wanted &= wanted - 1) {
                     const k = @ctz(wanted);
-                    const rank: u6 = @intCast(@popCount(these & ((@as(u64, 1) << @intCast(k)) - 1)));
-                    if ((front << rank) >> 63 == 1) enlarge(block, k, one);
+                    const behind: u6 = @intCast(@popCount(refined >> @intCast(k)) - 1);
+                    const coefficient = &block.group[order.places[k] % order.count][block.lane];
+                    const sign = coefficient.* >> 15;
+                    const bit: i16 = @intCast(found >> behind & 1);
+                    coefficient.* +%= ((one ^ sign) -% sign) & -%bit;
                 }
-                return;
             }
-            var rest = these;
-            while (rest != 0) : (rest &= rest - 1) {
-                reader.refill(&segment.bytes);
-                if (reader.number(1) == 1) enlarge(block, @ctz(rest), one);
-            }
+            return run;
         }
 
-        inline fn enlarge(block: Block, k: usize, one: i16) void {
-            const place = order.places[k];
-            if (place == order.dump) return;
-            const coefficient = &block.group[place][block.lane];
-            coefficient.* +%= if (coefficient.* < 0) -one else one;
+        /// The element of this index, modulo the size, by choices of which each is one instruction.
+        inline fn select(comptime size: usize, of: *const [size]u64, index: u8) u64 {
+            if (size == 1) return of[0];
+            var half: [size / 2]u64 = undefined;
+            inline for (&half, 0..) |*one, at| one.* = if (index & 1 != 0) of[2 * at + 1] else of[2 * at];
+            return select(size / 2, &half, index >> 1);
+        }
+
+        /// Read a bit for each of these coefficients, which are not 0, behind the bits of those before them.
+        inline fn bitsOf(reader: *bits.Reader, segment: *const bits.Segment, these: u64, before: u64) u64 {
+            const size: u6 = @intCast(@popCount(these));
+            if (size <= 24) {
+                // A symbol of 31 bits at most was taken since the last refill, or none.
+                if (reader.count < 24) reader.refill(&segment.bytes);
+                const found = before << size | reader.bits >> 1 >> (63 - size);
+                reader.take(size);
+                return found;
+            }
+            var found = before;
+            for (0..size) |_| {
+                reader.refill(&segment.bytes);
+                found = found << 1 | reader.number(1);
+            }
+            return found;
         }
     };
 }
