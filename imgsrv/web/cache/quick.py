@@ -19,10 +19,10 @@ from imgsrv.web.http.host import Quick
 from imgsrv.web.problems import request_id_of
 
 MOST_MEANINGS = 1024
-"""Targets whose meaning a worker remembers, about 1 KB each."""
+"""Targets whose meaning a worker remembers, about 2 KB each."""
 
-LONGEST_TARGET = 1024
-"""A longer target is not remembered."""
+LONGEST_REQUEST = 2048
+"""A longer target with its Accept header is not remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class QuickHits:
 
     def learn(self, target: bytes, accept: bytes | None, meaning: Meaning) -> None:
         """Remember what a target means, for clients that send this Accept header."""
-        if len(target) <= LONGEST_TARGET:
+        if len(target) + len(accept or b"") <= LONGEST_REQUEST:
             self._meanings[target, accept] = meaning
             if len(self._meanings) > MOST_MEANINGS:
                 self._meanings.popitem(last=False)

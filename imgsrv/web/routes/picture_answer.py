@@ -129,8 +129,11 @@ class PictureAnswer:
         lines = [
             f"{name}: {value}\r\n" for name, value in {**resp.headers, "x-content-type-options": "nosniff"}.items()
         ]
-        accept = next((value for name, value in scope["headers"] if name == b"accept"), None)
+        accepts = [value for name, value in scope["headers"] if name == b"accept"]
+        if len(accepts) > 1:
+            return  # the answer follows from more than the one that it would be remembered for
         target = scope["raw_path"] + b"?" + scope["query_string"]
+        accept = accepts[0] if accepts else None
         quick.learn(target, accept, Meaning(key, etag_of(key).encode(), "".join(lines).encode("latin-1"), watch))
 
     async def _compute(self, key: bytes, opened: OpenedSources, upload: Upload | None, identity: str) -> None:

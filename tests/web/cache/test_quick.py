@@ -16,7 +16,7 @@ from wire import Wire
 
 from imgsrv.web.cache.entry import Entry
 from imgsrv.web.cache.folder import FolderStore
-from imgsrv.web.cache.quick import MOST_MEANINGS, Meaning, QuickHits
+from imgsrv.web.cache.quick import LONGEST_REQUEST, MOST_MEANINGS, Meaning, QuickHits
 from imgsrv.web.http.host import Quick
 
 KEY = bytes(range(32))
@@ -102,11 +102,13 @@ def test_an_entry_that_is_not_plainly_there_goes_the_usual_way(tmp_path: Path, k
 
 
 def test_a_worker_remembers_a_bounded_number_of_targets(tmp_path: Path) -> None:
-    known = Known(tmp_path)
+    known, meaning = Known(tmp_path), Meaning(KEY, ETAG, b"", lambda: True)
     for number in range(MOST_MEANINGS):
-        known.hits.learn(b"/%d" % number, None, Meaning(KEY, ETAG, b"", lambda: True))
+        known.hits.learn(b"/%d" % number, None, meaning)
     assert known.ask(ACCEPT) is None
-    assert len(known.hits._meanings) == MOST_MEANINGS
+    known.hits.learn(b"/long", b"image/" + b"x" * LONGEST_REQUEST, meaning)
+    known.hits.learn(b"/" + b"x" * LONGEST_REQUEST, None, meaning)
+    assert list(known.hits._meanings) == [(b"/%d" % number, None) for number in range(MOST_MEANINGS)]
 
 
 # ---- a server -----------------------------------------------------------------------------------------
@@ -145,6 +147,16 @@ def test_its_answer_is_that_of_the_app(caching: Server) -> None:
         }
     hits = [event for event in caching.named("request") if event.get("cache") == "hit"]
     assert len({frozenset(event) for event in hits}) == 1
+
+
+def test_a_client_with_two_accept_headers_changes_no_answer_of_others(caching: Server) -> None:
+    url = f"{URL}&format=auto"
+    with caching.client() as client:
+        two = [("Accept", "image/jpeg"), ("Accept", "image/webp")]
+        wait_until(lambda: client.get(url, headers=two).headers["cache-status"] == "imgsrv; hit", "it is kept")
+        client.get(url, headers=two)
+        for _ in range(3):
+            assert client.get(url, headers={"Accept": "image/jpeg"}).headers["content-type"] == "image/jpeg"
 
 
 def test_a_changed_removed_or_linked_picture_is_noticed(caching: Server, place: Path) -> None:
