@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from imgsrv.observe.scoreboard import LARGEST_JOBS, Board, Row, WorkerState
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 
 KINDS = ("base", "bodies", "answers", "jobs")
 """What holds memory: workers without requests, bodies being received or at work, answers not yet sent, jobs at work."""
@@ -16,14 +16,16 @@ def memory_by_kind(board: Board) -> dict[str, int]:
 
     Each engine works on one job, so the jobs count with the largest ones of all that are queued or at work.
     """
-    rows = _live(board)
-    jobs = [size for row in rows for size in _jobs(row, len(rows))]
-    return {
-        "base": base_memory(board),
-        "bodies": sum(row["memory_bodies"] for row in rows),
-        "answers": sum(row["memory_answers"] + row["memory_results"] + row["unsent_bytes"] for row in rows),
-        "jobs": sum(heapq.nlargest(len(rows), jobs)),
-    }
+    rows = [row.memory() for row in _live(board)]
+    base = bodies = answers = 0
+    jobs: list[int] = []
+    for unsent, own, received, made, expected, all_jobs, *largest in rows:
+        base += own
+        bodies += received
+        answers += made + expected + unsent
+        if all_jobs:
+            jobs += _jobs(all_jobs, largest, len(rows))
+    return {"base": base, "bodies": bodies, "answers": answers, "jobs": sum(heapq.nlargest(len(rows), jobs))}
 
 
 def base_memory(board: Board) -> int:
@@ -35,11 +37,13 @@ def _live(board: Board) -> list[Row]:
     return [row for row in board.rows() if row["state"] != WorkerState.GONE]
 
 
-def _jobs(row: Row, most: int) -> Iterator[int]:
-    """The sizes of the jobs of a front: its largest, and at most `most` others, which the smallest of these bounds."""
-    largest = [row[field] for field in LARGEST_JOBS]
+def _jobs(all_jobs: int, largest: Sequence[int], most: int) -> Iterator[int]:
+    """The sizes of the jobs of a front: its largest, and at most `most` others, which the smallest of these bounds.
+
+    all_jobs: the bytes of all.
+    """
     yield from largest
-    rest, smallest = row["memory_jobs"] - sum(largest), largest[-1]
+    rest, smallest = all_jobs - sum(largest), largest[-1]
     for _ in range(most):
         if rest <= 0 or not smallest:
             return

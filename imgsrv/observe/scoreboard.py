@@ -65,6 +65,12 @@ Two are not from there: `header` stands for a header that Pillow read otherwise,
 LARGEST_JOBS = tuple(f"memory_job_{index}" for index in range(4))
 """Estimated bytes of the largest jobs of a front, in descending order."""
 
+MEMORY = (
+    *("unsent_bytes", "memory_base", "memory_bodies", "memory_answers", "memory_results", "memory_jobs"),
+    *LARGEST_JOBS,
+)
+"""What a worker holds and will need, in bytes."""
+
 CACHE_COUNTS = (
     *("hits", "misses", "waits", "not_modified", "stored", "evicted", "refusals", "faults"),
     *("hit_bytes", "stored_bytes", "evicted_bytes"),
@@ -83,14 +89,8 @@ WORKER_FIELDS = (
     "state",
     "connections",
     "sending",
-    "unsent_bytes",
     "answers_cut",
-    "memory_base",
-    "memory_bodies",
-    "memory_answers",
-    "memory_results",
-    "memory_jobs",
-    *LARGEST_JOBS,
+    *MEMORY,
     "requests",
     "bytes_in",
     "bytes_out",
@@ -156,13 +156,7 @@ GAUGES = frozenset(
         "state",
         "connections",
         "sending",
-        "unsent_bytes",
-        "memory_base",
-        "memory_bodies",
-        "memory_answers",
-        "memory_results",
-        "memory_jobs",
-        *LARGEST_JOBS,
+        *MEMORY,
         "job_began_us",
         "job_deadline_us",
         "job_cost_us",
@@ -228,6 +222,13 @@ class Row:
         if field not in FIELDS:
             raise KeyError(field)
         return 0
+
+    def memory(self) -> list[int]:
+        """Read the fields of MEMORY, in their order: each request asks for those of all workers, so in one step."""
+        start, end = (self._worker.get(MEMORY[place]) for place in (0, -1))
+        if start is None or end is None or end - start != len(MEMORY) - 1:
+            return [self[field] for field in MEMORY]
+        return self._theirs[start : end + 1].tolist()
 
     def set(self, field: str, value: int) -> None:
         """Write a cell; only the cell's one writer may."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import IN_LINE, LARGEST_JOBS, Board, Row, WorkerState
+from imgsrv.observe.scoreboard import IN_LINE, MEMORY, Board, Row, WorkerState
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
 from imgsrv.pool.worker.crashbox import CrashBox
@@ -36,8 +36,8 @@ PROVEN_S = 10.0
 """A worker that has served for less is not replaced for its memory, even if the limit is below its first size."""
 
 CLEARED = (
-    *("connections", "sending", "unsent_bytes", "job_began_us", "is_silent"),
-    *("memory_base", "memory_bodies", "memory_answers", "memory_results", "memory_jobs", *LARGEST_JOBS),
+    *("connections", "sending", "job_began_us", "is_silent"),
+    *MEMORY,
     *IN_LINE,
 )
 """Gauges of a worker that are over with it, so that others do not make room for what is gone."""

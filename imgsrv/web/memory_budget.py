@@ -47,11 +47,16 @@ class MemoryBudget:
 
     def check(self, size: int) -> None:
         """Raise OutOfMemoryBudget if there is no room for so many bytes more."""
+        self._checked(size)
+
+    def _checked(self, size: int) -> int:
+        """The bytes that are in use, if there is room for so many more."""
         unsent = self._row["memory_answers"] + self._row["unsent_bytes"]
         if unsent > MOST_UNSENT * self.limit:
             raise self._full(f"clients of this worker have still to read {unsent / MEGA:.1f} MB")
         if (used := self.used()) + size > self.limit:
             raise self._full(f"{used / MEGA:.1f} MB are in use, and {size / MEGA:.1f} MB more are needed")
+        return used
 
     def grow_body(self, size: int) -> None:
         """Count so many bytes of a body in.  Raises OutOfMemoryBudget."""
@@ -82,9 +87,11 @@ class MemoryBudget:
         held: bytes of its answers that it has not read or not got yet.  size: of a further one.  A client may have
         SHARE times as much as is left, so that some is always left for others.
         """
+        if not held:
+            return
         unsent = self._row["memory_answers"] + self._row["unsent_bytes"]
         room = min(self.limit - self.used(), round(MOST_UNSENT * self.limit) - unsent)
-        if held and held + size > SHARE * room:
+        if held + size > SHARE * room:
             raise self._full(f"this client has {held / MEGA:.1f} MB of answers to read or to get, and others need room")
 
     @contextmanager
@@ -94,14 +101,13 @@ class MemoryBudget:
         result: bytes of its expected result.  Engines may finish many jobs before a client reads, and each of them
         needs room for its answer.
         """
-        self.check(result)
+        before = self._checked(result) + result
         self._row.add("memory_results", result)
-        before = self.used()
         self._jobs.append(size)
         self._tell_jobs()
         try:
             # A job behind larger ones needs nothing more: no more are at work than there are engines.
-            if (after := self.used()) > max(before, self.limit):
+            if before + size > self.limit and (after := self.used()) > max(before, self.limit):
                 needed = f"{(after - before) / MEGA:.1f} MB more are needed"
                 raise self._full(f"{before / MEGA:.1f} MB are in use, and {needed}")
             yield

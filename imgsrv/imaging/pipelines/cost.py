@@ -137,8 +137,8 @@ def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Of
         nanoseconds, memory = to_decode(facts.form, facts.gain_map)
         tally.add("gain map", nanoseconds, memory + frames * pixels(size) * facts.pixel_bytes(has_alpha=False))
     for output, pipeline in results:
-        known = facts if plan.is_deep else replace(facts, bit_depth=8)
-        known = known if output.hdr == "keep" else replace(known, gain_map=None)
+        known = replace(facts, bit_depth=8) if facts.is_deep and not plan.is_deep else facts
+        known = replace(known, gain_map=None) if known.gain_map and output.hdr != "keep" else known
         _result(tally, known, pipeline, output, (size, frames), limits, offers)
     return tally.estimate()
 

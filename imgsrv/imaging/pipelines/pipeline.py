@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -28,6 +29,9 @@ from imgsrv.imaging.pixels.working_frame import finished, working
 from imgsrv.wording import closest
 
 MAX_STEPS = 32
+
+KEPT_SIZES = 1024
+"""Sizes of results that are kept: an estimate and the plans of a job ask for the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Step:
 
     def result_size(self, before: ExactSize) -> Size:
         """(width, height) after this step, or an upper bound for it.  Raises OperationDoesNotFit."""
-        return self.operation.result_size(before, self.arguments)
+        return _result_size(self, before)
 
     def scaled_size(self, before: ExactSize) -> Size:
         """(width, height) to which a step that scales the whole picture scales it, before it cuts off or adds."""
@@ -78,6 +82,11 @@ class Step:
         if self.part not in parts:
             raise MissingPart(self.operation.name, self.part)
         return self.operation.read_part(parts[self.part], limits)
+
+
+@lru_cache(maxsize=KEPT_SIZES)
+def _result_size(step: Step, before: ExactSize) -> Size:
+    return step.operation.result_size(before, step.arguments)
 
 
 @dataclass(frozen=True, slots=True)
