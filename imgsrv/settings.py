@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     limit_store: Annotated[
         str,
         AfterValidator(a_redis),
-        PlainSerializer(without_password, when_used="json"),
+        MASKED,
         Field(
             description="Redis or Valkey that keeps the limits of several machines, such as redis://10.0.0.5:6379/0 or "
             "rediss://…; empty for the memory of this machine.  Needs the extra `redis`."

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from imgsrv.observe.log.logger import Logger
@@ -17,6 +16,7 @@ from imgsrv.web.access.rules import Rules, read_rules
 from imgsrv.web.access.stores.memory import MemoryStore, SharedTable
 from imgsrv.web.access.stores.redis import RedisStore
 from imgsrv.web.access.stores.store import Store
+from imgsrv.web.stores.redis import load_redis
 
 LIMITS = "limits"
 """Name of the memory of the limits in the state that an image of the master passes to the next."""
@@ -46,7 +46,7 @@ def entry_of(settings: Settings, passed: Mapping[str, Any] | None) -> Entry:
     rules = read_rules(settings)
     if settings.limit_store:
         # Here the workers share its memory.
-        import_module("redis.asyncio")
+        load_redis()
     table = SharedTable(settings.limit_clients, passed) if rules.has_limits and not settings.limit_store else None
     if passed is not None and (table is None or table.file != passed["file"]):
         os.close(passed["file"])

@@ -13,6 +13,9 @@ from typing import Any
 MOST_CONNECTIONS = 64
 """Of one worker; further calls wait for a free one within their time limit."""
 
+STALL_S = 0.01
+"""A loop that an engine has stopped for longer than the time limit has not yet read the answer that came in time."""
+
 FULL = "OOM "
 """How Redis begins its refusal to write beyond `maxmemory`."""
 
@@ -86,8 +89,7 @@ class Redis:
         from redis.exceptions import RedisError  # noqa: PLC0415  an extra, loaded where it is used
 
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await call()
+            return await self._in_time(call)
         except TimeoutError as error:
             raise RedisFailed(f"no answer within {self._timeout_s:g} s") from error
         except (RedisError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -96,6 +98,20 @@ class Redis:
             if str(error).startswith(FULL) or type(error).__name__ == "OutOfMemoryError":
                 raise RedisFull(text) from error
             raise RedisFailed(text) from error
+
+    async def _in_time(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """What the call gives within the time limit.  Raises TimeoutError and its errors."""
+        task = asyncio.ensure_future(call())
+        try:
+            for seconds in (self._timeout_s, STALL_S):
+                done, _ = await asyncio.wait((task,), timeout=seconds)
+                if done:
+                    return task.result()
+            raise TimeoutError
+        finally:
+            if task.cancel():
+                # It gives its connection back, which is broken now.
+                await asyncio.wait((task,), timeout=STALL_S)
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -107,7 +123,8 @@ class Redis:
                 self._url,
                 max_connections=MOST_CONNECTIONS,
                 timeout=self._timeout_s,
-                socket_timeout=self._timeout_s,
+                # A whole call is bounded in `_in_time`, which knows of a loop that was stopped.
+                socket_timeout=None,
                 socket_connect_timeout=self._timeout_s,
                 retry=Retry(NoBackoff(), 0),
             )

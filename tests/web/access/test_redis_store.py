@@ -108,10 +108,10 @@ def test_a_correction_gives_back_and_takes_and_no_key_outlives_its_use(redis: Re
         assert await take(store, "a", limit=limit, cost=8)
         await store.correct([Charge("client", "a", limit, -10)])
         await asyncio.wait(store._corrections)
-        assert await store._client.keys() == []
+        assert await store._redis.call("KEYS", "*") == []
         assert await take(store, "a", limit=limit)
-        [key] = await store._client.keys()
-        assert 0 < await store._client.pttl(key) <= 8_640_000
+        [key] = await store._redis.call("KEYS", "*")
+        assert 0 < await store._redis.call("PTTL", key) <= 8_640_000
 
     run(redis.url, work)
 
@@ -120,9 +120,9 @@ def test_whatever_stands_under_a_name_the_script_goes_on(redis: Redis) -> None:
     async def work(store: RedisStore) -> None:
         charge = Charge("client", "a", ONE)
         for value in ("nonsense", "-5", "1e300", "nan", "inf"):
-            await store._client.set(redis_store.PREFIX + charge.name, value)
+            await store._redis.call("SET", redis_store.PREFIX + charge.name, value)
             assert (await store.take([charge]))[0].is_admitted, value
-            await store._client.delete(redis_store.PREFIX + charge.name)
+            await store._redis.call("DEL", redis_store.PREFIX + charge.name)
 
     run(redis.url, work)
 

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imgsrv.web.access.rates import NANOSECONDS, Standing, standing
 from imgsrv.web.access.stores.store import Charge, StoreDown
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
+from imgsrv.web.stores.redis import Redis, RedisFailed
 
 PREFIX = "imgsrv:limits:"
 
@@ -29,12 +26,6 @@ MICROSECOND = NANOSECONDS // 1_000_000
 
 REST_S = 1.0
 """After a failure the store is left alone for so long."""
-
-STALL_S = 0.01
-"""A loop that was stopped for longer than the timeout has not yet read the answer that came in time."""
-
-MOST_CONNECTIONS = 64
-"""Connections of one worker."""
 
 MOST_CORRECTIONS = 256
 """Corrections under way; more are dropped, and their clients keep the estimate."""
@@ -68,17 +59,13 @@ return answer
 """
 """Gives for each key the microseconds until its allowance is full, and the microseconds to wait."""
 
-DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""By which Redis knows the script."""
-
 
 class RedisStore:
     """The allowances in the Redis of a URL, which may have a password.  timeout_s: of one question."""
 
     def __init__(self, url: str, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s, self._clock = timeout_s, clock
-        self._client = _client(url, timeout_s)
-        self._is_known = False
+        self._redis = Redis(url, timeout_s)
         self._rests_until = float("-inf")
         self._corrections: set[asyncio.Task[None]] = set()
 
@@ -102,7 +89,7 @@ class RedisStore:
         if self._corrections:
             await asyncio.wait(self._corrections, timeout=self._timeout_s)
         with contextlib.suppress(Exception):  # whatever a connection that is broken anyhow raises
-            await self._client.aclose(close_connection_pool=True)
+            await self._redis.close()
 
     async def _corrected(self, charges: Sequence[Charge]) -> None:
         with contextlib.suppress(StoreDown):
@@ -113,40 +100,17 @@ class RedisStore:
         if self._clock() < self._rests_until:
             raise StoreDown("it did not answer a moment ago")
         try:
-            return _checked(await self._in_time(self._run(what, charges)), len(charges))
-        except Exception as error:
-            # The client raises its own errors, those of sockets, of TLS, and of its parser for what is no Redis.
+            return _checked(await self._run(what, charges), len(charges))
+        except (RedisFailed, TypeError) as error:
             self._rests_until = self._clock() + REST_S
-            raise StoreDown(f"{type(error).__name__}: {str(error)[:200]}") from error
-
-    async def _in_time(self, question: Any) -> Any:
-        """What a question gives within the timeout.  Raises TimeoutError and its errors."""
-        task = asyncio.ensure_future(question)
-        try:
-            done, _ = await asyncio.wait((task,), timeout=self._timeout_s)
-            if not done:
-                done, _ = await asyncio.wait((task,), timeout=STALL_S)
-            if not done:
-                raise TimeoutError(f"no answer within {self._timeout_s:g} s")
-            return task.result()
-        finally:
-            task.cancel()
+            raise StoreDown(str(error)[:200]) from error
 
     async def _run(self, what: str, charges: Sequence[Charge]) -> Any:
-        """Run the script, by its digest where the server has it; a server that was restarted has it no more."""
-        from redis.exceptions import NoScriptError  # noqa: PLC0415  an optional wheel
-
-        keys = [PREFIX + each.name for each in charges]
         arguments: list[str | float] = [what]
         for each in charges:
             unit_us = each.limit.unit_ns / MICROSECOND
             arguments += [unit_us, unit_us * each.limit.burst, each.cost, min(each.cost, each.limit.burst)]
-        if self._is_known:
-            with contextlib.suppress(NoScriptError):
-                return await self._client.evalsha(DIGEST, len(keys), *keys, *arguments)
-        answer = await self._client.eval(SCRIPT, len(keys), *keys, *arguments)
-        self._is_known = True
-        return answer
+        return await self._redis.script(SCRIPT, [(PREFIX + each.name).encode() for each in charges], *arguments)
 
 
 def _checked(answer: Any, count: int) -> list[int]:
@@ -154,22 +118,3 @@ def _checked(answer: Any, count: int) -> list[int]:
     if not (isinstance(answer, list) and len(answer) == 2 * count and all(type(each) is int for each in answer)):
         raise TypeError(f"the answer is not that of the script: {answer!r:.60}")
     return answer
-
-
-def _client(url: str, timeout_s: float) -> Redis:
-    """A client that neither retries nor waits.  Nothing is connected before the first question."""
-    from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415  an optional wheel
-    from redis.asyncio.retry import Retry  # noqa: PLC0415  the same
-    from redis.backoff import NoBackoff  # noqa: PLC0415  the same
-
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MOST_CONNECTIONS,
-        timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        # The question as a whole is bounded in `_in_time`, which knows of a loop that was stopped.
-        socket_timeout=None,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-    )
-    return Redis(connection_pool=pool)
