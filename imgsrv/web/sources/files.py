@@ -29,6 +29,9 @@ SLOW_PIECE_BYTES = 1 << 20
 MOST_READINGS = 2
 """A file that changes while it is read is read once more."""
 
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+"""How the folder is opened: not to be read, but to look for files below it."""
+
 MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 OUTSIDE = (errno.EXDEV, errno.ELOOP, errno.ENXIO, errno.ENODEV)
@@ -92,10 +95,7 @@ class Folder:
         if source.rest.startswith("/") or ".." in source.rest.split("/"):
             raise BadSource(str(source), "it must be a path below the folder, without a slash before it and without ..")
         try:
-            try:
-                file = self._opened(source.rest, only_cached=True)
-            except BlockingIOError:
-                file = await asyncio.to_thread(self._opened, source.rest)
+            file = await self._found(source.rest)
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 os.close(file)
                 raise SourceNotAllowed(str(source), "it is no regular file", self._setting)
@@ -110,11 +110,32 @@ class Folder:
         except OSError:
             return False
 
+    async def _found(self, path: str) -> int:
+        """Open the path, in a thread where it may take a while.  Raises OSError."""
+        try:
+            try:
+                return self._opened(path, only_cached=True)
+            except BlockingIOError:
+                return await asyncio.to_thread(self._opened, path)
+        except FileNotFoundError:
+            return await asyncio.to_thread(self._found_in_new_folder, path)
+
     def _opened(self, path: str, *, only_cached: bool = False) -> int:
-        """Open the path, and at first the folder; later the folder's own path means nothing any more."""
+        """Open the path, and at first the folder."""
         if self._folder is None:
-            self._folder = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._folder = os.open(self._path, FOLDER)
         return refuse_scarce(open_beneath(self._folder, path, only_cached=only_cached), FOR_REPLIES)
+
+    def _found_in_new_folder(self, path: str) -> int:
+        """Open the path that is not there, if another folder has the name of this one by now.  Raises OSError."""
+        if self._folder is not None:
+            new = os.open(self._path, FOLDER)
+            try:
+                # A replaced descriptor has its number all the time: another thread may be about to use it.
+                os.dup2(new, self._folder, inheritable=False)
+            finally:
+                os.close(new)
+        return self._opened(path)
 
 
 def disk_error(source: Source, error: OSError, setting: str) -> ImgsrvError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_the_format_is_negotiated(asking: httpx.Client) -> None:
     got = asking.get("/resize?width=100&format=auto&source=file:photo.jpg", headers={"Accept": "image/webp"})
 
     assert (got.headers["content-type"], got.headers["vary"]) == ("image/webp", "Accept")
+
+
+@pytest.mark.parametrize("kind", ["renamed", "removed"])
+def test_a_folder_that_is_replaced_is_found_again(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "old.png").write_bytes(LOGO)
+    with serving("--workers=1", f"--source-dir={folder}") as server, server.client() as client:
+        assert client.get("/info?source=file:old.png").status_code == 200
+        shutil.rmtree(folder) if kind == "removed" else folder.rename(tmp_path / "before")
+        assert client.get("/info?source=file:new.png").status_code == 404
+        folder.mkdir()
+        (folder / "new.png").write_bytes(LOGO)
+        assert client.get("/info?source=file:new.png").status_code == 200
+        assert client.get("/info?source=file:old.png").status_code == 404
 
 
 def test_a_changed_file_is_read_anew(asking: httpx.Client, folder: Path) -> None:
