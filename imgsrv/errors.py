@@ -412,6 +412,11 @@ class SourceNotFound(RequestError):
     source: str
 
     def __str__(self) -> str:
+        if self.source.startswith("upload:"):
+            return (
+                f"{self.source} does not exist: it has ended or was removed, or another API key has sent it;"
+                " send the picture again with POST /uploads"
+            )
         return f"{self.source} does not exist; check its name, upper and lower case included"
 
 

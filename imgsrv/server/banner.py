@@ -38,7 +38,7 @@ def announce(settings: Settings, listener: Listener, workers: int, events: Event
         Writer(STANDARD_OUTPUT)(
             f"""
   imgsrv {__version__} serves on {listener.url}
-  {workers} workers · bodies up to {settings.max_body.human_readable(decimal=True)} \
+  {workers} {"worker" if workers == 1 else "workers"} · bodies up to {settings.max_body.human_readable(decimal=True)} \
 · pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
 
   Try:

@@ -120,7 +120,11 @@ class Remote:
 
     def _check(self, source: Source, url: Url, *, is_redirected: bool) -> None:
         if not any(prefix.matches(url.scheme, url.host, url.port, url.path) for prefix in self._prefixes):
-            what = "it is redirected to a URL that is not allowed" if is_redirected else "no allowed URL begins so"
+            what = (
+                "it is redirected to a URL that is not allowed"
+                if is_redirected
+                else "it begins with none of the allowed URLs"
+            )
             raise SourceNotAllowed(str(source), what, flag_name("source_http"))
 
     async def _ask(self, source: Source, url: Url, known: Validators | None) -> tuple[Conversation, Head]:

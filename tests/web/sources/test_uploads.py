@@ -207,6 +207,7 @@ def test_a_deleted_folder_is_answered_503_and_serves_again_when_it_is_back(tmp_p
     assert "retry-after" in broken.headers
     assert str(tmp_path) not in broken.text
     assert missing.json()["code"] == "source_not_found"
+    assert "send the picture again with POST /uploads" in missing.json()["detail"]
     assert good.status_code == 201
 
 
