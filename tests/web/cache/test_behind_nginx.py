@@ -27,6 +27,8 @@ http {{
 URL = "/resize?width=300&source=file:photo.jpg"
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+PAGES = ("https://shop.example", "https://blog.example")
+ORIGINS: tuple[dict[str, str], ...] = ({}, {"Origin": PAGES[0]}, {"Origin": PAGES[1]}, {})
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="nginx is not installed")
 
@@ -47,7 +49,7 @@ def behind(place: Path) -> Iterator[Server]:
     """A server whose answers hold for a second, behind nginx."""
     listening = f"unix:{place}/imgsrv.sock"
     flags = ("--workers=2", "--host", listening, "--trusted-proxies", "unix", f"--source-dir={place}/pictures")
-    with serving(*flags, "--cache-ttl-s=1") as server:
+    with serving(*flags, "--cache-ttl-s=1", f"--cors-origins={','.join(PAGES)}") as server:
         nginx = subprocess.Popen([PROGRAM, "-c", str(place / "nginx.conf"), "-e", str(place / "error.log")])
         try:
             wait_until((place / "nginx.sock").exists, "nginx listens")
@@ -57,10 +59,10 @@ def behind(place: Path) -> Iterator[Server]:
             nginx.wait(20)
 
 
-def ask(place: Path, url: str, accept: str = "*/*") -> httpx.Response:
+def ask(place: Path, url: str, accept: str = "*/*", **headers: str) -> httpx.Response:
     transport = httpx.HTTPTransport(uds=str(place / "nginx.sock"))
     with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
-        return client.get(url, headers={"Accept": accept})
+        return client.get(url, headers={"Accept": accept, **headers})
 
 
 def statuses(server: Server) -> list[int]:
@@ -86,6 +88,12 @@ def test_browsers_that_show_the_same_formats_share_an_entry(place: Path, behind:
     assert kinds == ["image/webp", "image/webp", "image/jpeg"]
     wait_until(lambda: len(statuses(behind)) >= 2, "both are logged")
     assert statuses(behind).count(200) == 2
+
+
+@pytest.mark.usefixtures("behind")
+def test_each_page_gets_its_own_headers_of_cors(place: Path) -> None:
+    allowed = [ask(place, URL, **headers).headers.get("access-control-allow-origin") for headers in ORIGINS]
+    assert allowed == [None, *PAGES, None]
 
 
 def test_answers_to_keys_go_past_it(place: Path, behind: Server) -> None:
