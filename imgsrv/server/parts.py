@@ -41,6 +41,7 @@ from imgsrv.settings import Configuration, Settings
 from imgsrv.web.access.entry import LIMITS, entry_of
 from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
+from imgsrv.web.routes.pages import documents
 
 
 def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, passed: Passed | None) -> Work:
@@ -53,8 +54,10 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, pass
     limits = Limits(
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
+    # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
+    pages = documents(settings.presets)
     return Work(
-        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry),
+        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,9 +30,10 @@ from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
+from imgsrv.web.routes.document import JsonPage
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute
 from imgsrv.web.routes.info import InfoRoute
-from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage, documents
+from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage
 from imgsrv.web.routes.uploads import UploadRoute, UploadsRoute
 from imgsrv.web.services import Exchange, Services
 from imgsrv.web.sources.origins import Origins
@@ -45,6 +46,7 @@ def make_front(
     max_memory: int,
     shared: Shared,
     entry: Entry,
+    pages: Mapping[str, JsonPage],
     exchange: Exchange,
     board: Board,
     row: Row,
@@ -52,7 +54,8 @@ def make_front(
     """The front of one worker, ready to be started.
 
     limits: of a picture and its job.  max_memory: the budget of all workers in bytes.  shared: what all workers share
-    of the result cache.  entry: who may ask, and how often.  row: the worker's own row of the board.
+    of the result cache.  entry: who may ask, and how often.  pages: the documents, by their path.  row: the worker's
+    own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
@@ -64,7 +67,7 @@ def make_front(
     origins = Origins(settings, row)
     services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter, clients, lines)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
-    app = _make_app(services, Access(entry.rules, limiter, settings), drain, metrics)
+    app = _make_app(services, Access(entry.rules, limiter, settings), pages, drain, metrics)
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
     gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
 
@@ -86,7 +89,7 @@ def make_front(
 
 
 def _make_app(
-    services: Services, access: Access, drain: Drain, render: Callable[[], bytes]
+    services: Services, access: Access, pages: Mapping[str, JsonPage], drain: Drain, render: Callable[[], bytes]
 ) -> falcon.asgi.App[Any, Any]:
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[access])
     for name in OPERATIONS:
@@ -97,7 +100,7 @@ def _make_app(
         "/info": InfoRoute(services),
         "/uploads": UploadsRoute(services),
         "/uploads/{upload}": UploadRoute(services),
-        **documents(services.settings.presets),
+        **pages,
         "/healthz": HealthPage(),
         "/readyz": ReadyPage(drain, services.admission),
         "/metrics": MetricsPage(render),
