@@ -17,7 +17,7 @@ from imgsrv.web.cache.store import StoreFailed, Usage
 Given = TypeVar("Given")
 
 FOLDER = "v1/"
-"""What the names of entries begin with, below the prefix of the URL."""
+"""Prefix of the names of entries, below the prefix of the URL."""
 
 
 class BucketStore:

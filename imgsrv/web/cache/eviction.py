@@ -1,4 +1,4 @@
-"""What is removed from the folder of a cache when it is full: the entries that were not used for longest.
+"""Eviction: when the folder of a cache is full, the entries that were not used for longest are removed.
 
 It takes two passes over the folder, and no memory for names or sizes of entries.  The first one adds up bytes by the
 age of their last use.  The second one removes what is older than the age that follows from these sums.

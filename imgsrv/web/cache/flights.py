@@ -36,7 +36,7 @@ Compute = Callable[[], Awaitable[Computed]]
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What a request gets.  waited: it was another request that computed."""
+    """The result that a request gets.  waited: another request has computed it."""
 
     computed: Computed
     waited: bool = False

@@ -94,7 +94,7 @@ class FolderStore:
         await self._in_thread(lambda: self._put(key, entry))
 
     async def usage(self) -> Usage:
-        """What is in it.  Raises StoreFailed."""
+        """Return how much the folder holds.  Raises StoreFailed."""
         size, entries = await self._in_thread(self._read_usage)
         return Usage(entries, size, self._limit)
 

@@ -12,7 +12,7 @@ from imgsrv.web.cache.store import StoreFailed, StoreFull, Usage
 from imgsrv.web.stores.redis import Redis, RedisFailed, RedisFull
 
 ENTRIES, LOCKS = b"imgsrv:result:1:", b"imgsrv:lock:1:"
-"""What keys begin with."""
+"""Prefixes of the keys of entries and of locks."""
 
 KEPT_S = 30 * 86_400
 """An entry that nobody has asked for in that time is gone in any case; each use of it begins the time anew."""

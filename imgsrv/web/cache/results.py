@@ -24,7 +24,7 @@ from imgsrv.web.http.body import Body
 from imgsrv.web.http.host import Quick
 
 NAME = "imgsrv"
-"""Of this cache in the header `Cache-Status`."""
+"""The name of this cache in the header `Cache-Status`."""
 
 
 class ResultCache:

@@ -22,7 +22,7 @@ from imgsrv.web.stores.redis import Redis, load_redis
 
 @dataclass
 class Shared:
-    """What all workers of a master share of the cache.  lock_file: None without a cache."""
+    """The parts of the cache that all workers of a master share.  lock_file: None without a cache."""
 
     settings: Settings
     lock_file: int | None
@@ -34,7 +34,7 @@ class Shared:
 
 
 def prepare_cache(settings: Settings) -> Shared:
-    """What the master makes before it forks."""
+    """Make the shared parts in the master, before it forks."""
     if not has_store(settings):
         return Shared(settings, None)
     if is_redis(settings):

@@ -53,7 +53,7 @@ class Store(Protocol):
         ...
 
     async def usage(self) -> Usage:
-        """What is in it.  Raises StoreFailed."""
+        """Return how much the store holds.  Raises StoreFailed."""
         ...
 
     async def purge(self) -> int:

@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """What a source says of the life of its bytes.
+    """The life that a source gives its bytes.
 
     fresh_s: so long its version need not be asked for again; None if it says nothing.
     may_keep: a cache of many clients may keep the bytes.

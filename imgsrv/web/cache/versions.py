@@ -27,7 +27,7 @@ MEDIA_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What is known of a source.
+    """The known version of a source.
 
     identity: of its bytes, for the key of results.  checked_at: when its server has said so, Unix time.
     """

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 MOST_CONNECTIONS = 64
-"""Of one worker; further calls wait for a free one within their time limit."""
+"""Most connections of one worker; further calls wait for a free one within their time limit."""
 
 STALL_S = 0.01
 """A loop that an engine has stopped for longer than the time limit has not yet read the answer that came in time."""
@@ -100,7 +100,7 @@ class Redis:
             raise RedisFailed(text) from error
 
     async def _in_time(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """What the call gives within the time limit.  Raises TimeoutError and its errors."""
+        """Give the result of the call within the time limit.  Raises TimeoutError and its errors."""
         task = asyncio.ensure_future(call())
         try:
             for seconds in (self._timeout_s, STALL_S):
