@@ -11,6 +11,8 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0
 """Longest wait for a connection to one address, its TLS included."""
+
+MOST_LOOKUPS = 32
+"""Names of one worker that are resolved at one time; further ones wait, within the time limit of their sources."""
+
+STREAM = socket.SOCK_STREAM
 
 MOST_ADDRESSES = 8
 """Addresses of a name that are tried, one after another."""
@@ -56,6 +63,8 @@ class Connector:
     def __init__(self, allowed: Sequence[Network], ca_file: str) -> None:
         self._allowed, self._ca_file = allowed, ca_file
         self._tls: ssl.SSLContext | None = None
+        # Threads of their own: a name server that is silent must not stop uploads and files, which need threads too.
+        self._lookups = ThreadPoolExecutor(MOST_LOOKUPS, thread_name_prefix="imgsrv-names")
 
     async def connect(self, url: Url, make: Callable[[], Made]) -> Made:
         """A connection to the host of the URL.  Raises Unreachable, RefusedAddress, and OSError for a shortage here."""
@@ -77,7 +86,7 @@ class Connector:
         """The addresses of the host.  All must be allowed: a name with one that is not is no public one."""
         loop, host = asyncio.get_running_loop(), url.host.strip("[]")
         try:
-            found = await loop.getaddrinfo(host, url.port, type=socket.SOCK_STREAM)
+            found = await loop.run_in_executor(self._lookups, partial(socket.getaddrinfo, host, url.port, type=STREAM))
         except (OSError, UnicodeError) as error:
             raise Unreachable("its host has no address") from error
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))

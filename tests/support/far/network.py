@@ -44,6 +44,9 @@ NAMES: dict[str, list[list[str]]] = {
 }
 """The addresses of each name, in turns."""
 
+SILENT = ".silent.test"
+"""Names below it are asked for in vain: no answer comes."""
+
 A, AAAA = 1, 28
 
 
@@ -55,16 +58,20 @@ def answer_names() -> None:
         while True:
             question, client = server.recvfrom(4096)
             with contextlib.suppress(ValueError, struct.error, IndexError):
-                server.sendto(_named(question, asked), client)
+                if answer := _named(question, asked):
+                    server.sendto(answer, client)
 
 
 def _named(question: bytes, asked: Counter[tuple[str, int]]) -> bytes:
+    """The answer to a question; empty for a name that nobody answers for."""
     labels, at = [], 12
     while length := question[at]:
         labels.append(question[at + 1 : at + 1 + length].decode().lower())
         at += 1 + length
     kind = struct.unpack_from(">H", question, at + 1)[0]
     name, version = ".".join(labels), {A: 4, AAAA: 6}.get(kind, 0)
+    if name.endswith(SILENT):
+        return b""
     turns = NAMES.get(name, [])
     addresses = turns[asked[name, kind] % len(turns)] if turns else []
     asked[name, kind] += 1

@@ -10,15 +10,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
-from far.network import NAMES, OTHER_PUBLIC, PUBLIC, PUBLIC_6, Network, is_possible, network
+from far.network import NAMES, OTHER_PUBLIC, PUBLIC, PUBLIC_6, SILENT, Network, is_possible, network
 from pictures import encoded, picture
 from serving import serving
+
+from imgsrv.web.sources.connecting import MOST_LOOKUPS
 
 pytestmark = [
     pytest.mark.slow,
@@ -193,6 +196,21 @@ def test_a_name_that_changes_between_two_questions_changes_nothing(
 
     assert {answer.status_code for answer in answers} == {200, 403}
     assert set(far.connections()[before:]) == {PUBLIC}
+
+
+def test_names_that_nobody_answers_for_do_not_stop_uploads(far: Network, tmp_path: Path) -> None:
+    count = 3 * MOST_LOOKUPS
+    with (
+        inside(far, f"--source-http={ALLOWED}", f"--uploads-dir={tmp_path}") as client,
+        ThreadPoolExecutor(max_workers=count) as asking,
+    ):
+        names = [asking.submit(fetched, client, f"http://a{number}{SILENT}/") for number in range(count)]
+        wait(names, return_when=FIRST_COMPLETED)
+        assert client.post("/uploads", content=LOGO).status_code == 201
+        waiting = sum(not name.done() for name in names)
+        assert {name.result().json()["code"] for name in names} == {"source_failed"}
+    # In the same threads, the upload would come when nearly all lookups are over.
+    assert waiting > MOST_LOOKUPS
 
 
 def test_a_port_that_is_not_allowed_is_refused(far: Network, asking: httpx.Client) -> None:
