@@ -158,8 +158,9 @@ class Output(BaseModel):
         for name in FORMAT_FIELDS:
             if name in self.model_fields_set and NEEDS.get(name, name) not in fields:
                 users = [other for other, row in WRITTEN.items() if NEEDS.get(name, name) in row.fields]
+                verb = "takes" if len(users) == 1 else "take"
                 raise UnusableParameters(
                     OWNER,
-                    f"format={self.format} has no use for {name}; {joined(users)} take it; leave it out",
+                    f"format={self.format} has no use for {name}; {joined(users)} {verb} it; leave it out",
                 )
         return self

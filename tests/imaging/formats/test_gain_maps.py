@@ -377,7 +377,7 @@ def test_a_step_that_changes_colours_is_named(step: str) -> None:
 
 @pytest.mark.parametrize("form", ["png", "webp", "avif"])
 def test_a_format_that_holds_no_gain_map_is_named(form: str) -> None:
-    with pytest.raises(UnusableParameters, match=f"format={form} has no use for hdr; jpeg take it"):
+    with pytest.raises(UnusableParameters, match=f"format={form} has no use for hdr; jpeg takes it"):
         Output(format=form, hdr="keep").check()
 
 
