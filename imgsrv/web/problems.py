@@ -47,8 +47,8 @@ LATER = (Unavailable, TooManyRequests)
 CHALLENGE = {MissingKey: 'Bearer realm="imgsrv"', UnknownKey: 'Bearer realm="imgsrv", error="invalid_token"'}
 """What a 401 asks for (RFC 6750, section 3): without a key no error is named."""
 
-VALIDATORS = ("ETag", "Last-Modified")
-"""Headers of the picture that was asked for.  An error must not have them: a later 304 would mean the error."""
+VALIDATORS = ("ETag", "Last-Modified", "Age")
+"""Headers of the version of a picture.  An error must not have them: a later 304 would mean the error."""
 
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 """An X-Request-Id of a client is used if it matches this."""

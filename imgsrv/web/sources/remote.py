@@ -8,7 +8,9 @@ that nothing is unpacked here.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 
 from imgsrv import __version__
 from imgsrv.allowed_places import Prefix, parse_prefixes
@@ -178,6 +180,16 @@ def _validators(source: Source, url: Url, head: Head) -> Validators:
     """What the head says.  Only a strong ETag tells that the bytes are the same (RFC 9110, section 8.8.1)."""
     etag, changed, kind = (plain_header(head.headers.get(name)) for name in ("etag", "last-modified", "content-type"))
     control = control_header(head.headers.get("cache-control"))
+    if control is None and (end := head.headers.get("expires")) is not None:
+        control = f"max-age={_seconds_until(end)}"
     is_strong = etag is not None and etag.startswith('"')
     identity = f"{source.text}\n{url}\n{etag}" if is_strong else None
     return Validators(identity, etag, changed, control, kind)
+
+
+def _seconds_until(end: str) -> int:
+    """The seconds until the date of an Expires header; 0 for what is no date, as `0` (RFC 9111, section 5.3)."""
+    try:
+        return max(0, int(parsedate_to_datetime(end[:64]).timestamp() - time.time()))
+    except (ValueError, TypeError, OverflowError, LookupError):
+        return 0

@@ -120,6 +120,10 @@ ANSWERS: dict[str, Answer] = {
     "/bad-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
     "/two-answers": ok(LOGO) + ok(LOGO),
     "/validated": validated,
+    "/ended": ok(LOGO, 'ETag: "4"', "Expires: Thu, 01 Jan 2026 00:00:00 GMT"),
+    "/ended-0": ok(LOGO, 'ETag: "5"', "Expires: 0"),
+    "/ending": ok(LOGO, 'ETag: "6"', "Expires: Tue, 01 Jan 2363 00:00:00 GMT"),
+    "/ended-but": ok(LOGO, 'ETag: "7"', "Expires: 0", "Cache-Control: max-age=60"),
     "/private-below": ok(LOGO, 'ETag: "1"', "Cache-Control: max-age=60", "cache-control: private"),
     "/private-tab": ok(LOGO, 'ETag: "2"', "Cache-Control: max-age=60,\tprivate"),
     "/private-far": ok(LOGO, 'ETag: "3"', f"Cache-Control: {'x, ' * 300}private"),
@@ -252,9 +256,13 @@ def test_the_rate_of_a_source_has_a_lower_bound(place: Origin) -> None:
         pytest.param("/private-below", "private, max-age=60", id="in-a-second-line"),
         pytest.param("/private-tab", "private, max-age=60", id="behind-a-tab"),
         pytest.param("/private-far", "no-store", id="in-a-header-too-long-to-read"),
+        pytest.param("/ended", "no-cache", id="expires-in-the-past"),
+        pytest.param("/ended-0", "no-cache", id="expires-is-no-date"),
+        pytest.param("/ending", "public, max-age=2678400", id="expires-far-from-now"),
+        pytest.param("/ended-but", "public, max-age=60", id="cache-control-counts-more-than-expires"),
     ],
 )
-def test_an_answer_that_its_server_calls_private_stays_so(
+def test_an_answer_lives_as_long_as_its_server_says(
     asking: httpx.Client, place: Origin, path: str, expected: str
 ) -> None:
     answer = fetched(asking, f"{place.url}{path}", "/flip?")
