@@ -6,10 +6,9 @@ from pathlib import Path
 
 import publish
 import pytest
+from made.native_decoder import make_decoder
 from pace import QUICK_SHARE, Pace
 from report import PHOTOS, QUICK_RESULTS, RESULTS, SAMPLES, Report, is_done, keep, machine
-
-from imgsrv.imaging.prepare import prepare_process
 
 _REPORT = Report()
 
@@ -30,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Set up this process, and the loops that it forks, as a server sets up its workers."""
+    make_decoder()
+    from imgsrv.imaging.prepare import prepare_process  # noqa: PLC0415  it looks for the decoder when it is imported
+
     prepare_process()
 
 

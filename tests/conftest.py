@@ -10,6 +10,7 @@ import httpx
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from made.native_decoder import make_decoder
 from serving import Server, serving
 
 # How long an example takes says what else the machine does, and nothing of what is tested.  How many calls of an
@@ -40,6 +41,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"
     # In the order of pytest_collection_modifyitems, not by the number of tests in a file.
     config.option.loadscopereorder = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make what the sources of a fresh clone lack, once for all processes."""
+    if not hasattr(config, "workerinput"):
+        make_decoder()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

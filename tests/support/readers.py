@@ -1486,6 +1486,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "web.sources.beneath._walk": "reads a path of at most 4096 characters",
     "web.sources.connecting.Connector._check_peer": "reads an address as the system writes it",
     "web.sources.files.Folder.open": "reads a path of at most 4096 characters",
+    "web.sources.remote._seconds_until": "reads a date of at most 64 characters",
     "web.sources.remote.OpenedUrl.read_into": "reads a number of at most 18 digits",
     "web.sources.buckets.": "reads a path of at most 4096 characters, and what obstore has read",
     "web.sources.uploads.": "reads an id of 32 characters",
