@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -92,7 +93,7 @@ COMMANDS = (
 
 def read_with_oiio(path: Path) -> Pixels | None:
     """The pixels by OpenImageIO; None for a refused picture, and for channels that are not of grey or RGB."""
-    import OpenImageIO as oiio  # noqa: PLC0415, N813  slow to load
+    oiio: Any = import_module("OpenImageIO")  # by name, because types are checked where it is not installed
 
     wish = oiio.ImageSpec()
     wish["oiio:UnassociatedAlpha"] = 1
