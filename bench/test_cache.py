@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +19,8 @@ import pytest
 from pace import Pace
 from PIL import Image
 from report import SAMPLES, Report
+from servers.nginx import PROGRAM, as_root, running_nginx
+from servers.ports import free_port, listens
 from serving import Server, serving, wait_until
 
 from imgsrv.loadtest.closed_loop import always, crowd
@@ -33,19 +33,7 @@ URL = "/resize?width=400&quality=72&source=file:coffee.jpg"
 ROUNDS, ROUND_S = 7, 2.0
 HITS, PAUSE_S = 1500, 0.004
 
-NGINX = """
-{user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ }}
-http {{
-    access_log off; sendfile on; keepalive_requests 10000000; types {{ image/jpeg jpg; }}
-    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{ listen 127.0.0.1:{port} reuseport; root {folder}/www; }}
-}}
-"""
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("wrk") and shutil.which("nginx", path="/usr/sbin:/usr/bin")), reason="needs wrk and nginx"
-)
+pytestmark = pytest.mark.skipif(not (shutil.which("wrk") and PROGRAM), reason="needs wrk and nginx")
 
 
 @pytest.fixture
@@ -66,24 +54,14 @@ def server(place: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[int]:
     """Nginx with the folder `www`; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    # Root's nginx would read the file as a user who may not enter the folder.
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user), encoding="utf-8")
-    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
-
-    def listens() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        return False
-
-    try:
-        wait_until(listens, "nginx listens")
+    port = free_port()
+    http = (
+        "sendfile on; keepalive_requests 10000000; types { image/jpeg jpg; }\n"
+        f"server {{ listen 127.0.0.1:{port} reuseport; root {folder}/www; }}"
+    )
+    # The file is in a folder that only the user of the bench may enter.
+    with running_nginx(folder, http, lambda: listens(port), processes=2, before=as_root()):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def rate(url: str, seconds: float) -> float:

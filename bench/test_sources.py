@@ -13,6 +13,7 @@ from far.origins import nginx
 from pace import Pace
 from PIL import Image
 from report import Report
+from servers.nginx import PROGRAM
 from serving import serving
 
 from imgsrv.loadtest.closed_loop import Crowd, crowd, in_turn
@@ -43,7 +44,7 @@ def photo(request: pytest.FixtureRequest, street: bytes, tmp_path_factory: pytes
 
 @pytest.mark.parametrize("kind", LEAST)
 def test_sources(photo: Path, report: Report, pace: Pace, kind: str, tmp_path: Path) -> None:
-    if kind == "http" and shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin") is None:
+    if kind == "http" and not PROGRAM:
         pytest.skip("nginx is not installed")
     body, ratios = photo.read_bytes(), list[float]()
     with nginx(tmp_path, photo.parent) as url:

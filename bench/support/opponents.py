@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psutil
 import pytest
+from servers.ports import free_port, listens
 from workloads import FALCON, FALCON_DRAFT, SHARP, SHARP_LIKE_OURS, THUMBOR, Work
 
 from imgsrv.loadtest.conversation import Request, fetched, posted
@@ -136,7 +136,7 @@ def running(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[Running
 def _started(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[int]:
     """One start of it; the port."""
     scratch.mkdir(parents=True)
-    place = Place(_free_port(), folder, scratch)
+    place = Place(free_port(), folder, scratch)
     command, environment = opponent.command(place)
     log = scratch / "log"
     with log.open("wb") as output:
@@ -150,7 +150,7 @@ def _started(opponent: Opponent, folder: Path, scratch: Path) -> Iterator[int]:
         )
     try:
         end = time.monotonic() + READY_S
-        while not _listens(place.port):
+        while not listens(place.port):
             is_dead = process.poll() is not None or time.monotonic() > end
             assert not is_dead, log.read_text(errors="replace")[-500:]
             time.sleep(0.05)
@@ -271,17 +271,6 @@ def _thumbor_url(work: Work, file: Path) -> Request:
     if work.effect:
         filters += ["sharpen(1,1,true)", "grayscale()"]
     return fetched(f"/unsafe/{fit}{work.width}x{work.height or 0}/filters:{':'.join(filters)}/{quote(file.name)}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

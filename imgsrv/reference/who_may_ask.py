@@ -22,11 +22,6 @@ SCHEMES: Mapping[str, Json] = {
 SECURITY: list[Json] = [{}, *({name: []} for name in SCHEMES)]
 """Each of the schemes is enough, and a server without keys and secrets wants none."""
 
-LIMIT_HEADERS: Mapping[str, tuple[str, str]] = {
-    "RateLimit-Policy": ("string", "The limits of the client and of its key: amount, seconds, and the burst."),
-    "RateLimit": ("string", "What is left of them now, and the seconds until they are whole again."),
-}
-
 
 def preset_parameter(presets: Collection[str]) -> list[Json]:
     """The parameter of /pipeline; none if the server has no preset."""

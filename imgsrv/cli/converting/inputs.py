@@ -40,15 +40,20 @@ class Found:
             yield f"left out, no picture by its name: {_some(self.no_pictures, 'file')}"
 
 
+def existing(text: str) -> Path:
+    """Return the path of an input.  Raises BadArgument if there is no such file."""
+    if not Path(text).exists():
+        raise BadArgument(f"there is no file {text}")
+    return Path(text)
+
+
 def pictures_of(text: str, out: Path, *, is_recursive: bool) -> Found:
     """Find the pictures that an input stands for: a file stands for itself, a folder for the pictures in it.
 
     A picture has the suffix of a format, or no suffix and the first bytes of one.  Hidden files and folders, links to
     folders and the folder `out` are passed over.  Raises BadArgument if there is no such file or no picture.
     """
-    path, found = Path(text), Found()
-    if not path.exists():
-        raise BadArgument(f"there is no file {text}")
+    path, found = existing(text), Found()
     if not path.is_dir():
         return Found([Source(path)])
     for place, folders, files in os.walk(path, onerror=_cannot_be_read):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgsrv.cli.converting.inputs import Found, Source, format_of, pictures_of
+from imgsrv.cli.converting.inputs import Found, Source, existing, format_of, pictures_of
 from imgsrv.cli.converting.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import Output
@@ -87,7 +87,7 @@ def plan(
     elif len(inputs) > 1 or is_folder(inputs[0]):
         raise BadArgument(f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one")
     else:
-        source = None if inputs[0] == STANDARD else _file(inputs[0])
+        source = None if inputs[0] == STANDARD else existing(inputs[0])
         conversions = (Conversion(source, _file_target(out)),)
     _check_targets(conversions)
     left = tuple(one for one in conversions if not (skips_existing and one.target and one.target.exists()))
@@ -97,12 +97,6 @@ def plan(
 def _refuse_standard_input(text: str) -> None:
     if text == STANDARD:
         raise BadArgument("standard input is a single picture and needs a file as OUT, or -")
-
-
-def _file(text: str) -> Path:
-    if not Path(text).exists():
-        raise BadArgument(f"there is no file {text}")
-    return Path(text)
 
 
 def _file_target(out: str) -> Path | None:

@@ -20,8 +20,6 @@ from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.web.accept import quality_of
 
-KEY_BYTES = 32
-
 DEVELOPMENT = re.compile(r"extra == ['\"](dev|docs)['\"]")
 """The marker of a requirement that no result follows from."""
 

@@ -25,8 +25,6 @@ MOST_PARTS = 8
 
 SCHEMES = ("file", "http", "https", "s3", "gs", "az", "upload")
 
-EXAMPLES = "file:photos/cat.jpg, https://example.com/cat.jpg, s3://bucket/cat.jpg or upload:ID"
-
 USER = re.compile(r"^//[^/]*@")
 """The part of a URL that may contain a password."""
 

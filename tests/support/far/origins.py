@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -12,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from serving import wait_until
+from servers.nginx import as_root, running_nginx
+from servers.ports import free_port, listens
 
 Answer = bytes | Callable[[socket.socket, bytes], None]
 """What is sent, or what does the sending; a callable gets the request too."""
@@ -131,30 +130,8 @@ def certificate(folder: Path, name: str, *, subject: str = "IP:127.0.0.1", days:
 @contextlib.contextmanager
 def nginx(folder: Path, files: Path) -> Iterator[str]:
     """A real nginx that serves the files; gives its URL.  Its own state lies in the folder."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    assert program is not None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    paths = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    # Root's nginx would read the files as a user who may not enter the folders of a test.
-    user = "user root; " if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        f"{user}daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/errors; events {{}}\n"
-        f"http {{ access_log off; {paths} gzip on; gzip_types *;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {files}; }} }}\n"
-    )
-    process = subprocess.Popen([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "errors")])
-    try:
-        wait_until(lambda: _answers(port), "nginx answers")
+    port = free_port()
+    # The files are in folders that only the user of the test may enter.
+    server = f"gzip on; gzip_types *; server {{ listen 127.0.0.1:{port}; root {files}; }}"
+    with running_nginx(folder, server, lambda: listens(port), before=as_root()):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False

@@ -7,20 +7,21 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from servers.ports import free_port
 from serving import wait_until
 
 PROGRAM = shutil.which("redis-server") or ""
 
 
-class Redis:
+class RedisServer:
     """A redis-server of its own.  hosts: addresses that it listens on."""
 
     def __init__(self, folder: Path, *hosts: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._folder, self._hosts = folder, ("127.0.0.1", *hosts)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -48,3 +49,16 @@ class Redis:
             probe.sendall(b"PING\r\n")
             return probe.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         return False
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, *flags: str) -> Iterator[RedisServer]:
+    """A Redis that runs during the block; skips where it is not installed."""
+    if not PROGRAM:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(folder)
+    server.start(*flags)
+    try:
+        yield server
+    finally:
+        server.stop()

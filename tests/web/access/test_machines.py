@@ -16,7 +16,7 @@ from itertools import cycle, islice
 import psutil
 import pytest
 from servers.machines import Machine, are_possible, machines
-from servers.redis_server import PROGRAM, Redis
+from servers.redis_server import PROGRAM, RedisServer
 from serving import Server, serving
 
 from imgsrv.web.access.keys import make_key
@@ -59,7 +59,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Serve
     (folder / "keys").write_text(f"{DAILY}\n{SECOND}\n{MINUTELY}\n")
     with ExitStack() as stack:
         made = stack.enter_context(machines(3))
-        redis = Redis(folder, *(machine.host for machine in made))
+        redis = RedisServer(folder, *(machine.host for machine in made))
         redis.start()
         stack.callback(redis.stop)
         servers = []

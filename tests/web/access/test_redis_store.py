@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from servers.redis_server import PROGRAM, Redis
+from servers.redis_server import PROGRAM, RedisServer
 from serving import Server, serving, wait_until
 from wire import ask, head
 
@@ -33,8 +33,8 @@ Result = TypeVar("Result")
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    server = Redis(tmp_path)
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
     server.start()
     yield server
     server.stop()
@@ -66,7 +66,7 @@ async def is_down(store: RedisStore) -> bool:
     return False
 
 
-def test_the_script_does_what_the_rule_of_numbers_does(redis: Redis) -> None:
+def test_the_script_does_what_the_rule_of_numbers_does(redis: RedisServer) -> None:
     async def work(store: RedisStore) -> None:
         limit = parse_limit("10/minute,burst=5")
         [first] = await store.take([Charge("client", "a", limit, 3)])
@@ -82,14 +82,14 @@ def test_the_script_does_what_the_rule_of_numbers_does(redis: Redis) -> None:
     run(redis.url, work)
 
 
-def test_exactly_the_limit_passes_however_many_ask_at_once(redis: Redis) -> None:
+def test_exactly_the_limit_passes_however_many_ask_at_once(redis: RedisServer) -> None:
     async def work(store: RedisStore) -> int:
         return sum(await asyncio.gather(*(take(store, "same") for _ in range(300))))
 
     assert run(redis.url, work) == 100
 
 
-def test_of_two_allowances_neither_is_charged_if_one_is_used_up(redis: Redis) -> None:
+def test_of_two_allowances_neither_is_charged_if_one_is_used_up(redis: RedisServer) -> None:
     async def work(store: RedisStore) -> None:
         assert await take(store, "a", limit=ONE)
         assert not await take(store, "a", "b", limit=ONE)
@@ -98,7 +98,7 @@ def test_of_two_allowances_neither_is_charged_if_one_is_used_up(redis: Redis) ->
     run(redis.url, work)
 
 
-def test_a_correction_gives_back_and_takes_and_no_key_outlives_its_use(redis: Redis) -> None:
+def test_a_correction_gives_back_and_takes_and_no_key_outlives_its_use(redis: RedisServer) -> None:
     limit = parse_limit("10/day")
 
     async def work(store: RedisStore) -> None:
@@ -116,7 +116,7 @@ def test_a_correction_gives_back_and_takes_and_no_key_outlives_its_use(redis: Re
     run(redis.url, work)
 
 
-def test_whatever_stands_under_a_name_the_script_goes_on(redis: Redis) -> None:
+def test_whatever_stands_under_a_name_the_script_goes_on(redis: RedisServer) -> None:
     async def work(store: RedisStore) -> None:
         charge = Charge("client", "a", ONE)
         for value in ("nonsense", "-5", "1e300", "nan", "inf"):
@@ -127,7 +127,9 @@ def test_whatever_stands_under_a_name_the_script_goes_on(redis: Redis) -> None:
     run(redis.url, work)
 
 
-def test_a_restarted_redis_is_used_again_without_its_scripts(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restarted_redis_is_used_again_without_its_scripts(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(redis_store, "REST_S", 0.05)
 
     async def work(store: RedisStore) -> None:
@@ -148,7 +150,7 @@ def test_a_full_redis_and_one_that_wants_a_password_are_down(tmp_path: Path) -> 
         (("--maxmemory", "1", "--maxmemory-policy", "noeviction"), "OutOfMemoryError"),
         (("--requirepass", "secret"), "AuthenticationError"),
     ):
-        server = Redis(tmp_path)
+        server = RedisServer(tmp_path)
         server.start(*flags)
 
         async def work(store: RedisStore, reason: str = reason) -> None:
@@ -161,7 +163,7 @@ def test_a_full_redis_and_one_that_wants_a_password_are_down(tmp_path: Path) -> 
             server.stop()
 
 
-def test_a_stopped_redis_costs_one_timeout_and_then_nothing_for_a_while(redis: Redis) -> None:
+def test_a_stopped_redis_costs_one_timeout_and_then_nothing_for_a_while(redis: RedisServer) -> None:
     assert redis.process is not None
     process = redis.process
 
@@ -237,7 +239,7 @@ def answering(answer: bytes) -> contextlib.AbstractAsyncContextManager[str]:
     return played(talk)
 
 
-def test_a_slow_redis_is_waited_for_within_the_timeout_and_no_longer(redis: Redis) -> None:
+def test_a_slow_redis_is_waited_for_within_the_timeout_and_no_longer(redis: RedisServer) -> None:
     async def work() -> None:
         async with delayed(redis.port, 0.05) as url:
             patient, hasty = RedisStore(url, 5), RedisStore(url, 0.02)
@@ -287,7 +289,7 @@ def asked(server: Server, count: int) -> list[int]:
     return [ask(server, DOCUMENT).status for _ in range(count)]
 
 
-def test_three_servers_with_one_redis_let_exactly_the_limit_through(redis: Redis) -> None:
+def test_three_servers_with_one_redis_let_exactly_the_limit_through(redis: RedisServer) -> None:
     flags = ("--workers", "2", "--client-limit=100/day", f"--limit-store={redis.url}", "--limit-store-timeout-s=5")
     with serving(*flags) as one, serving(*flags) as two, serving(*flags) as three:
         statuses = [status for _ in range(15) for server in (one, two, three) for status in asked(server, 3)]
@@ -295,7 +297,7 @@ def test_three_servers_with_one_redis_let_exactly_the_limit_through(redis: Redis
 
 
 def test_a_redis_that_is_down_at_the_start_and_comes_later_is_used_then(tmp_path: Path) -> None:
-    redis = Redis(tmp_path)
+    redis = RedisServer(tmp_path)
     with serving("--workers", "1", "--client-limit=1/day", f"--limit-store={redis.url}") as server:
         assert asked(server, 3) == [200] * 3
         assert len(server.named("limit_store_down")) == 1
@@ -310,7 +312,7 @@ def test_a_redis_that_is_down_at_the_start_and_comes_later_is_used_then(tmp_path
 
 
 def test_a_server_that_is_told_so_refuses_while_its_redis_is_down(tmp_path: Path) -> None:
-    url = Redis(tmp_path).url
+    url = RedisServer(tmp_path).url
     flags = ("--workers", "1", "--client-limit=1/day", f"--limit-store={url}", "--limit-store-down=refuse")
     with serving(*flags) as server:
         answer = ask(server, DOCUMENT)

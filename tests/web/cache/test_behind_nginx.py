@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,19 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from pictures import encoded, sample
+from servers.nginx import ALONE, PROGRAM, running_nginx
 from serving import Server, serving, wait_until
 
-PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin") or ""
 DEPLOYED = (Path(__file__).parents[3] / "deploy/nginx-cache.conf").read_text(encoding="utf-8")
-AROUND = """
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    {deployed}
-}}
-"""
 URL = "/resize?width=300&source=file:photo.jpg"
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
@@ -37,26 +26,22 @@ pytestmark = pytest.mark.skipif(not PROGRAM, reason="nginx is not installed")
 def place(tmp_path: Path) -> Path:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/photo.jpg").write_bytes(encoded(sample("coffee.jpg"), "JPEG"))
-    deployed = DEPLOYED.replace("listen 80;", f"listen unix:{tmp_path}/nginx.sock;")
-    deployed = deployed.replace("/run/imgsrv/http.sock", f"{tmp_path}/imgsrv.sock")
-    deployed = deployed.replace("/var/cache/nginx/imgsrv", f"{tmp_path}/kept")
-    (tmp_path / "nginx.conf").write_text(AROUND.format(folder=tmp_path, deployed=deployed), encoding="utf-8")
     return tmp_path
 
 
 @pytest.fixture
 def behind(place: Path) -> Iterator[Server]:
     """A server whose answers hold for a second, behind nginx."""
+    deployed = DEPLOYED.replace("listen 80;", f"listen unix:{place}/nginx.sock;")
+    deployed = deployed.replace("/run/imgsrv/http.sock", f"{place}/imgsrv.sock")
+    deployed = deployed.replace("/var/cache/nginx/imgsrv", f"{place}/kept")
     listening = f"unix:{place}/imgsrv.sock"
     flags = ("--workers=2", "--host", listening, "--trusted-proxies", "unix", f"--source-dir={place}/pictures")
-    with serving(*flags, "--cache-ttl-s=1", f"--cors-origins={','.join(PAGES)}") as server:
-        nginx = subprocess.Popen([PROGRAM, "-c", str(place / "nginx.conf"), "-e", str(place / "error.log")])
-        try:
-            wait_until((place / "nginx.sock").exists, "nginx listens")
-            yield server
-        finally:
-            nginx.terminate()
-            nginx.wait(20)
+    with (
+        serving(*flags, "--cache-ttl-s=1", f"--cors-origins={','.join(PAGES)}") as server,
+        running_nginx(place, deployed, (place / "nginx.sock").exists, before=ALONE),
+    ):
+        yield server
 
 
 def ask(place: Path, url: str, accept: str = "*/*", **headers: str) -> httpx.Response:

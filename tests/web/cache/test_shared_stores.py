@@ -17,7 +17,9 @@ import httpx
 import pytest
 from pictures import encoded, opened, sample
 from prometheus_client.parser import text_string_to_metric_families
-from servers.shared import RedisServer, free_port, redis_server, s3_server
+from servers.ports import free_port
+from servers.redis_server import RedisServer, redis_server
+from servers.s3_server import s3_server
 from serving import Server, serving, wait_until
 
 from imgsrv.web.cache.bucket_store import BucketStore

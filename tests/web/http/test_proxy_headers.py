@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from pictures import SAMPLES
+from servers.nginx import ALONE, PROGRAM, running_nginx
 from serving import Server, serving, wait_until
 from wire import Wire, head
 
@@ -168,33 +167,18 @@ def test_the_header_of_an_untrusted_sender_is_read_and_ignored() -> None:
 
 # ---- a real nginx -----------------------------------------------------------------------------------------
 
-NGINX = """
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    {deployed}
-}}
-"""
-
 DEPLOYED = (Path(__file__).parents[3] / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 """Tested as it is, but for where it listens and finds the server."""
 
-NGINX_PROGRAM = shutil.which("nginx") or ""
 
-
-@pytest.mark.skipif(not NGINX_PROGRAM, reason="nginx is not installed")
+@pytest.mark.skipif(not PROGRAM, reason="nginx is not installed")
 def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_names_the_client(tmp_path: Path) -> None:
     deployed = DEPLOYED.replace(
         "listen 80;", f"listen unix:{tmp_path}/nginx.sock; set_real_ip_from unix:; real_ip_header X-Forwarded-For;"
     )
     deployed = deployed.replace("/run/imgsrv/http.sock", f"{tmp_path}/imgsrv.sock")
-    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, deployed=deployed), encoding="utf-8")
     with serving("--workers", "2", "--host", f"unix:{tmp_path}/imgsrv.sock", "--trusted-proxies", "unix") as server:
-        nginx = subprocess.Popen([NGINX_PROGRAM, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
-        try:
-            wait_until((tmp_path / "nginx.sock").exists, "nginx listens")
+        with running_nginx(tmp_path, deployed, (tmp_path / "nginx.sock").exists, before=ALONE):
             transport = httpx.HTTPTransport(uds=str(tmp_path / "nginx.sock"))
             with httpx.Client(transport=transport, base_url="http://localhost", timeout=30) as client:
                 for _ in range(5):
@@ -205,9 +189,6 @@ def test_nginx_in_front_of_a_unix_socket_serves_pictures_and_names_the_client(tm
                     )
                     assert (answer.status_code, answer.headers["image-width"]) == (200, "100")
                 assert client.get("/metrics").status_code == 403
-        finally:
-            nginx.terminate()
-            nginx.wait(20)
         wait_until(lambda: len(server.named("request")) == 5, "all are logged")
         told = {(event["client"], event["scheme"]) for event in server.named("request")}
         assert told == {("203.0.113.9", "http")}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from far.origins import origin
 from pictures import encoded, picture, sample
-from servers.shared import s3_server
+from servers.s3_server import s3_server
 from serving import Server, serving
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from far.origins import Answer, Origin, certificate, nginx, ok, origin, redirect
 from pictures import encoded, picture, sample
+from servers.nginx import PROGRAM
 from serving import Server, serving, wait_until
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
@@ -376,7 +377,7 @@ def test_a_redirect_from_https_to_http_is_not_followed(tmp_path: Path) -> None:
 # ---- a real server ------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin") is None, reason="needs nginx")
+@pytest.mark.skipif(not PROGRAM, reason="needs nginx")
 def test_nginx_gives_the_answer_of_the_same_bytes_in_a_body(tmp_path: Path) -> None:
     files, state = tmp_path / "files", tmp_path / "state"
     files.mkdir()
