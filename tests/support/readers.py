@@ -43,6 +43,7 @@ from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
 from imgsrv.imaging.codecs.header_check import check_header
 from imgsrv.imaging.codecs.native import jpeg as own_jpeg
+from imgsrv.imaging.codecs.native.interface import Info
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.colour.icc import P3, is_usable
 from imgsrv.imaging.formats import FORMATS, KNOWN
@@ -199,7 +200,7 @@ def _own_planes(data: bytes) -> object:
     """The planes of a JPEG by the decoder of `native/`, where imgsrv was installed with it, or why it is refused."""
     if own_jpeg._library is None:
         return own_jpeg.WHY_MISSING
-    source, info = np.frombuffer(data, np.uint8), own_jpeg._Info()
+    source, info = np.frombuffer(data, np.uint8), Info()
     own_jpeg._library.imgsrv_jpeg_header(source.ctypes.data, source.size, 4, None, info)
     return own_jpeg.decode(data, (info.width, info.height), own_jpeg.LARGEST)
 

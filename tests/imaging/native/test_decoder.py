@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from pictures import SAMPLES
 from PIL import Image
 
+from imgsrv.imaging.codecs.native.interface import TRAILING_ALLOWED
+
 MADE = 60
 
 BROKEN_ONES = 1000
@@ -165,7 +167,7 @@ def test_what_is_refused_has_a_reason(name: str) -> None:
 
 def test_bytes_behind_the_end_are_allowed_where_the_caller_says_so() -> None:
     data = jpeg(seeded(4), sampling="4:2:0", size=(64, 48))
-    found, expected = decode(data + b"more", 1, flags=native_jpeg.TRAILING_ALLOWED), decode(data, 1)
+    found, expected = decode(data + b"more", 1, flags=TRAILING_ALLOWED), decode(data, 1)
     assert found.reason == "done"
     assert all((ours == theirs).all() for ours, theirs in zip(found.planes, expected.planes, strict=True))
 

@@ -17,37 +17,11 @@ import numpy as np
 import pytest
 
 from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.codecs.native.interface import TRAILING_ALLOWED, Buffers, Info, Limits
 from imgsrv.imaging.pixels.resample import Plane
 
 ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "native"
-
-TRAILING_ALLOWED = 1
-
-
-class Info(ctypes.Structure):
-    """imgsrv_jpeg_info of native/imgsrv_jpeg.h."""
-
-    _fields_ = (
-        *((name, ctypes.c_uint32) for name in ("width", "height", "components", "across", "down")),
-        *((name, ctypes.c_uint32) for name in ("is_progressive", "restart_interval", "reserved")),
-        ("plane_width", ctypes.c_uint32 * 3),
-        ("plane_height", ctypes.c_uint32 * 3),
-        ("room", ctypes.c_uint64),
-    )
-
-
-class _Limits(ctypes.Structure):
-    _fields_ = (("max_pixels", ctypes.c_uint64), ("max_scans", ctypes.c_uint32), ("flags", ctypes.c_uint32))
-
-
-class _Planes(ctypes.Structure):
-    _fields_ = (
-        ("data", ctypes.c_void_p * 3),
-        ("stride", ctypes.c_size_t * 3),
-        ("width", ctypes.c_uint32 * 3),
-        ("height", ctypes.c_uint32 * 3),
-    )
 
 
 @cache
@@ -89,7 +63,7 @@ class Decoded:
 
 def read_header(data: bytes, eighths: int, *, flags: int = 0, max_scans: int = 0) -> tuple[str, Info]:
     """The reason of a refusal, or `done`, and what the header says."""
-    info, limits = Info(), _Limits(0, max_scans, flags)
+    info, limits = Info(), Limits(0, max_scans, flags)
     given = library().imgsrv_jpeg_header(
         data, ctypes.c_size_t(len(data)), ctypes.c_uint32(eighths), ctypes.byref(limits), ctypes.byref(info)
     )
@@ -104,11 +78,11 @@ def decode(data: bytes, eighths: int, *, flags: int = 0, max_scans: int = 0) -> 
     planes = tuple(
         np.full((info.plane_height[part], info.plane_width[part]), 77, np.uint8) for part in range(info.components)
     )
-    given, room = _Planes(), np.empty(info.room, np.uint8)
+    given, room = Buffers(), np.empty(info.room, np.uint8)
     for part, plane in enumerate(planes):
         given.data[part], given.stride[part] = plane.ctypes.data, plane.shape[1]
         given.height[part], given.width[part] = plane.shape
-    limits = _Limits(0, max_scans, flags)
+    limits = Limits(0, max_scans, flags)
     number = library().imgsrv_jpeg_decode(
         *(data, ctypes.c_size_t(len(data)), ctypes.c_uint32(eighths), ctypes.byref(limits)),
         *(ctypes.byref(given), ctypes.c_void_p(room.ctypes.data), ctypes.c_size_t(room.size)),

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from imgsrv.imaging.codecs.native.interface import ABI, SIGNATURES, TRAILING_ALLOWED, Buffers, Info, Limits
 from imgsrv.imaging.codecs.native.trial import TRIALS, Trial
 from imgsrv.imaging.codecs.turbojpeg import Planes
 from imgsrv.imaging.model.limits import Data, Size
-
-ABI = 1
-"""The version of the interface that this module speaks."""
 
 LARGEST = Fraction(1, 2)
 """The largest scale; all scales are whole eighths."""
@@ -33,45 +31,8 @@ PROCESSORS: dict[str, frozenset[str]] = {
 }
 """The flags of /proc/cpuinfo that the library for each processor needs, the best one first."""
 
-TRAILING_ALLOWED = 1
-"""Flag of the limits: bytes behind the picture are no reason to refuse, as libjpeg-turbo ignores them too."""
-
 YCBCR = 3
 """Components of a picture with colours."""
-
-
-class _Limits(ctypes.Structure):
-    _fields_ = (("max_pixels", ctypes.c_uint64), ("max_scans", ctypes.c_uint32), ("flags", ctypes.c_uint32))
-
-
-class _Info(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_uint32) for name in ("width", "height", "components", "across", "down")),
-        *((name, ctypes.c_uint32) for name in ("is_progressive", "restart_interval", "reserved")),
-        ("plane_width", ctypes.c_uint32 * 3),
-        ("plane_height", ctypes.c_uint32 * 3),
-        ("room", ctypes.c_uint64),
-    )
-
-
-class _Planes(ctypes.Structure):
-    _fields_ = (
-        ("data", ctypes.c_void_p * 3),
-        ("stride", ctypes.c_size_t * 3),
-        ("width", ctypes.c_uint32 * 3),
-        ("height", ctypes.c_uint32 * 3),
-    )
-
-
-_SOURCE = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.POINTER(_Limits))
-
-SIGNATURES = {
-    "imgsrv_jpeg_abi": (ctypes.c_uint32,),
-    "imgsrv_jpeg_reason": (ctypes.c_char_p, ctypes.c_int32),
-    "imgsrv_jpeg_header": (ctypes.c_int32, *_SOURCE, ctypes.POINTER(_Info)),
-    "imgsrv_jpeg_decode": (ctypes.c_int32, *_SOURCE, ctypes.POINTER(_Planes), ctypes.c_void_p, ctypes.c_size_t),
-}
-"""The type of each function's result, and those of its arguments."""
 
 
 def decode(data: Data, size: Size, scale: Fraction) -> Planes | str:
@@ -86,7 +47,7 @@ def decode(data: Data, size: Size, scale: Fraction) -> Planes | str:
 
 def _decoded(library: ctypes.CDLL, data: Data, size: Size, eighths: int) -> Planes | str:
     source = np.frombuffer(data, np.uint8)
-    limits, info = _Limits(size[0] * size[1], 0, TRAILING_ALLOWED), _Info()
+    limits, info = Limits(size[0] * size[1], 0, TRAILING_ALLOWED), Info()
     given = source.ctypes.data, source.size, eighths, ctypes.byref(limits)
     try:
         if refused := library.imgsrv_jpeg_header(*given, ctypes.byref(info)):
@@ -95,7 +56,7 @@ def _decoded(library: ctypes.CDLL, data: Data, size: Size, eighths: int) -> Plan
             return "header"
         luma, *colours = (np.empty(shape, np.uint8) for shape in zip(info.plane_height, info.plane_width, strict=True))
         room = np.empty(info.room, np.uint8)
-        planes = _Planes()
+        planes = Buffers()
         for part, plane in enumerate((luma, *colours)):
             planes.data[part], planes.stride[part] = plane.ctypes.data, plane.shape[1]
             planes.height[part], planes.width[part] = plane.shape
