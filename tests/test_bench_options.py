@@ -91,6 +91,7 @@ def copied(tmp_path: Path) -> Path:
     """The benches with results of their own."""
     left_out = shutil.ignore_patterns("installed", "results", "__pycache__")
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=left_out)
+    shutil.copytree(ROOT / "tests" / "support", tmp_path / "tests" / "support", ignore=left_out)
     shutil.copytree(SAMPLES, tmp_path / "samples", ignore=left_out)
     for file in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / file, tmp_path)

@@ -148,7 +148,7 @@ def test_a_mapping_can_be_closed_after_a_refusal_or_a_lack_of_memory(monkeypatch
         with mmap.mmap(-1, len(decoded)) as mapping, monkeypatch.context() as patch:
             mapping.write(decoded)
             if decoded is data:
-                patch.setattr(native_jpeg, "_Planes", no_room)
+                patch.setattr(native_jpeg, "Buffers", no_room)
                 with pytest.raises(MemoryError) as raised:
                     process(mapping, parse_pipeline(SMALLER), Output(), Limits())
                 assert raised.value.__traceback__ is not None

@@ -13,11 +13,12 @@ PROGRAM = ROOT / "native" / "backend" / "imgsrv_native.py"
 
 
 def make_decoder() -> None:
-    """Compile the decoder if it is missing or older than its source.  Without the wheel `ziglang`, do nothing.
+    """Compile the decoder if it is missing or older than its source.
 
+    Does nothing without the wheel `ziglang`, and in a copy without `native/`, which has no sources of imgsrv either.
     Raises CalledProcessError if it cannot be compiled.
     """
-    if find_spec("ziglang") is None:
+    if find_spec("ziglang") is None or not PROGRAM.exists():
         return
     made = [file.stat().st_mtime for file in (ROOT / "imgsrv" / "imaging" / "codecs" / "native").glob("*.so")]
     newest = max(file.stat().st_mtime for file in (*(ROOT / "native" / "src").iterdir(), PROGRAM))
