@@ -27,7 +27,7 @@ from imgsrv.jobs.variants import Variant, naming
 class BatchReport:
     """The seconds of each stage.  media_type: of the archive.  pixels: of the input, in all its frames.
 
-    is_broken: the outputs show only what was there of a broken picture.
+    is_broken: the outputs show only what was there of a broken picture.  formats: of the outputs, in their order.
     """
 
     media_type: str
@@ -36,6 +36,7 @@ class BatchReport:
     operations_s: float
     encode_s: float
     is_broken: bool = False
+    formats: tuple[str, ...] = ()
 
 
 def process_batch(
@@ -63,6 +64,7 @@ def process_batch(
 
     (header, source), is_broken = as_far_as_it_goes(data, variants[0].output.broken, read)
     decode_s, encode_s, pixels = clock() - started, 0.0, 0
+    formats: list[str] = []
     for variant in variants:
         with naming(variant.name):
             name, output = result_format(header, variant.output), variant.output
@@ -79,10 +81,11 @@ def process_batch(
             file = io.BytesIO()
             encode(result, name, output, file)
             archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
+            formats.append(name)
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * source.frames
     operations_s = clock() - started - decode_s - encode_s
-    return BatchReport(archive.media_type, came, decode_s, operations_s, encode_s, is_broken)
+    return BatchReport(archive.media_type, came, decode_s, operations_s, encode_s, is_broken, tuple(formats))
 
 
 class _Decoded:

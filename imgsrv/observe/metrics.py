@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
+from imgsrv.observe.answers import ANSWER_FIELDS, FORMATS
 from imgsrv.observe.memory import memory_by_kind
+from imgsrv.observe.process_metrics import ProcessCollector
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import (
     BUCKETS_S,
@@ -124,6 +127,7 @@ LABELLED = (
         JPEG_REFUSALS,
         "jpeg_refused_{}",
     ),
+    Labelled("imgsrv_pictures", "Pictures in answers, by their format.", "format", FORMATS, "pictures_{}"),
 )
 
 
@@ -146,6 +150,7 @@ class BoardCollector(Collector):
         yield CounterMetricFamily("imgsrv_log_records_lost", "Log records that could not be written.", value=lost)
         for labelled in LABELLED:
             yield self._labelled(labelled)
+        yield self._answers()
         yield self._histogram(
             "imgsrv_request_seconds", "Seconds from the head of a request to its answer.", "bucket", "request_us"
         )
@@ -179,6 +184,14 @@ class BoardCollector(Collector):
         metric = CounterMetricFamily(counts.name, counts.help, labels=[counts.label])
         for value in counts.values:
             metric.add_metric([value], self._board.total(counts.field.format(value)) * counts.unit)
+        return metric
+
+    def _answers(self) -> Metric:
+        """The answers by route and status; a pair that never was has no sample, because most never will be."""
+        metric = CounterMetricFamily("imgsrv_answers", "Answers, by route and status.", labels=["route", "status"])
+        for labels, field in ANSWER_FIELDS.items():
+            if count := self._board.total(field):
+                metric.add_metric(labels, count)
         return metric
 
     def _ratios(self) -> Metric:
@@ -238,11 +251,15 @@ def metrics_of(
     max_queue: int,
     max_memory: int,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    master: int | None = None,
 ) -> Callable[[], bytes]:
     """Return a function that returns the metrics as Prometheus text.
 
     max_queue: largest number of jobs that may wait.  max_memory: the budget of memory in bytes.
+    master: its process number; by default it is the parent of this process.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(BoardCollector(board, queue, version, max_queue, max_memory, clock))
+    registry.register(ProcessCollector(board, os.getppid() if master is None else master, clock))
     return lambda: generate_latest(registry)

@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import Any
 
 from imgsrv.errors import CODES
+from imgsrv.observe.answers import ANSWER_FIELDS, PICTURE_FIELDS
 from imgsrv.observe.shared_memory import SharedMemory, whole_pages
 
 CELL_BYTES = 8
@@ -126,6 +127,8 @@ WORKER_FIELDS = (
     *(f"error_{code}" for code in CODES),
     *(f"jpeg_{way}" for way in JPEG_WAYS),
     *(f"jpeg_refused_{reason}" for reason in JPEG_REFUSALS),
+    *ANSWER_FIELDS.values(),
+    *PICTURE_FIELDS.values(),
 )
 
 REPLACED_FOR = ("hang", "memory", "jobs", "signal", "kill", "garbled", "silent")

@@ -7,9 +7,11 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from imgsrv.errors import ImgsrvError, OutOfResources
+from imgsrv.observe.answers import OTHER
 from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
+from imgsrv.web.counting import count_answer
 from imgsrv.web.http.body import BodyBudget, Files
 from imgsrv.web.http.connection import Connection
 from imgsrv.web.http.host import App, Drain, Drainable, Headers, Quick
@@ -115,6 +117,7 @@ class Front:
         """Count and log a request that never reached the app."""
         self._row.add("requests")
         self._row.add(f"error_{error.code}")
+        count_answer(self._row, OTHER, error.status_hint)
         if isinstance(error, OutOfResources):
             self.log.warning("request_failed", request_id=request_id, code=error.code, reason=str(error))
         if self.settings.access_log:

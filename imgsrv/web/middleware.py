@@ -11,11 +11,15 @@ from imgsrv.observe.scoreboard import WORK, Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.access.signatures import unsigned
 from imgsrv.web.clients import client_of
+from imgsrv.web.counting import count_answer
 from imgsrv.web.http.host import App, Drain, Message, Quick, Receive, Send
 from imgsrv.web.http.proxy_headers import Proxies
 from imgsrv.web.sources.naming import masked
 from imgsrv.web.state import RequestState, state_in
 from imgsrv.web.tracing import Tracing
+
+REFUSALS = 300
+"""Statuses from here on give no picture."""
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 """A browser must not take a picture for a script, whatever its bytes look like."""
@@ -72,8 +76,9 @@ class Gate:
             row.add("cache_hit_bytes", quick.sent)
         else:
             row.add("cache_not_modified")
+        path, _, query = quick.target.partition(b"?")
+        count_answer(row, path.decode("ascii", "replace"), quick.status, (quick.format,) if quick.sent else ())
         if self._logs_access:
-            path, _, query = quick.target.partition(b"?")
             scope: Message = {"client": quick.client, "headers": quick.headers, "scheme": "http"}
             if self._proxies and self._proxies.trusts(quick.client):
                 self._proxies.forwarded(scope)
@@ -107,6 +112,7 @@ class Gate:
         self._row.add("bytes_in", received)
         self._row.add("bytes_out", sent)
         self._row.observe_request(seconds)
+        count_answer(self._row, scope["path"], status, state.formats if status < REFUSALS else ())
         if state.stages:
             self._row.observe_stages(state.stages)
             if (predicted := state.prediction) is not None:

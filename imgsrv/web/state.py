@@ -46,7 +46,7 @@ class RequestState:
     expires: Unix time at which the signed URL ends.  headers: further ones of the answer.
     work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
     client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
-    written, or is gone.
+    written, or is gone.  formats: of the pictures in the answer.
     """
 
     request_id: str
@@ -66,6 +66,7 @@ class RequestState:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     work: Sequence[Charge] = ()
     charged_s: float = 0.0
+    formats: Sequence[str] = ()
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from pictures import encoded, picture
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from imgsrv.errors import CODES
+from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
+from imgsrv.imaging.formats import WRITTEN
+from imgsrv.observe import answers
 from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, MEMORY_FRESH_S, Count, metrics_of
 from imgsrv.observe.scoreboard import BUCKETS_S, STAGES, Board, WorkerState
+from imgsrv.web.counting import count_answer
 
 
 @dataclass
@@ -34,7 +40,7 @@ def parsed(text: str) -> dict[str, Metric]:
 
 
 def rendered(board: Board, queue: Queue | None = None) -> dict[str, Metric]:
-    return parsed(metrics_of(board, queue or Queue(), "1.2.3", 256, 10**9)().decode())
+    return parsed(metrics_of(board, queue or Queue(), "1.2.3", 256, 10**9, master=os.getpid())().decode())
 
 
 def value(metric: Metric) -> float:
@@ -48,7 +54,7 @@ def test_every_metric_has_a_help_text() -> None:
 
 def test_every_metric_has_the_prefix_and_a_base_unit() -> None:
     names = rendered(Board(1))
-    assert [name for name in names if not name.startswith("imgsrv_")] == []
+    assert [name for name in names if not name.startswith(("imgsrv_", "process_"))] == []
     assert [name for name in names if name.endswith(("_us", "_ms", "_kb", "_mb"))] == []
 
 
@@ -79,6 +85,73 @@ def test_errors_are_counted_by_their_code() -> None:
         row.add("error_too_many_pixels")
     samples = {sample.labels["code"]: sample.value for sample in rendered(board)["imgsrv_errors"].samples}
     assert samples == {code: 2 if code == "too_many_pixels" else 0 for code in CODES}
+
+
+def test_answers_are_counted_by_route_and_status_and_those_that_never_were_have_no_sample() -> None:
+    board = Board(2)
+    for row in board.rows():
+        count_answer(row, "/resize", 200, ("webp",))
+        count_answer(row, "//resize", 200, ("webp", "none such"))
+        count_answer(row, "/uploads/" + "a" * 32, 204)
+        count_answer(row, "/uploads/a/b", 404)
+        count_answer(row, "/nowhere", 404)
+        count_answer(row, "other", 599)
+    found = rendered(board)
+    by_route = {tuple(sample.labels.values()): sample.value for sample in found["imgsrv_answers"].samples}
+    assert by_route == {
+        ("/{operation}", "200"): 4,
+        ("/uploads/{upload}", "204"): 2,
+        ("other", "404"): 4,
+        ("other", "other"): 2,
+    }
+    pictures = {sample.labels["format"]: sample.value for sample in found["imgsrv_pictures"].samples}
+    assert {name: count for name, count in pictures.items() if count} == {"webp": 4, "other": 2}
+
+
+def test_strangers_cannot_make_new_time_series() -> None:
+    board = Board(1)
+    for number in range(1000):
+        count_answer(board.row(0), f"/{number}", 100 + number, (str(number),))
+    found = rendered(board)
+    samples = [sample for name in ("imgsrv_answers", "imgsrv_pictures") for sample in found[name].samples]
+    assert len(samples) <= len(answers.STATUSES) + len(answers.FORMATS)
+
+
+def test_every_format_of_a_result_has_a_counter() -> None:
+    assert {*answers.FORMATS} == {*WRITTEN, *PLACEHOLDERS, answers.OTHER}
+
+
+def test_a_server_counts_its_answers_whichever_way_they_go(client: httpx.Client) -> None:
+    body = encoded(picture("RG/BY"))
+    asked = [
+        client.post("/flip?format=webp", content=body),
+        client.post("/pipeline?format=blurhash", content=body),
+        client.post("/batch?widths=1,2&format=gif", content=body),
+        client.post("/resize?widht=1", content=body),
+        client.get("/no-such"),
+    ]
+    assert [answer.status_code for answer in asked] == [200, 200, 200, 400, 404]
+    found = parsed(client.get("/metrics").text)
+    counted = {tuple(sample.labels.values()) for sample in found["imgsrv_answers"].samples}
+    assert counted >= {
+        *(("/{operation}", "200"), ("/pipeline", "200"), ("/batch", "200"), ("/{operation}", "400"), ("other", "404")),
+    }
+    formats = {sample.labels["format"]: sample.value for sample in found["imgsrv_pictures"].samples}
+    assert (formats["webp"] >= 1, formats["blurhash"] >= 1, formats["gif"] >= 2) == (True, True, True)
+
+
+def test_each_process_is_told_by_the_names_that_client_libraries_use(client: httpx.Client) -> None:
+    found = parsed(client.get("/metrics").text)
+    processes = {"master", "worker-0", "worker-1"}
+    for name in ("process_cpu_seconds", "process_resident_memory_bytes", "process_virtual_memory_bytes"):
+        assert {sample.labels["process"] for sample in found[name].samples} == processes
+        assert all(sample.value > 0 for sample in found[name].samples)
+    (master,) = (
+        sample.value for sample in found["process_start_time_seconds"].samples if sample.labels["process"] == "master"
+    )
+    assert 0 < time.time() - master < 86_400
+    for name in ("process_open_fds", "process_max_fds"):
+        assert {sample.labels["process"] for sample in found[name].samples} == processes
 
 
 def test_the_histogram_counts_upwards_to_all_requests_and_sums_their_seconds() -> None:
@@ -163,7 +236,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 @pytest.mark.parametrize("file", ["grafana-dashboard.json", "prometheus-alerts.yml"])
 def test_every_metric_in_deploy_exists(file: str) -> None:
     known = {sample.name for metric in rendered(Board(1)).values() for sample in metric.samples}
-    known.add("imgsrv_worker_memory_bytes")  # without a worker it has no sample
+    known |= {"imgsrv_worker_memory_bytes", "imgsrv_answers_total"}  # without a worker or an answer: no sample
     used = set(re.findall(r"\bimgsrv_[a-z_]+", (DEPLOY / file).read_text(encoding="utf-8")))
     assert used - known == set()
     assert len(used) > 5

@@ -3,6 +3,7 @@
     CORS → open routes → key or signature → limits → operator's routes → presets
 
 A request without a valid key or signature is charged to its network before it is refused, so guessing is limited too.
+Whoever may read the operator's routes is not charged for them: what watches a server asks all the time.
 """
 
 from __future__ import annotations
@@ -68,11 +69,13 @@ class Access:
         if path in OPEN:
             return
         key, refusal = self._who(req, state)
-        await self._limiter.admit(state, self._charges(req, key))
+        is_operator = not rules.asks_who or (key is not None and key.is_operator)
+        if not (path in OPERATORS and is_operator and refusal is None):
+            await self._limiter.admit(state, self._charges(req, key))
         if refusal is not None:
             raise refusal
         if path in OPERATORS:
-            if rules.asks_who and (key is None or not key.is_operator):
+            if not is_operator:
                 raise OperatorsOnly(path)
         elif path not in DOCUMENTS:
             allowed = None if key is None else key.presets

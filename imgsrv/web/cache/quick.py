@@ -30,13 +30,14 @@ class Meaning:
     """What a target means.
 
     key: of the result.  etag: its validator.  head: lines of the answer's head that are the same each time.
-    is_current: tells whether the source is still of the version in the key.
+    is_current: tells whether the source is still of the version in the key.  format: of the picture.
     """
 
     key: bytes
     etag: bytes
     head: bytes
     is_current: Callable[[], bool]
+    format: str = ""
 
 
 class QuickHits:
@@ -77,7 +78,7 @@ class QuickHits:
             found = self._store.body_now(meaning.key)
             if found is None:
                 return None
-            quick.sent, body = len(found), found
+            quick.sent, quick.format, body = len(found), meaning.format, found
             begin, length = b"HTTP/1.1 200 OK\r\n", b"content-length: %d\r\n" % len(found)
         self._meanings.move_to_end((quick.target, accept))
         quick.request_id = request_id_of(quick.headers)

@@ -86,7 +86,7 @@ class Drain:
 class Quick:
     """A request that may be answered at its head, and what the answer was.
 
-    target: as it was sent.  started: monotonic seconds.
+    target: as it was sent.  started: monotonic seconds.  format: of the picture that is sent.
     """
 
     target: bytes
@@ -96,6 +96,7 @@ class Quick:
     request_id: str = ""
     status: int = 200
     sent: int = 0
+    format: str = ""
 
 
 class Host(Unsent, Protocol):

@@ -45,6 +45,7 @@ class BatchRoute:
             job = BatchJob(upload.input, variants, archive, state.request_id, offers)
             report, result = await services.perform(state, job, upload)
         resp.data, resp.content_type = result, report.media_type
+        state.formats = report.formats
         resp.set_header("Vary", "Accept")
         report_broken(resp, report)
         report_timings(req, resp, report)

@@ -33,6 +33,7 @@ from imgsrv.web.cache.quick import Meaning
 from imgsrv.web.cache.results import status_of
 from imgsrv.web.cache.validity import Validity, cache_control, is_known, validity_of, wants_no_store
 from imgsrv.web.cache.versions import Version, Versions
+from imgsrv.web.counting import format_of
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.services import Services, report_broken, report_timings
 from imgsrv.web.sources.naming import Sources
@@ -132,9 +133,10 @@ class PictureAnswer:
         accepts = [value for name, value in scope["headers"] if name == b"accept"]
         if len(accepts) > 1:
             return  # the answer follows from more than the one that it would be remembered for
+        head = "".join(lines).encode("latin-1")
         target = scope["raw_path"] + b"?" + scope["query_string"]
         accept = accepts[0] if accepts else None
-        quick.learn(target, accept, Meaning(key, etag_of(key).encode(), "".join(lines).encode("latin-1"), watch))
+        quick.learn(target, accept, Meaning(key, etag_of(key).encode(), head, watch, self._state.formats[0]))
 
     async def _compute(self, key: bytes, opened: OpenedSources, upload: Upload | None, identity: str) -> None:
         compute = partial(self._computed, opened, upload, identity)
@@ -227,6 +229,7 @@ class PictureAnswer:
     def _set(self, entry: Entry) -> None:
         resp = self._resp
         resp.data, resp.content_type = entry.body, entry.media_type
+        self._state.formats = (format_of(entry.media_type, self._output.format or ""),)
         resp.set_header("Image-Width", str(entry.width))
         resp.set_header("Image-Height", str(entry.height))
         if entry.is_broken:

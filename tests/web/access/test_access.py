@@ -307,6 +307,20 @@ def test_the_limit_of_a_network_is_exact_over_all_workers_kills_and_reloads() ->
         assert statuses == [200] * 100 + [429] * 20
 
 
+def test_probes_and_the_metrics_are_not_charged_but_guesses_at_a_key_are(tmp_path: Path) -> None:
+    with serving("--workers", "1", "--client-limit=2/day") as server:
+        statuses = [ask(server, get(path)).status for path in ("/healthz", "/readyz", "/metrics") for _ in range(4)]
+        assert statuses == [200] * 12
+        assert [ask(server, get("/operations")).status for _ in range(3)] == [200, 200, 429]
+    (tmp_path / "keys").write_text(f"{SHOP}\n{OPS}\n")
+    flags = ("--workers", "1", "--client-limit=2/day", f"--keys-file={tmp_path / 'keys'}")
+    with serving(*flags) as server:
+        assert [ask(server, get("/metrics", bearer(OPSES))).status for _ in range(4)] == [200] * 4
+        assert [ask(server, get("/metrics", bearer("no-key"))).status for _ in range(3)] == [401, 401, 429]
+        assert ask(server, get("/metrics", bearer(SHOPS))).status == 429
+        assert ask(server, get("/metrics", bearer(OPSES))).status == 200
+
+
 def test_a_refusal_says_when_to_come_back_and_every_answer_what_is_left() -> None:
     with serving("--workers", "1", "--client-limit=2/hour") as server:
         first = ask(server, get("/operations"))
