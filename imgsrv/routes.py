@@ -31,7 +31,7 @@ ROUTES = {
         ("POST", "/info", "?include=…", "JSON: what the header says, and what else is asked for."),
         ("POST", "/uploads", "", "JSON: the id of a picture that is kept for a while, for `source=upload:ID`."),
         ("DELETE", "/uploads/{upload}", "", "Nothing: the upload is removed.  GET tells its size and its end."),
-        ("GET", "/", "", "JSON: name, version and these routes."),
+        ("GET", "/", "", "JSON: name, version and these routes.  In a browser: a page to try everything."),
         ("GET", "/operations", "", "JSON: the catalogue of operations, formats and output parameters."),
         ("GET", "/openapi.json", "", "JSON: the description of this API, as OpenAPI 3.1."),
         ("GET", "/healthz", "", "JSON: the server lives."),

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
         ),
     ] = {}
     presets_only: Annotated[bool, Field(description="Refuse every picture that no preset asks for.")] = False
+    pages: Annotated[
+        bool, Field(description="Answer a browser at `/` with a page to try everything, and not with JSON.")
+    ] = True
     cors_origins: Annotated[
         str,
         AfterValidator(origins),

@@ -125,6 +125,7 @@ WRONG = [
     ("presets", "thumb", "NAME=QUERY, each name once, with spaces between them"),
     ("presets_only", "perhaps", "true or false"),
     ("cors_origins", "https://a.example/", "allowed are such as https://example.org, without a path, and *"),
+    ("pages", "perhaps", "true or false"),
     ("cors_max_age_s", "-1", "a whole number from 0 to 86400"),
     ("client_limit", "100", "a rate such as 100/minute or 10/second,burst=50, or empty"),
     ("client_work", "1/week", "a rate such as 100/minute or 10/second,burst=50, or empty"),

@@ -55,7 +55,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, pass
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
-    pages = documents(settings.presets)
+    pages = documents(settings.presets, has_pages=settings.pages)
     return Work(
         make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages),
         perform=partial(perform, limits=limits),

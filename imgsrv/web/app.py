@@ -30,10 +30,9 @@ from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
-from imgsrv.web.routes.document import JsonPage
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute
 from imgsrv.web.routes.info import InfoRoute
-from imgsrv.web.routes.pages import HealthPage, MetricsPage, ReadyPage
+from imgsrv.web.routes.pages import HealthPage, MetricsPage, Page, ReadyPage
 from imgsrv.web.routes.uploads import UploadRoute, UploadsRoute
 from imgsrv.web.services import Exchange, Services
 from imgsrv.web.sources.origins import Origins
@@ -46,7 +45,7 @@ def make_front(
     max_memory: int,
     shared: Shared,
     entry: Entry,
-    pages: Mapping[str, JsonPage],
+    pages: Mapping[str, Page],
     exchange: Exchange,
     board: Board,
     row: Row,
@@ -89,7 +88,7 @@ def make_front(
 
 
 def _make_app(
-    services: Services, access: Access, pages: Mapping[str, JsonPage], drain: Drain, render: Callable[[], bytes]
+    services: Services, access: Access, pages: Mapping[str, Page], drain: Drain, render: Callable[[], bytes]
 ) -> falcon.asgi.App[Any, Any]:
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[access])
     for name in OPERATIONS:
@@ -105,7 +104,7 @@ def _make_app(
         "/readyz": ReadyPage(drain, services.admission),
         "/metrics": MetricsPage(render),
     }
-    for path in ROUTES:
+    for path in (*ROUTES, *(pages.keys() - ROUTES.keys())):
         app.add_route(path, resources[path])
     add_handlers(app)
     return app

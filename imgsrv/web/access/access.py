@@ -26,6 +26,7 @@ from imgsrv.web.access.presets import ROUTE
 from imgsrv.web.access.rules import Rules
 from imgsrv.web.access.signatures import is_signed
 from imgsrv.web.access.stores.store import Charge
+from imgsrv.web.pages.serve import PREFIX, wants_page
 from imgsrv.web.state import RequestState, state_of
 
 OPEN = frozenset(("/healthz", "/readyz", "/livez"))
@@ -36,6 +37,9 @@ OPERATORS = frozenset(("/metrics",))
 
 DOCUMENTS = frozenset(("/", "/operations", "/openapi.json"))
 """Routes without a picture, which presets-only does not refuse."""
+
+PAGES = frozenset(("/",))
+"""Routes that answer a browser with a page, which is open like the probes."""
 
 PUBLIC = "public"
 
@@ -51,6 +55,7 @@ class Access:
         self, rules: Rules, limiter: Limiter, settings: Settings, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules, self._limiter, self._clock = rules, limiter, clock
+        self._has_pages = settings.pages
         self._prefixes = {4: settings.client_prefix_4, 6: settings.client_prefix_6}
         self._network = lru_cache(maxsize=1024)(self._network_of)
 
@@ -66,7 +71,7 @@ class Access:
                 state.headers += rules.cors.preflight(origin)
                 resp.status, resp.complete = 204, True
                 return
-        if path in OPEN:
+        if path in OPEN or (self._has_pages and _is_page(req, path)):
             return
         key, refusal = self._who(req, state)
         is_operator = not rules.asks_who or (key is not None and key.is_operator)
@@ -162,6 +167,11 @@ def _token(headers: list[tuple[bytes, bytes]]) -> str | None:
 
 def _address(scope: dict[str, Any]) -> str:
     return scope["client"][0] if scope["client"] else UNIX
+
+
+def _is_page(req: Request, path: str) -> bool:
+    """A page, or a file of one.  A browser has no key to show when it opens one; the page asks for it."""
+    return path.startswith(PREFIX) or (path in PAGES and wants_page(req))
 
 
 def _is_preflight(req: Request) -> bool:

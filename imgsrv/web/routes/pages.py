@@ -15,7 +15,12 @@ from imgsrv.reference.openapi import openapi
 from imgsrv.routes import SUMMARY, all_routes
 from imgsrv.web.admission import Admission
 from imgsrv.web.http.host import Drain
-from imgsrv.web.routes.document import JsonPage
+from imgsrv.web.pages.serve import PATH as FILES_PATH
+from imgsrv.web.pages.serve import Files, Home
+from imgsrv.web.routes.document import Document, JsonPage
+
+Page = Document | Home | Files
+"""A route that any worker answers by itself, from what was made before the fork."""
 
 
 class HealthPage:
@@ -57,10 +62,15 @@ class MetricsPage:
     on_head = on_get
 
 
-def documents(presets: Mapping[str, str]) -> dict[str, JsonPage]:
-    """The documents that are generated from the tables of routes, operations, formats and presets, by their path."""
+def documents(presets: Mapping[str, str], *, has_pages: bool) -> dict[str, Page]:
+    """The documents that are generated from the tables of routes, operations, formats and presets, by their path.
+
+    has_pages: with the pages for browsers, and the files of these.
+    """
+    start, files = JsonPage(index()), Files() if has_pages else None
     return {
-        "/": JsonPage(index()),
+        "/": start if files is None else Home(start, files.page("playground/index.html")),
+        **({} if files is None else {FILES_PATH: files}),
         "/operations": JsonPage(catalogue(presets)),
         "/openapi.json": JsonPage(openapi(__version__, presets)),
     }
