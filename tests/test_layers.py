@@ -22,7 +22,7 @@ LAYERS = (
     ("server",),
     ("web", "pool"),
     ("reference",),
-    ("jobs",),
+    ("jobs", "bulk"),
     ("imgsrv",),
     ("library",),
     ("imaging.selftest", "imaging.prepare"),

@@ -6,18 +6,21 @@ All arguments are checked before the first picture is read.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from imgsrv.bulk.known import Known, read_manifest
+from imgsrv.bulk.local import convert_all
+from imgsrv.bulk.manifest import Manifest, recipe_row
+from imgsrv.bulk.run import Executor, Todo, left_of
+from imgsrv.bulk.run import run as run_all
+from imgsrv.bulk.targets import STANDARD, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.bulk.work import Conversion, Recipe, convert
+from imgsrv.cli._conversion_report import Report, name_of_source, passed_over
 from imgsrv.cli.completion import completes
-from imgsrv.cli.converting.targets import STANDARD, Plan, is_folder, plan, split_positionals, target_suffixes
-from imgsrv.cli.converting.work import Conversion, Outcome, Recipe, convert, convert_all
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -33,15 +36,15 @@ from imgsrv.server.cpus import usable_cpus
 
 EXIT_SOME_FAILED = 1
 
-BROKEN_NOTE = "it is broken; the result shows what was there"
-
 EPILOG = """\
 The last argument is OUT if it is a folder, ends with /, is - or has the suffix of a picture format.  Otherwise it
-is the pipeline.  The suffix of OUT gives the format.  Several pictures, or a folder of pictures, need a folder as OUT.
+is the pipeline.  The suffix of OUT gives the format.  Several pictures, a folder of pictures or a pattern in
+quotes need a folder as OUT.
 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
   imgsrv convert --recursive --skip-existing photos/ out/ resize:width=800
+  imgsrv convert --manifest run.jsonl 'photos/2026-*/**/*.jpg' out/ resize:width=800
   imgsrv convert photo.jpg out.jpg watermark:scale=0.2 --part watermark=logo.png
   imgsrv convert photo.jpg - --format blurhash
   imgsrv convert - - grayscale --format png < photo.jpg > grey.png
@@ -73,6 +76,10 @@ def add_parser(subparsers: Any) -> None:
         "--no-overwrite", dest="overwrites", action="store_false",
         help="a result that exists is an error of its picture, not replaced",
     )  # fmt: skip
+    parser.add_argument(
+        "--manifest", type=Path, metavar="FILE",
+        help="JSON lines of what became of each picture; if FILE exists, pictures that are done are passed over",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print what would become what, and write nothing")
     parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with more fonts for `text`")
     limits = Limits()
@@ -102,19 +109,22 @@ def run(args: argparse.Namespace) -> int:
         args.overwrites,
     )
     recipe.pipeline.check_parts(recipe.parts)
-    found = plan(
-        positionals.inputs,
-        positionals.out,
-        recipe.output,
-        is_recursive=args.recursive,
-        skips_existing=args.skip_existing,
-    )
-    for note in found.notes:
-        print(f"imgsrv: {note}", file=sys.stderr)
+    found = plan(positionals.inputs, positionals.out, recipe.output, is_recursive=args.recursive)
+    _note(found.notes)
     if args.dry_run:
-        return _tell(found)
-    _make_ready(positionals.out, found.conversions, is_text=recipe.output.format in PLACEHOLDERS)
-    return _convert(found, recipe, args.jobs or usable_cpus())
+        known = read_manifest(args.manifest, recipe_row(recipe)) if args.manifest else Known()
+        return _tell(left_of(found.conversions, known, skips_existing=args.skip_existing))
+    with Manifest(args.manifest, recipe) if args.manifest else contextlib.nullcontext() as manifest:
+        known = manifest.known if manifest else Known()
+        _note(manifest.notes if manifest else ())
+        todo = left_of(found.conversions, known, skips_existing=args.skip_existing)
+        _make_ready(positionals.out, todo.left, is_text=recipe.output.format in PLACEHOLDERS)
+        return _convert(todo, recipe, _executor(todo.left, args.jobs or usable_cpus()), manifest)
+
+
+def _note(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"imgsrv: {note}", file=sys.stderr)
 
 
 def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
@@ -176,68 +186,28 @@ def _make_ready(out: str, conversions: Iterable[Conversion], *, is_text: bool) -
             raise BadArgument(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _tell(found: Plan) -> int:
+def _tell(todo: Todo) -> int:
     """Print what would become what, for --dry-run."""
-    for one in found.conversions:
-        print(f"{_name(one.source)} → {printable(str(one.target)) if one.target else 'standard output'}")
-    print(f"{len(found.conversions)} would be converted{_skipped(found)}", file=sys.stderr)
+    for one in todo.left:
+        print(f"{name_of_source(one.source)} → {printable(str(one.target)) if one.target else 'standard output'}")
+    print(f"{len(todo.left)} would be converted{passed_over(todo)}", file=sys.stderr)
     return 0
 
 
-def _convert(found: Plan, recipe: Recipe, processes: int) -> int:
-    started, outcomes = time.monotonic(), list[Outcome]()
-    has_files = any(one.target for one in found.conversions) or bool(found.skipped)
+def _convert(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | None) -> int:
+    report = Report(todo, has_manifest=manifest is not None)
     try:
-        for outcome in _reported(_outcomes(found.conversions, recipe, processes), len(found.conversions)):
-            outcomes.append(outcome)
-    except KeyboardInterrupt:
-        if has_files:
-            undone = len(found.conversions) - len(outcomes)
-            end = f"; interrupted, {undone} not converted: --skip-existing goes on from here"
-            print(_summary(outcomes, found, time.monotonic() - started) + end, file=sys.stderr)
+        for outcome in report.shown(run_all(todo, recipe, executor, manifest)):
+            report.add(outcome)
+    except BaseException as error:
+        report.tell(stopped=error)
         raise
-    if has_files:
-        print(_summary(outcomes, found, time.monotonic() - started), file=sys.stderr)
-    return EXIT_SOME_FAILED if any(outcome.error is not None for outcome in outcomes) else 0
+    report.tell()
+    return EXIT_SOME_FAILED if report.failed else 0
 
 
-def _outcomes(conversions: Sequence[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
+def _executor(conversions: Sequence[Conversion], processes: int) -> Executor:
     if any(None in (one.source, one.target) for one in conversions):
         # Several forked processes cannot share standard input or output.
-        return (convert(one, recipe) for one in conversions)
-    return convert_all(conversions, recipe, processes)
-
-
-def _reported(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
-    """Yield the outcomes and print errors and notes.  On a terminal, show a progress bar if there are several."""
-    console = Console(stderr=True, highlight=False, markup=False)
-    columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    is_shown = console.is_terminal and total > 1
-    # Automatic refreshing would need a thread, and this process forks.
-    with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not is_shown) as progress:
-        task = progress.add_task("", total=total)
-        for outcome in outcomes:
-            if outcome.error is not None:
-                console.print(f"{_name(outcome.conversion.source)}: {outcome.error}", soft_wrap=True)
-            if outcome.is_broken:
-                console.print(f"{_name(outcome.conversion.source)}: {BROKEN_NOTE}", soft_wrap=True)
-            progress.update(task, advance=1, refresh=True)
-            yield outcome
-
-
-def _name(source: Path | None) -> str:
-    return "standard input" if source is None else printable(str(source))
-
-
-def _summary(outcomes: Sequence[Outcome], found: Plan, seconds: float) -> str:
-    done = [outcome for outcome in outcomes if outcome.error is None]
-    if len(found.conversions) == 1 and done and not found.skipped:
-        (one,) = done
-        return f"{printable(str(one.conversion.target))}: {one.size[0]}×{one.size[1]}, {one.length:,} bytes"
-    size = sum(outcome.length for outcome in done)
-    failed = len(outcomes) - len(done)
-    return f"{len(done)} converted, {failed} failed{_skipped(found)} in {seconds:.1f} s, {size:,} bytes written"
-
-
-def _skipped(found: Plan) -> str:
-    return f", {found.skipped} skipped that exist" if found.skipped else ""
+        return lambda conversions, recipe: (convert(one, recipe) for one in conversions)
+    return lambda conversions, recipe: convert_all(conversions, recipe, processes)

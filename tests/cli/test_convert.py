@@ -13,9 +13,10 @@ import pytest
 from pictures import drawn, encoded, opened, picture, run
 from serving import wait_until
 
+from imgsrv.bulk import work
+from imgsrv.bulk.targets import Positionals, split_positionals
 from imgsrv.cli import convert
-from imgsrv.cli.converting import work
-from imgsrv.cli.converting.targets import Positionals, split_positionals
+from imgsrv.cli._conversion_report import BROKEN_NOTE
 from imgsrv.errors import BadArgument, InvalidParameter, UnknownOperation, UnusableParameters
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.process import process_into
@@ -136,7 +137,7 @@ def test_a_broken_picture_is_converted_on_request_and_named(
     Path("cut.bmp").write_bytes(data[: len(data) // 2])
     assert imgsrv("cut.bmp", "out.png") == 1
     assert imgsrv("cut.bmp", "out.png", "--broken", "accept") == 0
-    assert f"cut.bmp: {convert.BROKEN_NOTE}" in capsys.readouterr().err
+    assert f"cut.bmp: {BROKEN_NOTE}" in capsys.readouterr().err
     assert opened(Path("out.png").read_bytes()).size == (90, 90)
 
 

@@ -47,7 +47,7 @@ sys.modules[spec.name] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules[spec.name])
 
 from PIL import Image
-from imgsrv.cli.converting.targets import target_suffixes
+from imgsrv.bulk.targets import target_suffixes
 from imgsrv.errors import TooManyPixels
 from imgsrv.imaging.codecs.auto_format import choose
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header

@@ -1,83 +1,19 @@
-"""Convert pictures file by file, in several processes.
+"""The executor of this machine: several processes, each with one picture at a time.
 
-A picture is written to a temporary file beside its target and renamed when it is whole.  A process that dies loses one
-picture: the error names it, a new process replaces the dead one, and the others continue.
+A process that dies loses one picture: the error names it, a new process replaces the dead one, and the others continue.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import signal
-import sys
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import BinaryIO
 
-from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.model.limits import Limits, Size
-from imgsrv.imaging.pipelines.pipeline import Pipeline
-from imgsrv.imaging.process import process_into
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """Source and target of one picture; None for standard input or output."""
-
-    source: Path | None
-    target: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What to do with every picture.
-
-    parts: further files by name, such as a watermark.  overwrites: whether a target that exists is replaced.
-    """
-
-    pipeline: Pipeline
-    output: Output
-    limits: Limits
-    parts: Mapping[str, bytes] = field(default_factory=dict)
-    overwrites: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Result of one conversion: its size in pixels and its length in bytes, or the message of the error.
-
-    is_broken: it shows only what was there of a broken picture.
-    """
-
-    conversion: Conversion
-    size: Size = (0, 0)
-    length: int = 0
-    error: str | None = None
-    is_broken: bool = False
-
-
-def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
-    """Convert one picture in this process.  The outcome holds the message if the picture or a file cannot be used."""
-    try:
-        data = sys.stdin.buffer.read() if conversion.source is None else conversion.source.read_bytes()
-        with _written_whole(conversion.target, overwrites=recipe.overwrites) as file:
-            report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits, recipe.parts)
-            return Outcome(conversion, report.size, file.seek(0, os.SEEK_END), is_broken=report.is_broken)
-    except ImgsrvError as error:
-        return Outcome(conversion, error=str(error))
-    except FileExistsError:
-        return Outcome(conversion, error=f"{conversion.target} exists, and --no-overwrite is given")
-    except OSError as error:
-        return Outcome(conversion, error=error.strerror or str(error))
-    except MemoryError:
-        return Outcome(conversion, error="there is not enough memory")
+from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert, own_mark, remove_part
 
 
 def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
@@ -152,7 +88,7 @@ class _Lane:
 
     def _clear(self) -> None:
         if self._conversion.target is not None:
-            _part(self._conversion.target, self._process.pid).unlink(missing_ok=True)
+            remove_part(self._conversion.target, own_mark(self._process.pid))
 
     def _death(self) -> str:
         code = self._process.exitcode or 0
@@ -177,40 +113,3 @@ def _serve(connection: Connection, not_ours: Iterable[Connection], recipe: Recip
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
             connection.send(convert(connection.recv(), recipe))
-
-
-@contextlib.contextmanager
-def _written_whole(target: Path | None, *, overwrites: bool) -> Iterator[BinaryIO]:
-    """Yield a file.  Its content becomes the target if the block succeeds, and is deleted if not.
-
-    Raises FileExistsError if the target exists and is not to be replaced.
-    """
-    if target is None:
-        # Output to a pipe cannot be undone, so nothing is written before the picture is whole.
-        file = io.BytesIO()
-        yield file
-        sys.stdout.buffer.write(file.getbuffer())
-        sys.stdout.buffer.flush()
-        return
-    if not overwrites and target.exists():
-        raise FileExistsError(target)
-    part = _part(target, os.getpid())
-    try:
-        with part.open("wb+") as opened:
-            yield opened
-        if overwrites:
-            part.replace(target)
-        else:
-            # Unlike a rename, a link never replaces a file that somebody else has made meanwhile.
-            target.hardlink_to(part)
-            part.unlink()
-    except BaseException:
-        # The file does not exist if opening it has failed.
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-
-
-def _part(target: Path, pid: int | None) -> Path:
-    """Return the temporary file of the process `pid` for a target."""
-    return target.with_name(f".{target.name}.{pid}.part")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imgsrv.bulk.globs import Glob, is_glob, parse_glob
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import SUFFIXES
@@ -39,6 +40,12 @@ class Found:
         if self.no_pictures:
             yield f"left out, no picture by its name: {_some(self.no_pictures, 'file')}"
 
+    def add(self, other: Found) -> None:
+        """Add what another input stands for."""
+        self.sources += other.sources
+        self.no_pictures += other.no_pictures
+        self.folders += other.folders
+
 
 def existing(text: str) -> Path:
     """Return the path of an input.  Raises BadArgument if there is no such file."""
@@ -47,31 +54,31 @@ def existing(text: str) -> Path:
     return Path(text)
 
 
+def names_several(text: str) -> bool:
+    """Whether an input is a folder or a pattern.  A name with signs of a pattern is that of a file if there is one."""
+    return text.endswith("/") or Path(text).is_dir() or (is_glob(text) and not Path(text).exists())
+
+
 def pictures_of(text: str, out: Path, *, is_recursive: bool) -> Found:
     """Find the pictures that an input stands for: a file stands for itself, a folder for the pictures in it.
 
+    A pattern stands for the pictures whose path matches; the folders that it matched are those of the results.
     A picture has the suffix of a format, or no suffix and the first bytes of one.  Hidden files and folders, links to
     folders and the folder `out` are passed over.  Raises BadArgument if there is no such file or no picture.
     """
-    path, found = existing(text), Found()
-    if not path.is_dir():
-        return Found([Source(path)])
-    for place, folders, files in os.walk(path, onerror=_cannot_be_read):
-        here = Path(place)
-        seen = sorted(name for name in folders if not name.startswith(".") and not _is_same(here / name, out))
-        # os.walk goes into the folders that are left in its list; it never follows a link.
-        folders[:] = seen if is_recursive else []
-        found.folders += [] if is_recursive else [here / name for name in seen]
-        for file in (here / name for name in sorted(files) if not name.startswith(".")):
-            if not file.is_file():
-                continue
-            if file.suffix.lower() in SUFFIXES or (not file.suffix and format_of(file)):
-                found.sources.append(Source(file, here.relative_to(path)))
-            else:
-                found.no_pictures.append(file)
+    glob = parse_glob(text) if is_glob(text) and not Path(text).exists() else None
+    if glob is None and not existing(text).is_dir():
+        return Found([Source(Path(text))])
+    found = Found()
+    for file, below in _files_like(glob, out) if glob else _files_in(Path(text), out, found, is_recursive=is_recursive):
+        if file.suffix.lower() in SUFFIXES or (not file.suffix and format_of(file)):
+            found.sources.append(Source(file, below))
+        else:
+            found.no_pictures.append(file)
     if not found.sources:
         there = "; " + "; ".join(found.notes()) if found.folders else ""
-        raise BadArgument(f"there is no picture in {text}; pictures end with {joined(list(SUFFIXES))}{there}")
+        where = f"no picture matches {text}" if glob else f"there is no picture in {text}"
+        raise BadArgument(f"{where}; pictures end with {joined(list(SUFFIXES))}{there}")
     return found
 
 
@@ -83,6 +90,37 @@ def format_of(file: Path) -> str | None:
     except (OSError, UnsupportedFormat):
         # The conversion meets the same error and reports it with the name of the file.
         return None
+
+
+def _files_in(folder: Path, out: Path, found: Found, *, is_recursive: bool) -> Iterator[tuple[Path, Path]]:
+    """Yield the files in a folder, each with its folder relative to that one; note the folders not looked into."""
+    for below, folders, files in _walk(folder, out):
+        if not is_recursive:
+            found.folders += [folder / below / name for name in folders]
+            folders.clear()
+        yield from ((folder / below / name, below) for name in files)
+
+
+def _files_like(glob: Glob, out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the files that match a pattern, each with its folder relative to the fixed folder of the pattern."""
+    folder = existing(glob.folder or ".")
+    for below, folders, files in _walk(folder, out):
+        if len(below.parts) == glob.depth:
+            folders.clear()
+        yield from ((folder / below / name, below) for name in files if glob.matches((*below.parts, name)))
+
+
+def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder, relative to the first, with the names of its folders and files, sorted.
+
+    What the caller removes from the list of folders is not looked into.
+    """
+    for place, folders, files in os.walk(folder, onerror=_cannot_be_read):
+        here = Path(place)
+        # os.walk goes into the folders that are left in its list; it never follows a link.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_same(here / name, out))
+        named = (name for name in sorted(files) if not name.startswith("."))
+        yield here.relative_to(folder), folders, [name for name in named if (here / name).is_file()]
 
 
 def _cannot_be_read(error: OSError) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgsrv.cli.converting.inputs import Found, Source, existing, format_of, pictures_of
-from imgsrv.cli.converting.work import Conversion
+from imgsrv.bulk.inputs import Found, Source, existing, format_of, names_several, pictures_of
+from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
@@ -55,20 +55,14 @@ def target_suffixes() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The conversions, and how many pictures are passed over because their results exist.
-
-    notes: what in the folders was left out.
-    """
+    """The conversions.  notes: what in the folders was left out."""
 
     conversions: tuple[Conversion, ...]
-    skipped: int = 0
     notes: tuple[str, ...] = ()
 
 
-def plan(
-    inputs: Sequence[str], out: str, output: Output, *, is_recursive: bool = False, skips_existing: bool = False
-) -> Plan:
-    """Plan the conversion of each picture.  A folder among the inputs stands for the pictures in it.
+def plan(inputs: Sequence[str], out: str, output: Output, *, is_recursive: bool = False) -> Plan:
+    """Plan the conversion of each picture.  A folder or a pattern among the inputs stands for pictures.
 
     is_recursive: also for those in its folders, whose results get folders of the same names.
     Raises BadArgument if an input does not exist, or if a result would overwrite an input or another result.
@@ -78,20 +72,16 @@ def plan(
         found = Found()
         for text in inputs:
             _refuse_standard_input(text)
-            one = pictures_of(text, Path(out), is_recursive=is_recursive)
-            found.sources += one.sources
-            found.no_pictures += one.no_pictures
-            found.folders += one.folders
+            found.add(pictures_of(text, Path(out), is_recursive=is_recursive))
         conversions = tuple(_into_folder(source, Path(out), output) for source in found.sources)
         notes = tuple(found.notes())
-    elif len(inputs) > 1 or is_folder(inputs[0]):
+    elif len(inputs) > 1 or names_several(inputs[0]):
         raise BadArgument(f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one")
     else:
         source = None if inputs[0] == STANDARD else existing(inputs[0])
         conversions = (Conversion(source, _file_target(out)),)
     _check_targets(conversions)
-    left = tuple(one for one in conversions if not (skips_existing and one.target and one.target.exists()))
-    return Plan(left, len(conversions) - len(left), notes)
+    return Plan(conversions, notes)
 
 
 def _refuse_standard_input(text: str) -> None:

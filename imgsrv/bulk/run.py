@@ -1,0 +1,44 @@
+"""One run of bulk work: what is left to do, an executor that does it, and a manifest of what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from imgsrv.bulk.known import Known
+from imgsrv.bulk.manifest import Manifest
+from imgsrv.bulk.work import Conversion, Outcome, Recipe
+
+Executor = Callable[[Sequence[Conversion], Recipe], Iterator[Outcome]]
+"""Does the conversions and yields their outcomes as they are done, in any order; a broken picture stops nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """The conversions that are left.  skipped: those whose results exist.  done: pictures of runs before."""
+
+    left: tuple[Conversion, ...]
+    skipped: tuple[Conversion, ...] = ()
+    done: int = 0
+
+
+def left_of(conversions: Sequence[Conversion], known: Known, *, skips_existing: bool) -> Todo:
+    """What is left to do, by the manifest and, if asked, by what exists."""
+    left, skipped = list[Conversion](), list[Conversion]()
+    for one in conversions:
+        if known.is_done(one):
+            continue
+        exists = skips_existing and one.target is not None and one.target.exists()
+        (skipped if exists else left).append(one)
+    return Todo(tuple(left), tuple(skipped), len(conversions) - len(left) - len(skipped))
+
+
+def run(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | None) -> Iterator[Outcome]:
+    """Do the conversions; yield each outcome after it stands in the manifest."""
+    if manifest is not None:
+        for one in todo.skipped:
+            manifest.skip(one)
+    for outcome in executor(todo.left, recipe):
+        if manifest is not None:
+            manifest.record(outcome)
+        yield outcome

@@ -1,1 +1,0 @@
-"""What `imgsrv convert` does: which file becomes which, and the processes that convert them."""
