@@ -37,6 +37,7 @@ from imgsrv.settings_checks import (
     a_redis,
     a_store,
     a_user,
+    an_address,
     certificates,
     named_queries,
     networks,
@@ -404,6 +405,14 @@ class Settings(BaseSettings):
         Seconds,
         Field(description="How long /readyz answers 503 at a stop while the server still listens, for load balancers."),
     ] = 0.0
+    agent_listen: Annotated[
+        str,
+        AfterValidator(an_address),
+        Field(
+            json_schema_extra={"allowed": "HOST:PORT, such as 0.0.0.0:8001, or empty"},
+            description="Address on which HAProxy's agent-check learns how much room this server has; empty for none.",
+        ),
+    ] = ""
 
     auto_formats: Annotated[
         str,

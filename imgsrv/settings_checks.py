@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@")
 """A password in a URL, and what is before it."""
 
+LAST_PORT = 65_535
+
 UNIX = "unix"
 """The word in `trusted_proxies` for clients of the Unix socket, which have no address."""
 
@@ -103,6 +105,23 @@ def named_queries(value: Any) -> Any:
     if not all(name and query for name, _, query in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
         raise ValueError("it must be NAME=QUERY, each name once, with spaces between them")
     return {name: query for name, _, query in pairs}
+
+
+def an_address(text: str) -> str:
+    """Accept `HOST:PORT`, or an empty text."""
+    if text:
+        split_address(text)
+    return text
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Split `HOST:PORT`; an IPv6 address stands in brackets.  Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > LAST_PORT:
+        raise ValueError("it must be HOST:PORT, such as 0.0.0.0:8001 or [::]:8001")
+    if ":" in host and not (host[0] == "[" and host[-1] == "]"):
+        raise ValueError("an IPv6 address stands in brackets, such as [::1]:8001")
+    return host.strip("[]"), int(port)
 
 
 def a_collector(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from imgsrv.pool.control import instances
 from imgsrv.pool.control.control_socket import Control
 from imgsrv.pool.control.instances import Claim, Place
 from imgsrv.pool.events import Events
+from imgsrv.pool.listen import beside
 from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.master import Master
 from imgsrv.pool.reload import state
@@ -43,11 +45,27 @@ from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
 from imgsrv.web.routes.pages import documents
 
+AGENT = "agent"
+"""Name of the agent's socket in the state that an image of the master passes to the next."""
 
-def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, passed: Passed | None) -> Work:
+
+def open_agent(settings: Settings, passed: Passed | None) -> socket.socket | None:
+    """Listen for HAProxy's agent-check; None without a setting for it.  Raises CannotListen."""
+    before = None if passed is None else passed.get("shared", {}).get(AGENT)
+    return beside.listen_beside(settings.agent_listen, "--agent-listen", before)
+
+
+def work_of(
+    settings: Settings,
+    title: str,
+    identity: Identity,
+    sink: Sink,
+    passed: Passed | None,
+    agent: socket.socket | None = None,
+) -> Work:
     """Make the work of a worker: HTTP in front, pictures behind.  Raises BadSetting.
 
-    title: for `ps`, behind the process's name.  passed: the state from the image before.
+    title: for `ps`, behind the process's name.  passed: the state from the image before.  agent: see `open_agent`.
     """
     entry = entry_of(settings, None if passed is None else passed.get("shared", {}).get(LIMITS))
     max_memory = memory_budget(settings.max_memory)
@@ -56,8 +74,11 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, pass
     )
     # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
     pages = documents(settings.presets, has_pages=settings.pages)
+    shared = {} if entry.table is None else {LIMITS: entry.table.dump()}
+    if agent is not None:
+        shared[AGENT] = beside.dump(settings.agent_listen, agent)
     return Work(
-        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages),
+        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages, agent),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,
@@ -69,7 +90,7 @@ def work_of(settings: Settings, title: str, identity: Identity, sink: Sink, pass
         helpers=Helpers(set_deadline, take_losses, let_go),
         telling=Telling(plan_facts, settings.slow_job_s),
         send_s=settings.send_timeout_s,
-        shared={} if entry.table is None else {LIMITS: entry.table.dump()},
+        shared=shared,
     )
 
 

@@ -101,6 +101,13 @@ class Admission:
         """True if a job that came now would be refused."""
         return self.refusal() is not None
 
+    def room(self) -> float:
+        """The part of the longest wait, 0 to 1, that a job which came now would not have to wait."""
+        ahead = self._ahead(None)
+        queued = self._queued(is_dear=False)
+        wait_s = self.expected_wait_s(queued, ahead=ahead) if queued or ahead.jobs else 0.0
+        return max(0.0, 1 - wait_s / self._max_wait_s)
+
     def _queued(self, *, is_dear: bool) -> int:
         """Jobs in the queue of a kind: each kind has its own, and one that is full must not close the other."""
         dear = self._queue.waiting_dear()

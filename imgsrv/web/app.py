@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from imgsrv.settings import Settings
 from imgsrv.web.access.access import Access
 from imgsrv.web.access.entry import Entry
 from imgsrv.web.admission import Admission
+from imgsrv.web.agent import Agent
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.clients import Clients, client_of
 from imgsrv.web.front import Front
@@ -46,6 +48,7 @@ def make_front(
     shared: Shared,
     entry: Entry,
     pages: Mapping[str, Page],
+    agent: socket.socket | None,
     exchange: Exchange,
     board: Board,
     row: Row,
@@ -53,8 +56,8 @@ def make_front(
     """The front of one worker, ready to be started.
 
     limits: of a picture and its job.  max_memory: the budget of all workers in bytes.  shared: what all workers share
-    of the result cache.  entry: who may ask, and how often.  pages: the documents, by their path.  row: the worker's
-    own row of the board.
+    of the result cache.  entry: who may ask, and how often.  pages: the documents, by their path.  agent: where
+    a balancer asks for the room of the server.  row: the worker's own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
@@ -84,7 +87,8 @@ def make_front(
     is_plain = entry.rules.is_open and not entry.rules.has_limits and not entry.rules.cors and tracing is None
     quick = cache.answer_early(gate.record_quick) if is_plain else None
     answering = entry.rules.cors.answering
-    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick)
+    beside = None if agent is None else Agent(agent, drain, admission, board)
+    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside)
 
 
 def _make_app(

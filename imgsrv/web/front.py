@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from imgsrv.errors import ImgsrvError, OutOfResources
 from imgsrv.observe.answers import OTHER
@@ -19,13 +20,25 @@ from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.proxy_headers import Client, Proxies
 
 
+class Beside(Protocol):
+    """A server on another address."""
+
+    async def start(self) -> None:
+        """Accept connections."""
+        ...
+
+    def stop(self) -> None:
+        """Accept no more."""
+        ...
+
+
 class Front:
     """All connections of one worker, and the app behind them.  It is the `Host` of its connections.
 
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
     refusal: gives the error for a picture of a client that came now.
     close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
-    quick: see `Host`.
+    quick: see `Host`.  beside: what else listens as long as this front accepts.
     """
 
     def __init__(
@@ -41,6 +54,7 @@ class Front:
         close_app: Callable[[], Awaitable[None]] | None,
         headers_for: Callable[[Headers], Headers] = lambda _request: [],
         quick: Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.quick = quick
         self.app, self.settings, self.log = app, settings, log
@@ -55,6 +69,7 @@ class Front:
         self._unsent: dict[Outflow, int] = {}
         self._unsent_bytes = 0
         self._server: asyncio.Server | None = None
+        self._beside = beside
         self._nobody_left = asyncio.Event()
 
     async def start(self, listening: socket.socket) -> None:
@@ -62,6 +77,8 @@ class Front:
         self._server = await self.loop.create_server(
             lambda: Connection(self), sock=listening, backlog=self.settings.backlog
         )
+        if self._beside is not None:
+            await self._beside.start()
 
     def begin_drain(self) -> None:
         """From now on every answer says `Connection: close`, and idle connections are closed after a moment."""
@@ -73,6 +90,8 @@ class Front:
         """Close the listening socket."""
         if self._server is not None:
             self._server.close()
+        if self._beside is not None:
+            self._beside.stop()
 
     async def finished(self) -> None:
         """Return when no client is left and the app is closed."""

@@ -9,12 +9,37 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from imgsrv.observe.scoreboard import Board, WorkerState
 from imgsrv.pool.worker.exchange import REPLY, Exchange, Parcel, Reply
 from imgsrv.web.memory_budget import MemoryBudget
 
 SOON_S = 5.0
+
+
+@dataclass
+class Waiting:
+    """A queue of which only the length is known."""
+
+    length: int
+    dear: int = 0
+
+    def waiting(self) -> int:
+        return self.length
+
+    def waiting_dear(self) -> int:
+        return self.dear
+
+
+class Clock:
+    """The one thing that is faked: time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from queueing import Clock, Waiting
 from serving import Server, serving, wait_until
 from wire import HEALTH, PNG, Wire, ask, chunked, head, metric, post
 
@@ -22,30 +22,6 @@ SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
 HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"
 
 VERY_HEAVY = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=90/blur:sigma=90&format=webp&quality=100"
-
-
-@dataclass
-class Waiting:
-    """A queue of which only the length is known."""
-
-    length: int
-    dear: int = 0
-
-    def waiting(self) -> int:
-        return self.length
-
-    def waiting_dear(self) -> int:
-        return self.dear
-
-
-class Clock:
-    """The one thing that is faked: time."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def _board(ready: int) -> Board:

@@ -1,0 +1,63 @@
+"""The answers to HAProxy's agent-check: whether this server takes work, and how much of it.
+
+HAProxy connects, reads one line of text and multiplies the weight of the server by the percentage in it (HAProxy,
+configuration manual, `agent-check`).  So that the weights of several servers can be compared, an engine is always
+worth ENGINE_PERCENT, however many there are, and a wait in the queue takes its part of that away:
+
+    percent = ENGINE_PERCENT x engines x (1 - expected wait / max_wait_s), at least 1
+
+With `weight 16` an engine is worth 4 of HAProxy's 256 steps.  A server that stops says `stopped`, which ends nothing
+that is under way.  `up` takes that back; `drain` and `ready` are not used, because they would undo what an operator
+has told HAProxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+from imgsrv.observe.scoreboard import Board, WorkerState
+from imgsrv.web.admission import Admission
+from imgsrv.web.http.host import Drain
+
+ENGINE_PERCENT = 25
+
+
+class Agent:
+    """The agent of one worker.  listening: the socket that all workers share; board: that of all workers."""
+
+    def __init__(self, listening: socket.socket, drain: Drain, admission: Admission, board: Board) -> None:
+        self._listening, self._drain, self._admission, self._board = listening, drain, admission, board
+        self._server: asyncio.Server | None = None
+
+    def line(self) -> bytes:
+        """The answer of this moment, with its newline."""
+        if self._drain.has_begun:
+            return b"stopped\n"
+        engines = sum(row["state"] == WorkerState.READY for row in self._board.rows())
+        return b"up %d%%\n" % max(1, round(ENGINE_PERCENT * engines * self._admission.room()))
+
+    async def start(self) -> None:
+        """Answer whoever connects."""
+        loop = asyncio.get_running_loop()
+        # The worker's own descriptor: closing it leaves that of the other workers.
+        self._server = await loop.create_server(lambda: _Answer(self.line()), sock=self._listening.dup())
+
+    def stop(self) -> None:
+        """Answer no more."""
+        if self._server is not None:
+            self._server.close()
+        self._listening.close()
+
+
+class _Answer(asyncio.Protocol):
+    """A connection on which one line is sent."""
+
+    def __init__(self, line: bytes) -> None:
+        self._line = line
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        wire = cast(asyncio.Transport, transport)
+        wire.write(self._line)
+        wire.close()
