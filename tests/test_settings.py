@@ -107,7 +107,7 @@ def test_settings_cannot_be_changed_once_they_are_read() -> None:
 WRONG = [
     ("name", "../web", "1 to 64 letters, digits and ._-, the first a letter or a digit"),
     ("runtime_dir", "/" + 100 * "x", "a path of at most 100 characters"),
-    ("agent_listen", "8001", "HOST:PORT, such as 0.0.0.0:8001, or empty"),
+    ("agent_listen", "8001", "HOST:PORT, such as 0.0.0.0:8001 or [::]:8001"),
     ("host", "", "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"),
     ("port", "-1", "a whole number from 0 to 65535"),
     ("port", "65536", "a whole number from 0 to 65535"),
