@@ -6,9 +6,9 @@ worth ENGINE_PERCENT, however many there are, and a wait in the queue takes its 
 
     percent = ENGINE_PERCENT x engines x (1 - expected wait / max_wait_s), at least 1
 
-With `weight 16` an engine is worth 4 of HAProxy's 256 steps.  A server that stops says `stopped`, which ends nothing
-that is under way.  `up` takes that back; `drain` and `ready` are not used, because they would undo what an operator
-has told HAProxy.
+With `weight 16` an engine is worth 4 of HAProxy's 256 steps.  A server that stops says 0 %: it gets no new request, and
+keeps those that are under way.  The words `stopped` and `down` would end them, with `on-marked-down shutdown-sessions`;
+`drain` and `ready` would undo what an operator has told HAProxy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Agent:
     def line(self) -> bytes:
         """The answer of this moment, with its newline."""
         if self._drain.has_begun:
-            return b"stopped\n"
+            return b"up 0%\n"
         engines = sum(row["state"] == WorkerState.READY for row in self._board.rows())
         return b"up %d%%\n" % max(1, round(ENGINE_PERCENT * engines * self._admission.room()))
 

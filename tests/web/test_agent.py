@@ -49,8 +49,8 @@ def test_a_full_server_keeps_the_least_weight_because_a_balancer_without_servers
     assert agent(2, Waiting(99), Drain()).line() == b"up 1%\n"
 
 
-def test_a_server_that_stops_says_so() -> None:
-    assert agent(2, Waiting(0), Drain(has_begun=True)).line() == b"stopped\n"
+def test_a_server_that_stops_has_no_weight() -> None:
+    assert agent(2, Waiting(0), Drain(has_begun=True)).line() == b"up 0%\n"
 
 
 def test_the_agent_answers_through_a_reload_and_says_when_the_server_stops() -> None:
@@ -61,7 +61,7 @@ def test_the_agent_answers_through_a_reload_and_says_when_the_server_stops() -> 
         wait_until(lambda: server.named("reloaded") != [], "the reload is done", 60)
         wait_until(lambda: told(port) == "up 50%\n", "the new engines are counted")
         server.signal(signal.SIGTERM)
-        wait_until(lambda: told(port) == "stopped\n", "the agent says that the server stops")
+        wait_until(lambda: told(port) == "up 0%\n", "the agent says that the server stops")
         assert server.wait_exit(60) == 0
     assert told(port) == ""
 
@@ -111,5 +111,5 @@ def test_haproxy_weighs_machines_by_their_engines_and_sends_nothing_to_one_that_
                 "HAProxy has the weights",
             )
             two.signal(signal.SIGTERM)
-            wait_until(lambda: balancer.rows()["two"]["status"].startswith("DOWN"), "HAProxy knows that it stops")
-            assert balancer.rows()["one"]["status"] == "UP"
+            wait_until(lambda: balancer.rows()["two"]["weight"] == "0", "HAProxy knows that it stops")
+            assert [balancer.rows()[each]["status"].split()[0] for each in weights] == ["UP", "UP"]

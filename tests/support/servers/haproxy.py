@@ -74,17 +74,16 @@ def configured(servers: Sequence[Behind], port: int, control: Path, changes: Map
 def running_haproxy(
     folder: Path, servers: Sequence[Behind], changes: Mapping[str, str] | None = None
 ) -> Iterator[HAProxy]:
-    """Run HAProxy during the block; it starts when each server has answered its checks."""
+    """Run HAProxy during the block."""
     port, control = free_port(), folder / "haproxy.sock"
     file = folder / "haproxy.cfg"
     file.write_text(configured(servers, port, control, changes), encoding="utf-8")
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, "-db", "-f", str(file)], stdout=log, stderr=log)
     try:
-        wait_until(lambda: listens(port) or process.poll() is not None, "HAProxy listens")
+        wait_until(lambda: (control.exists() and listens(port)) or process.poll() is not None, "HAProxy listens")
         assert process.poll() is None, (folder / "haproxy.log").read_text()
-        found = HAProxy(port, control)
-        yield found
+        yield HAProxy(port, control)
     finally:
         process.terminate()
         process.wait(20)

@@ -14,11 +14,16 @@ IP = shutil.which("ip") or ""
 
 @dataclass(frozen=True)
 class Machine:
-    """A namespace.  inside: the beginning of a command that runs there.  address: its own.  host: that of this host."""
+    """A namespace.
+
+    inside: the beginning of a command that runs there.  address: its own.  host: that of this host.
+    cable: the name of this host's end of its cable.
+    """
 
     inside: list[str]
     address: str
     host: str
+    cable: str
 
 
 def are_possible() -> bool:
@@ -58,4 +63,4 @@ def _machine(name: str, index: int) -> Machine:
         f"{IP} -n {name} link set lo up",
     ):
         subprocess.run(command.split(), check=True, capture_output=True)
-    return Machine([IP, "netns", "exec", name], address, host)
+    return Machine([IP, "netns", "exec", name], address, host, cable)
