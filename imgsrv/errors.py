@@ -929,6 +929,15 @@ class CommandFailed(OperatorError):
         return self.reason
 
 
+class RunStopped(OperatorError):
+    """Bulk work that cannot go on, because every further picture would fail for the same reason."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"stopped, as no further picture could be written: {self.reason}"
+
+
 class NoWorkerCanBoot(OperatorError):
     """No slot of the pool can start a worker; all have been given up."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from imgsrv.bulk.globs import Glob, is_glob, parse_glob
+from imgsrv.bulk.places import Place, is_url, parse_blob
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import SUFFIXES
 from imgsrv.printable import printable
+
+HERE = PurePosixPath()
 
 NAMED = 3
 """Files that a note names; it counts the others."""
@@ -19,10 +22,14 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture file.  below: the folder in which it lies, relative to the input that stands for it."""
+    """A picture.  below: the folder in which it lies, relative to the input that stands for it.
 
-    file: Path
-    below: Path = Path()
+    version: of an object, as its listing has it.
+    """
+
+    place: Place
+    below: PurePosixPath = HERE
+    version: str = ""
 
 
 @dataclass(slots=True)
@@ -30,8 +37,8 @@ class Found:
     """The pictures of all inputs, and what was left out: files that are no pictures, and folders in folders."""
 
     sources: list[Source] = field(default_factory=list)
-    no_pictures: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
+    no_pictures: list[Place] = field(default_factory=list)
+    folders: list[Place] = field(default_factory=list)
 
     def notes(self) -> Iterator[str]:
         """Say what was left out, a line for each kind."""
@@ -56,15 +63,18 @@ def existing(text: str) -> Path:
 
 def names_several(text: str) -> bool:
     """Whether an input is a folder or a pattern.  A name with signs of a pattern is that of a file if there is one."""
+    if is_url(text):
+        return text.endswith("/") or is_glob(text) or not parse_blob(text).path
     return text.endswith("/") or Path(text).is_dir() or (is_glob(text) and not Path(text).exists())
 
 
-def pictures_of(text: str, out: Path, *, is_recursive: bool) -> Found:
+def pictures_of(text: str, out: Path | None, *, is_recursive: bool) -> Found:
     """Find the pictures that an input stands for: a file stands for itself, a folder for the pictures in it.
 
     A pattern stands for the pictures whose path matches; the folders that it matched are those of the results.
     A picture has the suffix of a format, or no suffix and the first bytes of one.  Hidden files and folders, links to
-    folders and the folder `out` are passed over.  Raises BadArgument if there is no such file or no picture.
+    folders and the folder `out`, if the results go to one, are passed over.
+    Raises BadArgument if there is no such file or no picture.
     """
     glob = parse_glob(text) if is_glob(text) and not Path(text).exists() else None
     if glob is None and not existing(text).is_dir():
@@ -72,12 +82,17 @@ def pictures_of(text: str, out: Path, *, is_recursive: bool) -> Found:
     found = Found()
     for file, below in _files_like(glob, out) if glob else _files_in(Path(text), out, found, is_recursive=is_recursive):
         if file.suffix.lower() in SUFFIXES or (not file.suffix and format_of(file)):
-            found.sources.append(Source(file, below))
+            found.sources.append(Source(file, PurePosixPath(below)))
         else:
             found.no_pictures.append(file)
+    return checked(found, text, is_pattern=glob is not None)
+
+
+def checked(found: Found, text: str, *, is_pattern: bool) -> Found:
+    """What an input stands for.  Raises BadArgument if that is no picture."""
     if not found.sources:
         there = "; " + "; ".join(found.notes()) if found.folders else ""
-        where = f"no picture matches {text}" if glob else f"there is no picture in {text}"
+        where = f"no picture matches {text}" if is_pattern else f"there is no picture in {text}"
         raise BadArgument(f"{where}; pictures end with {joined(list(SUFFIXES))}{there}")
     return found
 
@@ -92,7 +107,7 @@ def format_of(file: Path) -> str | None:
         return None
 
 
-def _files_in(folder: Path, out: Path, found: Found, *, is_recursive: bool) -> Iterator[tuple[Path, Path]]:
+def _files_in(folder: Path, out: Path | None, found: Found, *, is_recursive: bool) -> Iterator[tuple[Path, Path]]:
     """Yield the files in a folder, each with its folder relative to that one; note the folders not looked into."""
     for below, folders, files in _walk(folder, out):
         if not is_recursive:
@@ -101,7 +116,7 @@ def _files_in(folder: Path, out: Path, found: Found, *, is_recursive: bool) -> I
         yield from ((folder / below / name, below) for name in files)
 
 
-def _files_like(glob: Glob, out: Path) -> Iterator[tuple[Path, Path]]:
+def _files_like(glob: Glob, out: Path | None) -> Iterator[tuple[Path, Path]]:
     """Yield the files that match a pattern, each with its folder relative to the fixed folder of the pattern."""
     folder = existing(glob.folder or ".")
     for below, folders, files in _walk(folder, out):
@@ -110,7 +125,7 @@ def _files_like(glob: Glob, out: Path) -> Iterator[tuple[Path, Path]]:
         yield from ((folder / below / name, below) for name in files if glob.matches((*below.parts, name)))
 
 
-def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk(folder: Path, out: Path | None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder, relative to the first, with the names of its folders and files, sorted.
 
     What the caller removes from the list of folders is not looked into.
@@ -127,11 +142,11 @@ def _cannot_be_read(error: OSError) -> None:
     raise BadArgument(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
 
-def _is_same(folder: Path, other: Path) -> bool:
-    return other.exists() and folder.samefile(other)
+def _is_same(folder: Path, other: Path | None) -> bool:
+    return other is not None and other.exists() and folder.samefile(other)
 
 
-def _some(paths: list[Path], kind: str) -> str:
+def _some(paths: Sequence[Place], kind: str) -> str:
     names = [printable(str(path)) for path in paths[:NAMED]]
     if rest := len(paths) - NAMED if len(paths) > NAMED else 0:
         names.append(f"{rest} more {kind if rest == 1 else kind + 's'}")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from imgsrv.bulk.work import Conversion, name_of, version_of
+from imgsrv.bulk.places import name_of
+from imgsrv.bulk.there import There
+from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument
 from imgsrv.printable import printable
 
@@ -40,19 +42,16 @@ class Known:
     end: int = 0
     torn: int = 0
 
-    def is_done(self, conversion: Conversion) -> bool:
+    def is_done(self, conversion: Conversion, there: There) -> bool:
         """Whether this picture has been converted, has not changed since, and its result is there in full length."""
-        source, target = conversion.source, conversion.target
-        record = self.records.get(name_of(source))
-        if source is None or target is None or record is None or record.status != DONE:
+        record = self.records.get(name_of(conversion.source))
+        if conversion.target is None or record is None or record.status != DONE:
             return False
-        try:
-            return (record.target, record.version, record.length) == (
-                *(name_of(target), version_of(source.stat())),
-                target.stat().st_size,
-            )
-        except OSError:
-            return False
+        return (
+            record.target == name_of(conversion.target)
+            and record.version == there.version(conversion)
+            and record.length == there.length(conversion.target)
+        )
 
     def is_settled(self, conversion: Conversion) -> bool:
         """Whether the manifest says that the result is there: made by a run, or found by one."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 
-from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert, own_mark, remove_part
+from imgsrv.bulk.places import remove_part
+from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert, own_mark
 
 
 def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
@@ -87,8 +88,7 @@ class _Lane:
         self._clear()
 
     def _clear(self) -> None:
-        if self._conversion.target is not None:
-            remove_part(self._conversion.target, own_mark(self._process.pid))
+        remove_part(self._conversion.target, own_mark(self._process.pid))
 
     def _death(self) -> str:
         code = self._process.exitcode or 0

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, Self
 
 from imgsrv import __version__
 from imgsrv.bulk.known import DONE, FAILED, RUN, SKIPPED, Known, read_manifest
-from imgsrv.bulk.work import Conversion, Outcome, Recipe, name_of
+from imgsrv.bulk.places import name_of
+from imgsrv.bulk.work import Conversion, Outcome, Recipe
 from imgsrv.errors import BadArgument
 from imgsrv.printable import printable
 

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgsrv.bulk.bucket_inputs import object_of, objects_of
+from imgsrv.bulk.buckets import check_installed
+from imgsrv.bulk.clerk import Clerk
 from imgsrv.bulk.inputs import Found, Source, existing, format_of, names_several, pictures_of
+from imgsrv.bulk.places import Blob, Place, below, is_url, parse_blob, place_of
 from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import Output
@@ -40,11 +44,18 @@ def split_positionals(paths: Sequence[str]) -> Positionals:
 
 
 def _is_target(text: str) -> bool:
-    return text == STANDARD or is_folder(text) or Path(text).suffix.lower() in (*KNOWN_SUFFIXES, TEXT_SUFFIX)
+    return (
+        text == STANDARD
+        or is_url(text)
+        or is_folder(text)
+        or Path(text).suffix.lower() in (*KNOWN_SUFFIXES, TEXT_SUFFIX)
+    )
 
 
 def is_folder(text: str) -> bool:
     """Whether the text names a folder, or ends with / like a new one."""
+    if is_url(text):
+        return text.endswith("/") or not parse_blob(text).path
     return text.endswith("/") or Path(text).is_dir()
 
 
@@ -61,27 +72,32 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def plan(inputs: Sequence[str], out: str, output: Output, *, is_recursive: bool = False) -> Plan:
+def plan(inputs: Sequence[str], out: str, output: Output, clerk: Clerk, *, is_recursive: bool = False) -> Plan:
     """Plan the conversion of each picture.  A folder or a pattern among the inputs stands for pictures.
 
-    is_recursive: also for those in its folders, whose results get folders of the same names.
-    Raises BadArgument if an input does not exist, or if a result would overwrite an input or another result.
+    clerk: asks buckets.  is_recursive: also for the pictures in folders of a folder, whose results get folders of the
+    same names.  Raises BadArgument if an input does not exist, or if a result would overwrite an input or another one.
     """
-    notes: tuple[str, ...] = ()
-    if is_folder(out):
-        found = Found()
-        for text in inputs:
-            _refuse_standard_input(text)
-            found.add(pictures_of(text, Path(out), is_recursive=is_recursive))
-        conversions = tuple(_into_folder(source, Path(out), output) for source in found.sources)
-        notes = tuple(found.notes())
-    elif len(inputs) > 1 or names_several(inputs[0]):
-        raise BadArgument(f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one")
-    else:
-        source = None if inputs[0] == STANDARD else existing(inputs[0])
-        conversions = (Conversion(source, _file_target(out)),)
+    if is_url(out):
+        check_installed(out)
+    if not is_folder(out):
+        if len(inputs) > 1 or names_several(inputs[0]):
+            raise BadArgument(
+                f"several pictures need a folder as OUT, but {out} is not a folder; write out/ to make one"
+            )
+        conversions: tuple[Conversion, ...] = (_into_file(inputs[0], out, clerk),)
+        _check_targets(conversions)
+        return Plan(conversions)
+    found, folder = Found(), place_of(out)
+    for text in inputs:
+        _refuse_standard_input(text)
+        if is_url(text):
+            found.add(objects_of(text, folder, clerk, is_recursive=is_recursive, has_format=output.format is not None))
+        else:
+            found.add(pictures_of(text, folder if isinstance(folder, Path) else None, is_recursive=is_recursive))
+    conversions = tuple(_into_folder(source, folder, output) for source in found.sources)
     _check_targets(conversions)
-    return Plan(conversions, notes)
+    return Plan(conversions, tuple(found.notes()))
 
 
 def _refuse_standard_input(text: str) -> None:
@@ -89,34 +105,52 @@ def _refuse_standard_input(text: str) -> None:
         raise BadArgument("standard input is a single picture and needs a file as OUT, or -")
 
 
-def _file_target(out: str) -> Path | None:
+def _into_file(text: str, out: str, clerk: Clerk) -> Conversion:
+    target = _file_target(out)
+    if text == STANDARD:
+        return Conversion(None, target)
+    if is_url(text):
+        one = object_of(text, clerk)
+        return Conversion(one.place, target, version=one.version)
+    return Conversion(existing(text), target)
+
+
+def _file_target(out: str) -> Place | None:
     if out == STANDARD:
         return None
-    if not Path(out).parent.is_dir():
+    if not is_url(out) and not Path(out).parent.is_dir():
         raise BadArgument(f"there is no folder {Path(out).parent} to write {out} to")
-    return Path(out)
+    return place_of(out)
 
 
-def _into_folder(source: Source, folder: Path, output: Output) -> Conversion:
-    """Return a conversion into the folder: the same name with the suffix of the result.  A correct suffix is kept."""
-    file, place = source.file, folder / source.below
-    own = format_of(file) if output.format is None else None
-    name = output.format or (own and written_as(own))
+def _into_folder(source: Source, folder: Place, output: Output) -> Conversion:
+    """Return a conversion into the folder: the same name with the suffix of the result.  A correct suffix is kept.
+
+    Without a format, a file keeps that of its content, and an object that of its name.
+    """
+    file = source.place.file if isinstance(source.place, Blob) else source.place
     known = SUFFIXES.get(file.suffix.lower())
-    if name is None or known == name:
-        return Conversion(file, place / file.name)
-    return Conversion(file, place / ((file.stem if known else file.name) + suffix_of(name)))
+    own = (known if isinstance(source.place, Blob) else format_of(source.place)) if output.format is None else None
+    name = output.format or (own and written_as(own))
+    is_right = name is None or known == name
+    new = file.name if is_right else (file.stem if known else file.name) + suffix_of(name or "")
+    by_name = name if isinstance(source.place, Blob) and output.format is None else None
+    return Conversion(source.place, below(folder, source.below / new), by_name, source.version)
 
 
 def _check_targets(conversions: Iterable[Conversion]) -> None:
     pairs = [(one.source, one.target) for one in conversions]
-    sources = {source.resolve() for source, _ in pairs if source}
-    taken: dict[Path, Path | None] = {}
+    sources = {_identity(source) for source, _ in pairs if source}
+    taken: dict[Place, Place | None] = {}
     for source, target in pairs:
         if target is None:
             continue
         if target in taken:
             raise BadArgument(f"{taken[target]} and {source} would both become {target}")
-        if target.resolve() in sources:
+        if _identity(target) in sources:
             raise BadArgument(f"{target} is one of the inputs and is never overwritten; choose another OUT")
         taken[target] = source
+
+
+def _identity(place: Place) -> Place:
+    return place.resolve() if isinstance(place, Path) else place

@@ -1,33 +1,39 @@
-"""Convert one picture from its place to its target.
-
-A picture is written to a temporary file beside its target and renamed when it is whole.
-"""
+"""Convert one picture from its place to its target."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import errno
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
+from imgsrv.bulk.buckets import BucketRefused
+from imgsrv.bulk.places import Blob, Place, read, written_whole
 from imgsrv.errors import ImgsrvError
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.placeholders import media_type_of
+from imgsrv.imaging.formats import SUFFIXES
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.imaging.process import process_into
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What every further picture would meet, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Source and target of one picture; None for standard input or output."""
+    """Source and target of one picture; None for standard input or output.
 
-    source: Path | None
-    target: Path | None
+    format: of the result, where neither the recipe nor the content of the picture gives it.
+    version: of an object, as its listing has it; empty for files, which are looked at when it is asked for.
+    """
+
+    source: Place | None
+    target: Place | None
+    format: str | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Outcome:
     """Result of one conversion: its size in pixels and its length in bytes, or the message of the error.
 
     is_broken: it shows only what was there of a broken picture.  format: of the result.  version: of the source that
-    was read, as `version_of` gives it.  seconds: that the conversion took.
+    was read.  seconds: that the conversion took.  stops: no further picture could be written.
     """
 
     conversion: Conversion
@@ -60,15 +66,26 @@ class Outcome:
     format: str = ""
     version: str = ""
     seconds: float = 0.0
+    stops: bool = False
 
 
-def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
-    """Convert one picture in this process.  The outcome holds the message if the picture or a file cannot be used."""
-    began = time.monotonic()
+def convert(conversion: Conversion, recipe: Recipe, mark: str = "") -> Outcome:
+    """Convert one picture in this process.  The outcome holds the message if the picture or a file cannot be used.
+
+    mark: of the temporary file; that of this process if it is empty.
+    """
+    began, stops, has_read = time.monotonic(), False, False
+    output = recipe.output.model_copy(update={"format": conversion.format}) if conversion.format else recipe.output
     try:
-        data, version = _read(conversion.source)
-        with _written_whole(conversion.target, own_mark(os.getpid()), overwrites=recipe.overwrites) as file:
-            report = process_into(file, data, recipe.pipeline, recipe.output, recipe.limits, recipe.parts)
+        data, version = read(conversion.source)
+        has_read = True
+        with written_whole(
+            conversion.target,
+            mark or own_mark(os.getpid()),
+            _media_type(conversion.target, output),
+            overwrites=recipe.overwrites,
+        ) as file:
+            report = process_into(file, data, recipe.pipeline, output, recipe.limits, recipe.parts)
             length = file.seek(0, os.SEEK_END)
     except ImgsrvError as error:
         reason = str(error)
@@ -76,6 +93,7 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
         reason = f"{conversion.target} exists, and --no-overwrite is given"
     except OSError as error:
         reason = error.strerror or str(error)
+        stops = has_read and (error.errno in FULL or isinstance(error, BucketRefused))
     except MemoryError:
         reason = "there is not enough memory"
     else:
@@ -83,7 +101,7 @@ def convert(conversion: Conversion, recipe: Recipe) -> Outcome:
         return Outcome(
             conversion, report.size, length, None, report.is_broken, report.format, version=version, seconds=seconds
         )
-    return Outcome(conversion, error=reason, seconds=time.monotonic() - began)
+    return Outcome(conversion, error=reason, seconds=time.monotonic() - began, stops=stops)
 
 
 def own_mark(pid: int | None) -> str:
@@ -91,64 +109,9 @@ def own_mark(pid: int | None) -> str:
     return str(pid)
 
 
-def remove_part(target: Path, mark: str) -> None:
-    """Delete the temporary file that a dead process with this mark has left."""
-    _part(target, mark).unlink(missing_ok=True)
-
-
-def name_of(place: Path | None) -> str:
-    """The name of a place in a manifest: its path from the root, so that a later run in another folder finds it."""
-    if place is None:
-        return "-"
-    return os.path.abspath(place)  # noqa: PTH100  Path has no such method that leaves links as they are
-
-
-def version_of(facts: os.stat_result) -> str:
-    """What differs when a file has changed: its size in bytes and its time in nanoseconds."""
-    return f"{facts.st_size}-{facts.st_mtime_ns}"
-
-
-def _read(source: Path | None) -> tuple[bytes, str]:
-    """The bytes of a picture file and their version.  Raises OSError."""
-    if source is None:
-        return sys.stdin.buffer.read(), ""
-    with source.open("rb") as file:
-        facts = os.fstat(file.fileno())
-        return file.read(), version_of(facts)
-
-
-@contextlib.contextmanager
-def _written_whole(target: Path | None, mark: str, *, overwrites: bool) -> Iterator[BinaryIO]:
-    """Yield a file.  Its content becomes the target if the block succeeds, and is deleted if not.
-
-    Raises FileExistsError if the target exists and is not to be replaced.
-    """
-    if target is None:
-        # Output to a pipe cannot be undone, so nothing is written before the picture is whole.
-        file = io.BytesIO()
-        yield file
-        sys.stdout.buffer.write(file.getbuffer())
-        sys.stdout.buffer.flush()
-        return
-    if not overwrites and target.exists():
-        raise FileExistsError(target)
-    part = _part(target, mark)
-    try:
-        with part.open("wb+") as opened:
-            yield opened
-        if overwrites:
-            part.replace(target)
-        else:
-            # Unlike a rename, a link never replaces a file that somebody else has made meanwhile.
-            target.hardlink_to(part)
-            part.unlink()
-    except BaseException:
-        # The file does not exist if opening it has failed.
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-
-
-def _part(target: Path, mark: str) -> Path:
-    """Return the temporary file for a target."""
-    return target.with_name(f".{target.name}.{mark}.part")
+def _media_type(target: Place | None, output: Output) -> str:
+    """The type of an object: of the format that is asked for, else by its name; empty if that gives none."""
+    if not isinstance(target, Blob):
+        return ""
+    name = output.format or SUFFIXES.get(target.file.suffix.lower())
+    return media_type_of(name) if name else ""

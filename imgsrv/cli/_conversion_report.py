@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from imgsrv.bulk.pace import Pace
+from imgsrv.bulk.places import Place
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Outcome
 from imgsrv.printable import printable
@@ -91,7 +91,7 @@ class Report:
         return f"{counts} in {seconds:.1f} s, {self._length:,} bytes written"
 
 
-def name_of_source(source: Path | None) -> str:
+def name_of_source(source: Place | None) -> str:
     """The name of a picture for the user."""
     return "standard input" if source is None else printable(str(source))
 

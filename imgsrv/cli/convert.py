@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from imgsrv.bulk.clerk import Clerk
 from imgsrv.bulk.known import Known, read_manifest
 from imgsrv.bulk.local import convert_all
 from imgsrv.bulk.manifest import Manifest, recipe_row
+from imgsrv.bulk.places import is_url
 from imgsrv.bulk.run import Executor, Todo, left_of
 from imgsrv.bulk.run import run as run_all
 from imgsrv.bulk.targets import STANDARD, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.bulk.there import There
 from imgsrv.bulk.work import Conversion, Recipe, convert
 from imgsrv.cli._conversion_report import Report, name_of_source, passed_over
 from imgsrv.cli.completion import completes
@@ -37,14 +40,15 @@ from imgsrv.server.cpus import usable_cpus
 EXIT_SOME_FAILED = 1
 
 EPILOG = """\
-The last argument is OUT if it is a folder, ends with /, is - or has the suffix of a picture format.  Otherwise it
-is the pipeline.  The suffix of OUT gives the format.  Several pictures, a folder of pictures or a pattern in
-quotes need a folder as OUT.
+The last argument is OUT if it is a folder or a URL such as s3://bucket/, ends with /, is - or has the suffix of a
+picture format.  Otherwise it is the pipeline.  The suffix of OUT gives the format.  Several pictures, a folder of
+pictures or a pattern in quotes need a folder as OUT.
 
   imgsrv convert photo.jpg small.webp resize:width=800
   imgsrv convert photos/ out/ resize:width=800,height=600,fit=cover/sharpen --format avif --quality 60
   imgsrv convert --recursive --skip-existing photos/ out/ resize:width=800
   imgsrv convert --manifest run.jsonl 'photos/2026-*/**/*.jpg' out/ resize:width=800
+  imgsrv convert --recursive s3://raw/photos/ s3://small/ resize:width=800 --format webp
   imgsrv convert photo.jpg out.jpg watermark:scale=0.2 --part watermark=logo.png
   imgsrv convert photo.jpg - --format blurhash
   imgsrv convert - - grayscale --format png < photo.jpg > grey.png
@@ -109,15 +113,22 @@ def run(args: argparse.Namespace) -> int:
         args.overwrites,
     )
     recipe.pipeline.check_parts(recipe.parts)
-    found = plan(positionals.inputs, positionals.out, recipe.output, is_recursive=args.recursive)
-    _note(found.notes)
-    if args.dry_run:
-        known = read_manifest(args.manifest, recipe_row(recipe)) if args.manifest else Known()
-        return _tell(left_of(found.conversions, known, skips_existing=args.skip_existing))
-    with Manifest(args.manifest, recipe) if args.manifest else contextlib.nullcontext() as manifest:
-        known = manifest.known if manifest else Known()
-        _note(manifest.notes if manifest else ())
-        todo = left_of(found.conversions, known, skips_existing=args.skip_existing)
+    with contextlib.ExitStack() as stack:
+        # The clerk ends before other processes begin, and the manifest after them.
+        manifest = None
+        with Clerk() as clerk:
+            found = plan(positionals.inputs, positionals.out, recipe.output, clerk, is_recursive=args.recursive)
+            _note(found.notes)
+            if args.dry_run or args.manifest is None:
+                known = read_manifest(args.manifest, recipe_row(recipe)) if args.manifest else Known()
+            else:
+                manifest = stack.enter_context(Manifest(args.manifest, recipe))
+                known = manifest.known
+                _note(manifest.notes)
+            there = There(positionals.out, clerk)
+            todo = left_of(found.conversions, known, there, skips_existing=args.skip_existing)
+        if args.dry_run:
+            return _tell(todo)
         _make_ready(positionals.out, todo.left, is_text=recipe.output.format in PLACEHOLDERS)
         return _convert(todo, recipe, _executor(todo.left, args.jobs or usable_cpus()), manifest)
 
@@ -178,8 +189,9 @@ def _make_ready(out: str, conversions: Iterable[Conversion], *, is_text: bool) -
     """Make the folders that do not exist; refuse binary data on a terminal.  is_text: the result is text."""
     if out == STANDARD and sys.stdout.isatty() and not is_text:
         raise BadArgument("standard output is a terminal; redirect it to a file or to another command")
-    targets = {one.target.parent for one in conversions if one.target}
-    for folder in sorted(targets | {Path(out)} if is_folder(out) else ()):
+    targets = {one.target.parent for one in conversions if isinstance(one.target, Path)}
+    outermost = {Path(out)} if is_folder(out) and not is_url(out) else set()
+    for folder in sorted(targets | outermost if is_folder(out) else ()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

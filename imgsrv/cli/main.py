@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from imgsrv import __version__
 from imgsrv.cli.completion import complete
 from imgsrv.environment import asked_line
-from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance
+from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance, RunStopped
 from imgsrv.observe.log.unblocked import open_standard_files
 from imgsrv.wording import closest
 
@@ -29,7 +29,7 @@ MODULES = (
 )
 """Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
 
-FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder)
+FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder, RunStopped)
 """Errors of a correct command line: the same command can work at another time."""
 
 PM2_COMMANDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -213,6 +214,15 @@ def test_a_name_that_is_no_text_is_found_again(imgsrv: Convert, capsys: pytest.C
     assert "0 converted, 0 failed, 3 done before" in capsys.readouterr().err
 
 
+def is_free(manifest: Path) -> bool:
+    with manifest.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     source, out, manifest = tmp_path / "many", tmp_path / "out", tmp_path / "run.jsonl"
@@ -228,8 +238,9 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     wait_until(lambda: manifest.exists() and len(manifest.read_bytes().splitlines()) > 4, "some are done", 60)
     running.kill()
     assert running.wait() == -signal.SIGKILL
-    # The processes of the run end with the picture that they have.
-    wait_until(lambda: not list(out.glob(".*.part")), "no half picture is left", 60)
+    # The processes of the run end with the picture that they have, and hold the manifest until then.
+    wait_until(lambda: is_free(manifest), "the processes of the run have ended", 60)
+    assert list(out.glob(".*.part")) == []
     before = len([state for state in states(manifest) if state[1] == "done"])
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
