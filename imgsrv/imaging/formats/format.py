@@ -137,7 +137,7 @@ def _metadata(exif: Image.Exif, xmp: bytes) -> Options:
     return {**({"xmp": xmp} if xmp else {}), **({"exif": exif.tobytes()} if len(exif) else {})}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Format:
     """One picture format.
 

@@ -60,9 +60,9 @@ class Encoder:
         return max(found, *(blended(pair, detail) for pair in extra))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """All weights.
+    """All weights; an estimate is remembered for the object that gave it.
 
     decoders, encoders: by format.  operations: by name, for each pixel of their work.
     palette: reducing a pixel to a palette.  likeness: comparing a pixel of two pictures, for `target`.

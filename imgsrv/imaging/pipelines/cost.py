@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
@@ -22,7 +23,7 @@ from imgsrv.imaging.colour.convert import is_same, wanted_colours
 from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Data, Limits, Size
-from imgsrv.imaging.model.weights import PALETTE_SHARE, blended, weights
+from imgsrv.imaging.model.weights import PALETTE_SHARE, Weights, blended, weights
 from imgsrv.imaging.operations.registry import pixels
 from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_result, plan_results, result_format
 from imgsrv.imaging.pipelines.drawing import on_drawing
@@ -66,6 +67,10 @@ TONE_MAP_NS, DEEP_COLOURS_NS = 225.0, 115.0
 
 MEASURE_NS = 40.0
 """Nanoseconds for each pixel of all measures of a description together."""
+
+
+KEPT_ESTIMATES = 512
+"""Estimates that are kept, about 1 KB each: most clients ask the same of pictures of a few sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,15 @@ def check_job(
 def estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Offers = ()) -> Estimate:
     """The estimate for all results of one picture, which is decoded once.
 
-    A step that cannot be done ends the estimate of its result, because the job will end there.
+    A step that cannot be done ends the estimate of its result, because the job will end there.  Files whose detail
+    differs by less than DETAIL_STEP have the same estimate.
     """
+    return _estimate(facts.rounded, tuple(results), limits, tuple(offers), weights())
+
+
+@lru_cache(maxsize=KEPT_ESTIMATES)
+def _estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: Offers, _weights: Weights) -> Estimate:
+    """The estimate with these weights, which are those in use."""
     tally = _Tally()
     if facts.form.is_vector:
         _drawings(tally, facts, results, limits, offers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ from imgsrv.imaging.operations.registry import pixels
 
 SMOOTH_BITS, NOISE_BITS = 4.0, 10.0
 """Bits of the file for a pixel, up to which a picture counts as smooth, and from which it counts as noise."""
+
+DETAIL_STEP = 1 / 32
+"""Detail is rounded up to a multiple of this, so that pictures that hardly differ have one estimate."""
 
 NO_COLOURS = Colours()
 """Those of sRGB."""
@@ -44,7 +48,7 @@ class Facts:
     size: Size
     frames: int
     file_bytes: int
-    parts: Mapping[str, Facts | int] = field(default_factory=dict)
+    parts: Mapping[str, Facts | int] = field(default_factory=dict, hash=False)
     has_alpha: bool = True
     bit_depth: int = 8
     before: int = 0
@@ -66,6 +70,13 @@ class Facts:
         """0 for a smooth picture to 1 for noise, by the bits of the file for a pixel."""
         bits = 8 * max(0, self.file_bytes - HEADER_BYTES) / max(1, pixels(self.size) * (self.frames + self.before))
         return min(1.0, max(0.0, (bits - SMOOTH_BITS) / (NOISE_BITS - SMOOTH_BITS)))
+
+    @property
+    def rounded(self) -> Facts:
+        """The same facts with a length of the file that gives the next multiple of DETAIL_STEP."""
+        bits = SMOOTH_BITS + (NOISE_BITS - SMOOTH_BITS) * math.ceil(self.detail / DETAIL_STEP) * DETAIL_STEP
+        area = max(1, pixels(self.size) * (self.frames + self.before))
+        return replace(self, file_bytes=HEADER_BYTES + math.ceil(bits * area / 8))
 
     @property
     def is_deep(self) -> bool:
