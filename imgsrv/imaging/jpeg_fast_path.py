@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import BinaryIO
 
 import numpy as np
@@ -25,7 +26,10 @@ from imgsrv.imaging.lazy import cv2
 from imgsrv.imaging.model.limits import Box, Data, Size
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.orientation import FROM_BELOW, FROM_RIGHT, stored_box, stored_size, upright_plane
-from imgsrv.imaging.pixels.resample import BOX_STEPS, Kernel, Plane, resample, resample_pair
+from imgsrv.imaging.pixels.resample import BOX_STEPS, Kernel, Plane, frame_of, resample_pair, resample_plane
+
+KEPT_PLANS = 256
+"""Plans whose boxes are kept: most pictures have one of a few sizes."""
 
 NATIVE, TURBO, RGB = "native", "turbojpeg", "rgb"
 """The ways of a JPEG: imgsrv's own decoder, TurboJPEG, or through RGB by Pillow."""
@@ -84,19 +88,15 @@ class PlanesPlan:
 
     def resample(self, planes: Planes) -> Planes:
         """The planes of the result, upright, with one sample of each colour for four pixels."""
-        after = stored_size(self.after, self.orientation)
-        half = -(-after[0] // 2), -(-after[1] // 2)
-        plane, box = _covering(planes.luma, self._part((1, 1), (0.0, 0.0)))
-        luma = np.asarray(resample(_frame(plane), after, box=box, kernel=self.kernel))
-        # On an odd side the last sample of colour covers one pixel beyond the edge.
-        beyond = 2 * half[0] / after[0] - 1, 2 * half[1] / after[1] - 1
-        colour_box = self._part(planes.subsampling, beyond)
-        (first, box), (second, _) = (_covering(plane, colour_box) for plane in planes.colours)
-        first, second = resample_pair((first, second), half, box, self.kernel)
+        parts = _parts(self, planes.subsampling)
+        plane, box = _covering(planes.luma, parts.luma)
+        luma = resample_plane(plane, parts.size, box, self.kernel)
+        (first, box), (second, _) = (_covering(plane, parts.colours) for plane in planes.colours)
+        first, second = resample_pair((first, second), parts.half, box, self.kernel)
         luma, first, second = (upright_plane(plane, self.orientation) for plane in (luma, first, second))
         return Planes(luma, (first, second), (2, 2))
 
-    def _part(self, subsampling: Size, beyond: tuple[float, float]) -> Box:
+    def part(self, subsampling: Size, beyond: tuple[float, float]) -> Box:
         """The stored box in samples of a plane.
 
         subsampling: pixels for each sample.  beyond: the part of width and height that lies beyond the last column and
@@ -112,25 +112,45 @@ class PlanesPlan:
         return left * across, top * down, width * across * (1 + beyond[0]), height * down * (1 + beyond[1])
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is resampled, as it is stored: size of the result's luma, of its colours, and the boxes in the planes."""
+
+    size: Size
+    half: Size
+    luma: Box
+    colours: Box
+
+
+@lru_cache(maxsize=KEPT_PLANS)
+def _parts(plan: PlanesPlan, subsampling: Size) -> _Parts:
+    after = stored_size(plan.after, plan.orientation)
+    half = -(-after[0] // 2), -(-after[1] // 2)
+    # On an odd side the last sample of colour covers one pixel beyond the edge.
+    beyond = 2 * half[0] / after[0] - 1, 2 * half[1] / after[1] - 1
+    return _Parts(after, half, plan.part((1, 1), (0.0, 0.0)), plan.part(subsampling, beyond))
+
+
 def _covering(plane: Plane, box: Box) -> tuple[Plane, Box]:
     """The plane, extended by its edges where the box is larger, and the box in it."""
-    rows, columns = plane.shape
-    left, top = _whole(-box[0]), _whole(-box[1])
-    right, bottom = _whole(box[0] + box[2] - columns), _whole(box[1] + box[3] - rows)
+    left, top, right, bottom = _margins(plane.shape, box)
     if not (left or top or right or bottom):
         return plane, box
     larger = cv2.copyMakeBorder(plane, top, bottom, left, right, cv2.BORDER_REPLICATE)
     return np.asarray(larger, np.uint8), (box[0] + left, box[1] + top, box[2], box[3])
 
 
+@lru_cache(maxsize=2 * KEPT_PLANS)
+def _margins(shape: tuple[int, int], box: Box) -> tuple[int, int, int, int]:
+    """Samples that the box reaches beyond a plane of (rows, columns): left, top, right, bottom."""
+    rows, columns = shape
+    right, bottom = _whole(box[0] + box[2] - columns), _whole(box[1] + box[3] - rows)
+    return _whole(-box[0]), _whole(-box[1]), right, bottom
+
+
 def _whole(samples: float) -> int:
     """Samples that cover so much, and not one more for an error of rounding; 0 for less than nothing."""
     return max(0, math.ceil(samples - 1 / BOX_STEPS))
-
-
-def _frame(plane: Plane) -> Frame:
-    """The plane as an image of Pillow, without a copy."""
-    return Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
 
 
 def write(planes: Planes, output: EncoderSettings, file: BinaryIO) -> None:
@@ -149,4 +169,4 @@ def _ycbcr(planes: Planes) -> Frame:
     size = 2 * planes.colours[0].shape[1], 2 * planes.colours[0].shape[0]
     colours = (cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) for plane in planes.colours)
     first, second = (np.asarray(plane, np.uint8)[:height, :width] for plane in colours)
-    return Image.merge("YCbCr", [_frame(np.ascontiguousarray(plane)) for plane in (planes.luma, first, second)])
+    return Image.merge("YCbCr", [frame_of(np.ascontiguousarray(plane)) for plane in (planes.luma, first, second)])

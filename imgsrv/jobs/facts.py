@@ -23,7 +23,7 @@ def plan_facts(plan: bytes, message: bytes = b"") -> dict[str, Any]:
         facts = {
             "request_id": wire["request_id"],
             "pipeline": _pipeline_text(wire),
-            "output": wire.get("output", {}),
+            "output": json.loads(wire["output"]) if "output" in wire else {},
             "input_bytes": wire["input"][1],
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -10,9 +10,12 @@ from __future__ import annotations
 import io
 import json
 import mmap
+import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -39,7 +42,12 @@ Place = tuple[int, int]
 Answer = TypeVar("Answer")
 
 KEPT_PIPELINES = 256
-"""Size of the engine's cache of parsed pipelines; most clients send the same few."""
+"""Size of the caches of pipelines, outputs and limits, as text and as values; most clients send the same few."""
+
+MAPPED_BYTES = 1 << 18
+"""From this size on a body is mapped.  A smaller one is copied: mapping costs five calls and a fault for each page."""
+
+REPORT_FIELDS = tuple(field.name for field in fields(Report))
 
 NO_RESULT = memoryview(b"")
 
@@ -57,11 +65,11 @@ class Input:
         """Where the last of these bytes lies in the body."""
         return max(start + size for start, size in ((self.start, self.size), *self.parts.values()))
 
-    def picture(self, mapping: mmap.mmap) -> Data:
+    def picture(self, mapping: mmap.mmap | bytes) -> Data:
         """The mapping itself where the picture begins it, which saves a copy; else a copy of the picture's bytes."""
         return mapping if self.start == 0 else mapping[self.start : self.start + self.size]
 
-    def further(self, mapping: mmap.mmap) -> Mapping[str, Data]:
+    def further(self, mapping: mmap.mmap | bytes) -> Mapping[str, Data]:
         """The bytes of the further parts, by their names."""
         return {name: mapping[start : start + size] for name, (start, size) in self.parts.items()}
 
@@ -127,19 +135,19 @@ class ProcessJob(Job[Report]):
 
     def to_wire(self) -> Wire:
         """The fields of this kind of job as JSON-compatible data."""
-        return {"pipeline": str(self.pipeline), "output": _output_to_wire(self.output), "offers": self.offers}
+        return {"pipeline": _print(self.pipeline), "output": _print_output(self.output), "offers": self.offers}
 
     @classmethod
     def from_wire(cls, source: Input, request_id: str, wire: Wire) -> ProcessJob:
         """The job that `to_wire` described."""
-        output = Output.model_validate(wire["output"])
-        return cls(source, _read_pipeline(wire["pipeline"]), output, request_id, _offers_from_wire(wire["offers"]))
+        pipeline, output = _read_pipeline(wire["pipeline"]), _read_output(wire["output"])
+        return cls(source, pipeline, output, request_id, _offers_from_wire(wire["offers"]))
 
     def perform(self, data: Data, parts: Mapping[str, Data], limits: Limits) -> tuple[Wire, memoryview]:
         """The report, and the encoded picture."""
         file = io.BytesIO()
         report = process_into(file, data, self.pipeline, self.output, limits, parts, offers=self.offers)
-        return asdict(report), file.getbuffer()
+        return {name: getattr(report, name) for name in REPORT_FIELDS}, file.getbuffer()
 
     def estimate(self, facts: Facts, limits: Limits) -> Estimate:
         """The cost of the result."""
@@ -163,14 +171,14 @@ class BatchJob(Job[BatchReport]):
 
     def to_wire(self) -> Wire:
         """The fields of this kind of job as JSON-compatible data."""
-        variants = [(one.name, str(one.pipeline), _output_to_wire(one.output)) for one in self.variants]
+        variants = [(one.name, _print(one.pipeline), _print_output(one.output)) for one in self.variants]
         return {"variants": variants, "archive": self.archive, "offers": self.offers}
 
     @classmethod
     def from_wire(cls, source: Input, request_id: str, wire: Wire) -> BatchJob:
         """The job that `to_wire` described."""
         variants = tuple(
-            Variant(name, parse_pipeline(text), Output.model_validate(given)) for name, text, given in wire["variants"]
+            Variant(name, _read_pipeline(text), _read_output(output)) for name, text, output in wire["variants"]
         )
         return cls(source, variants, wire["archive"], request_id, _offers_from_wire(wire["offers"]))
 
@@ -237,27 +245,42 @@ def perform(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
 
     Raises OSError or MemoryError where there is no descriptor or no memory left for it.
     """
+    began = time.monotonic()
     try:
         return _performed(body, plan, limits)
     finally:
         # Here no error holds the frames of a job that failed.
-        hand_back()
+        hand_back(time.monotonic() - began)
 
 
 def _performed(body: int, plan: bytes, limits: Limits) -> tuple[bytes, memoryview]:
     wire = json.loads(plan)
     job = _job(wire)
-    if (most_s := wire["most_s"]) is not None:
-        limits = replace(limits, max_job_cost_s=min(most_s, limits.max_job_cost_s))
-    if (most_memory := wire["most_memory"]) is not None:
-        limits = replace(limits, max_job_memory=min(most_memory, limits.max_job_memory))
-    # The mapping ends with the input: the plan lies behind it, and a decoder must not take it for pixels.
-    with mmap.mmap(body, job.input.end, prot=mmap.PROT_READ) as mapping:
+    limits = _narrowed(limits, wire["most_s"], wire["most_memory"])
+    with _opened(body, job.input.end) as content:
         try:
-            answer, result = job.perform(job.input.picture(mapping), job.input.further(mapping), limits)
+            answer, result = job.perform(job.input.picture(content), job.input.further(content), limits)
         except ImgsrvError as error:
             return _message({"error": error.to_wire()}), NO_RESULT
         return _message({"answer": answer}), result
+
+
+@lru_cache(KEPT_PIPELINES)
+def _narrowed(limits: Limits, most_s: float | None, most_memory: int | None) -> Limits:
+    """The limits of a job that its front allows fewer seconds or bytes than the server."""
+    seconds = limits.max_job_cost_s if most_s is None else min(most_s, limits.max_job_cost_s)
+    memory = limits.max_job_memory if most_memory is None else min(most_memory, limits.max_job_memory)
+    return replace(limits, max_job_cost_s=seconds, max_job_memory=memory)
+
+
+@contextmanager
+def _opened(body: int, end: int) -> Iterator[mmap.mmap | bytes]:
+    """The first bytes of the file, up to `end`: the plan lies behind, and a decoder must not take it for pixels."""
+    if end < MAPPED_BYTES:
+        yield os.pread(body, end, 0)
+        return
+    with mmap.mmap(body, end, prot=mmap.PROT_READ) as mapping:
+        yield mapping
 
 
 def read_answer(job: Job[Answer], message: bytes) -> Answer:
@@ -276,8 +299,20 @@ def _message(wire: Wire) -> bytes:
 _read_pipeline = lru_cache(KEPT_PIPELINES)(parse_pipeline)
 
 
-def _output_to_wire(output: Output) -> Wire:
-    return output.model_dump(mode="json", exclude_defaults=True)
+@lru_cache(KEPT_PIPELINES)
+def _print(pipeline: Pipeline) -> str:
+    return str(pipeline)
+
+
+@lru_cache(KEPT_PIPELINES)
+def _print_output(output: Output) -> str:
+    """The output as JSON: a text leads to what was read from it before."""
+    return json.dumps(output.model_dump(mode="json", exclude_defaults=True))
+
+
+@lru_cache(KEPT_PIPELINES)
+def _read_output(text: str) -> Output:
+    return Output.model_validate(json.loads(text))
 
 
 def _offers_from_wire(wire: list[Any]) -> Offers:

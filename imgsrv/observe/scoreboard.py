@@ -233,6 +233,13 @@ class Row:
             return [self[field] for field in MEMORY]
         return self._theirs[start : end + 1].tolist()
 
+    def most_memory(self) -> int:
+        """Return an upper bound of the bytes that the worker holds and will need: as if all its jobs ran at once."""
+        start, end = (self._worker.get(MEMORY[place]) for place in (0, -len(LARGEST_JOBS) - 1))
+        if start is None or end is None or end - start != len(MEMORY) - len(LARGEST_JOBS) - 1:
+            return sum(self[field] for field in MEMORY[: -len(LARGEST_JOBS)])
+        return sum(self._theirs[start : end + 1])
+
     def set(self, field: str, value: int) -> None:
         """Write a cell; only the cell's one writer may."""
         if (index := self._worker.get(field)) is not None:
@@ -242,7 +249,12 @@ class Row:
 
     def add(self, field: str, count: int = 1) -> None:
         """Count a cell up; only the cell's one writer may."""
-        self.set(field, self[field] + count)
+        if (index := self._worker.get(field)) is None:
+            self.set(field, self[field] + count)
+            return
+        # In one step, not by `set`: a request counts in thirty cells.
+        value = self._theirs[index] + count
+        self._theirs[index] = value if 0 <= value <= LARGEST else max(0, min(value, LARGEST))
 
     @property
     def state(self) -> WorkerState | None:

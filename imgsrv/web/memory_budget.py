@@ -45,9 +45,18 @@ class MemoryBudget:
         """The bytes that all workers hold or will need."""
         return sum(memory_by_kind(self._board).values())
 
+    def _has_plenty(self, size: int) -> bool:
+        """Whether there is room for so many bytes more, and twice as much, even if all jobs ran at once.
+
+        This is so nearly always, and is found out in a tenth of the time of `used`.
+        """
+        most = sum(row.most_memory() for row in self._board.rows())
+        return 2 * (most + size) <= self.limit
+
     def check(self, size: int) -> None:
         """Raise OutOfMemoryBudget if there is no room for so many bytes more."""
-        self._checked(size)
+        if not self._has_plenty(size):
+            self._checked(size)
 
     def _checked(self, size: int) -> int:
         """The bytes that are in use, if there is room for so many more."""
@@ -77,6 +86,8 @@ class MemoryBudget:
 
     def check_job(self, size: int) -> None:
         """Raise JobTooLarge for a job that does not fit even while nothing else is done: waiting would not help."""
+        if self._has_plenty(size):
+            return
         room = self.limit - base_memory(self._board)
         if size > room:
             raise JobTooLarge(size, room, "its largest part")
@@ -87,7 +98,7 @@ class MemoryBudget:
         held: bytes of its answers that it has not read or not got yet.  size: of a further one.  A client may have
         SHARE times as much as is left, so that some is always left for others.
         """
-        if not held:
+        if not held or self._has_plenty(held + size):
             return
         unsent = self._row["memory_answers"] + self._row["unsent_bytes"]
         room = min(self.limit - self.used(), round(MOST_UNSENT * self.limit) - unsent)
@@ -101,13 +112,14 @@ class MemoryBudget:
         result: bytes of its expected result.  Engines may finish many jobs before a client reads, and each of them
         needs room for its answer.
         """
-        before = self._checked(result) + result
+        has_plenty = self._has_plenty(size + result)
+        before = 0 if has_plenty else self._checked(result) + result
         self._row.add("memory_results", result)
         self._jobs.append(size)
         self._tell_jobs()
         try:
             # A job behind larger ones needs nothing more: no more are at work than there are engines.
-            if before + size > self.limit and (after := self.used()) > max(before, self.limit):
+            if not has_plenty and before + size > self.limit and (after := self.used()) > max(before, self.limit):
                 needed = f"{(after - before) / MEGA:.1f} MB more are needed"
                 raise self._full(f"{before / MEGA:.1f} MB are in use, and {needed}")
             yield

@@ -161,8 +161,15 @@ def _decoded(library: ctypes.CDLL, handle: int, source: tuple[int, int], size: S
 
 def filled(plane: Plane, rows: int, columns: int) -> Plane:
     """The plane, extended to at least so many rows and columns by its last ones."""
-    spare = max(0, rows - plane.shape[0]), max(0, columns - plane.shape[1])
-    return np.pad(plane, ((0, spare[0]), (0, spare[1])), mode="edge") if any(spare) else plane
+    height, width = plane.shape
+    if rows <= height and columns <= width:
+        return plane
+    # 2 µs; np.pad takes 40.
+    larger = np.empty((max(rows, height), max(columns, width)), np.uint8)
+    larger[:height, :width] = plane
+    larger[height:, :width] = plane[-1]
+    larger[:, width:] = larger[:, width - 1 : width]
+    return larger
 
 
 def encode(planes: Planes, quality: int, *, is_optimized: bool) -> memoryview:

@@ -25,7 +25,11 @@ SCAN, RESTART = 0xDA, 0xDD
 PROGRESSIVE_FRAMES = (0xC2, 0xC6, 0xCA, 0xCE)
 FRAMES = frozenset({0xC0, 0xC1, 0xC3, 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF, *PROGRESSIVE_FRAMES})
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, RESTART, 0xFE, *range(0xE0, 0xF0)})
-"""Second bytes of markers (ITU-T T.81, table B.1).  TABLES: of segments that may stand between scans."""
+BEFORE_SCANS = FRAMES | TABLES
+"""Second bytes of markers (ITU-T T.81, table B.1).
+
+TABLES: of segments that may stand between scans.  BEFORE_SCANS: of those in front of the first scan.
+"""
 
 LOSSLESS_FRAME = 0xC3
 
@@ -211,7 +215,7 @@ def find_segments(data: Data | bytearray) -> Iterator[tuple[int, int, int]]:
             at += 1
             continue
         end = at + 2 + int.from_bytes(head[2:], "big")
-        if end < at + len(head) or end > len(data) or head[1] not in FRAMES | TABLES:
+        if end < at + len(head) or end > len(data) or head[1] not in BEFORE_SCANS:
             return
         yield head[1], at + len(head), end
         at = end

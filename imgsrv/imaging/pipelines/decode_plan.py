@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from imgsrv.imaging.codecs import turbojpeg
@@ -19,12 +20,12 @@ from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.colour.convert import is_same
 from imgsrv.imaging.formats import WRITTEN, jpeg, written_as
 from imgsrv.imaging.formats.format import Format
-from imgsrv.imaging.jpeg_fast_path import PlanesPlan, can_decode
+from imgsrv.imaging.jpeg_fast_path import KEPT_PLANS, PlanesPlan, can_decode
 from imgsrv.imaging.model.limits import ExactSize, Limits, Size
 from imgsrv.imaging.operations.shape.resize import shown_part
 from imgsrv.imaging.pipelines.drawing import drawn_size
 from imgsrv.imaging.pipelines.gain_map import check_steps
-from imgsrv.imaging.pipelines.pipeline import Pipeline
+from imgsrv.imaging.pipelines.pipeline import Pipeline, Step
 
 GLIMPSE_SIDE = 200
 """Least pixels along the longer side that leave a placeholder or a mean colour what it is."""
@@ -111,15 +112,22 @@ def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limi
     if len(pipeline.steps) != 1 or not _is_plain(header, output):
         return None
     step = pipeline.steps[0]
-    if step.operation.name != "resize" or (shown := shown_part(header.size, step.arguments)) is None:
+    plan = _resized(header.size, step, header.orientation)
+    if plan is None:
+        return None
+    limits.check_result(step.operation.name, plan.after)
+    return plan if max(plan.after) <= jpeg.FORMAT.max_side and can_decode(plan.scale) else None
+
+
+@lru_cache(maxsize=KEPT_PLANS)
+def _resized(size: Size, step: Step, orientation: int) -> PlanesPlan | None:
+    """The plan for a step, None for one that does more than resample one part of the picture."""
+    if step.operation.name != "resize" or (shown := shown_part(size, step.arguments)) is None:
         return None
     after, box, kernel = shown
-    limits.check_result(step.operation.name, after)
-    if max(after) > jpeg.FORMAT.max_side:
-        return None
     left = max(after[0] / box[2], after[1] / box[3])
     scale = next((scale for scale in turbojpeg.SCALES if scale >= left), turbojpeg.SCALES[-1])
-    return PlanesPlan(header.size, after, box, kernel, scale, header.orientation) if can_decode(scale) else None
+    return PlanesPlan(size, after, box, kernel, scale, orientation)
 
 
 def _is_plain(header: Header, output: Output) -> bool:

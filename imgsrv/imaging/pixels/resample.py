@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -26,6 +27,15 @@ Sample = TypeVar("Sample", np.uint8, np.uint16)
 BOX_STEPS = 2**20
 """The edges of a box are rounded to this fraction of a pixel."""
 
+COPIED_PIXELS = 1 << 18
+"""Planes up to so many pixels are copied into the resizer, larger ones stay where they are.
+
+Of 160 × 131, 32 µs instead of 52; of 1.5 megapixels, 4.6 ms instead of 4.0.
+"""
+
+KEPT_OPTIONS = 256
+"""Options of the resizer that are kept: most pictures have one of a few sizes."""
+
 _ALGORITHMS = {
     "nearest": ResizeAlg.nearest(),
     "box": ResizeAlg.convolution(FilterType.box),
@@ -36,6 +46,7 @@ _ALGORITHMS = {
 }
 
 _PIXEL_TYPES = {
+    (np.uint8, 1): PixelType.U8,
     (np.uint8, 2): PixelType.U8x2,
     (np.uint16, 1): PixelType.U16,
     (np.uint16, 3): PixelType.U16x3,
@@ -61,7 +72,7 @@ def resample(
         # The resizer has every kernel but this one.
         return frame.resize(size, Image.Resampling.HAMMING, box=(left, top, left + width, top + height))
     # 8.9× faster than Pillow's own Lanczos at 56 dB against it; bench/test_pipeline.py, row "resample".
-    options = ResizeOptions(resize_alg=_ALGORITHMS[kernel], crop_box=CropBox(left, top, width, height))
+    options = _options(kernel, (left, top, width, height))
     if linear:
         tables = SIXTEEN_BITS if isinstance(frame, WorkingFrame) else EIGHT_BITS
         return frame_of_light(_resized(light_pixels(frame, tables), size, options), tables)
@@ -72,6 +83,21 @@ def resample(
     return result
 
 
+def resample_plane(plane: Plane, size: Size, box: Box, kernel: Kernel) -> Plane:
+    """The part `box` of a plane, as `resample` returns it; the kernel cannot be hamming."""
+    height, width = plane.shape
+    if plane.size > COPIED_PIXELS or max(size) > COPIED_PIXELS:
+        return np.asarray(resample(frame_of(plane), size, box=box, kernel=kernel))
+    if (width, height) == size and box == (0.0, 0.0, float(width), float(height)):
+        return plane
+    return _resized(plane[..., None], size, _options(kernel, _inside(box, (width, height))))[..., 0]
+
+
+def frame_of(plane: Plane) -> Frame:
+    """The plane as an image of Pillow, without a copy."""
+    return Image.frombuffer("L", (plane.shape[1], plane.shape[0]), plane, "raw", "L", 0, 1)
+
+
 def resample_pair(pair: tuple[Plane, Plane], size: Size, box: Box, kernel: Kernel) -> tuple[Plane, Plane]:
     """Two planes of one size, each as `resample` returns it; the kernel cannot be hamming.
 
@@ -79,13 +105,19 @@ def resample_pair(pair: tuple[Plane, Plane], size: Size, box: Box, kernel: Kerne
     """
     height, width = pair[0].shape
     # The second of two channels is no alpha here.
-    options = ResizeOptions(_ALGORITHMS[kernel], use_alpha=False, crop_box=CropBox(*_inside(box, (width, height))))
+    options = _options(kernel, _inside(box, (width, height)), use_alpha=False)
     both = _resized(np.asarray(cv2.merge(pair), np.uint8), size, options)
     return np.ascontiguousarray(both[..., 0]), np.ascontiguousarray(both[..., 1])
 
 
+@lru_cache(maxsize=KEPT_OPTIONS)
+def _options(kernel: Kernel, box: Box, *, use_alpha: bool = True) -> ResizeOptions:
+    """The options of the resizer, which it does not change."""
+    return ResizeOptions(_ALGORITHMS[kernel], use_alpha, CropBox(*box))
+
+
 def _resized(pixels: NDArray[Sample], size: Size, options: ResizeOptions) -> NDArray[Sample]:
-    """Pixels of shape (H, W, C) at another size: two channels of 8 bits, or one, three or four of 16."""
+    """Pixels of shape (H, W, C) at another size: one or two channels of 8 bits, or one, three or four of 16."""
     height, width, channels = pixels.shape
     kind = _PIXEL_TYPES[pixels.dtype.type, channels]
     result = ImageData(*size, kind)
