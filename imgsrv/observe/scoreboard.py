@@ -189,12 +189,18 @@ class WorkerState(IntEnum):
 
 
 class Layout:
-    """The place of each field.  The names are those of the version that made the board."""
+    """The place of each field.  The names are those of the version that made the board.
+
+    memory: where the fields of MEMORY are in a worker's part; None if they are not one behind another.
+    """
 
     def __init__(self, worker: Sequence[str] = WORKER_FIELDS, master: Sequence[str] = MASTER_FIELDS) -> None:
         self.worker = {name: index for index, name in enumerate(worker)}
         self.master = {name: index for index, name in enumerate(master)}
         self.row_bytes = whole_pages(len(worker) * CELL_BYTES)
+        places = [self.worker.get(name, -1) for name in MEMORY]
+        is_whole = places[0] >= 0 and places == list(range(places[0], places[0] + len(places)))
+        self.memory = slice(places[0], places[-1] + 1) if is_whole else None
 
     @property
     def is_foreign(self) -> bool:
@@ -212,10 +218,11 @@ class Row:
     A field that a board of another version lacks reads as 0 and is not written.
     """
 
-    __slots__ = ("_master", "_mine", "_theirs", "_worker")
+    __slots__ = ("_master", "_memory", "_mine", "_theirs", "_worker")
 
     def __init__(self, layout: Layout, theirs: memoryview, mine: memoryview) -> None:
         self._worker, self._master, self._theirs, self._mine = layout.worker, layout.master, theirs, mine
+        self._memory = layout.memory
 
     def __getitem__(self, field: str) -> int:
         if (index := self._worker.get(field)) is not None:
@@ -228,17 +235,13 @@ class Row:
 
     def memory(self) -> list[int]:
         """Read the fields of MEMORY, in their order: each request asks for those of all workers, so in one step."""
-        start, end = (self._worker.get(MEMORY[place]) for place in (0, -1))
-        if start is None or end is None or end - start != len(MEMORY) - 1:
+        if self._memory is None:
             return [self[field] for field in MEMORY]
-        return self._theirs[start : end + 1].tolist()
+        return self._theirs[self._memory].tolist()
 
     def most_memory(self) -> int:
         """Return an upper bound of the bytes that the worker holds and will need: as if all its jobs ran at once."""
-        start, end = (self._worker.get(MEMORY[place]) for place in (0, -len(LARGEST_JOBS) - 1))
-        if start is None or end is None or end - start != len(MEMORY) - len(LARGEST_JOBS) - 1:
-            return sum(self[field] for field in MEMORY[: -len(LARGEST_JOBS)])
-        return sum(self._theirs[start : end + 1])
+        return sum(self.memory()[: -len(LARGEST_JOBS)])
 
     def set(self, field: str, value: int) -> None:
         """Write a cell; only the cell's one writer may."""

@@ -24,7 +24,7 @@ from imgsrv.imaging.colour.display_p3 import make_display_p3
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.decode_plan import plan_planes
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
-from imgsrv.imaging.pixels.resample import resample, resample_pair
+from imgsrv.imaging.pixels.resample import COPIED_PIXELS, resample, resample_pair, resample_plane
 from imgsrv.imaging.process import process
 
 pytestmark = pytest.mark.skipif(not turbojpeg.IS_HERE, reason="the extra turbo is not installed")
@@ -97,6 +97,25 @@ def test_two_planes_are_resampled_as_each_alone() -> None:
     got = resample_pair((pair[0], pair[1]), (101, 57), box, "lanczos")
     for plane, each in zip(got, pair, strict=True):
         assert np.array_equal(plane, np.asarray(resample(Image.fromarray(each), (101, 57), box=box)))
+
+
+@pytest.mark.parametrize("size", [(160, 131), (COPIED_PIXELS // 256, 256), (COPIED_PIXELS // 256 + 1, 256)])
+@pytest.mark.parametrize("kernel", ["lanczos", "bicubic", "box", "nearest"])
+def test_a_plane_is_resampled_as_a_picture_whether_it_is_copied_or_not(size: tuple[int, int], kernel: Any) -> None:
+    plane = np.asarray(sample("chelsea.png").convert("L").resize(size))
+    box = (0.0, 0.5, size[0] - 0.25, size[1] - 1.0)
+    got = resample_plane(plane, (80, 65), box, kernel)
+    assert np.array_equal(got, np.asarray(resample(Image.fromarray(plane), (80, 65), box=box, kernel=kernel)))
+    assert np.array_equal(resample_plane(plane, size, (0.0, 0.0, float(size[0]), float(size[1])), kernel), plane)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 6])
+@pytest.mark.parametrize("columns", [2, 5, 6])
+def test_a_plane_is_filled_up_by_its_edges(rows: int, columns: int) -> None:
+    plane = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    spare = max(0, rows - 4), max(0, columns - 5)
+    filled = turbojpeg.filled(plane, rows, columns)
+    assert np.array_equal(filled, np.pad(plane, ((0, spare[0]), (0, spare[1])), mode="edge"))
 
 
 @pytest.mark.usefixtures("_decoder")

@@ -15,7 +15,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.jobs.facts import plan_facts
-from imgsrv.jobs.job import DescribeJob, Input, ProcessJob, perform, read_answer, read_job
+from imgsrv.jobs.job import MAPPED_BYTES, DescribeJob, Input, ProcessJob, perform, read_answer, read_job
 
 
 @pytest.fixture
@@ -36,6 +36,18 @@ def test_a_job_reads_as_it_was_written() -> None:
     job = ProcessJob(Input(3, 70, {"logo": (80, 5)}), pipeline, output, "a1b2", (("webp", 0.5),))
 
     assert read_job(job.to_bytes()) == job
+
+
+@pytest.mark.parametrize("size", [MAPPED_BYTES - 1, MAPPED_BYTES])
+def test_a_body_is_read_up_to_its_end_whether_it_is_copied_or_mapped(size: int, body: int) -> None:
+    picture = _drawn(20, 10)
+    os.pwrite(body, picture.ljust(size, b"\0") + b"--behind--", 0)
+
+    message, result = perform(body, ProcessJob(Input(0, size), parse_pipeline("flip"), Output()).to_bytes(), Limits())
+
+    assert b"error" not in message
+    with Image.open(io.BytesIO(result)) as made:
+        assert made.size == (20, 10)
 
 
 def test_a_job_of_description_reads_as_it_was_written() -> None:

@@ -44,6 +44,23 @@ def test_a_worker_that_is_gone_holds_nothing() -> None:
     second.grow_body(100)
 
 
+@pytest.mark.parametrize("room", range(-3, 4))
+@pytest.mark.parametrize("limit", [100, 10_000])
+def test_a_glance_at_the_budget_decides_as_a_close_look_does(limit: int, room: int) -> None:
+    """Around the half of the budget, where the glance is no longer enough, and around all of it."""
+    for part in (2, 1):
+        board, (first, second) = budgets(limit, workers=2, base=limit // 20)
+        with contextlib.ExitStack() as stack:
+            for size in (limit // 10, limit // 20, limit // 20):
+                stack.enter_context(first.job(size))
+            stack.enter_context(second.job(limit // 20, result=limit // 50))
+            size = limit // part - sum(memory_by_kind(board).values()) + room
+            is_refused = size > limit - sum(memory_by_kind(board).values())
+            for deed in (second.check, second.grow_body):
+                with pytest.raises(OutOfMemoryBudget) if is_refused else contextlib.nullcontext():
+                    deed(size)
+
+
 def test_no_more_jobs_count_than_there_are_engines() -> None:
     board, (first, second) = budgets(100, workers=2)
     with contextlib.ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import time
@@ -23,7 +24,7 @@ from imgsrv.imaging.codecs.header_check import Checked, check_header
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
-from imgsrv.imaging.model.weights import weights
+from imgsrv.imaging.model.weights import FILE, use_weights, weights
 from imgsrv.imaging.pipelines.cost import (
     BUSY,
     DEEP_COLOURS_NS,
@@ -33,7 +34,7 @@ from imgsrv.imaging.pipelines.cost import (
     estimate_measures,
 )
 from imgsrv.imaging.pipelines.cost import glanced as of_check
-from imgsrv.imaging.pipelines.facts import Facts, facts_of
+from imgsrv.imaging.pipelines.facts import DETAIL_STEP, Facts, facts_of
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.jobs.archive import ARCHIVES
@@ -279,6 +280,31 @@ def test_an_engine_refuses_before_it_decodes() -> None:
 
     with pytest.raises(JobTooDear):
         process(SMALL, parse_pipeline(f"{ENLARGED}/morphology:kind=open,radius=50"), Output(), limits)
+
+
+@pytest.mark.parametrize("file_bytes", [1, 1000, 20_456, 400_000, 3_000_001, 90_000_000])
+def test_an_estimate_is_that_of_a_file_with_no_less_detail_and_hardly_more(file_bytes: int) -> None:
+    facts = glanced("jpeg", (1000, 750), 1, file_bytes)
+
+    assert facts.detail <= facts.rounded.detail + 1e-9
+    assert facts.rounded.detail < facts.detail + DETAIL_STEP + 1e-3
+    assert facts.rounded.rounded.detail == pytest.approx(facts.rounded.detail, abs=DETAIL_STEP)
+
+
+def test_other_weights_give_another_estimate(tmp_path: Path) -> None:
+    facts, results = glanced("jpeg", (1000, 750), 1, 300_000), [(Output(), parse_pipeline("resize:width=100"))]
+    before = estimate(facts, results, DEFAULTS)
+    twice = json.loads(FILE.read_text())
+    twice["decoders"]["jpeg"] = [2 * time for time in twice["decoders"]["jpeg"]]
+    (tmp_path / "weights.json").write_text(json.dumps(twice))
+
+    use_weights(tmp_path / "weights.json")
+    try:
+        after = estimate(facts, results, DEFAULTS)
+    finally:
+        use_weights(FILE)
+
+    assert dict(after.parts)["decode"] == pytest.approx(2 * dict(before.parts)["decode"])
 
 
 def test_a_batch_is_the_sum_of_its_results() -> None:
