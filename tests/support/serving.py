@@ -22,7 +22,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 ENDLESS = {"IMGSRV_MAX_JOB_COST_S": "86400"}
 """Many tests need a job that never ends, which a server refuses by default."""
