@@ -15,6 +15,7 @@ from PIL import Image
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.pixels.huge_pages import blank_picture
 from imgsrv.imaging.pixels.sixteen_bit import GREY, MOST, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits, turned
 from imgsrv.imaging.pixels.sixteen_bit import shallow as shallow_decoded
 
@@ -221,7 +222,7 @@ def shallow(frame: Frame) -> Frame:
 def blank(frame: Frame, mode: str, size: Size, colour: Any = 0) -> Frame:
     """A new frame with as many bits as `frame` has.  colour: of Pillow's, in levels."""
     if not isinstance(frame, WorkingFrame):
-        return Image.new(mode, size, colour)
+        return Image.new(mode, size, colour) if colour else blank_picture(mode, size)
     # 10 × faster than numpy for a colour.
     levels = [float(level) for level in _levels(colour)]
     shape = (*size[::-1], len(mode))

@@ -146,6 +146,7 @@ NAMED = {
     "codecs/placeholders.py": {"WEBP"},
     "codecs/output.py": {"hdr"},
     "operations/shape/crop.py": {"raw"},
+    "pixels/huge_pages.py": {"raw"},
 }
 """Names that are no question of a picture's format: that of the tiny picture in an LQIP, a parameter, and a codec of
 Pillow's."""
