@@ -35,6 +35,7 @@ LAYERS = (
     ("imaging.colour",),
     ("imaging.apart",),
     ("imaging.pixels",),
+    ("imaging.memory",),
     ("imaging.model",),
     ("imaging",),
     ("observe", "loadtest"),

@@ -14,8 +14,8 @@ from PIL import AvifImagePlugin, Image
 from imgsrv.imaging.apart.pool import keep_warm
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.memory.malloc import keep_freed_memory
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.imaging.pixels.malloc import keep_freed_memory
 
 
 def prepare_process() -> None:

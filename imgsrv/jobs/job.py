@@ -23,11 +23,11 @@ from imgsrv.errors import ImgsrvError, from_wire
 from imgsrv.imaging.codecs.auto_format import Offers
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.info import describe_picture, measures_estimate
+from imgsrv.imaging.memory.malloc import hand_back
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.pipelines.cost import Estimate, estimate
 from imgsrv.imaging.pipelines.facts import Facts
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
-from imgsrv.imaging.pixels.malloc import hand_back
 from imgsrv.imaging.process import Report, process_into
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.batch import BatchReport, process_batch

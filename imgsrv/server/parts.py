@@ -9,8 +9,8 @@ from pathlib import Path
 
 from imgsrv.environment import runtime_folder
 from imgsrv.imaging.apart.pool import set_deadline, take_losses
+from imgsrv.imaging.memory.malloc import let_go
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.pixels.malloc import let_go
 from imgsrv.imaging.selftest import self_test
 from imgsrv.jobs.facts import input_place, plan_facts
 from imgsrv.jobs.job import perform

@@ -1514,7 +1514,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.pipelines.cost.": OURS,
     "imaging.pipelines.gain_map.gain_map_after": ARRAYS,
     "jobs.job._performed": OURS,
-    "imaging.pixels.malloc.hand_back": "reads what the kernel says of this process",
+    "imaging.memory.malloc.hand_back": "reads what the kernel says of this process",
     "web.access.access.Access.process_response": OURS,
     "web.routes.uploads.UploadsRoute.on_post": "names the first parameter of a query that it refuses",
     "web.access.keys.parse_keys": SETTINGS,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from PIL import Image
 
 from imgsrv.imaging.lazy import cv2, np
+from imgsrv.imaging.memory.huge_pages import blank_picture
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.huge_pages import blank_picture
 from imgsrv.imaging.pixels.sixteen_bit import GREY, MOST, STEPS_OF_8_BITS, DeepFrame, DeepPixels, to_8_bits, turned
 from imgsrv.imaging.pixels.sixteen_bit import shallow as shallow_decoded
 

@@ -135,7 +135,7 @@ def test_the_parameter_the_tables_and_the_suffixes_list_it_last(seen: dict[str, 
 
 def machinery() -> Iterator[Path]:
     """Every module that works with pictures of any format."""
-    for name in ("codecs", "pipelines", "metadata", "model", "operations", "pixels"):
+    for name in ("codecs", "pipelines", "memory", "metadata", "model", "operations", "pixels"):
         yield from sorted((IMAGING / name).rglob("*.py"))
     yield from (IMAGING / "process.py", IMAGING / "info.py", IMAGING / "prepare.py")
 
@@ -146,7 +146,7 @@ NAMED = {
     "codecs/placeholders.py": {"WEBP"},
     "codecs/output.py": {"hdr"},
     "operations/shape/crop.py": {"raw"},
-    "pixels/huge_pages.py": {"raw"},
+    "memory/huge_pages.py": {"raw"},
 }
 """Names that are no question of a picture's format: that of the tiny picture in an LQIP, a parameter, and a codec of
 Pillow's."""

@@ -13,7 +13,7 @@ import resource
 from imgsrv.imaging.prepare import prepare_process
 prepare_process()
 from imgsrv import process
-from imgsrv.imaging.pixels.malloc import hand_back
+from imgsrv.imaging.memory.malloc import hand_back
 import psutil
 """
 
@@ -60,7 +60,7 @@ print((psutil.Process().memory_info().rss - before) >> 20)
 def test_a_process_without_work_has_little_more_than_before_also_if_a_thread_worked() -> None:
     code = """
 import threading
-from imgsrv.imaging.pixels.malloc import let_go
+from imgsrv.imaging.memory.malloc import let_go
 
 def work(pipeline):
     thread = threading.Thread(target=process, args=(data, pipeline))

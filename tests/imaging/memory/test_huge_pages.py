@@ -8,8 +8,8 @@ import pytest
 from pictures import encoded, run, sample
 from PIL import Image, ImageChops
 
-from imgsrv.imaging.pixels import huge_pages
-from imgsrv.imaging.pixels.huge_pages import BYTES_PER_PIXEL, LEAST_BYTES, blank_picture, prepare_memory
+from imgsrv.imaging.memory import huge_pages
+from imgsrv.imaging.memory.huge_pages import BYTES_PER_PIXEL, LEAST_BYTES, blank_picture, prepare_memory
 
 LARGE, SMALL = (2600, 1700), (600, 400)
 
