@@ -27,6 +27,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".gif": "image/gif",
     ".jpg": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",

@@ -1,0 +1,90 @@
+// Questions to the server: the key, errors as objects, and patience with a server that is busy or gone.
+
+const KEY = "imgsrv-key";
+
+// Where the server is: the page may be served below a path of a proxy.
+export const BASE = new URL(".", document.baseURI).href;
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (text) => (text ? sessionStorage.setItem(KEY, text) : sessionStorage.removeItem(KEY)),
+};
+
+// The server's answer that it does not do it, as RFC 9457 tells it.
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(messageOf(status, body));
+    Object.assign(this, { status, code: body.code ?? "", facts: body, retryAfter });
+  }
+
+  get wantsKey() {
+    return this.status === 401;
+  }
+}
+
+// The server's words, which speak to programs, where the page knows better ones.
+function messageOf(status, body) {
+  if (body.code === "missing_part") return `${body.operation} needs a further file: choose it in its step.`;
+  return body.detail || body.title || `The server answered ${status}.`;
+}
+
+// No answer: the server is stopped, or the network is.
+export class Gone extends Error {}
+
+// The answer, if it is a good one.  Raises Problem, Gone, and the signal's AbortError.
+export async function ask(path, { method = "GET", body, accept, signal } = {}) {
+  const headers = {};
+  if (accept) headers.Accept = accept;
+  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
+  let answer;
+  try {
+    answer = await fetch(BASE + path, { method, body, headers, signal, cache: "no-cache" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Gone("The server does not answer.");
+  }
+  if (answer.ok) return answer;
+  const isJson = (answer.headers.get("Content-Type") ?? "").includes("json");
+  const told = isJson ? await answer.json().catch(() => ({})) : {};
+  throw new Problem(answer.status, told, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+// The body of an answer; a connection that breaks in it is a server that is gone.
+export async function blobOf(answer) {
+  try {
+    return await answer.blob();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Gone("The server ended the connection before its answer was complete.");
+  }
+}
+
+// Do the task until it is done or refused.  tell(error, seconds) hears of every pause.
+export async function persist(task, tell, signal) {
+  for (let pauses = 0; ; pauses += 1) {
+    try {
+      return await task();
+    } catch (error) {
+      const seconds = pauseAfter(error, pauses);
+      if (seconds === null || signal?.aborted) throw error;
+      tell(error, seconds);
+      await sleep(seconds * 1000, signal);
+    }
+  }
+}
+
+function pauseAfter(error, pauses) {
+  if (error instanceof Gone) return Math.min(8, 0.5 * 1.6 ** pauses);
+  const isBusy = error instanceof Problem && [429, 502, 503].includes(error.status);
+  return isBusy ? Math.min(60, Math.max(error.retryAfter, 1)) : null;
+}
+
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("a newer question has come", "AbortError"));
+    });
+  });
+}

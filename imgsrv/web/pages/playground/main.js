@@ -1,0 +1,126 @@
+// The page: joins the recipe, its forms, the pictures and the server.
+
+import { find } from "../common/dom.js";
+import { Catalogue } from "./app/catalogue.js";
+import { Previewer } from "./app/previewer.js";
+import { Requests } from "./app/request.js";
+import { ask, blobOf, Gone, persist } from "./app/server.js";
+import { listenForPictures, sample, SAMPLES } from "./app/sources.js";
+import { askForKey, Status } from "./app/status.js";
+import { Store } from "./app/store.js";
+import { CodeTabs } from "./code/tabs.js";
+import { Drawing } from "./forms/drawing.js";
+import { OutputForm } from "./forms/output.js";
+import { StepList } from "./forms/steps.js";
+import { Viewer } from "./view/viewer.js";
+
+const BETWEEN = { format: "webp", quality: "90", frame: "0" };
+
+class Page {
+  constructor(catalogue, status) {
+    this.status = status;
+    this.store = new Store();
+    this.parts = new Map();
+    this.file = null;
+    this.drawing = new Drawing();
+    const context = { parts: this.parts, draw: (...words) => this.draw(...words) };
+    this.requests = new Requests(catalogue, this.store, this.parts);
+    this.viewer = new Viewer(status);
+    this.steps = new StepList(catalogue, this.store, context, (text) => status.tell(text));
+    this.output = new OutputForm(catalogue, this.store, context);
+    this.code = new CodeTabs(() => this.requests.request(this.file, this.viewer.type), (text) => status.say("ready", text));
+    this.previewer = new Previewer((event) => this.previewed(event));
+    this.store.listen((kind) => this.changed(kind));
+    listenForPictures((file, name) => this.take(file, name));
+    this.showProblem(null);
+    if (this.store.recipe.sample in SAMPLES) this.takeSample(this.store.recipe.sample);
+    else status.say("ready", "Choose, drop or paste a picture, or take a sample.");
+  }
+
+  async takeSample(name) {
+    this.take(await sample(name), name);
+  }
+
+  take(file, name) {
+    this.file = file;
+    if (this.store.recipe.sample !== name) {
+      this.store.recipe.sample = name;
+      this.store.commit("sample");
+    }
+    document.body.classList.add("has-picture");
+    this.viewer.showBefore(file);
+    this.ask(0);
+  }
+
+  changed(kind) {
+    this.code.show();
+    const { sample: name } = this.store.recipe;
+    if (kind === "replaced" && name in SAMPLES && this.file?.name !== SAMPLES[name][0]) this.takeSample(name);
+    else if (kind !== "sample" && this.file) this.ask();
+  }
+
+  ask(pauseMs) {
+    this.previewer.want(() => this.requests.question(this.file), pauseMs);
+  }
+
+  async previewed(event) {
+    if (event.kind === "asking") this.viewer.setBusy(true);
+    else if (event.kind === "pausing") this.status.pause(event.error, event.seconds);
+    else this.viewer.setBusy(false);
+    if (event.kind === "done") {
+      this.showProblem(null);
+      await this.viewer.showAfter(event, this.file);
+      this.code.show();
+    } else if (event.kind === "failed" && event.error.wantsKey) {
+      await askForKey(event.error.message);
+      this.ask(0);
+    } else if (event.kind === "failed") this.showProblem(event.error);
+  }
+
+  showProblem(problem) {
+    const told = problem?.facts ? problem : null;
+    const isBeside = this.steps.showProblem(told) | this.output.showProblem(told);
+    if (problem) this.status.say("wrong", problem.message);
+    this.viewer.setStale(Boolean(problem));
+    return isBeside;
+  }
+
+  // Draw on the picture as it enters the step.
+  async draw(tool, step, form) {
+    if (!this.file) {
+      this.status.say("wrong", "Choose a picture first, to draw on it.");
+      return;
+    }
+    const before = this.requests.steps.slice(0, this.requests.steps.indexOf(step));
+    const { path, body } = this.requests.question(this.file, step.on ? before : this.requests.steps, BETWEEN);
+    try {
+      const blob = await blobOf(await ask(path, { method: "POST", body }));
+      await this.drawing.open(tool, step.values, URL.createObjectURL(blob), (values) => {
+        form.setValues(values);
+        this.store.commit();
+      });
+    } catch (error) {
+      this.status.say("wrong", error.message);
+    }
+  }
+}
+
+async function start() {
+  const status = new Status();
+  for (;;) {
+    try {
+      const answer = await persist(() => ask("operations", { accept: "application/json" }), (error, seconds) => status.pause(error, seconds));
+      new Page(new Catalogue(await answer.json()), status);
+      return;
+    } catch (error) {
+      if (error.wantsKey) await askForKey(error.message);
+      else if (!(error instanceof Gone || error instanceof SyntaxError || error instanceof TypeError)) {
+        status.say("wrong", error.message);
+        return;
+      } else await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+find("html").classList.add("scripted");
+start();

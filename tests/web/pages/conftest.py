@@ -1,0 +1,22 @@
+"""One browser and one server for all tests of the page that disturb neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browsers.visits import chromium, patient_server
+from playwright.sync_api import Browser
+from serving import Server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def playground() -> Iterator[Server]:
+    with patient_server("--workers", "1") as server:
+        yield server

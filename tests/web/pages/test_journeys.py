@@ -1,0 +1,268 @@
+"""What a visitor of the page does: pictures in four ways, steps, errors, and the way back."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+
+import pytest
+from browsers.visits import Visit, needs_chromium, visiting
+from pictures import SAMPLES
+from playwright.sync_api import Browser, Page, expect
+from serving import Server
+
+from imgsrv.imaging.operations import OPERATIONS
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+COFFEE = SAMPLES / "coffee.jpg"
+DONE = re.compile("→")
+
+GIVE = """([event, encoded]) => {
+  const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], 'given.jpg', {type: 'image/jpeg'}));
+  const given = event === 'paste'
+    ? new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true, cancelable: true})
+    : new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true});
+  document.body.dispatchEvent(given);
+}"""
+
+
+@pytest.fixture
+def visit(browser: Browser, playground: Server) -> Iterator[Visit]:
+    with visiting(browser, playground.url) as visit:
+        yield visit
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    return visit.page
+
+
+def status(page: Page) -> None:
+    """Wait for the result."""
+    expect(page.locator("#look")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#status")).to_have_text(DONE)
+
+
+def add(page: Page, name: str) -> None:
+    page.select_option("#operation", name)
+    page.click("#add")
+
+
+def with_sample(page: Page) -> None:
+    page.get_by_role("button", name="photo").click()
+    status(page)
+
+
+def field(operation: str, parameter: str) -> str:
+    return f"li[data-operation={operation}] [data-parameter={parameter}]"
+
+
+def steps(page: Page) -> list[str]:
+    return [str(node.get_attribute("data-operation")) for node in page.locator("#steps > li").all()]
+
+
+def test_a_file_that_is_chosen_is_shown_with_its_result(page: Page) -> None:
+    page.set_input_files("#file", COFFEE)
+    status(page)
+    expect(page.locator("#in-size")).to_have_text("600 × 400")
+    expect(page.locator("#out-size")).to_have_text("600 × 400")
+    expect(page.locator("#stage-list")).to_contain_text("decode")
+    expect(page.locator("#ssim")).to_have_text(re.compile(r"0\.9\d"))
+
+
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_a_picture_may_be_pasted_or_dropped(page: Page, event: str) -> None:
+    expect(page.locator("#operation")).to_be_enabled()
+    page.evaluate(GIVE, [event, base64.b64encode(COFFEE.read_bytes()).decode()])
+    status(page)
+    expect(page.locator("#in-size")).to_have_text("600 × 400")
+
+
+def test_a_sample_and_its_steps_are_in_the_address(page: Page) -> None:
+    with_sample(page)
+    add(page, "resize")
+    page.fill(f"{field('resize', 'width')} input[type=number]", "300")
+    page.press(f"{field('resize', 'width')} input[type=number]", "Tab")
+    expect(page.locator("#out-size")).to_have_text("300 × 200")
+    assert page.url.endswith("#ops=resize:width=300&sample=photo")
+    page.reload()
+    status(page)
+    expect(page.locator("#out-size")).to_have_text("300 × 200")
+
+
+def test_steps_are_moved_switched_off_and_removed(page: Page) -> None:
+    with_sample(page)
+    for name in ("grayscale", "resize", "flip"):
+        add(page, name)
+    assert steps(page) == ["grayscale", "resize", "flip"]
+    page.get_by_role("button", name="Move up flip").click()
+    assert steps(page) == ["grayscale", "flip", "resize"]
+    expect(page.get_by_role("button", name="Move up flip")).to_be_focused()
+    page.get_by_label("Use flip").uncheck()
+    expect(page).to_have_url(re.compile("#ops=grayscale/flip/resize:width=800&off=2&sample=photo$"))
+    page.get_by_role("button", name="Remove grayscale").click()
+    assert steps(page) == ["flip", "resize"]
+    expect(page.locator("#code")).to_contain_text("/resize?width=800")
+
+
+def test_a_step_is_dragged_to_another_place(page: Page) -> None:
+    for name in ("flip", "flop", "invert"):
+        expect(page.locator("#operation")).to_be_enabled()
+        add(page, name)
+    handle, last = page.locator(".handle").first, page.locator("#steps > li").last
+    handle.scroll_into_view_if_needed()
+    start, end = handle.bounding_box(), last.bounding_box()
+    assert start is not None
+    assert end is not None
+    page.mouse.move(start["x"] + 5, start["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 5, end["y"] + end["height"] - 4, steps=12)
+    page.mouse.up()
+    assert steps(page) == ["flop", "invert", "flip"]
+    expect(page).to_have_url(re.compile("#ops=flop/invert/flip$"))
+
+
+def test_an_error_stands_beside_the_field_that_it_names(page: Page) -> None:
+    with_sample(page)
+    add(page, "blur")
+    add(page, "rotate")
+    wrong = field("rotate", "degrees")
+    page.fill(f"{wrong} input[type=number]", "400")
+    expect(page.locator(f"{wrong} .hint")).to_contain_text("it must be a number from -360 to 360")
+    expect(page.locator(f"{wrong} input[type=number]")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".field.wrong")).to_have_count(1)
+    page.fill(f"{wrong} input[type=number]", "40")
+    status(page)
+    expect(page.locator(".field.wrong")).to_have_count(0)
+
+
+def test_an_error_of_the_output_stands_beside_its_field(page: Page) -> None:
+    with_sample(page)
+    page.fill("#output [data-parameter=quality] input[type=number]", "101")
+    expect(page.locator("#output [data-parameter=quality] .hint")).to_contain_text("a whole number from 1 to 100")
+
+
+def test_a_step_that_does_not_fit_the_picture_says_so_itself(page: Page) -> None:
+    with_sample(page)
+    add(page, "crop")
+    page.fill(f"{field('crop', 'width')} input", "5000")
+    expect(page.locator("li[data-operation=crop] .error")).to_contain_text("does not lie inside the picture")
+
+
+def test_the_back_button_undoes_a_change(page: Page) -> None:
+    with_sample(page)
+    add(page, "grayscale")
+    add(page, "flip")
+    page.go_back()
+    expect(page.locator("#steps > li")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("#steps > li")).to_have_count(0)
+    page.go_forward()
+    expect(page.locator("#steps > li")).to_have_count(1)
+    status(page)
+
+
+def test_the_output_shows_what_the_format_takes(page: Page) -> None:
+    with_sample(page)
+    page.select_option("#output select", "webp")
+    expect(page.locator("#out-kind")).to_have_text("WEBP")
+    expect(page.locator("#output [data-parameter=progressive]")).to_be_hidden()
+    page.fill("#output [data-parameter=quality] input[type=number]", "40")
+    page.select_option("#output select", "png")
+    expect(page.locator("#out-kind")).to_have_text("PNG")
+    expect(page.locator("#output [data-parameter=quality]")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("form", "kind"), [("tiff", "TIFF"), ("jp2", "JP2")])
+def test_a_result_that_browsers_do_not_show_is_shown_all_the_same(page: Page, form: str, kind: str) -> None:
+    with_sample(page)
+    page.select_option("#output select", form)
+    expect(page.locator("#out-kind")).to_have_text(kind)
+    expect(page.locator("#ssim")).to_have_text(re.compile(r"[01]\.\d"))
+
+
+def test_a_placeholder_is_shown_as_its_text(page: Page) -> None:
+    with_sample(page)
+    page.select_option("#output select", "blurhash")
+    expect(page.locator("#text-result")).to_have_text(re.compile(r"^\S{28}\s*$"))
+
+
+def test_an_animation_is_stopped_and_shown_frame_by_frame(page: Page) -> None:
+    page.get_by_role("button", name="animation").click()
+    status(page)
+    expect(page.locator("#play")).to_have_text("Stop")
+    page.click("#play")
+    page.fill("#frame", "5")
+    expect(page.locator("#frame-value")).to_have_text("frame 6 of 24")
+    expect(page.locator("#after canvas")).to_be_visible()
+
+
+def test_zoom_and_divider_work_with_the_keyboard(page: Page) -> None:
+    with_sample(page)
+    page.focus("#stage")
+    page.keyboard.press("1")
+    expect(page.locator("#zoom-value")).to_have_text("100 %")
+    for _ in range(2):
+        page.keyboard.press("+")
+    expect(page.locator("#zoom-value")).to_have_text("400 %")
+    page.focus("#divider")
+    page.keyboard.press("Home")
+    assert page.locator("#board").evaluate("(node) => node.style.getPropertyValue('--split')") == "0%"
+
+
+def test_a_part_is_drawn_on_the_picture_with_the_keyboard(page: Page) -> None:
+    with_sample(page)
+    add(page, "crop")
+    page.get_by_role("button", name="Draw the part").click()
+    expect(page.locator("#drawing")).to_be_visible()
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_role("button", name="Use", exact=True).click()
+    # 360×240 of 600×400, moved from the middle to the left by a tenth of the width.
+    expect(page).to_have_url(re.compile("#ops=crop:width=360,height=240,left=60,top=80&sample=photo$"))
+    expect(page.locator("#out-size")).to_have_text("360 × 240")
+
+
+def test_a_point_of_a_curve_is_moved_with_the_keyboard(page: Page) -> None:
+    with_sample(page)
+    add(page, "curves")
+    page.locator(".plot circle").nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(f"{field('curves', 'points')} .row input")).to_have_value(re.compile(r"^0:0;0\.5:0\.62;1:1$"))
+    status(page)
+
+
+def test_a_further_file_of_a_step_is_sent_with_the_picture(page: Page) -> None:
+    with_sample(page)
+    add(page, "watermark")
+    part = f"{field('watermark', 'part')}"
+    expect(page.locator(f"{part} .hint")).to_contain_text("choose it in its step")
+    page.set_input_files(f"{part} input[type=file]", SAMPLES / "chelsea.png")
+    status(page)
+    expect(page.locator("#code")).to_contain_text("-F watermark=@chelsea.png")
+
+
+def test_every_operation_of_the_catalogue_has_a_form(page: Page) -> None:
+    expect(page.locator("#operation")).to_be_enabled()
+    for name, operation in OPERATIONS.items():
+        add(page, name)
+        form = page.locator(f"li[data-operation={name}]")
+        shown = {node.get_attribute("data-parameter") for node in form.locator(".field").all()}
+        assert shown == set(operation.parameters.model_fields)
+        # Nothing of it is set but the values of its example.
+        page.get_by_role("button", name=f"Remove {name}", exact=True).click()
+
+
+def test_what_is_drawn_stays_where_the_visitor_has_put_it_while_previews_come(page: Page) -> None:
+    with_sample(page)
+    add(page, "gamma")
+    box = page.locator(f"{field('gamma', 'value')} input[type=number]")
+    box.focus()
+    for value in ("0.5", "1.5", "2.5"):
+        box.fill(value)
+        status(page)
+    expect(box).to_be_focused()
