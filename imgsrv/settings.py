@@ -136,6 +136,15 @@ class Settings(BaseSettings):
     proxy_protocol: Annotated[
         bool, Field(description="Every connection begins with a PROXY protocol header, version 1 or 2.")
     ] = False
+    metrics_listen: Annotated[
+        str,
+        AfterValidator(an_address),
+        Field(
+            json_schema_extra={"allowed": "HOST:PORT, such as 127.0.0.1:9100, or empty"},
+            description="Address of its own for /metrics, where no key is asked for; /healthz and /readyz "
+            "are answered there too, and the address of the pictures has no /metrics then.  Empty: it has."
+        ),
+    ] = ""
     backlog: Annotated[
         int, Field(ge=1, le=65_535, description="Connections that the accept queue of a worker holds.")
     ] = 1024

@@ -34,7 +34,7 @@ from imgsrv.printable import printable_lines
 from imgsrv.server.banner import warn_if_open
 from imgsrv.server.listeners import open_listener, wait_for_address
 from imgsrv.server.notify import Notifier
-from imgsrv.server.parts import claim_of, master_of, open_agent, work_of
+from imgsrv.server.parts import claim_of, master_of, open_beside, work_of
 from imgsrv.server.trial import run_trial
 from imgsrv.server.workers import identity_of
 from imgsrv.settings import Configuration, Settings
@@ -108,8 +108,8 @@ def _serve(
 ) -> int:
     settings = configuration.settings
     with claim_of(settings, passed) as claim, _listen(settings, identity, passed, claim, events) as listener:
-        agent = open_agent(settings, passed)
-        work = work_of(settings, listener.name, identity, sink, passed, agent)
+        sockets = open_beside(settings, passed)
+        work = work_of(settings, listener.name, identity, sink, passed, sockets)
         if passed is None:
             warn_if_open(settings, listener, events)
         master = master_of(configuration, work, listener, claim, events, passed, on_turn)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from imgsrv.environment import runtime_folder
+from imgsrv.environment import flag_name, runtime_folder
 from imgsrv.imaging.apart.pool import set_deadline, take_losses
 from imgsrv.imaging.memory.malloc import let_go
 from imgsrv.imaging.model.limits import Limits
@@ -45,14 +45,21 @@ from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
 from imgsrv.web.routes.pages import documents
 
-AGENT = "agent"
-"""Name of the agent's socket in the state that an image of the master passes to the next."""
+BESIDE = {"agent": "agent_listen", "metrics": "metrics_listen"}
+"""The setting of each further address, by its name in the state that an image of the master passes to the next."""
+
+Sockets = Mapping[str, socket.socket]
+"""The sockets of further addresses, by the names in BESIDE."""
 
 
-def open_agent(settings: Settings, passed: Passed | None) -> socket.socket | None:
-    """Listen for HAProxy's agent-check; None without a setting for it.  Raises CannotListen."""
-    before = None if passed is None else passed.get("shared", {}).get(AGENT)
-    return beside.listen_beside(settings.agent_listen, "--agent-listen", before)
+def open_beside(settings: Settings, passed: Passed | None) -> Sockets:
+    """Listen on the further addresses that the settings name.  Raises CannotListen."""
+    before = {} if passed is None else passed.get("shared", {})
+    opened = {
+        name: beside.listen_beside(getattr(settings, field), flag_name(field), before.get(name))
+        for name, field in BESIDE.items()
+    }
+    return {name: each for name, each in opened.items() if each is not None}
 
 
 def work_of(
@@ -61,11 +68,11 @@ def work_of(
     identity: Identity,
     sink: Sink,
     passed: Passed | None,
-    agent: socket.socket | None = None,
+    sockets: Sockets,
 ) -> Work:
     """Make the work of a worker: HTTP in front, pictures behind.  Raises BadSetting.
 
-    title: for `ps`, behind the process's name.  passed: the state from the image before.  agent: see `open_agent`.
+    title: for `ps`, behind the process's name.  passed: the state from the image before.  sockets: see `open_beside`.
     """
     entry = entry_of(settings, None if passed is None else passed.get("shared", {}).get(LIMITS))
     max_memory = memory_budget(settings.max_memory)
@@ -75,10 +82,10 @@ def work_of(
     # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
     pages = documents(settings.presets, has_pages=settings.pages)
     shared = {} if entry.table is None else {LIMITS: entry.table.dump()}
-    if agent is not None:
-        shared[AGENT] = beside.dump(settings.agent_listen, agent)
+    for name, each in sockets.items():
+        shared[name] = beside.dump(getattr(settings, BESIDE[name]), each)
     return Work(
-        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages, agent),
+        make_front=partial(make_front, settings, limits, max_memory, prepare_cache(settings), entry, pages, sockets),
         perform=partial(perform, limits=limits),
         self_test=partial(self_test, limits),
         drain_s=settings.drain_s,

@@ -17,7 +17,7 @@ from imgsrv.pool.worker.identity import Identity
 from imgsrv.pool.worker.worker import Work, die_with_master
 from imgsrv.server.description import fixed
 from imgsrv.server.listeners import open_listener
-from imgsrv.server.parts import claim_of, master_of, open_agent, work_of
+from imgsrv.server.parts import claim_of, master_of, open_beside, work_of
 from imgsrv.settings import Configuration
 
 
@@ -27,9 +27,11 @@ def run_trial(configuration: Configuration, identity: Identity, sink: Sink, pass
     passed: the state for the next image; then also make a master of it, which never runs.
     """
     settings = configuration.settings
-    # Without a state the running server keeps the address of the agent until the restart.
-    agent = None if passed is None else open_agent(settings, passed)
-    work = work_of(settings, "trial", identity, sink, passed, agent)
+    # Without a state the running server keeps its further addresses until the restart.  They are only tried: what is
+    # asked there is for the server that serves.
+    for each in () if passed is None else open_beside(settings, passed).values():
+        each.close()
+    work = work_of(settings, "trial", identity, sink, passed, {})
     # This process may give up its user for good: it ends with the trial.
     work.become()
     # It holds the lock of the name and the sockets, which must not outlive the master in this process.

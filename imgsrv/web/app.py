@@ -16,7 +16,6 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.metrics import metrics_of
 from imgsrv.observe.scoreboard import Board, Row
-from imgsrv.routes import ROUTES
 from imgsrv.settings import Settings
 from imgsrv.web.access.access import Access
 from imgsrv.web.access.entry import Entry
@@ -25,7 +24,7 @@ from imgsrv.web.agent import Agent
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.clients import Clients, client_of
 from imgsrv.web.front import Front
-from imgsrv.web.http.host import Drain
+from imgsrv.web.http.host import App, Drain
 from imgsrv.web.http.proxy_headers import Client, Proxies
 from imgsrv.web.line import make_lines
 from imgsrv.web.memory_budget import MemoryBudget
@@ -34,6 +33,7 @@ from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute
 from imgsrv.web.routes.info import InfoRoute
+from imgsrv.web.routes.operators import operators_app
 from imgsrv.web.routes.pages import HealthPage, MetricsPage, Page, ReadyPage
 from imgsrv.web.routes.uploads import UploadRoute, UploadsRoute
 from imgsrv.web.services import Exchange, Services
@@ -48,7 +48,7 @@ def make_front(
     shared: Shared,
     entry: Entry,
     pages: Mapping[str, Page],
-    agent: socket.socket | None,
+    sockets: Mapping[str, socket.socket],
     exchange: Exchange,
     board: Board,
     row: Row,
@@ -56,8 +56,9 @@ def make_front(
     """The front of one worker, ready to be started.
 
     limits: of a picture and its job.  max_memory: the budget of all workers in bytes.  shared: what all workers share
-    of the result cache.  entry: who may ask, and how often.  pages: the documents, by their path.  agent: where
-    a balancer asks for the room of the server.  row: the worker's own row of the board.
+    of the result cache.  entry: who may ask, and how often.  pages: the documents, by their path.  sockets: of
+    further addresses: `agent` for a balancer that asks for the room of the server, `metrics` for the operator's routes.
+    row: the worker's own row of the board.
     """
     log = get_logger().bind(pid=row["pid"])
     proxies, drain = Proxies(settings.trusted_proxies), Drain()
@@ -69,9 +70,14 @@ def make_front(
     origins = Origins(settings, row)
     services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter, clients, lines)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
-    app = _make_app(services, Access(entry.rules, limiter, settings), pages, drain, metrics)
+    resources = _resources(services, pages, drain, metrics)
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
-    gate = Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
+
+    def gated(app: App) -> Gate:
+        return Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
+
+    further = (sockets["metrics"], gated(operators_app(resources))) if "metrics" in sockets else None
+    gate = gated(_make_app(resources, Access(entry.rules, limiter, settings), has_metrics=further is None))
 
     async def close_app() -> None:
         origins.close()
@@ -87,17 +93,16 @@ def make_front(
     is_plain = entry.rules.is_open and not entry.rules.has_limits and not entry.rules.cors and tracing is None
     quick = cache.answer_early(gate.record_quick) if is_plain else None
     answering = entry.rules.cors.answering
-    beside = None if agent is None else Agent(agent, drain, admission, board)
-    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside)
+    beside = Agent(sockets["agent"], drain, admission, board) if "agent" in sockets else None
+    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside, further)
 
 
-def _make_app(
-    services: Services, access: Access, pages: Mapping[str, Page], drain: Drain, render: Callable[[], bytes]
-) -> falcon.asgi.App[Any, Any]:
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[access])
-    for name in OPERATIONS:
-        app.add_route(f"/{name}", OperationRoute(services, name))
-    resources = {
+def _resources(
+    services: Services, pages: Mapping[str, Page], drain: Drain, render: Callable[[], bytes]
+) -> dict[str, object]:
+    """What answers each route, by its path."""
+    return {
+        **{f"/{name}": OperationRoute(services, name) for name in OPERATIONS},
         "/pipeline": PipelineRoute(services),
         "/batch": BatchRoute(services),
         "/info": InfoRoute(services),
@@ -108,7 +113,12 @@ def _make_app(
         "/readyz": ReadyPage(drain, services.admission),
         "/metrics": MetricsPage(render),
     }
-    for path in (*ROUTES, *(pages.keys() - ROUTES.keys())):
-        app.add_route(path, resources[path])
+
+
+def _make_app(resources: Mapping[str, object], access: Access, *, has_metrics: bool) -> falcon.asgi.App[Any, Any]:
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[access])
+    for path, resource in resources.items():
+        if path != "/metrics" or has_metrics:
+            app.add_route(path, resource)
     add_handlers(app)
     return app

@@ -38,7 +38,8 @@ class Front:
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
     refusal: gives the error for a picture of a client that came now.
     close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
-    quick: see `Host`.  beside: what else listens as long as this front accepts.
+    quick: see `Host`.  beside: what else listens as long as this front accepts.  further: another address, and the app
+    for its connections.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Front:
         headers_for: Callable[[Headers], Headers] = lambda _request: [],
         quick: Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None = None,
         beside: Beside | None = None,
+        further: tuple[socket.socket, App] | None = None,
     ) -> None:
         self.quick = quick
         self.app, self.settings, self.log = app, settings, log
@@ -69,7 +71,8 @@ class Front:
         self._unsent: dict[Outflow, int] = {}
         self._unsent_bytes = 0
         self._server: asyncio.Server | None = None
-        self._beside = beside
+        doors = () if further is None else (_Door(self, *further),)
+        self._beside: tuple[Beside, ...] = (*(() if beside is None else (beside,)), *doors)
         self._nobody_left = asyncio.Event()
 
     async def start(self, listening: socket.socket) -> None:
@@ -77,8 +80,8 @@ class Front:
         self._server = await self.loop.create_server(
             lambda: Connection(self), sock=listening, backlog=self.settings.backlog
         )
-        if self._beside is not None:
-            await self._beside.start()
+        for each in self._beside:
+            await each.start()
 
     def begin_drain(self) -> None:
         """From now on every answer says `Connection: close`, and idle connections are closed after a moment."""
@@ -90,8 +93,8 @@ class Front:
         """Close the listening socket."""
         if self._server is not None:
             self._server.close()
-        if self._beside is not None:
-            self._beside.stop()
+        for each in self._beside:
+            each.stop()
 
     async def finished(self) -> None:
         """Return when no client is left and the app is closed."""
@@ -143,3 +146,27 @@ class Front:
             self.log.info(
                 "request_refused", request_id=request_id, status=error.status_hint, code=error.code, reason=str(error)
             )
+
+
+class _Door:
+    """An address beside that of the pictures, whose connections another app answers.
+
+    listening: the socket, which all workers share.
+    """
+
+    def __init__(self, front: Front, listening: socket.socket, app: App) -> None:
+        self._front, self._listening, self._app = front, listening, app
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Accept connections."""
+        loop = self._front.loop
+        self._server = await loop.create_server(
+            lambda: Connection(self._front, self._app), sock=self._listening.dup()
+        )
+
+    def stop(self) -> None:
+        """Accept no more."""
+        if self._server is not None:
+            self._server.close()
+        self._listening.close()

@@ -162,6 +162,8 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
 def _not_found(path: str) -> ImgsrvError:
     name = path.strip("/")
     near = closest(name, PATHS)
+    if path == f"/{near}":
+        return UnknownRoute(path, None)  # another address of this server has it
     if near is None and name and "/" not in name and "." not in name:
         return UnknownOperation(name)
     return (

@@ -514,7 +514,7 @@ class _Loop:
 def _http(data: bytes) -> object:
     wire, settings = _Wire(), SimpleNamespace(max_header=32_768)
     host = SimpleNamespace(
-        settings=settings, proxies=Proxies(""), files=None, loop=_Loop(), tasks=set(), app=None, log=None
+        settings=settings, proxies=Proxies(""), files=None, loop=_Loop(), tasks=set(), app=None, quick=None, log=None
     )
     host.refusal = lambda _client: None
     parser = Parser(cast("Any", wire), cast("Any", host), ("10.0.0.1", 1), ("10.0.0.2", 80))

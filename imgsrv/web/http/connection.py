@@ -15,7 +15,7 @@ from typing import cast
 from imgsrv.errors import HeadersTooLarge, ImgsrvError, OutOfResources, RequestTimeout
 from imgsrv.shortages import FOR_BODIES, RETRY_AFTER_S, is_scarce
 from imgsrv.web.http.body import Body
-from imgsrv.web.http.host import Host
+from imgsrv.web.http.host import App, Host
 from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.peer import Probe, addresses
 from imgsrv.web.http.protocol import Parser
@@ -39,9 +39,13 @@ _scratch = memoryview(bytearray(SCRATCH_BYTES))
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One accepted connection, from its first byte to its last."""
+    """One accepted connection, from its first byte to its last.
 
-    def __init__(self, host: Host) -> None:
+    app: for connections of another address than the front's own, which come without a proxy.
+    """
+
+    def __init__(self, host: Host, app: App | None = None) -> None:
+        self._app = app
         self._host, self._settings, self._loop = host, host.settings, host.loop
         self.blocked: asyncio.Event | None = None
         self._is_paused = False
@@ -51,7 +55,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lingered = -1
         self._window_began_with = 0
         self._body_due = 0.0
-        self._preface: bytes | None = b"" if host.settings.proxy_protocol else None
+        self._preface: bytes | None = b"" if host.settings.proxy_protocol and app is None else None
 
     # ---- what the loop calls --------------------------------------------------------------------------
 
@@ -59,7 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for the first request."""
         self._transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
-        self._http = Parser(self, self._host, *addresses(self._socket))
+        self._http = Parser(self, self._host, *addresses(self._socket), app=self._app)
         self.write = self._transport.write
         # A client is taken for slow until it has everything; then its idle time begins.
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=0)

@@ -16,7 +16,7 @@ import httptools
 from imgsrv.errors import BadHttp, HeadersTooLarge, ImgsrvError
 from imgsrv.web.http.body import UNREAD_KEPT, Body
 from imgsrv.web.http.cycle import Cycle
-from imgsrv.web.http.host import Host, Quick, Wire
+from imgsrv.web.http.host import App, Host, Quick, Wire
 from imgsrv.web.http.proxy_headers import Client
 from imgsrv.web.problems import request_id_of
 
@@ -41,13 +41,20 @@ ASGI = {"version": "3.0", "spec_version": "2.3"}
 class Parser:
     """The requests of one connection.  `Connection` feeds it with bytes; it calls back through `Wire`.
 
-    client, server: the addresses of both ends; client is None on a unix socket.
+    client, server: the addresses of both ends; client is None on a unix socket.  app: instead of the host's.
     """
 
     def __init__(
-        self, wire: Wire, host: Host, client: tuple[str, int] | None, server: tuple[str, int | None] | None
+        self,
+        wire: Wire,
+        host: Host,
+        client: tuple[str, int] | None,
+        server: tuple[str, int | None] | None,
+        *,
+        app: App | None = None,
     ) -> None:
         self._wire, self._host = wire, host
+        self._app, self._quick = (host.app, host.quick) if app is None else (app, None)
         self.client, self._server = client, server
         self._max_header = int(host.settings.max_header)
         self._parser = _new_parser(self)
@@ -153,7 +160,7 @@ class Parser:
         if self._fault is not None:
             raise self._fault
         version = self._parser.get_http_version()
-        if expected == 0 and self._host.quick is not None and self._is_answered_at_once(version):
+        if expected == 0 and self._quick is not None and self._is_answered_at_once(version):
             return
         body = Body(self._wire, self._host.files, expected, is_held_back=self._expects_continue)
         cycle = Cycle(
@@ -196,7 +203,7 @@ class Parser:
 
     def _is_answered_at_once(self, version: str) -> bool:
         """Answer a request that needs no app, on a connection where nothing waits; False if it needs one."""
-        quick, parser = self._host.quick, self._parser
+        quick, parser = self._quick, self._parser
         if quick is None or self._quick_left == 0 or self.is_answering or self._waiting:
             return False
         if self._wire.blocked is not None or self._host.drain.has_begun or self._wire.is_closing():
@@ -255,7 +262,7 @@ class Parser:
         }
 
     def _start(self, cycle: Cycle) -> None:
-        task = self._host.loop.create_task(cycle.run(self._host.app, self._host.log))
+        task = self._host.loop.create_task(cycle.run(self._app, self._host.log))
         self._host.tasks.add(task)
         task.add_done_callback(self._host.tasks.discard)
 
