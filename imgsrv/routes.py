@@ -27,7 +27,12 @@ ROUTES = {
     row[1]: Route(*row)
     for row in (
         ("POST", "/pipeline", "?ops=…", "The picture after several operations, decoded once and encoded once."),
-        ("POST", "/batch", "?widths=320,640…", "Several outputs of one picture, as `multipart/mixed` or a ZIP."),
+        (
+            "POST",
+            "/batch",
+            "?widths=320,640…",
+            "Several outputs of one picture, as a MIME message, ZIP, JSON or form.",
+        ),
         ("POST", "/info", "?include=…", "JSON: what the header says, and what else is asked for."),
         ("POST", "/uploads", "", "JSON: the id of a picture that is kept for a while, for `source=upload:ID`."),
         ("DELETE", "/uploads/{upload}", "", "Nothing: the upload is removed.  GET tells its size and its end."),

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         Field(
             json_schema_extra={"allowed": "HOST:PORT, such as 127.0.0.1:9100, or empty"},
             description="Address of its own for /metrics, where no key is asked for; /healthz and /readyz "
-            "are answered there too, and the address of the pictures has no /metrics then.  Empty: it has."
+            "are answered there too, and the address of the pictures has no /metrics then.  Empty: it has.",
         ),
     ] = ""
     backlog: Annotated[

@@ -108,6 +108,7 @@ WRONG = [
     ("name", "../web", "1 to 64 letters, digits and ._-, the first a letter or a digit"),
     ("runtime_dir", "/" + 100 * "x", "a path of at most 100 characters"),
     ("agent_listen", "8001", "HOST:PORT, such as 0.0.0.0:8001 or [::]:8001"),
+    ("metrics_listen", "a:65536", "HOST:PORT, such as 127.0.0.1:9100, or empty"),
     ("host", "", "an address such as 0.0.0.0, ::1 or unix:/run/imgsrv.sock"),
     ("port", "-1", "a whole number from 0 to 65535"),
     ("port", "65536", "a whole number from 0 to 65535"),

@@ -14,7 +14,7 @@ from imgsrv.imaging.codecs.gain_map import decode_all
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
-from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits
+from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture, Source
 from imgsrv.imaging.pipelines.cost import check_job
 from imgsrv.imaging.pipelines.decode_plan import plan_result, plan_results, result_format
@@ -52,7 +52,8 @@ def process_batch(
     """Put every output into the archive.
 
     parts: the further parts of the upload that steps need.  Raises what `process` raises; the error of one output
-    carries its name.  All outputs together may have as many pixels as one picture.
+    carries its name.  All outputs together may have as many pixels as one picture.  Widths that the picture does not
+    have give its own width, once.
     """
     started = clock()
 
@@ -65,6 +66,7 @@ def process_batch(
     (header, source), is_broken = as_far_as_it_goes(data, variants[0].output.broken, read)
     decode_s, encode_s, pixels = clock() - started, 0.0, 0
     formats: list[str] = []
+    sizes: list[Size] = []
     for variant in variants:
         with naming(variant.name):
             name, output = result_format(header, variant.output), variant.output
@@ -72,6 +74,9 @@ def process_batch(
             picture = source.picture(variant)
             decode_s += clock() - began
             result = on_drawing(header.form, variant.pipeline).run(_shown(picture, output, name), limits, parts)
+            if variant.is_width and result.size in sizes:
+                continue
+            sizes.append(result.size)
             pixels += result.size[0] * result.size[1] * len(result.frames)
             limits.check_results(result.size, pixels)
             if output.format == "auto":
@@ -80,7 +85,8 @@ def process_batch(
             # Each in a file of its own, because not every encoder can begin in the middle of a file.
             file = io.BytesIO()
             encode(result, name, output, file)
-            archive.add(Entry(variant.name, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
+            called = str(result.size[0]) if variant.is_width else variant.name
+            archive.add(Entry(called, suffix_of(name), media_type_of(name), result.size), file.getbuffer())
             formats.append(name)
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * source.frames

@@ -29,7 +29,7 @@ from imgsrv.imaging.pipelines.cost import Estimate, estimate
 from imgsrv.imaging.pipelines.facts import Facts
 from imgsrv.imaging.pipelines.pipeline import Pipeline, parse_pipeline
 from imgsrv.imaging.process import Report, process_into
-from imgsrv.jobs.archive import ARCHIVES
+from imgsrv.jobs.archive import ARCHIVES, BASE64_BYTES
 from imgsrv.jobs.batch import BatchReport, process_batch
 from imgsrv.jobs.variants import Variant
 
@@ -171,14 +171,15 @@ class BatchJob(Job[BatchReport]):
 
     def to_wire(self) -> Wire:
         """The fields of this kind of job as JSON-compatible data."""
-        variants = [(one.name, _print(one.pipeline), _print_output(one.output)) for one in self.variants]
+        variants = [(one.name, _print(one.pipeline), _print_output(one.output), one.is_width) for one in self.variants]
         return {"variants": variants, "archive": self.archive, "offers": self.offers}
 
     @classmethod
     def from_wire(cls, source: Input, request_id: str, wire: Wire) -> BatchJob:
         """The job that `to_wire` described."""
         variants = tuple(
-            Variant(name, _read_pipeline(text), _read_output(output)) for name, text, output in wire["variants"]
+            Variant(name, _read_pipeline(text), _read_output(output), is_width)
+            for name, text, output, is_width in wire["variants"]
         )
         return cls(source, variants, wire["archive"], request_id, _offers_from_wire(wire["offers"]))
 
@@ -190,7 +191,8 @@ class BatchJob(Job[BatchReport]):
 
     def estimate(self, facts: Facts, limits: Limits) -> Estimate:
         """The cost of all results."""
-        return estimate(facts, [(one.output, one.pipeline) for one in self.variants], limits, self.offers)
+        found = estimate(facts, [(one.output, one.pipeline) for one in self.variants], limits, self.offers)
+        return replace(found, result=found.result * BASE64_BYTES) if self.archive == "json" else found
 
     def read(self, wire: Wire) -> BatchReport:
         """The report."""

@@ -26,11 +26,12 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One output of a batch."""
+    """One output of a batch.  is_width: it is named by its width, and given once however often that is reached."""
 
     name: str
     pipeline: Pipeline
     output: Output
+    is_width: bool = False
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def variants_of_widths(text: str, given: Mapping[str, Any]) -> tuple[Variant, ..
     for width in text.split(",", MOST_VARIANTS):
         with naming(width[:64]):
             step = make_step("resize", [("width", width)])
-        variants.append(Variant(width, Pipeline((step,)), output))
+        variants.append(Variant(width, Pipeline((step,)), output, is_width=True))
     return _checked(variants)
 
 

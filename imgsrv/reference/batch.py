@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.jobs.archive import ARCHIVES
+from imgsrv.jobs.archive import ARCHIVES, MEDIA_TYPES
 from imgsrv.jobs.variants import MOST_VARIANTS, SAFE_NAME
 from imgsrv.reference.parameters import parameters_of
 from imgsrv.routes import ROUTES
 
 Json = dict[str, Any]
-
-MEDIA_TYPES = ("multipart/mixed", "application/zip")
 
 DETAILS = (
     "The picture is decoded once, at the smallest scale that is enough for the largest output.  The part `outputs` of "
@@ -37,11 +35,38 @@ def batch_route(output: Sequence[Json], headers: Json, refusals: Json) -> Json:
                 "description": "An archive of all outputs, in their order.  The name of each file is the name of the "
                 "output with the suffix of its format.",
                 "headers": headers,
-                "content": {media_type: {} for media_type in MEDIA_TYPES},
+                "content": {
+                    **{each: {} for each in MEDIA_TYPES.values()},
+                    MEDIA_TYPES["json"]: {"schema": _document()},
+                },
             },
             **refusals,
         },
     }
+
+
+def _document() -> Json:
+    """The schema of the answer in JSON."""
+    whole = {"type": "integer", "minimum": 1}
+    properties: Mapping[str, Json] = {
+        "name": {"type": "string"},
+        "file": {"type": "string", "description": "The name with the suffix of its format."},
+        "type": {"type": "string", "description": "Its media type."},
+        "width": whole,
+        "height": whole,
+        "bytes": whole,
+        "text": {"type": "string", "description": "The text itself, of an output that is a line of text."},
+        "data": {"type": "string", "contentEncoding": "base64"},
+    }
+    item = {"type": "object", "required": [name for name in properties if name != "text"], "properties": properties}
+    srcset = {
+        "type": ["string", "null"],
+        "description": "Value of the attribute, with the names of the files as URLs; null unless all outputs are "
+        "pictures of one type and shape.",
+        "examples": ["320.webp 320w, 640.webp 640w"],
+    }
+    outputs = {"type": "array", "items": item}
+    return {"type": "object", "required": ["outputs", "srcset"], "properties": {"outputs": outputs, "srcset": srcset}}
 
 
 def _own() -> list[Json]:
@@ -56,7 +81,8 @@ def _own() -> list[Json]:
             "name": "widths",
             "in": "query",
             "required": False,
-            "description": "Widths, separated by commas.  Each gives one output, which has the width as its name.",
+            "description": "Widths, separated by commas.  Each gives one output, which has its width as its name.  "
+            "Nothing is enlarged: for widths above that of the picture there is one output, with its own width.",
             "schema": widths,
             "style": "form",
             "explode": False,
@@ -66,7 +92,8 @@ def _own() -> list[Json]:
             "name": "archive",
             "in": "query",
             "required": False,
-            "description": "Kind of archive.  Default: `zip` if the Accept header asks for it, else `multipart`.",
+            "description": "Kind of archive.  Default: the one whose media type the Accept header names, else "
+            "`multipart`.  `json` has each output in Base64; `Response.formData()` of browsers reads `form`.",
             "schema": {"type": "string", "enum": list(ARCHIVES)},
         },
     ]

@@ -94,7 +94,9 @@ def make_front(
     quick = cache.answer_early(gate.record_quick) if is_plain else None
     answering = entry.rules.cors.answering
     beside = Agent(sockets["agent"], drain, admission, board) if "agent" in sockets else None
-    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside, further)
+    return Front(
+        gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside, further
+    )
 
 
 def _resources(

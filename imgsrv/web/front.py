@@ -161,9 +161,7 @@ class _Door:
     async def start(self) -> None:
         """Accept connections."""
         loop = self._front.loop
-        self._server = await loop.create_server(
-            lambda: Connection(self._front, self._app), sock=self._listening.dup()
-        )
+        self._server = await loop.create_server(lambda: Connection(self._front, self._app), sock=self._listening.dup())
 
     def stop(self) -> None:
         """Accept no more."""

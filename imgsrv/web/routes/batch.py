@@ -10,6 +10,7 @@ from falcon.asgi import Request, Response
 
 from imgsrv.errors import BadOutputs, MissingParameter, UnusableParameters
 from imgsrv.imaging.pipelines.pipeline import Pipeline
+from imgsrv.jobs.archive import MEDIA_TYPES
 from imgsrv.jobs.job import BatchJob, Place
 from imgsrv.jobs.variants import LONGEST_OUTPUTS, Variant, naming, parse_variants
 from imgsrv.web.accept import prefers
@@ -54,8 +55,13 @@ class BatchRoute:
 
 
 def _accepted_archive(accept: str) -> str:
-    """A ZIP for clients that prefer one."""
-    return "zip" if prefers(accept, "application/zip", "multipart/mixed") else "multipart"
+    """The archive that the Accept header names with the highest q; the usual one if it names none."""
+    usual, *others = MEDIA_TYPES
+    found = usual
+    for name in others:
+        if prefers(accept, MEDIA_TYPES[name], MEDIA_TYPES[found]):
+            found = name
+    return found
 
 
 def _variants(query: BatchQuery, file: int, place: Place | None) -> tuple[Variant, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import email
+import email.policy
 import io
 import json
 import zipfile
@@ -60,12 +63,64 @@ def test_the_outputs_come_as_a_zip_where_the_query_says_so(client: httpx.Client)
         pytest.param("application/zip, */*;q=0.1", "application/zip", id="zip-or-anything"),
         pytest.param("*/*", "multipart/mixed", id="anything"),
         pytest.param("application/zip;q=0.1, multipart/mixed", "multipart/mixed", id="rather-multipart"),
+        pytest.param("application/json, */*", "application/json", id="json-or-anything"),
+        pytest.param("application/json;q=0.5, application/zip", "application/zip", id="rather-zip"),
+        pytest.param("multipart/form-data", "multipart/form-data", id="form"),
     ],
 )
 def test_the_accept_header_chooses_the_archive(client: httpx.Client, accept: str, kind: str) -> None:
     answer = client.post("/batch?widths=30", content=CHELSEA, headers={"Accept": accept})
 
     assert answer.headers["content-type"].startswith(kind)
+
+
+def test_the_outputs_come_as_json_with_base64_and_a_srcset(client: httpx.Client) -> None:
+    answer = client.post("/batch?widths=30,60&format=webp", content=CHELSEA, headers={"Accept": "application/json"})
+
+    assert answer.headers["content-type"] == "application/json"
+    found = answer.json()
+    assert found["srcset"] == "30.webp 30w, 60.webp 60w"
+    for output, width in zip(found["outputs"], (30, 60), strict=True):
+        data = base64.b64decode(output.pop("data"), validate=True)
+        assert data == run(CHELSEA, f"resize:width={width}", format="webp")
+        size = opened(data).size
+        assert output == {
+            "name": str(width),
+            "file": f"{width}.webp",
+            "type": "image/webp",
+            "width": size[0],
+            "height": size[1],
+            "bytes": len(data),
+        }
+
+
+def test_a_text_stands_in_the_json_as_it_is_and_has_no_place_in_a_srcset(client: httpx.Client) -> None:
+    found = asked(client, SMALL, HASH, query="archive=json").json()
+
+    text = run(CHELSEA, format="blurhash").decode()
+    assert [output.get("text") for output in found["outputs"]] == [None, text]
+    assert found["srcset"] is None
+
+
+def test_a_form_as_the_answer_has_a_file_for_each_output(client: httpx.Client) -> None:
+    answer = client.post("/batch?widths=30,60", content=CHELSEA, headers={"Accept": "multipart/form-data"})
+
+    assert answer.headers["content-type"].startswith("multipart/form-data; boundary=")
+    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
+    parts = list(email.message_from_bytes(head + answer.content, policy=email.policy.HTTP).iter_parts())
+    assert [part["content-disposition"].params["name"] for part in parts] == ["30", "60"]
+    assert [part["content-disposition"].content_disposition for part in parts] == ["form-data"] * 2
+    assert [opened(part.get_content()).width for part in parts] == [30, 60]
+
+
+def test_widths_above_that_of_the_picture_give_its_own_width_once(client: httpx.Client) -> None:
+    width = opened(CHELSEA).width
+    asked_for = f"/batch?widths={width + 1},30,{width},{width + 900}&format=jpeg&archive="
+
+    found = client.post(asked_for + "json", content=CHELSEA).json()
+    assert found["srcset"] == f"{width}.jpg {width}w, 30.jpg 30w"
+    files = unzipped(client.post(asked_for + "zip", content=CHELSEA))
+    assert {name: opened(data).width for name, data in files.items()} == {f"{width}.jpg": width, "30.jpg": 30}
 
 
 def test_the_query_chooses_before_the_accept_header(client: httpx.Client) -> None:
@@ -128,7 +183,7 @@ def test_the_error_of_one_output_is_the_answer_to_the_batch(
         pytest.param("", "missing_parameter", "widths", id="nothing"),
         pytest.param("width=3", "unknown_parameter", "did you mean widths", id="misspelt"),
         pytest.param("widths=3&widths=4", "repeated_parameter", "widths", id="repeated"),
-        pytest.param("widths=3&archive=tar", "invalid_parameter", "multipart or zip", id="no-archive"),
+        pytest.param("widths=3&archive=tar", "invalid_parameter", "multipart, zip, json or form", id="no-archive"),
         pytest.param("widths=3,x", "invalid_parameter", "whole number", id="no-width"),
         pytest.param("widths=3,3", "bad_outputs", "two are named", id="twice"),
         pytest.param("widths=3&quality=0", "invalid_parameter", "from 1 to 100", id="no-quality"),
