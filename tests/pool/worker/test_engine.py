@@ -23,7 +23,7 @@ from imgsrv.errors import Undecodable, from_wire
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.observe.scoreboard import Board, Row
 from imgsrv.pool.worker import engine
-from imgsrv.pool.worker.engine import Engine
+from imgsrv.pool.worker.engine import BELOW_THE_FRONT, Engine
 from imgsrv.pool.worker.exchange import MESSAGE, Exchange, Reply
 
 
@@ -80,6 +80,20 @@ def test_a_job_is_performed_and_answered() -> None:
 
     with bench(echo) as made:
         assert asyncio.run(scenario(made)) == (b"plan", b"pictureplan")
+
+
+def test_an_engine_stands_back_behind_the_front_of_its_worker() -> None:
+    def nice(_body: int, _plan: bytes) -> Reply:
+        return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).encode(), b""
+
+    async def check() -> None:
+        with bench(nice) as made:
+            made.engine.start()
+            message, _result = await asyncio.wait_for(submit(made.exchange, b"plan"), SOON_S)
+            front = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            assert int(message) == min(19, front + BELOW_THE_FRONT)
+
+    asyncio.run(check())
 
 
 def test_an_engine_without_a_job_lets_go_of_memory_once_after_each_time_of_work(
