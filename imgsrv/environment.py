@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imgsrv.errors import BadSetting
+from imgsrv.errors import BadArgument, BadSetting, joined
 from imgsrv.trusted_paths import weakness
 
 ENVIRONMENT_PREFIX = "IMGSRV_"
@@ -26,6 +26,9 @@ NOTIFY_SOCKET = "NOTIFY_SOCKET"
 """The variable with the address of the socket on which systemd waits for `READY=1`."""
 
 SYSTEM_RUNTIME_FOLDER = Path("/run/imgsrv")
+
+INSTANCES = "instances"
+"""The table in a file of several instances.  `[instances.NAME]` has settings of one, the top level those of all."""
 
 DEFAULT_NAME = "default"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -45,10 +48,14 @@ def whereabouts(flags: Mapping[str, Any], file: Path | None) -> tuple[Path, str]
     """The folder of the control sockets and the name of the instance that a command means.
 
     flags: those that were given.  file: the file with settings; only `name` and `runtime_dir` in it are looked at.
-    Raises BadSetting.
+    Raises BadSetting, and BadArgument if the file has several instances and none is named.
     """
     wanted = {"name": DEFAULT_NAME, "runtime_dir": ""}
     values = file_values(file) if file and not wanted.keys() <= flags.keys() else {}
+    if names := instance_names(values, file):
+        if (which := wanted_name(flags)) is None:
+            raise BadArgument(_choose(names, file))
+        values = {**values, **values[INSTANCES].get(which, {})}
     given: dict[str, tuple[Any, str]] = {}
     for setting, default in wanted.items():
         if setting in flags:
@@ -77,6 +84,46 @@ def file_values(file: Path) -> dict[str, Any]:
         raise BadSetting(f"--config={file}", error.strerror or str(error)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSetting(str(file), f"it is not valid TOML: {error}") from error
+
+
+def wanted_name(flags: Mapping[str, Any]) -> str | None:
+    """The name that a flag or the environment gives."""
+    return flags.get("name") or os.environ.get(environment_name("name"))
+
+
+def instance_names(values: Mapping[str, Any], file: Path | None) -> list[str]:
+    """The names of the instances in a file of several; empty if it is a file of one.  Raises BadSetting."""
+    tables = values.get(INSTANCES, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise BadSetting(f"{INSTANCES} in {file}", "it must be tables such as [instances.thumbs], each with settings")
+    for name, table in tables.items():
+        if not NAME.fullmatch(name):
+            raise BadSetting(f"[{INSTANCES}.{name}] in {file}", f"the name must be {NAME_ALLOWED}")
+        if wrong := [setting for setting in ("name", INSTANCES) if setting in table]:
+            raise BadSetting(f"{wrong[0]} in [{INSTANCES}.{name}] of {file}", "the name of the table is the name")
+    if tables and "name" in values:
+        raise BadSetting(f"name in {file}", f"the names of its instances are {joined(list(tables))}; leave it out")
+    return list(tables)
+
+
+def values_for_one(file: Path, name: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings in a file, unchecked, for the instance of that name: those of all, and those of its own table.
+
+    Raises BadSetting, also if the file has several instances and this is none of them.
+    """
+    values = file_values(file)
+    names = instance_names(values, file)
+    if names and name is None:
+        raise BadSetting(str(file), _choose(names))
+    if names and name not in names:
+        raise BadSetting(f"--name={name}", f"the instances in {file} are {joined(names)}")
+    own = values.pop(INSTANCES, {}).get(name, {})
+    return values, own
+
+
+def _choose(names: list[str], file: Path | None = None) -> str:
+    end = "choose one with --name NAME, or give --all to a command that takes it"
+    return f"{file or 'it'} has the instances {joined(names)}; {end}"
 
 
 def default_file(folder: Path = Path()) -> Path | None:
@@ -124,10 +171,16 @@ def runtime_folder(runtime_dir: str) -> Path:
 
 
 def state_folder() -> Path:
-    """The folder in which background instances keep their logs and crash reports."""
+    """The folder for logs and crash reports of background instances.  Raises BadArgument if the user has no home."""
     if own := os.environ.get("XDG_STATE_HOME"):
         return Path(own).absolute() / "imgsrv"
-    return Path("/var/log/imgsrv") if os.geteuid() == 0 else Path.home() / ".local" / "state" / "imgsrv"
+    if os.geteuid() == 0:
+        return Path("/var/log/imgsrv")
+    try:
+        return Path.home() / ".local" / "state" / "imgsrv"
+    except RuntimeError as error:
+        reason = f"user {os.geteuid()} has no home folder for the log and the crash reports"
+        raise BadArgument(f"{reason}; set XDG_STATE_HOME, or name places with --log-file and --crash-dir") from error
 
 
 def default_log_file(name: str) -> Path:

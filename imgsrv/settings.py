@@ -18,6 +18,7 @@ from imgsrv.allowed_places import buckets, url_prefixes
 from imgsrv.environment import (
     DEFAULT_NAME,
     ENVIRONMENT_PREFIX,
+    INSTANCES,
     LONGEST_RUNTIME_DIR,
     NAME,
     NAME_ALLOWED,
@@ -26,8 +27,9 @@ from imgsrv.environment import (
     RUNTIME_DIR_MEANING,
     environment,
     environment_name,
-    file_values,
     flag_name,
+    values_for_one,
+    wanted_name,
 )
 from imgsrv.errors import BadSetting
 from imgsrv.settings_checks import (
@@ -585,13 +587,15 @@ def read_configuration(
 ) -> tuple[Configuration | None, list[BadSetting]]:
     """The configuration; or None and all faults, so that the user can correct all of them at once."""
     faults: list[BadSetting] = []
-    from_file = _read_file(file, faults) if file else {}
+    name = wanted_name(flags)
+    from_file, from_table = _read_file(file, name, faults) if file else ({}, {})
     _refuse_unknown_variables(faults)
     from_environment = EnvSettingsSource(Settings)()
-    values = {**from_file, **from_environment, **flags}
+    values = {**from_file, **from_table, **from_environment, **flags}
     sources = {
         **dict.fromkeys(Settings.model_fields, "default"),
         **dict.fromkeys(from_file, f"file {file}"),
+        **dict.fromkeys(from_table, f"file {file} [{INSTANCES}.{name}]"),
         **{name: f"environment {environment_name(name)}" for name in from_environment},
         **{name: f"flag {flag_name(name)}" for name in flags},
     }
@@ -616,16 +620,18 @@ def _reason(error: ValidationError, setting: str) -> str:
     return f"it must be {describe_allowed(Settings.model_json_schema()['properties'][setting])}"
 
 
-def _read_file(file: Path, faults: list[BadSetting]) -> dict[str, Any]:
+def _read_file(file: Path, name: str | None, faults: list[BadSetting]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings in a file for all of its instances, and those in the table of the instance of that name."""
     try:
-        values = file_values(file)
+        given = values_for_one(file, name)
     except BadSetting as fault:
         faults.append(fault)
-        return {}
+        return {}, {}
     known = list(Settings.model_fields)
-    unknown = [name for name in values if name not in known]
-    faults += [BadSetting(f"{name} in {file}", _no_such_setting(name, known)) for name in unknown]
-    return {name: value for name, value in values.items() if name not in unknown}
+    unknown = [setting for values in given for setting in values if setting not in known]
+    faults += [BadSetting(f"{setting} in {file}", _no_such_setting(setting, known)) for setting in unknown]
+    of_all, of_one = ({key: value for key, value in values.items() if key not in unknown} for values in given)
+    return of_all, of_one
 
 
 def _refuse_unknown_variables(faults: list[BadSetting]) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import grp
 import ipaddress
+import os
 import pwd
 import re
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,20 +21,29 @@ PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@")
 
 LAST_PORT = 65_535
 
+REACHABLE = "name another, or change the modes of the folders above it"
+
 UNIX = "unix"
 """The word in `trusted_proxies` for clients of the Unix socket, which have no address."""
 
 
 def a_folder(name: str) -> str:
     """Accept an existing folder, or an empty text."""
-    if name and not Path(name).is_dir():
-        raise ValueError(f"the folder {name} does not exist; create it, or name another")
+    if name:
+        try:
+            is_folder = stat.S_ISDIR(Path(name).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"the folder {name} does not exist; create it, or name another") from None
+        except OSError as error:
+            raise ValueError(f"the folder {name} cannot be reached: {error.strerror}; {REACHABLE}") from None
+        if not is_folder:
+            raise ValueError(f"{name} is no folder; name one")
     return name
 
 
 def no_folder(name: str) -> str:
     """Accept anything but an existing folder."""
-    if name and Path(name).is_dir():
+    if name and os.path.isdir(name):  # noqa: PTH112  Path.is_dir raises for a folder that is closed
         raise ValueError(f"{name} is a folder; name a file in it")
     return name
 

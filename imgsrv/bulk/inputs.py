@@ -56,8 +56,12 @@ class Found:
 
 def existing(text: str) -> Path:
     """Return the path of an input.  Raises BadArgument if there is no such file."""
-    if not Path(text).exists():
-        raise BadArgument(f"there is no file {text}")
+    try:
+        Path(text).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadArgument(f"there is no file {text}") from None
+    except OSError as error:
+        raise BadArgument(f"{text} cannot be read: {error.strerror}") from error
     return Path(text)
 
 
@@ -65,7 +69,9 @@ def names_several(text: str) -> bool:
     """Whether an input is a folder or a pattern.  A name with signs of a pattern is that of a file if there is one."""
     if is_url(text):
         return text.endswith("/") or is_glob(text) or not parse_blob(text).path
-    return text.endswith("/") or Path(text).is_dir() or (is_glob(text) and not Path(text).exists())
+    # os.path, because the methods of Path raise for a folder that is closed.
+    is_there = os.path.exists(text)  # noqa: PTH110
+    return text.endswith("/") or os.path.isdir(text) or (is_glob(text) and not is_there)  # noqa: PTH112
 
 
 def pictures_of(text: str, out: Path | None, *, is_recursive: bool) -> Found:
@@ -76,7 +82,7 @@ def pictures_of(text: str, out: Path | None, *, is_recursive: bool) -> Found:
     folders and the folder `out`, if the results go to one, are passed over.
     Raises BadArgument if there is no such file or no picture.
     """
-    glob = parse_glob(text) if is_glob(text) and not Path(text).exists() else None
+    glob = parse_glob(text) if is_glob(text) and not os.path.exists(text) else None  # noqa: PTH110  as above
     if glob is None and not existing(text).is_dir():
         return Found([Source(Path(text))])
     found = Found()

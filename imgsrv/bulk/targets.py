@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +58,7 @@ def is_folder(text: str) -> bool:
     """Whether the text names a folder, or ends with / like a new one."""
     if is_url(text):
         return text.endswith("/") or not parse_blob(text).path
-    return text.endswith("/") or Path(text).is_dir()
+    return text.endswith("/") or os.path.isdir(text)  # noqa: PTH112  Path.is_dir raises for a folder that is closed
 
 
 def target_suffixes() -> str:
@@ -118,7 +120,15 @@ def _into_file(text: str, out: str, clerk: Clerk) -> Conversion:
 def _file_target(out: str) -> Place | None:
     if out == STANDARD:
         return None
-    if not is_url(out) and not Path(out).parent.is_dir():
+    if is_url(out):
+        return place_of(out)
+    try:
+        is_there = stat.S_ISDIR(Path(out).parent.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_there = False
+    except OSError as error:
+        raise BadArgument(f"{out} cannot be written: {error.strerror}; choose another OUT") from error
+    if not is_there:
         raise BadArgument(f"there is no folder {Path(out).parent} to write {out} to")
     return place_of(out)
 

@@ -89,9 +89,10 @@ def _refuse_old_code(place: Place, events: Sequence[Mapping[str, Any]]) -> None:
 
 def last_lines(log_file: Path, since: int = 0) -> list[str]:
     """Return the last records of a log as text.  since: size of the file at which to begin, in bytes."""
-    if not log_file.exists():
+    try:
+        reader = Reader(log_file, since)
+    except OSError:
         return []
-    reader = Reader(log_file, since)
     try:
         seen: set[str] = set()
         return [as_text(_without_repeats(line, seen)) for line in deque(reader.lines(), LAST_LINES)]
@@ -113,8 +114,11 @@ def _without_repeats(line: bytes, seen: set[str]) -> bytes:
 
 
 def size_of(log_file: Path) -> int:
-    """Return the size of a log file in bytes; 0 if there is none."""
-    return log_file.stat().st_size if log_file.exists() else 0
+    """Return the size of a log file in bytes; 0 if there is none, or none that may be read."""
+    try:
+        return log_file.stat().st_size
+    except OSError:
+        return 0
 
 
 def as_text(line: bytes) -> str:

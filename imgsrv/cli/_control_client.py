@@ -6,13 +6,13 @@ import argparse
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from imgsrv.environment import NAME_MEANING, RUNTIME_DIR_MEANING, default_file, whereabouts
+from imgsrv.cli._failures import say
+from imgsrv.environment import DEFAULT_NAME, NAME_MEANING, RUNTIME_DIR_MEANING, default_file, whereabouts
 from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
 from imgsrv.printable import printable_data
@@ -66,8 +66,13 @@ def place_of(parsed: argparse.Namespace) -> Place:
         return Place(*whereabouts(flags, default_file()))
     except BadSetting as error:
         found = Place(*whereabouts(flags, None))
-        print(f"imgsrv: {error}; the instance is looked for without it", file=sys.stderr)
+        say(f"imgsrv: {error}; the instance is looked for without it")
         return found
+
+
+def folder_of(parsed: argparse.Namespace) -> Path:
+    """Return the folder of the sockets, whichever instances it has.  Raises BadSetting."""
+    return place_of(argparse.Namespace(**{"name": DEFAULT_NAME, **vars(parsed)})).folder
 
 
 def ask(
@@ -85,8 +90,8 @@ def ask(
     """
     with _connected(place) as connection:
         connection.settimeout(patience_s)
-        connection.sendall(json.dumps({"command": command, "argument": argument}).encode() + b"\n")
         try:
+            connection.sendall(json.dumps({"command": command, "argument": argument}).encode() + b"\n")
             for message in _messages(connection):
                 if "progress" in message:
                     on_progress(message["progress"])
@@ -116,11 +121,15 @@ def running(folder: Path) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _connected(place: Place) -> Iterator[socket.socket]:
-    if not place.folder.exists():
-        raise NoSuchInstance(place.name, str(place.folder), [])
-    if os.geteuid() != 0:
-        # Root may control the instances of other users.
-        check(place.folder)
+    try:
+        place.folder.stat()
+        if os.geteuid() != 0:
+            # Root may control the instances of other users.
+            check(place.folder)
+    except FileNotFoundError:
+        raise NoSuchInstance(place.name, str(place.folder), []) from None
+    except OSError as error:
+        raise BadRuntimeFolder(str(place.folder), error.strerror or str(error)) from error
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_S)
         try:

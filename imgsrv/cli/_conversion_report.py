@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -13,6 +12,7 @@ from imgsrv.bulk.pace import Pace
 from imgsrv.bulk.places import Place
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Outcome
+from imgsrv.cli._failures import say
 from imgsrv.printable import printable
 
 BROKEN_NOTE = "it is broken; the result shows what was there"
@@ -72,7 +72,7 @@ class Report:
                 "the same command goes on from here" if self._has_manifest else "--skip-existing goes on from here"
             )
             end = f"; {how}, {len(self._todo.left) - self.done - self.failed} not converted: {goes_on}"
-        print(self._summary() + end, file=sys.stderr)
+        say(self._summary() + end)
 
     def _line(self) -> str:
         """The pace, if it is time to tell it."""

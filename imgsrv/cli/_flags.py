@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from imgsrv.cli.completion import completes
+from imgsrv.cli.shell.completion import completes
 from imgsrv.environment import DEFAULT_FILE, default_file, environment_name, flag_name
 from imgsrv.settings import Configuration, Settings, load_configuration
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from rich.console import Console
 
+from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import default_file, flag_name
 from imgsrv.errors import ImgsrvError
@@ -63,7 +63,7 @@ def _check(parsed: argparse.Namespace) -> int:
     if configuration is not None:
         found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
     for fault in found:
-        print(f"imgsrv: {fault}", file=sys.stderr)
+        say(f"imgsrv: {fault}")
     if found:
         return EXIT_WRONG
     print(f"ok: {file or 'no file; flags, environment and defaults'}")

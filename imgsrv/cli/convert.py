@@ -23,7 +23,8 @@ from imgsrv.bulk.targets import STANDARD, is_folder, plan, split_positionals, ta
 from imgsrv.bulk.there import There
 from imgsrv.bulk.work import Conversion, Recipe, convert
 from imgsrv.cli._conversion_report import Report, name_of_source, passed_over
-from imgsrv.cli.completion import completes
+from imgsrv.cli._failures import say
+from imgsrv.cli.shell.completion import completes
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _note(notes: Iterable[str]) -> None:
     for note in notes:
-        print(f"imgsrv: {note}", file=sys.stderr)
+        say(f"imgsrv: {note}")
 
 
 def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
@@ -202,7 +203,7 @@ def _tell(todo: Todo) -> int:
     """Print what would become what, for --dry-run."""
     for one in todo.left:
         print(f"{name_of_source(one.source)} → {printable(str(one.target)) if one.target else 'standard output'}")
-    print(f"{len(todo.left)} would be converted{passed_over(todo)}", file=sys.stderr)
+    say(f"{len(todo.left)} would be converted{passed_over(todo)}")
     return 0
 
 

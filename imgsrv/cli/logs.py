@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._control_client import add_instance, ask, place_of
+from imgsrv.cli.instances.every import add_all, every_place, say_of
+from imgsrv.cli.instances.logs_of_all import show_all
 from imgsrv.environment import default_log_file
-from imgsrv.errors import BadArgument, NoSuchInstance
+from imgsrv.errors import BadArgument, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.logger import LEVELS
 from imgsrv.observe.log.reader import LogReader
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
-from imgsrv.printable import printable_json, printable_lines
+from imgsrv.pool.control.instances import Place
+from imgsrv.printable import printable, printable_json, printable_lines
 
 POLL_S = 0.2
 
@@ -46,32 +50,62 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--request", metavar="ID", help="only records of the request with this X-Request-Id")
     parser.add_argument("--json", action="store_true", help="print the records unchanged, also on a terminal")
     add_instance(parser)
+    add_all(parser, "show the logs of")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the records; with --follow until Ctrl-C.  Raises BadArgument, BadSetting, NoSuchInstance, CommandFailed."""
-    path = Path(parsed.file) if parsed.file else _log_file(parsed)
-    with LogReader(path) as reader:
+    if parsed.is_all:
+        return _run_all(parsed)
+    path = Path(parsed.file) if parsed.file else _log_file(place_of(parsed))
+    with _opened(path) as reader:
         if not reader.is_there and not parsed.follow:
             raise BadArgument(f"there is no log file {path}; give the --log-file of the server")
-        try:
+        with contextlib.suppress(BrokenPipeError):  # whoever reads this has seen enough
             _show(reader, parsed)
-        except BrokenPipeError:
-            # The reader has ended.  The interpreter must not write at its exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _log_file(parsed: argparse.Namespace) -> Path:
+def _opened(path: Path) -> LogReader:
+    try:
+        return LogReader(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadArgument(f"the log {printable(str(error.filename or path))} cannot be read: {reason}") from error
+
+
+def _run_all(parsed: argparse.Namespace) -> int:
+    """Print the records of all instances.  One without a log stops no other; then return 1."""
+    if parsed.file:
+        raise BadArgument("--all is the logs of all instances, and --file is one log; leave out one of them")
+    status = 0
+    with contextlib.ExitStack() as stack:
+        logs: dict[str, LogReader] = {}
+        for place in every_place(parsed):
+            try:
+                logs[place.name] = stack.enter_context(_opened(_log_file(place)))
+            except ImgsrvError as error:
+                say_of(place.name, error)
+                status = 1
+        if not logs:
+            raise BadArgument("there is no log of any instance; `imgsrv list` shows those that run")
+        wanted = _filter(parsed.level, parsed.request)
+        with contextlib.suppress(BrokenPipeError):  # whoever reads this has seen enough
+            shown = _renderer(as_json=parsed.json)
+            show_all(logs, parsed.lines, wanted, shown, follows=parsed.follow, as_json=parsed.json)
+    return status
+
+
+def _log_file(place: Place) -> Path:
     """Return the log file that a running instance names; if it does not run, the file that `imgsrv start` uses."""
-    place = place_of(parsed)
     try:
         found = ask(place, "status")["log_file"]
     except NoSuchInstance:
         # The log may say why the instance does not run.
-        if (kept := default_log_file(place.name)).exists():
-            return kept
+        with contextlib.suppress(BadArgument, OSError):
+            if (kept := default_log_file(place.name)).exists():
+                return kept
         raise
     if found is None:
         raise BadArgument(f"{place.name} logs to standard error; read that, or start it with --log-file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -11,10 +10,10 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from imgsrv import __version__
-from imgsrv.cli.completion import complete
+from imgsrv.cli._failures import flush_output, open_streams, say, sentence
+from imgsrv.cli.shell.completion import complete
 from imgsrv.environment import asked_line
 from imgsrv.errors import BadRuntimeFolder, CommandFailed, ImgsrvError, NoSuchInstance, RunStopped
-from imgsrv.observe.log.unblocked import open_standard_files
 from imgsrv.wording import closest
 
 EXIT_FAILED = 1
@@ -24,7 +23,7 @@ EXIT_NO_READER = 141
 
 MODULES = (
     *("serve", "start", "operate", "monit", "logs"),
-    *("convert", "operations", "bench", "config", "systemd_unit", "completion"),
+    *("convert", "operations", "bench", "config", "systemd_unit", "shell.completion"),
     *("access.keys", "access.sign", "keeping.cache"),
 )
 """Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
@@ -63,18 +62,32 @@ class Parser(argparse.ArgumentParser):
         """Exit with the message and a reference to the help."""
         self.exit(EXIT_BAD_ARGUMENTS, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit; a message that nobody can read is dropped."""
+        if message:
+            say(message.rstrip("\n"))
+        sys.exit(status)
+
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 141 nobody reads the output."""
-    open_standard_files()
+    open_streams()
+    failure: OSError | None = None
     try:
         status = run(sys.argv[1:])
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader, such as `head`, has ended.  The interpreter would flush again at its exit and print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        # Of the parser: it has printed its help, or an error.
+        status = ended.code if isinstance(ended.code, int) else EXIT_FAILED
+    except OSError as error:
+        failure, status = error, EXIT_FAILED
+    # What was printed waits in the buffer of the stream.  If it cannot be written now, that was the failure.
+    unwritten = flush_output()
+    if isinstance(failure or unwritten, BrokenPipeError):
+        # The reader, such as `head`, has ended.
         status = EXIT_NO_READER
+    elif failure is not None or unwritten is not None:
+        status = status or EXIT_FAILED
+        say(f"imgsrv: {sentence(unwritten or failure or OSError(), of_output=unwritten is not None)}")
     sys.exit(status)
 
 
@@ -100,7 +113,7 @@ def run(arguments: list[str]) -> int:
     try:
         return int(parsed.run(parsed))
     except ImgsrvError as error:
-        print(f"imgsrv: {error}", file=sys.stderr)
+        say(f"imgsrv: {error}")
         return EXIT_FAILED if isinstance(error, FAILURES) else EXIT_BAD_ARGUMENTS
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from imgsrv.cli._render import console, say, show, table
-from imgsrv.cli.completion import completes
+from imgsrv.cli.shell.completion import completes
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN

@@ -17,9 +17,18 @@ from typing import Any
 
 from imgsrv.cli._awaiting import BOOT_S, last_lines, size_of
 from imgsrv.cli._control_client import ask, place_of
+from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
-from imgsrv.environment import NOTIFY_SOCKET, default_crash_folder, default_log_file, environment, flag_name
-from imgsrv.errors import BadArgument, CommandFailed, NameTaken, NoSuchInstance
+from imgsrv.cli.instances.every import add_all, named_in_file, one_of_all, refuse_name, say_of
+from imgsrv.environment import (
+    DEFAULT_FILE,
+    NOTIFY_SOCKET,
+    default_crash_folder,
+    default_log_file,
+    environment,
+    flag_name,
+)
+from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NameTaken, NoSuchInstance
 from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.control.instances import Place
 from imgsrv.printable import printable
@@ -54,11 +63,14 @@ def add_parser(commands: Any) -> None:
         "/var/log/imgsrv for root; --log-file chooses another file.  Crash reports are kept beside the log.",
     )
     add_settings(parser)
+    add_all(parser, "start")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Start the server and print its URL.  Raises BadSetting, BadArgument, CommandFailed and BadRuntimeFolder."""
+    if parsed.is_all:
+        return _run_all(parsed)
     settings, place = read_settings(parsed).settings, place_of(parsed)
     _refuse_a_second(place)
     kept = _keep(settings)
@@ -67,13 +79,42 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _run_all(parsed: argparse.Namespace) -> int:
+    """Start every instance of the file that does not serve; one that fails stops no other.  Return 1 if any fails."""
+    refuse_name(parsed)
+    names = named_in_file(parsed)
+    if not names:
+        file = parsed.config or DEFAULT_FILE
+        raise BadArgument(f"{file} names no instances; give each a table with its settings, such as [instances.thumbs]")
+    status = 0
+    for name in names:
+        one = one_of_all(parsed, name)
+        try:
+            if (found := _serving(place_of(one))) is not None:
+                print(f"{name} already serves on {found['url']}, pid {found['pid']}", flush=True)
+            else:
+                run(one)
+        except ImgsrvError as error:
+            say_of(name, error)
+            status = 1
+    return status
+
+
+def _serving(place: Place) -> dict[str, Any] | None:
+    """Return the answer of an instance that serves; None if it does not run.  Raises CommandFailed."""
+    try:
+        return dict(ask(place, "ping"))
+    except NoSuchInstance:
+        return None
+
+
 def _refuse_a_second(place: Place) -> None:
     try:
-        found = ask(place, "ping")
-    except NoSuchInstance:
-        return
+        found = _serving(place)
     except CommandFailed as error:
         raise CommandFailed(str(NameTaken(place.name, str(place.folder)))) from error
+    if found is None:
+        return
     named = "" if place.name == Settings.model_fields["name"].default else f" --name {place.name}"
     raise CommandFailed(
         f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload{named}` "
@@ -180,7 +221,7 @@ def _wait_until_ready(ready: socket.socket, process: subprocess.Popen[bytes], lo
         if "READY=1" in words:
             return
         for status in (word.removeprefix("STATUS=") for word in words if word.startswith("STATUS=")):
-            print(printable(status), file=sys.stderr, flush=True)
+            say(printable(status))
     raise CommandFailed(f"it ended with exit status {process.returncode}")
 
 

@@ -67,8 +67,9 @@ def _add(parsed: argparse.Namespace) -> int:
             raise BadArgument(f"{parsed.file} has a key named {parsed.name}; remove it first, or choose another name")
         key, token = make_key(parsed.name, parsed.limit, parsed.work, presets, operator=parsed.operator)
         end = "" if not text or text.endswith("\n") else "\n"
+        # Before it is valid: nobody can ask for it again.
+        print(token, flush=True)
         _write(parsed.file, f"{text}{end}{key}\n")
-    print(token)
     return 0
 
 

@@ -25,18 +25,6 @@ ATTEMPTS = 100
 """Attempts to be the one process that writes; another one keeps it for microseconds."""
 
 
-def open_standard_files() -> None:
-    """Open /dev/null for each of the first three descriptors that is closed.
-
-    Otherwise the next file that is opened would get that number, and what is meant for a person would go there.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-
-
 def never_wait(descriptor: int) -> bool:
     """Replace a pipe's or terminal's descriptor by one that never waits; return whether that is granted or needless."""
     try:

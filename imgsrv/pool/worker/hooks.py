@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,29 @@ def _failing_as(setting: str, hook: str) -> Iterator[None]:
     except HookFailed:
         raise
     except (Exception, SystemExit) as error:
-        raise HookFailed(setting, hook, f"{type(error).__name__}: {error}") from error
+        places = _drop_our_frames(error)
+        where = f" ({places[-1]})" if places else ""
+        raise HookFailed(setting, hook, f"{type(error).__name__}: {error}{where}") from error
+
+
+def _drop_our_frames(error: BaseException) -> list[str]:
+    """Cut the traceback down to the operator's own code; return the places of its frames, as `FILE:LINE in FUNCTION`.
+
+    None is left if our call has failed: there is no such function, or it takes other arguments.
+    """
+    frames = [frame for frame, _line in traceback.walk_tb(error.__traceback__)]
+    first = next((index for index, frame in enumerate(frames) if not _is_ours(frame.f_code.co_filename)), len(frames))
+    for _ in range(first):
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+    return [
+        f"{found.filename}:{found.lineno} in {found.name}"
+        for found in traceback.extract_tb(error.__traceback__)
+        if not _is_ours(found.filename)
+    ]
+
+
+def _is_ours(file: str) -> bool:
+    return file in (__file__, importlib.__file__) or file.startswith("<frozen importlib")
 
 
 def _load(hook: str) -> Hook:

@@ -134,7 +134,7 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
     try:
         work.become()
     except BadArgument as error:
-        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error, None)
     # This comes after the change of the user, at which the kernel resets it.
     die_with_master(given.master_pid)
     gain_no_privileges()
@@ -144,7 +144,9 @@ def run_worker(work: Work, given: Surroundings, line: socket.socket) -> int:
         with given.box.ending_after(work.hooks.limit_s + STUBBORN_S):
             work.hooks.call_start(given.slot)
     except HookFailed as error:
-        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error)
+        # A slot tries several times, and the traceback would be the same.
+        shown = error.__cause__ if given.row["starts"] <= 1 else None
+        return _cannot_boot(line, get_logger().bind(slot=given.slot, pid=os.getpid()), error, shown)
     try:
         status = uvloop.run(_live(work, given, line))
     # The last place to report a fault of ours: nothing above this frame could.
@@ -171,7 +173,7 @@ async def _live(work: Work, given: Surroundings, line: socket.socket) -> int:
         await front.start(given.listener.for_slot(given.slot))
     # Any error in the boot ends this worker only, and goes to the operator.
     except Exception as error:  # noqa: BLE001
-        return _cannot_boot(line, log, error)
+        return _cannot_boot(line, log, error, error)
     engine.start()
     _beat(asyncio.get_running_loop(), row, work.sink)
     row.set("state", WorkerState.READY)
@@ -204,9 +206,10 @@ def _beat(loop: asyncio.AbstractEventLoop, row: Row, sink: Sink) -> None:
     loop.call_later(BEAT_S, _beat, loop, row, sink)
 
 
-def _cannot_boot(line: socket.socket, log: Logger, error: Exception) -> int:
-    log.error("worker_boot_failed", exc_info=error)
+def _cannot_boot(line: socket.socket, log: Logger, error: Exception, shown: BaseException | None) -> int:
+    """Log the error and tell the master the reason.  shown: the error whose traceback is logged, too."""
     reason = str(error) if isinstance(error, ImgsrvError) else f"{type(error).__name__}: {error}"
+    log.error("worker_boot_failed", reason=reason, exc_info=shown)
     _tell(line, (FAILED + reason.encode(errors="replace"))[:LONGEST_MESSAGE])
     return EXIT_BOOT_FAILED
 
