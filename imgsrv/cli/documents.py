@@ -1,4 +1,7 @@
-"""`python -m imgsrv.cli.documents FILE… [--check]`: write the generated sections of Markdown files, or check them."""
+"""`python -m imgsrv.cli.documents FILE… [--check]`: write the generated sections of documents, or check them.
+
+A manual page, whose name ends with `.1`, is generated as a whole.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imgsrv.cli.main import whole_parser
+from imgsrv.cli.shell.manual import manual
 from imgsrv.errors import BadArgument
 from imgsrv.pool.control.commands import COMMANDS, Command
 from imgsrv.reference.markdown import (
@@ -22,6 +27,9 @@ from imgsrv.reference.markdown import (
 from imgsrv.reference.readme import render, stale_sections
 from imgsrv.settings import Settings
 
+MANUAL = ".1"
+"""Suffix of a manual page, in the section of commands."""
+
 STALE, UNUSABLE = 1, 2
 """Exit codes: a section is out of date; the arguments or the files cannot be used."""
 
@@ -29,7 +37,9 @@ STALE, UNUSABLE = 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the sections of the files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m imgsrv.cli.documents", description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections, or manual page"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; name the sections that are out of date")
     args = parser.parse_args(arguments)
     try:
@@ -55,15 +65,28 @@ def sections() -> dict[str, str]:
 
 def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
     for file in files:
-        file.write_text(render(file.read_text(encoding="utf-8"), known), encoding="utf-8")
+        text = page() if file.suffix == MANUAL else render(file.read_text(encoding="utf-8"), known)
+        file.write_text(text, encoding="utf-8")
     return 0
 
 
 def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
-    stale = [(file, name) for file in files for name in stale_sections(file.read_text(encoding="utf-8"), known)]
+    stale = [(file, name) for file in files for name in _stale(file, known)]
     for file, name in stale:
         sys.stderr.write(f"{file}: the section {name!r} is out of date; run python -m imgsrv.cli.documents {file}\n")
     return STALE if stale else 0
+
+
+def _stale(file: Path, known: Mapping[str, str]) -> Sequence[str]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == MANUAL:
+        return () if text == page() else ("all of it",)
+    return stale_sections(text, known)
+
+
+def page() -> str:
+    """Return the manual page imgsrv(1)."""
+    return manual(whole_parser())
 
 
 def commands_table() -> str:

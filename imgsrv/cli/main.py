@@ -119,6 +119,11 @@ def run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
 
 
+def whole_parser() -> Parser:
+    """Return the parser with all commands, as the manual page has them."""
+    return _parser(MODULES)[0]
+
+
 def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     """Return the parser of the command with this name, or of every command if there is none.
 

@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         add_instance(parser)
         if command.name in FOR_ALL:
-            add_all(parser, command.name)
+            add_all(parser, "do this to")
         parser.set_defaults(run=run, command=command.name, argument=None, is_all=False)
     listing: argparse.ArgumentParser = commands.add_parser(
         "list", help="list the running instances", description="List every running instance in the runtime folder."
