@@ -1,6 +1,5 @@
 // The page: joins the recipe, its forms, the pictures and the server.
 
-import { find } from "../common/dom.js";
 import { Catalogue } from "./app/catalogue.js";
 import { Previewer } from "./app/previewer.js";
 import { Requests } from "./app/request.js";
@@ -17,7 +16,8 @@ import { Viewer } from "./view/viewer.js";
 const BETWEEN = { format: "webp", quality: "90", frame: "0" };
 
 class Page {
-  constructor(catalogue, status) {
+  // given: [file, name of the sample] that came before the catalogue, or null.
+  constructor(catalogue, status, given) {
     this.status = status;
     this.store = new Store();
     this.parts = new Map();
@@ -31,9 +31,10 @@ class Page {
     this.code = new CodeTabs(() => this.requests.request(this.file, this.viewer.type), (text) => status.say("ready", text));
     this.previewer = new Previewer((event) => this.previewed(event));
     this.store.listen((kind) => this.changed(kind));
-    listenForPictures((file, name) => this.take(file, name));
     this.showProblem(null);
-    if (this.store.recipe.sample in SAMPLES) this.takeSample(this.store.recipe.sample);
+    document.body.classList.add("ready");
+    if (given) this.take(...given);
+    else if (this.store.recipe.sample in SAMPLES) this.takeSample(this.store.recipe.sample);
     else status.say("ready", "Choose, drop or paste a picture, or take a sample.");
   }
 
@@ -107,10 +108,12 @@ class Page {
 
 async function start() {
   const status = new Status();
+  let [page, given] = [null, null];
+  listenForPictures((...words) => (page ? page.take(...words) : (given = words)));
   for (;;) {
     try {
       const answer = await persist(() => ask("operations", { accept: "application/json" }), (error, seconds) => status.pause(error, seconds));
-      new Page(new Catalogue(await answer.json()), status);
+      page = new Page(new Catalogue(await answer.json()), status, given);
       return;
     } catch (error) {
       if (error.wantsKey) await askForKey(error.message);
@@ -122,5 +125,4 @@ async function start() {
   }
 }
 
-find("html").classList.add("scripted");
 start();

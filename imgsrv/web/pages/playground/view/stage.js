@@ -127,21 +127,19 @@ class Layer {
     this.size = null;
   }
 
+  // The old picture stays until the new one is decoded, and then gives it its place: nothing flickers, nothing moves.
   async show(url, size) {
-    this.canvas.hidden = true;
-    this.size = size;
-    this.image.hidden = !url;
-    if (!url) {
-      this.wanted = null;
-      this.image.removeAttribute("src");
-      return;
-    }
-    // The old picture stays until the new one is decoded, so that nothing flickers.
     this.wanted = url;
-    const next = new Image();
-    next.src = url;
-    await next.decode().catch(() => {});
-    if (this.wanted === url) this.image.src = url;
+    const next = el("img", { alt: this.image.alt, hidden: !url });
+    if (url) {
+      next.src = url;
+      await next.decode().catch(() => {});
+      if (this.wanted !== url) return;
+    }
+    this.size = size;
+    this.canvas.hidden = true;
+    this.image.replaceWith(next);
+    this.image = next;
   }
 
   // Both pictures are as large as the result if they have its shape; else this one lies inside of that size.
