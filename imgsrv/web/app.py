@@ -29,6 +29,7 @@ from imgsrv.web.http.proxy_headers import Client, Proxies
 from imgsrv.web.line import make_lines
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
+from imgsrv.web.plain import PlainWay
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute
@@ -77,7 +78,9 @@ def make_front(
         return Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
 
     further = (sockets["metrics"], gated(operators_app(resources))) if "metrics" in sockets else None
-    gate = gated(_make_app(resources, Access(entry.rules, limiter, settings), has_metrics=further is None))
+    access = Access(entry.rules, limiter, settings)
+    app: App = _make_app(resources, access, has_metrics=further is None)
+    gate = gated(app if cache.keeps else PlainWay(app, access, services))
 
     async def close_app() -> None:
         origins.close()

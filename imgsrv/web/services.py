@@ -13,10 +13,11 @@ from falcon.asgi import Request, Response
 
 from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge, Overloaded, Unavailable
 from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.process import Report
 from imgsrv.jobs.batch import BatchReport
-from imgsrv.jobs.job import Answer, Job, read_answer
+from imgsrv.jobs.job import Answer, Job, ProcessJob, read_answer
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
 from imgsrv.web.accept import offers
@@ -76,10 +77,19 @@ class Services:
         """Bytes that a body may have."""
         return int(self.settings.max_body)
 
-    def offers(self, req: Request, own: str) -> Offers:
-        """The formats that `format=auto` may choose.  own: the input's format."""
+    def offers(self, req: Request, own: str, *outputs: Output) -> Offers:
+        """The formats that `format=auto` may choose; none where no output asks for it.  own: the input's format."""
+        if all(output.format != "auto" for output in outputs):
+            return ()
         preferred = tuple(self.settings.auto_formats.split(","))
         return offers(req.get_header("Accept") or "*/*", own, preferred)
+
+    async def process(self, state: RequestState, job: ProcessJob, upload: Upload) -> tuple[Report, bytes]:
+        """As `perform`, for one picture; a JPEG is counted by the way it took."""
+        report, result = await self.perform(state, job, upload)
+        if report.way:
+            self.row.observe_jpeg(report.way, report.refusal)
+        return report, result
 
     async def perform(self, state: RequestState, job: Job[Answer], upload: Upload) -> tuple[Answer, bytes]:
         """Queue the job; gives the engine's answer and the bytes of the result.
@@ -256,7 +266,11 @@ def report_broken(resp: Response, report: Report | BatchReport) -> None:
 
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
     """Report how long each stage took, in the answer and in the request's state."""
-    state = state_of(req)
+    resp.set_header("Server-Timing", timings(state_of(req), report))
+
+
+def timings(state: RequestState, report: Report | BatchReport) -> str:
+    """The value of `Server-Timing`: how long each stage took, which the request's state has from now on."""
     received = _received(state)
     worked_s = report.decode_s + report.operations_s + report.encode_s
     state.stages = {
@@ -269,10 +283,10 @@ def report_timings(req: Request, resp: Response, report: Report | BatchReport) -
     shown = dict(state.stages)
     if state.prediction is not None:
         shown["predicted"] = state.prediction.seconds
-    timings = {name: f"{name};dur={seconds * 1000:.1f}" for name, seconds in shown.items()}
+    found = {name: f"{name};dur={seconds * 1000:.1f}" for name, seconds in shown.items()}
     if isinstance(report, Report) and report.way:
-        timings["decode"] += f";desc={report.way}"
-    resp.set_header("Server-Timing", ", ".join(timings.values()))
+        found["decode"] += f";desc={report.way}"
+    return ", ".join(found.values())
 
 
 def _received(state: RequestState) -> float:

@@ -46,7 +46,8 @@ class RequestState:
     expires: Unix time at which the signed URL ends.  headers: further ones of the answer.
     work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
     client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
-    written, or is gone.  formats: of the pictures in the answer.
+    written, or is gone.  formats: of the pictures in the answer.  fault: what the request failed with on
+    the short way; see `plain.py`.
     """
 
     request_id: str
@@ -67,6 +68,7 @@ class RequestState:
     work: Sequence[Charge] = ()
     charged_s: float = 0.0
     formats: Sequence[str] = ()
+    fault: Exception | None = None
 
     @property
     def stages_ms(self) -> dict[str, float]:

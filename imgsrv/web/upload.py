@@ -20,7 +20,7 @@ from imgsrv.jobs.job import Input, Place
 from imgsrv.shortages import needing
 from imgsrv.web.http.body import Body
 from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
-from imgsrv.web.state import state_of
+from imgsrv.web.state import RequestState, state_of
 
 CURL_TYPE = "application/x-www-form-urlencoded"
 """The Content-Type that curl sends with -d and --data-binary."""
@@ -46,21 +46,30 @@ class Upload:
 async def receive_parts(req: Request, max_body: int) -> dict[str, Place]:
     """Receive the body and find its parts, by their names; a raw picture is a part named `file`.
 
-    Raises EmptyBody, BadMultipart, OutOfResources, and what `Body.receive` raises.
+    Raises BadMultipart, and what `receive_picture` raises.
     """
-    state = state_of(req)
+    parts = await receive_picture(state_of(req), max_body)
+    content_type = req.content_type or ""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return parts
+    body = state_of(req).body
+    with needing("the form"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
+        return find_parts(text, content_type)
+
+
+async def receive_picture(state: RequestState, max_body: int) -> dict[str, Place]:
+    """Receive a body that is the picture, and give its place as that of a part named `file`.
+
+    Raises EmptyBody, OutOfResources, and what `Body.receive` raises.
+    """
     body = state.body
     if body.expected == 0:
         raise EmptyBody
-    file = await body.receive(max_body)
+    await body.receive(max_body)
     state.received = time.monotonic()
     if not body.received:
         raise EmptyBody
-    content_type = req.content_type or ""
-    if not content_type.lower().startswith("multipart/form-data"):
-        return {FILE_PART: (0, body.received)}
-    with needing("the form"), BodyText(file, body.received, prot=mmap.PROT_READ) as text:
-        return find_parts(text, content_type)
+    return {FILE_PART: (0, body.received)}
 
 
 def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Upload:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 from falcon.asgi import Request, Response
 
@@ -26,8 +25,9 @@ from imgsrv.web.access.presets import ROUTE
 from imgsrv.web.access.rules import Rules
 from imgsrv.web.access.signatures import is_signed
 from imgsrv.web.access.stores.store import Charge
+from imgsrv.web.http.host import Message
 from imgsrv.web.pages.serve import PREFIX, wants_page
-from imgsrv.web.state import RequestState, state_of
+from imgsrv.web.state import RequestState, state_in, state_of
 
 OPEN = frozenset(("/healthz", "/readyz", "/livez"))
 """Routes that anybody may ask, as often as they like: probes have no keys."""
@@ -60,25 +60,38 @@ class Access:
         self._network = lru_cache(maxsize=1024)(self._network_of)
 
     async def process_request(self, req: Request, resp: Response) -> None:
-        """Let a request pass, or raise why not."""
-        rules, state = self._rules, state_of(req)
+        """Let a request pass, or raise why not; or what it failed with on the short way."""
+        state = state_of(req)
+        if state.fault is not None:
+            raise state.fault
         # The router takes any number of slashes at the beginning for one.
         path = f"/{req.path.lstrip('/')}"
-        if rules.cors:
+        if self._rules.cors:
+            self.greet(req.scope)
             origin = header(req.scope["headers"], b"origin")
-            state.headers += rules.cors.headers(origin)
             if req.method == "OPTIONS" and origin is not None and _is_preflight(req):
-                state.headers += rules.cors.preflight(origin)
+                state.headers += self._rules.cors.preflight(origin)
                 resp.status, resp.complete = 204, True
                 return
         if path in OPEN or (self._has_pages and _is_page(req, path)):
             return
-        key, refusal = self._who(req, state)
+        req.query_string = await self.admit(req.scope, path, req.query_string)
+
+    def greet(self, scope: Message) -> None:
+        """Give the answer the headers that CORS asks for, whatever becomes of the request."""
+        if self._rules.cors:
+            state_in(scope).headers += self._rules.cors.headers(header(scope["headers"], b"origin"))
+
+    async def admit(self, scope: Message, path: str, query: str) -> str:
+        """Let a request pass, or raise why not; gives its query without a signature, and with its presets expanded."""
+        rules, state = self._rules, state_in(scope)
+        key, signed, refusal = self._who(scope, state)
         is_operator = not rules.asks_who or (key is not None and key.is_operator)
         if not (path in OPERATORS and is_operator and refusal is None):
-            await self._limiter.admit(state, self._charges(req, key))
+            await self._limiter.admit(state, self._charges(scope, key))
         if refusal is not None:
             raise refusal
+        query = query if signed is None else signed
         if path in OPERATORS:
             if not is_operator:
                 raise OperatorsOnly(path)
@@ -86,7 +99,8 @@ class Access:
             allowed = None if key is None else key.presets
             rules.presets.check_route(path, allowed)
             if path == ROUTE:
-                req.query_string = rules.presets.expand(req.query_string, allowed)
+                return rules.presets.expand(query, allowed)
+        return query
 
     async def process_response(self, req: Request, resp: Response, _resource: object, _succeeded: bool) -> None:  # noqa: FBT001  as Falcon calls it
         """Keep an answer for a key from caches that would give it to others, and any for no longer than its URL."""
@@ -102,38 +116,39 @@ class Access:
             left_s = max(0, state.expires - int(self._clock()))
             resp.set_header("Cache-Control", MAX_AGE.sub(lambda age: f"{age[1]}{min(int(age[2]), left_s)}", said))
 
-    def _who(self, req: Request, state: RequestState) -> tuple[Key | None, RequestError | None]:
-        """The key of a request, and why it is refused.  A signed request needs no key."""
+    def _who(self, scope: Message, state: RequestState) -> tuple[Key | None, str | None, RequestError | None]:
+        """The key of a request, its query if it is signed, and why it is refused.  A signed request needs no key."""
         rules = self._rules
         try:
-            if rules.keys is not None and (token := _token(req.scope["headers"])) is not None:
+            if rules.keys is not None and (token := _token(scope["headers"])) is not None:
                 key = rules.keys.find(token)
                 if key is None:
-                    return None, UnknownKey()
+                    return None, None, UnknownKey()
                 state.key = key.name
-                return key, None
-            if rules.secrets is not None and (rules.keys is None or is_signed(req.scope["query_string"])):
-                self._check_signature(req, state)
-            elif rules.keys is not None:
-                return None, MissingKey(takes_signatures=rules.secrets is not None)
+                return key, None, None
+            if rules.secrets is not None and (rules.keys is None or is_signed(scope["query_string"])):
+                return None, self._signed(scope, state), None
+            if rules.keys is not None:
+                return None, None, MissingKey(takes_signatures=rules.secrets is not None)
         except RequestError as error:
-            return None, error
-        return None, None
+            return None, None, error
+        return None, None, None
 
-    def _check_signature(self, req: Request, state: RequestState) -> None:
-        scope, secrets = req.scope, self._rules.secrets
+    def _signed(self, scope: Message, state: RequestState) -> str:
+        """The query of a signed request."""
+        secrets = self._rules.secrets
         if secrets is None:
             raise MissingSignature
-        signed = secrets.check(req.method, scope["raw_path"], scope["query_string"], self._clock())
-        req.query_string = signed.query.decode("ascii", "replace")
+        signed = secrets.check(scope["method"], scope["raw_path"], scope["query_string"], self._clock())
         state.signer, state.expires = signed.signer, signed.expires
+        return signed.query.decode("ascii", "replace")
 
-    def _charges(self, req: Request, key: Key | None) -> tuple[list[Charge], list[Charge]]:
+    def _charges(self, scope: Message, key: Key | None) -> tuple[list[Charge], list[Charge]]:
         """What the request costs, and what its work will cost."""
         limits = self._rules.limits
         rows = []
         if limits.client is not None or limits.client_work is not None:
-            rows.append(("client", self._network(_address(req.scope)), limits.client, limits.client_work))
+            rows.append(("client", self._network(_address(scope)), limits.client, limits.client_work))
         if key is not None:
             rows.append(("key", key.id, key.limit or limits.key, key.work or limits.key_work))
         return (
@@ -165,7 +180,7 @@ def _token(headers: list[tuple[bytes, bytes]]) -> str | None:
     return given.decode("latin-1") if given is not None else None
 
 
-def _address(scope: dict[str, Any]) -> str:
+def _address(scope: Message) -> str:
     return scope["client"][0] if scope["client"] else UNIX
 
 

@@ -42,7 +42,7 @@ class BatchRoute:
             variants = _variants(query, state.body.file, parts.pop(OUTPUTS_PART, None))
             _check_parts(variants, parts.keys() - {FILE_PART})
             upload = check_upload(state.body, parts, services.limits)
-            offers = services.offers(req, upload.format)
+            offers = services.offers(req, upload.format, *(one.output for one in variants))
             job = BatchJob(upload.input, variants, archive, state.request_id, offers)
             report, result = await services.perform(state, job, upload)
         resp.data, resp.content_type = result, report.media_type

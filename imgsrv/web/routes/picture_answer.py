@@ -181,12 +181,9 @@ class PictureAnswer:
             is_same = identity == (opened.identity or await self._digest(upload.input))
         else:
             is_same = identity is not None
-        job = ProcessJob(
-            upload.input, self._pipeline, self._output, self._state.request_id, services.offers(req, upload.format)
-        )
-        report, result = await services.perform(self._state, job, upload)
-        if report.way:
-            services.row.observe_jpeg(report.way, report.refusal)
+        offers = services.offers(req, upload.format, self._output)
+        job = ProcessJob(upload.input, self._pipeline, self._output, self._state.request_id, offers)
+        report, result = await services.process(self._state, job, upload)
         entry = Entry(media_type_of(report.format), *report.size, report.is_broken, time.time(), result)
         may_keep = self._validity(opened.validators).may_keep and not self._wants_no_store
         return Computed(entry, report, keeps=is_same and may_keep and self._cache.keeps)
