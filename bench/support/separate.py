@@ -71,7 +71,15 @@ class OwnQueue:
         return 0
 
     def submit(
-        self, body: int, plan_start: int, plan_size: int, deadline: float, *, cost_s: float, is_dear: bool
+        self,
+        body: int,
+        plan_start: int,
+        plan_size: int,
+        deadline: float,
+        *,
+        cost_s: float,
+        is_dear: bool,
+        is_express: bool,  # noqa: ARG002  all jobs are in one queue
     ) -> asyncio.Future[Reply]:
         """Queue a job, dear or not; the future gives its reply."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

@@ -26,7 +26,7 @@ from imgsrv.web.admission import Admission
 from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.clients import Clients
 from imgsrv.web.http.body import Body
-from imgsrv.web.line import Lines, Queue
+from imgsrv.web.line import Lines, Queue, Turn
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.sources.origins import Origins
 from imgsrv.web.state import Prediction, RequestState, state_of
@@ -49,7 +49,15 @@ class Exchange(Queue, Protocol):
     """Where jobs go; see imgsrv.pool.worker.exchange."""
 
     def submit(
-        self, body: int, plan_start: int, plan_size: int, deadline: float, *, cost_s: float, is_dear: bool
+        self,
+        body: int,
+        plan_start: int,
+        plan_size: int,
+        deadline: float,
+        *,
+        cost_s: float,
+        is_dear: bool,
+        is_express: bool,
     ) -> asyncio.Future[tuple[bytes, bytes]]:
         """Queue a job; the future gives the engine's message and the result."""
         ...
@@ -164,7 +172,7 @@ class Services:
                     if body.is_client_gone:
                         raise ClientGone
                     line.enter(turn)
-                message, result = await self._submitted(body, plan, deadline, prediction)
+                message, result = await self._submitted(body, plan, deadline, prediction, turn)
         except TimeoutError as error:
             raise self._overdue(state.client, deadline) or JobTimeout(limit_s) from error
         except asyncio.CancelledError as error:
@@ -178,7 +186,7 @@ class Services:
         return read_answer(job, message), result
 
     def _submitted(
-        self, body: Body, plan: bytes, deadline: float, prediction: Prediction
+        self, body: Body, plan: bytes, deadline: float, prediction: Prediction, turn: Turn
     ) -> asyncio.Future[tuple[bytes, bytes]]:
         """Put the job on the queue; the future gives the engine's message and the result."""
         plan_start = body.append(plan)
@@ -187,7 +195,13 @@ class Services:
         self.row.add(counter, cost_us)
         try:
             reply = self.exchange.submit(
-                body.file, plan_start, len(plan), deadline, cost_s=prediction.seconds, is_dear=prediction.is_dear
+                body.file,
+                plan_start,
+                len(plan),
+                deadline,
+                cost_s=prediction.seconds,
+                is_dear=prediction.is_dear,
+                is_express=turn.is_express,
             )
         except BaseException:
             self.row.add(counter, -cost_us)

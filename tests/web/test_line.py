@@ -14,8 +14,8 @@ from serving import Server, serving, wait_until
 from wire import PNG, Wire, ask, metric, post
 
 from imgsrv.errors import OutOfMemoryBudget, Overloaded
-from imgsrv.web.clients import MOST_UNREAD, PRESENT_S, Clients, client_of
-from imgsrv.web.line import AHEAD_S, ALONE_S, Ahead, Line, Turn
+from imgsrv.web.clients import HALVED_S, MOST_KNOWN, MOST_UNREAD, PRESENT_S, Clients, client_of
+from imgsrv.web.line import AHEAD_S, ALONE_S, MOST_EXPRESS, Ahead, Line, Turn
 
 LONG_S = 1.0
 """Of a job beside which the line lets no other into the queue unless an engine would be idle."""
@@ -43,12 +43,20 @@ class Crowd:
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.mixed = True
+        self.light: set[str] = set()
+        self.uses: list[tuple[str, float]] = []
 
     def is_mixed(self) -> bool:
         return self.mixed
 
     def is_held(self, client: str) -> bool:
         return client in self.held
+
+    def is_light(self, client: str) -> bool:
+        return client in self.light
+
+    def used(self, client: str, seconds: float) -> None:
+        self.uses.append((client, seconds))
 
 
 async def _order(line: Line, turns: dict[str, Turn]) -> list[str]:
@@ -238,6 +246,111 @@ def test_a_client_that_is_held_waits_and_others_do_not() -> None:
         await asyncio.wait_for(first, 10)
 
     _run(check)
+
+
+# ---- the express queue ---------------------------------------------------------------------------------
+
+
+def _expressed(turns: dict[str, Turn]) -> list[str]:
+    return [name for name, turn in turns.items() if turn.is_express]
+
+
+def test_the_one_job_of_a_light_client_passes_the_line_and_its_second_does_not() -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd(), has_express=True)
+        full.length, crowd.light = 1, {"b"}
+        turns = _join(line, "a1 a2 a3 b1 b2")
+        assert _expressed(turns) == ["b1"]
+        assert [name for name, turn in turns.items() if turn.is_queued] == ["a1", "b1"]
+        assert crowd.uses == [("a", LONG_S), ("b", LONG_S)]
+        line.leave(turns.pop("b1"))
+        assert not turns["b2"].is_queued
+        assert _expressed(_join(line, "b3")) == []
+        assert await _order(line, turns) == ["a1", "a2", "b2", "a3"]
+
+    _run(check)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda crowd: crowd.light.clear(), id="it-has-used-much"),
+        pytest.param(lambda crowd: crowd.held.add("b"), id="it-does-not-read"),
+        pytest.param(lambda crowd: setattr(crowd, "mixed", False), id="nobody-else-is-there"),
+    ],
+)
+def test_who_does_not_pass_the_line(change: Callable[[Crowd], None]) -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd(), has_express=True)
+        full.length, crowd.light = 1, {"b"}
+        change(crowd)
+        assert _expressed(_join(line, "a1 a2 b1")) == []
+
+    _run(check)
+
+
+def test_dear_jobs_have_no_express_queue() -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd())
+        full.length, crowd.light = 1, {"b"}
+        assert _expressed(_join(line, "a1 a2 b1")) == []
+
+    _run(check)
+
+
+def test_of_many_light_clients_all_but_a_few_stand_in_line() -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd(), has_express=True)
+        names = "bcdefghijkl"
+        full.length, crowd.light = 1, set(names)
+        turns = _join(line, "a1 a2 " + " ".join(f"{name}1" for name in names))
+        assert len(_expressed(turns)) == MOST_EXPRESS
+        line.leave(turns["b1"])
+        assert _expressed(_join(line, "m1 b2")) == ["b2"]
+
+    _run(check)
+
+
+def test_an_express_job_takes_no_room_from_the_others() -> None:
+    async def check() -> None:
+        line = Line(full := Room(), crowd := Crowd(), has_express=True)
+        full.length, crowd.light = 100, {"b"}
+        turns = _join(line, "b1") | _join(line, "a1 a2 a3 a4 a5", AHEAD_S / 4)
+        assert [turn.is_queued for turn in turns.values()] == [True] * 5 + [False]
+        line.leave(turns["a1"])
+        assert turns["a5"].is_queued
+
+    _run(check)
+
+
+def test_a_client_is_light_until_it_has_used_more_than_the_mean() -> None:
+    clock = Clock()
+    clients = Clients(clock)
+    assert clients.is_light("a")
+    clients.used("a", 3.0)
+    clients.used("b", 1.0)
+    assert not clients.is_light("a")
+    assert clients.is_light("b")
+    assert clients.is_light("new")
+    clock.now += 2 * HALVED_S
+    clients.used("b", 1.0)
+    assert not clients.is_light("b")
+    assert clients.is_light("a")
+
+
+def test_what_was_used_is_forgotten_after_any_time_and_for_any_number_of_clients() -> None:
+    clock = Clock()
+    clients = Clients(clock)
+    clients.used("a", 1e9)
+    clock.now += 1e9
+    clients.used("b", 1e-6)
+    assert clients.is_light("a")
+    assert clients.is_light("b")
+    clients.used("greedy", 100.0)
+    for number in range(3 * MOST_KNOWN):
+        clients.used(str(number), 1e-3)
+    assert len(clients._usage._used) <= MOST_KNOWN
+    assert not clients.is_light("greedy")
 
 
 # ---- clients ------------------------------------------------------------------------------------------

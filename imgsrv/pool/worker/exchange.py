@@ -4,6 +4,8 @@ It is an `AF_UNIX` `SOCK_SEQPACKET` pair made before the fork.  A job is one mes
 descriptors: the write end of a private pipe, and a memory file with the request's body and, behind it, the plan.  The
 first idle engine receives the next message.  The kernel is the queue, first in, first out; Python shares nothing.
 
+There are three such pairs: for cheap jobs, for express ones, which go before these, and for dear ones.
+
 The engine writes its answer behind the plan, into pages that are warm if the file was used before, and sends its place
 through the pipe.  The pipe also tells each side when the other has gone.  A front that closes it tells the engine that
 nobody waits; the death of an engine closes it, which the front reads as WorkerLost.  It is a pipe, because closing a
@@ -153,12 +155,20 @@ class Exchange:
 
     def __init__(self) -> None:
         self._fronts, self._engines = _queue()
+        self._express_fronts, self._express_engines = _queue()
         self._dear_fronts, self._dear_engines = _queue()
         self._replies: Replies | None = None
 
+    def close(self) -> None:
+        """Let go of all ends in this process."""
+        for each in (self._express_fronts, self._express_engines, self._fronts, self._engines):
+            each.close()
+        self._dear_fronts.close()
+        self._dear_engines.close()
+
     def waiting(self) -> int:
         """Return the number of jobs that no engine has taken yet, as the kernel counts them."""
-        return _length(self._engines) + self.waiting_dear()
+        return _length(self._express_engines) + _length(self._engines) + self.waiting_dear()
 
     def waiting_dear(self) -> int:
         """Return how many of them are dear."""
@@ -173,12 +183,13 @@ class Exchange:
         *,
         cost_s: float = 0.0,
         is_dear: bool = False,
+        is_express: bool = False,
     ) -> asyncio.Future[Reply]:
         """Queue a job; return a future of its reply.  Cancelling the future abandons the job.
 
         body: stays open until the future is done.  cost_s: the predicted time.  is_dear: it goes to the queue of dear
-        jobs.  Raises OutOfResources if the queue is full or no descriptor is
-        left.  The future raises WorkerLost if the engine died, JobKilled if an operator killed the job, and
+        jobs.  is_express: it goes before the cheap jobs.  Raises OutOfResources if the queue is full or no descriptor
+        is left.  The future raises WorkerLost if the engine died, JobKilled if an operator killed the job, and
         OutOfResources if there is no memory for the result.
         """
         with needing("the reply to the job"):
@@ -192,7 +203,8 @@ class Exchange:
                 self._replies.watch(ours)
             try:
                 with needing("the job in the queue"):
-                    socket.send_fds(self._dear_fronts if is_dear else self._fronts, [message], [theirs, body])
+                    queue = self._dear_fronts if is_dear else self._express_fronts if is_express else self._fronts
+                    socket.send_fds(queue, [message], [theirs, body])
             except BaseException:
                 self._replies.forget(ours)
                 raise
@@ -204,12 +216,16 @@ class Exchange:
         return self._replies.future(ours, body)
 
     def receive(self, *, is_dear: bool = False) -> Parcel | None:
-        """Return the next job of one queue; None if there is none, or another engine was faster.
+        """Return the next dear or cheap job; None if there is none, or another engine was faster.
 
         Raises UnreadableJob for a message that is no job, and OSError if none can be received.
         """
+        if is_dear:
+            return self._next(self._dear_engines, is_dear=True)
+        return self._next(self._express_engines) or self._next(self._engines)
+
+    def _next(self, queue: socket.socket, *, is_dear: bool = False) -> Parcel | None:
         try:
-            queue = self._dear_engines if is_dear else self._engines
             message, descriptors, flags, _address = socket.recv_fds(queue, MESSAGE.size + 1, PARCEL_DESCRIPTORS)
         except BlockingIOError:
             return None
@@ -224,7 +240,8 @@ class Exchange:
         """Return a poll that wakes for a cheap job, one idle engine each, and for the descriptor `stop`."""
         poll = select.epoll()
         # Exclusive: a job wakes one engine instead of all that are idle.
-        poll.register(self._engines, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        for queue in (self._express_engines, self._engines):
+            poll.register(queue, select.EPOLLIN | select.EPOLLEXCLUSIVE)
         poll.register(stop, select.EPOLLIN)
         return poll
 

@@ -55,10 +55,7 @@ def bench(perform: Callable[[int, bytes], Reply]) -> Iterator[Bench]:
         made.engine.stop()
         made.engine.join(SOON_S)
         assert not made.engine.is_alive()
-    made.exchange._fronts.close()
-    made.exchange._engines.close()
-    made.exchange._dear_fronts.close()
-    made.exchange._dear_engines.close()
+    made.exchange.close()
     os.close(made.engine._stop_signal)
 
 

@@ -29,8 +29,7 @@ def exchange() -> Iterator[Exchange]:
 
 
 def _close(exchange: Exchange) -> None:
-    for end in (exchange._fronts, exchange._engines, exchange._dear_fronts, exchange._dear_engines):
-        end.close()
+    exchange.close()
 
 
 def in_use() -> int:
@@ -358,6 +357,25 @@ def test_dear_jobs_wait_in_a_queue_of_their_own(exchange: Exchange) -> None:
 
     assert (waiting, dear) == (3, 2)
     assert found == [(2_000_000, True), (500_000, False), (3_000_000, True)]
+
+
+def test_an_express_job_is_received_before_cheap_ones_that_came_first(exchange: Exchange) -> None:
+    async def scenario() -> tuple[int, bool, list[int]]:
+        stop = os.eventfd(0)
+        with memory(b"plan") as file, exchange.watch(stop) as poll:
+            exchange.submit(file, 0, 4, 1234.5, cost_s=3.0, is_express=True).cancel()
+            is_woken = bool(poll.poll(0))
+            for cost_s in (1.0, 2.0):
+                exchange.submit(file, 0, 4, 1234.5, cost_s=cost_s).cancel()
+            waiting = exchange.waiting()
+            parcels = [received(exchange) for _ in range(waiting)]
+            await asyncio.sleep(0)
+        os.close(stop)
+        for parcel in parcels:
+            parcel.close()
+        return waiting, is_woken, [parcel.cost_us for parcel in parcels]
+
+    assert asyncio.run(scenario()) == (3, True, [3_000_000, 1_000_000, 2_000_000])
 
 
 def test_a_poll_wakes_for_a_dear_job_only_where_that_is_wanted(exchange: Exchange) -> None:
