@@ -9,7 +9,7 @@ import contextlib
 import signal
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 
@@ -17,7 +17,7 @@ from imgsrv.bulk.places import remove_part
 from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert, own_mark
 
 
-def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: int) -> Iterator[Outcome]:
+def convert_all(conversions: Iterable[Conversion], recipe: Recipe, processes: int) -> Generator[Outcome]:
     """Convert files in this number of processes; yield the outcomes as they are done."""
     waiting = deque(conversions)
     lanes: list[_Lane] = []

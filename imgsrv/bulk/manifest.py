@@ -56,7 +56,8 @@ class Manifest:
             row |= {"version": outcome.version} | ({"broken": True} if outcome.is_broken else {})
         else:
             row["error"] = outcome.error
-        self._write({**row, "seconds": round(outcome.seconds, 4), "at": _now()})
+        row |= {"seconds": round(outcome.seconds, 4), "at": _now()}
+        self._write(row | ({"node": outcome.node} if outcome.node else {}))
 
     def skip(self, conversion: Conversion) -> None:
         """Write that the result existed, unless the manifest says so or who made it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from imgsrv.bulk.known import Known
@@ -11,7 +12,7 @@ from imgsrv.bulk.there import There
 from imgsrv.bulk.work import Conversion, Outcome, Recipe
 from imgsrv.errors import RunStopped
 
-Executor = Callable[[Sequence[Conversion], Recipe], Iterator[Outcome]]
+Executor = Callable[[Sequence[Conversion], Recipe], Generator[Outcome]]
 """Does the conversions and yields their outcomes as they are done, in any order; a broken picture stops nothing."""
 
 
@@ -35,7 +36,7 @@ def left_of(conversions: Sequence[Conversion], known: Known, there: There, *, sk
     return Todo(tuple(left), tuple(skipped), len(conversions) - len(left) - len(skipped))
 
 
-def run(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | None) -> Iterator[Outcome]:
+def run(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | None) -> Generator[Outcome]:
     """Do the conversions; yield each outcome after it stands in the manifest.
 
     Raises RunStopped after an outcome that every further picture would have, too.
@@ -43,9 +44,11 @@ def run(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | Non
     if manifest is not None:
         for one in todo.skipped:
             manifest.skip(one)
-    for outcome in executor(todo.left, recipe):
-        if manifest is not None:
-            manifest.record(outcome)
-        yield outcome
-        if outcome.stops:
-            raise RunStopped(outcome.error or "")
+    # Closed at once, whatever ends the run: an executor has processes to end, and a cluster to leave after that.
+    with contextlib.closing(executor(todo.left, recipe)) as outcomes:
+        for outcome in outcomes:
+            if manifest is not None:
+                manifest.record(outcome)
+            yield outcome
+            if outcome.stops:
+                raise RunStopped(outcome.error or "")

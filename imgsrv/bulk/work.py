@@ -56,6 +56,7 @@ class Outcome:
 
     is_broken: it shows only what was there of a broken picture.  format: of the result.  version: of the source that
     was read.  seconds: that the conversion took.  stops: no further picture could be written.
+    node: of a cluster, where it was converted.
     """
 
     conversion: Conversion
@@ -67,6 +68,7 @@ class Outcome:
     version: str = ""
     seconds: float = 0.0
     stops: bool = False
+    node: str = ""
 
 
 def convert(conversion: Conversion, recipe: Recipe, mark: str = "") -> Outcome:

@@ -16,6 +16,7 @@ from imgsrv.bulk.clerk import Clerk
 from imgsrv.bulk.known import Known, read_manifest
 from imgsrv.bulk.local import convert_all
 from imgsrv.bulk.manifest import Manifest, recipe_row
+from imgsrv.bulk.parquet import journal_of, write_table
 from imgsrv.bulk.places import is_url
 from imgsrv.bulk.run import Executor, Todo, left_of
 from imgsrv.bulk.run import run as run_all
@@ -73,7 +74,12 @@ def add_parser(subparsers: Any) -> None:
         "--part", action="append", default=[], metavar="NAME=FILE",
         help="a file that an operation uses, such as watermark=logo.png; may be given several times",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=_positive, metavar="N", help="number of processes (default: usable cores)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=_positive, metavar="N", help="number of processes (default: usable cores)")
+    where.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="convert on the Ray cluster with this head, such as 10.0.0.1:6379; auto: the one of this machine",
+    )  # fmt: skip
     parser.add_argument("-r", "--recursive", action="store_true", help="also take the pictures in folders of a folder")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--skip-existing", action="store_true", help="pass over pictures whose results exist")
@@ -83,7 +89,7 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--manifest", type=Path, metavar="FILE",
-        help="JSON lines of what became of each picture; if FILE exists, pictures that are done are passed over",
+        help="what became of each picture, as JSON lines or Parquet; a run with the same FILE goes on from there",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print what would become what, and write nothing")
     parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with more fonts for `text`")
@@ -106,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
     if args.font_dir is not None:
         use_fonts(args.font_dir)
     positionals = split_positionals(args.paths)
+    if args.ray is not None and STANDARD in (*positionals.inputs, positionals.out):
+        raise BadArgument("--ray converts files and objects; standard input and output belong to this process")
     recipe = Recipe(
         parse_pipeline(positionals.pipeline),
         _output(args, positionals.out),
@@ -114,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         args.overwrites,
     )
     recipe.pipeline.check_parts(recipe.parts)
+    journal = args.manifest and journal_of(args.manifest)
     with contextlib.ExitStack() as stack:
         # The clerk ends before other processes begin, and the manifest after them.
         manifest = None
@@ -121,9 +130,11 @@ def run(args: argparse.Namespace) -> int:
             found = plan(positionals.inputs, positionals.out, recipe.output, clerk, is_recursive=args.recursive)
             _note(found.notes)
             if args.dry_run or args.manifest is None:
-                known = read_manifest(args.manifest, recipe_row(recipe)) if args.manifest else Known()
+                known = read_manifest(journal, recipe_row(recipe)) if journal else Known()
             else:
-                manifest = stack.enter_context(Manifest(args.manifest, recipe))
+                manifest = stack.enter_context(Manifest(journal, recipe))
+                if journal != args.manifest:
+                    stack.callback(write_table, journal, args.manifest)
                 known = manifest.known
                 _note(manifest.notes)
             there = There(positionals.out, clerk)
@@ -131,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             return _tell(todo)
         _make_ready(positionals.out, todo.left, is_text=recipe.output.format in PLACEHOLDERS)
-        return _convert(todo, recipe, _executor(todo.left, args.jobs or usable_cpus()), manifest)
+        return _convert(todo, recipe, _executor(args, positionals.out, todo.left, stack), manifest)
 
 
 def _note(notes: Iterable[str]) -> None:
@@ -210,8 +221,9 @@ def _tell(todo: Todo) -> int:
 def _convert(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest | None) -> int:
     report = Report(todo, has_manifest=manifest is not None)
     try:
-        for outcome in report.shown(run_all(todo, recipe, executor, manifest)):
-            report.add(outcome)
+        with contextlib.closing(run_all(todo, recipe, executor, manifest)) as outcomes:
+            for outcome in report.shown(outcomes):
+                report.add(outcome)
     except BaseException as error:
         report.tell(stopped=error)
         raise
@@ -219,8 +231,16 @@ def _convert(todo: Todo, recipe: Recipe, executor: Executor, manifest: Manifest 
     return EXIT_SOME_FAILED if report.failed else 0
 
 
-def _executor(conversions: Sequence[Conversion], processes: int) -> Executor:
+def _executor(
+    args: argparse.Namespace, out: str, conversions: Sequence[Conversion], stack: contextlib.ExitStack
+) -> Executor:
+    """What converts the pictures: this machine's cores, or those of a cluster until the stack is closed."""
     if any(None in (one.source, one.target) for one in conversions):
         # Several forked processes cannot share standard input or output.
         return lambda conversions, recipe: (convert(one, recipe) for one in conversions)
-    return lambda conversions, recipe: convert_all(conversions, recipe, processes)
+    if args.ray is None or not conversions:
+        return lambda conversions, recipe: convert_all(conversions, recipe, args.jobs or usable_cpus())
+    from imgsrv.bulk.on_ray import Cluster  # noqa: PLC0415  most conversions need none
+
+    folder = None if is_url(out) else Path(out) if is_folder(out) else Path(out).parent
+    return stack.enter_context(Cluster(args.ray)).executor(folder, args.font_dir and args.font_dir.absolute())

@@ -1,0 +1,162 @@
+"""What a process on a node of a Ray cluster does with a picture.  It reads and writes by itself: only names travel."""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imgsrv.bulk.places import Place, read
+from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert
+from imgsrv.errors import BadSetting, ImgsrvError
+from imgsrv.imaging import formats
+from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pixels.fonts import use_fonts
+from imgsrv.imaging.prepare import prepare_process
+from imgsrv.imaging.process import process_into
+
+SIGN_S = 5.0
+"""A file that one machine has made may be seen late by another one, through a folder that they share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is the same for all pictures of a run.
+
+    pipeline: its text.  fonts: folder of further fonts.  sign: a file in OUT, which a node sees if it shares that
+    folder; None for a bucket.  formats: those that the command reads and writes; the extras of a node must be the same.
+    """
+
+    pipeline: str
+    output: Output
+    limits: Limits
+    parts: Mapping[str, bytes]
+    overwrites: bool
+    fonts: Path | None
+    sign: Path | None
+    formats: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def pack(recipe: Recipe, fonts: Path | None, sign: Path | None) -> bytes:
+    """The work of a run as bytes."""
+    pipeline, given = str(recipe.pipeline), (recipe.output, recipe.limits, recipe.parts, recipe.overwrites)
+    return pickle.dumps(Work(pipeline, *given, fonts=fonts, sign=sign, formats=formats_here()))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One picture.  mark: of its temporary file.  is_again: it was begun before, on a node that was lost."""
+
+    conversion: Conversion
+    mark: str
+    is_again: bool = False
+
+
+def packed_task(conversion: Conversion, mark: str, *, is_again: bool) -> bytes:
+    """A task as bytes.  Its paths are from the root: a process on a node has another current folder."""
+    source, target = (
+        place.absolute() if isinstance(place, Path) else place for place in (conversion.source, conversion.target)
+    )
+    return pickle.dumps(Task(replace(conversion, source=source, target=target), mark, is_again))
+
+
+def outcome_of(packed: bytes) -> Outcome:
+    """The outcome that a node has packed."""
+    outcome: Outcome = pickle.loads(packed)  # noqa: S301  from a node of this run
+    return outcome
+
+
+def formats_here() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the formats that are read and written here."""
+    return tuple(formats.FORMATS), tuple(formats.WRITTEN)
+
+
+def unfit(packed: bytes) -> str:
+    """Why this node cannot do the work; empty if it can."""
+    return _unfit(packed)
+
+
+def perform(packed: bytes, task_packed: bytes, node: str) -> bytes:
+    """Convert one picture; gives the packed outcome.  packed: the work.  node: the name of this one."""
+    recipe, task = _recipe(packed), pickle.loads(task_packed)  # noqa: S301  from the command that has started it
+    sign = _work(packed).sign
+    if sign is not None and not sign.exists():
+        return pickle.dumps(Outcome(task.conversion, error="the run has ended", node=node))
+    outcome = replace(convert(task.conversion, recipe, task.mark), node=node)
+    if outcome.error is None:
+        return pickle.dumps(outcome)
+    source = task.conversion.source
+    if task.is_again and not recipe.overwrites and (found := _made_before(task.conversion, recipe)):
+        outcome = replace(found, node=node)
+    elif isinstance(source, Path) and not source.exists():
+        outcome = replace(outcome, error=f"node {node} sees no {source}; its folder must be shared by all nodes")
+    return pickle.dumps(outcome)
+
+
+@functools.cache
+def _work(packed: bytes) -> Work:
+    work: Work = pickle.loads(packed)  # noqa: S301  from the command that has started it
+    return work
+
+
+@functools.cache
+def _recipe(packed: bytes) -> Recipe:
+    work = _work(packed)
+    return Recipe(parse_pipeline(work.pipeline), work.output, work.limits, work.parts, work.overwrites)
+
+
+@functools.cache
+def _unfit(packed: bytes) -> str:
+    prepare_process()
+    work = _work(packed)
+    for which, wanted, here in zip(("read", "write"), work.formats, formats_here(), strict=True):
+        if wanted != here:
+            names = ", ".join(sorted(set(wanted) ^ set(here)))
+            return (
+                f"it does not {which} the same formats as this command: {names}; install the same extras on all nodes"
+            )
+    try:
+        if work.fonts is not None:
+            use_fonts(work.fonts)
+    except BadSetting as error:
+        return f"it cannot use the fonts: {error}"
+    if work.sign is not None and not _appears(work.sign):
+        return f"it does not see {work.sign.parent}; OUT must be a folder that all nodes share, or a bucket"
+    return ""
+
+
+def _appears(file: Path) -> bool:
+    end = time.monotonic() + SIGN_S
+    while not file.exists():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _made_before(conversion: Conversion, recipe: Recipe) -> Outcome | None:
+    """The outcome of a picture whose node was lost after it had written the result; None if somebody else wrote it.
+
+    Equal pictures give equal bytes.
+    """
+    target: Place | None = conversion.target
+    began = time.monotonic()
+    try:
+        data, version = read(conversion.source)
+        file = io.BytesIO()
+        output = recipe.output.model_copy(update={"format": conversion.format}) if conversion.format else recipe.output
+        report = process_into(file, data, recipe.pipeline, output, recipe.limits, recipe.parts)
+        if bytes(read(target)[0]) != file.getvalue():
+            return None
+    except (ImgsrvError, OSError, MemoryError):
+        return None
+    seconds = time.monotonic() - began
+    return Outcome(
+        conversion, report.size, len(file.getvalue()), None, report.is_broken, report.format, version, seconds
+    )
