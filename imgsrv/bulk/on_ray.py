@@ -10,6 +10,7 @@ import contextlib
 import logging
 import platform
 import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -34,6 +35,11 @@ PER_CORE, AT_LEAST = 2, 4
 SIZE_S = 5.0
 """Time between two questions for the size of the cluster."""
 
+AUTO, EXAMPLE = "auto", "such as 10.0.0.1:6379"
+
+ANSWER_S = 5.0
+"""The longest wait for the head to take a connection."""
+
 VERSIONS = (__version__, platform.python_version())
 
 
@@ -54,11 +60,7 @@ class Cluster:
         """Join the cluster.  Raises BadArgument if ray is not installed, or the cluster cannot be joined."""
         if find_spec("ray") is None:
             raise BadArgument("--ray needs the extra `ray`: pip install 'imgsrv[ray]'")
-        if "://" in address:
-            raise BadArgument(
-                f"--ray {address} is the address of a Ray client; run this command on a node of the cluster, and give "
-                "auto, or the address of the head, such as 10.0.0.1:6379"
-            )
+        _check_address(address)
         self._ray: Any = import_module("ray")
         try:
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -227,6 +229,24 @@ def _checked(answer: tuple[str, Any]) -> bytes:
     return bytes(facts)
 
 
+def _check_address(address: str) -> None:
+    """Raise BadArgument if it is no address, or nothing answers there: Ray itself would try for minutes."""
+    if address == AUTO:
+        return
+    if "://" in address:
+        raise BadArgument(
+            f"--ray {address} is the address of a Ray client; run this command on a node of the cluster, and give "
+            f"{AUTO}, or the address of the head, {EXAMPLE}"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise BadArgument(f"--ray {address} is no address; give {AUTO}, or the address of the head, {EXAMPLE}")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadArgument(_why_not_joined(address, str(error))) from error
+
+
 def _why_not_joined(address: str, reason: str) -> str:
     if "ersion mismatch" in reason:
         theirs, _, ours = reason.partition("This process")
@@ -236,7 +256,7 @@ def _why_not_joined(address: str, reason: str) -> str:
         )
     return (
         f"--ray {address}: no Ray cluster can be joined there: {' '.join(reason.split())[:300]}; start one with "
-        "`ray start --head`, or give the address of its head, such as 10.0.0.1:6379"
+        f"`ray start --head`, or give the address of its head, {EXAMPLE}"
     )
 
 

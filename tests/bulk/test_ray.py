@@ -242,8 +242,9 @@ def test_a_node_that_does_not_share_the_folder_is_refused(cluster: RayCluster, t
 
 
 OTHER_PYTHON = """
-import platform
-platform.python_version = lambda: "3.10.1"
+import ray._private.utils as utils
+ours = utils.compute_version_info
+utils.compute_version_info = lambda: (ours()[0], "3.10.1")
 from ray.scripts.scripts import main
 main()
 """
@@ -278,6 +279,7 @@ def test_an_address_without_a_cluster_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("ray://127.0.0.1:10001", "a.png", "out/"), "is the address of a Ray client; run this command on a node"),
+        (("10.0.0.1", "a.png", "out/"), "--ray 10.0.0.1 is no address; give auto, or the address of the head, such as"),
         (("auto", "-", "out.png"), "--ray converts files and objects"),
     ],
 )
@@ -331,4 +333,4 @@ def test_a_node_of_other_extras_or_without_the_fonts_is_unfit(tmp_path: Path, mo
     monkeypatch.setattr(formats, "FORMATS", {name: form for name, form in formats.FORMATS.items() if name != "gif"})
 
     assert "it cannot use the fonts" in lacks_fonts
-    assert "does not read the formats of this command: gif differ; install the same extras" in on_node.unfit(packed)
+    assert "does not read the same formats as this command: gif; install the same extras" in on_node.unfit(packed)
