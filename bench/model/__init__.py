@@ -1,0 +1,1 @@
+"""A model of machines behind a balancer, for docs/scaling.md."""
