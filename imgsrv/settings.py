@@ -48,14 +48,12 @@ from imgsrv.settings_checks import (
     origins,
     without_password,
 )
-from imgsrv.wording import closest, describe_allowed
+from imgsrv.wording import RATE, closest, describe_allowed
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Workers = Literal["max", "auto"] | Annotated[int, Field(ge=1, le=1024)]
 Bytes = Annotated[ByteSize, Field(ge=0, json_schema_extra={"allowed": "a size such as 64MB, 1GiB or 0"})]
-RATE = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)/(second|minute|hour|day)(?:,burst=([0-9]{1,9}(?:\.[0-9]{1,3})?))?"
-"""A limit: amount, period, and how much may come at once."""
 
 Rate = Annotated[
     str,

@@ -9,6 +9,9 @@ from typing import Any
 from imgsrv.errors import joined
 from imgsrv.foreign_words import SYNONYMS
 
+RATE = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)/(second|minute|hour|day)(?:,burst=([0-9]{1,9}(?:\.[0-9]{1,3})?))?"
+"""The pattern of a limit as text: amount, period, and how much may come at once."""
+
 _TYPE_WORDS = {
     "integer": "a whole number",
     "number": "a number",

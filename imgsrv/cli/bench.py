@@ -52,7 +52,6 @@ def add_parser(commands: Any) -> None:
     """Add `bench` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "bench",
-        help="measure a server under load",
         description="Send pictures to any HTTP server for a limited time, and show its rate and latency meanwhile.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

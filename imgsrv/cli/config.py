@@ -22,7 +22,6 @@ def add_parser(commands: Any) -> None:
     """Add `config` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "config",
-        help="print every setting, its value and its source",
         description="Print every setting, its value and the source of the value.  It takes the same flags as serve.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

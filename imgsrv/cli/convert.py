@@ -61,7 +61,6 @@ def add_parser(subparsers: Any) -> None:
     """Add `convert` to the commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
-        help="convert picture files",
         usage="imgsrv convert IN [IN …] OUT [PIPELINE] [options]",
         description="Run a pipeline of operations on picture files; `imgsrv operations` lists them.",
         epilog=EPILOG,

@@ -33,7 +33,6 @@ def add_parser(commands: Any) -> None:
     """Add `logs` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "logs",
-        help="show a log file",
         description="Show the last records of the log file of an instance, including rotated and compressed files.",
     )
     parser.add_argument("--file", metavar="FILE", help="read this log file; the server need not run")

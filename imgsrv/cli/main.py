@@ -21,12 +21,26 @@ EXIT_BAD_ARGUMENTS = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141
 
-MODULES = (
-    *("serve", "start", "operate", "monit", "logs"),
-    *("convert", "operations", "bench", "config", "systemd_unit", "shell.completion"),
-    *("access.keys", "access.sign", "keeping.cache"),
-)
-"""Modules of the commands, in the order of the help.  Each has the command of its name; `operate` has several."""
+OPERATE = "operate"
+"""The module of the commands for a running instance, which have a table of their own."""
+
+MODULES = {
+    "serve": "run the server",
+    "start": "run the server in the background",
+    OPERATE: "",
+    "monit": "watch an instance live",
+    "logs": "show a log file",
+    "convert": "convert picture files",
+    "operations": "list the operations and formats",
+    "bench": "measure a server under load",
+    "config": "print every setting, its value and its source",
+    "systemd_unit": "print a unit for systemd",
+    "shell.completion": "let a shell complete commands and options",
+    "access.keys": "make, list and remove API keys",
+    "access.sign": "sign a URL",
+    "keeping.cache": "show or empty the result cache",
+}
+"""Modules of the commands, in the order of the help, each with what the command of its name does."""
 
 FAILURES = (NoSuchInstance, CommandFailed, BadRuntimeFolder, RunStopped)
 """Errors of a correct command line: the same command can work at another time."""
@@ -53,6 +67,15 @@ EPILOG = """examples:
   imgsrv bench --self
 
 `imgsrv COMMAND --help` explains each command."""
+
+
+class Commands(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001  argparse takes no other
+    """The commands, which have their line of the help from MODULES."""
+
+    def add_parser(self, name: str, **details: Any) -> Any:
+        """Add a command."""
+        known = {_name_of(module): summary for module, summary in MODULES.items()}
+        return super().add_parser(name, **{"help": known.get(name), **details})
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,11 +117,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command line; return its exit status."""
     if (asked := asked_line()) is not None:
-        complete(_parser_for(asked[1] if len(asked) > 1 else "")[0])
+        complete(_parser_for(asked[1:2])[0])
     if arguments == ["--version"]:
         print(f"imgsrv {__version__}")
         return 0
-    parser, commands = _parser_for(arguments[0] if arguments else "")
+    parser, commands = _parser_for(arguments)
     if not arguments:
         parser.print_help(sys.stderr)
         return EXIT_BAD_ARGUMENTS
@@ -124,18 +147,28 @@ def whole_parser() -> Parser:
     return _parser(MODULES)[0]
 
 
-def _parser_for(asked: str) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser of the command with this name, or of every command if there is none.
+def _parser_for(arguments: list[str]) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command that comes first, or of every command if an option comes before it.
 
-    So only the module of that command is imported: `imgsrv list` does not need OpenCV.
+    So only the module of that command is imported: `imgsrv list` does not need OpenCV.  Nothing is imported for a word
+    that is no command, and for the help of all.
     """
-    name = asked.replace("-", "_")
-    parser, commands = _parser((next((module for module in MODULES if module.rpartition(".")[2] == name), "operate"),))
-    return (parser, commands) if asked in commands else _parser(MODULES)
+    asked = arguments[0] if arguments else ""
+    if asked.startswith("-") and asked not in ("-h", "--help"):
+        return _parser(MODULES)
+    parser, commands = _parser((next((module for module in MODULES if _name_of(module) == asked), OPERATE),))
+    return (parser, commands) if asked in commands else _parser(MODULES, is_outline=True)
 
 
-def _parser(modules: Iterable[str]) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """Return a parser with the commands of the modules, and the parser of each command by its name."""
+def _name_of(module: str) -> str:
+    return module.rpartition(".")[2].replace("_", "-")
+
+
+def _parser(modules: Iterable[str], *, is_outline: bool = False) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
+    """Return a parser with the commands of the modules, and the parser of each command by its name.
+
+    is_outline: with the names of the commands alone, and nothing of what they take.
+    """
     parser = Parser(
         prog="imgsrv",
         description="POST a picture, get it back processed, on every core of one machine.",
@@ -143,9 +176,12 @@ def _parser(modules: Iterable[str]) -> tuple[Parser, dict[str, argparse.Argument
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"imgsrv {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, action=Commands)
     for name in modules:
-        import_module(f"imgsrv.cli.{name}").add_parser(commands)
+        if is_outline and name != OPERATE:
+            commands.add_parser(_name_of(name))
+        else:
+            import_module(f"imgsrv.cli.{name}").add_parser(commands)
     choices: dict[str, Any] = commands.choices
     return parser, choices
 

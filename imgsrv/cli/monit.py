@@ -48,7 +48,6 @@ def add_parser(commands: Any) -> None:
     """Add `monit` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "monit",
-        help="watch an instance live",
         description="Show workers, queue, latency and events of a running instance.  Keys send commands to it.",
     )
     parser.add_argument(

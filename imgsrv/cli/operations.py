@@ -32,7 +32,6 @@ def add_parser(subparsers: Any) -> None:
     """Add `operations` to the commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "operations",
-        help="list the operations and formats",
         description="List every operation, format and output parameter, or explain one operation.",
     )
     completes(parser.add_argument("name", nargs="?", metavar="NAME", help="operation to explain"), *OPERATIONS)

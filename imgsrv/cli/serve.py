@@ -15,7 +15,6 @@ def add_parser(commands: Any) -> None:
     """Add `serve` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
-        help="run the server",
         description="Serve until SIGTERM or Ctrl-C.  A second signal stops the server at once.",
     )
     add_settings(parser)

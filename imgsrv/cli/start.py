@@ -57,7 +57,6 @@ def add_parser(commands: Any) -> None:
     """Add `start` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "start",
-        help="run the server in the background",
         description="Start a server in the background and return when it serves.  It takes the same flags as serve.  "
         "The log file is in XDG_STATE_HOME/imgsrv if that is set, else in ~/.local/state/imgsrv, or in "
         "/var/log/imgsrv for root; --log-file chooses another file.  Crash reports are kept beside the log.",

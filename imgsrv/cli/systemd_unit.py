@@ -90,7 +90,6 @@ def add_parser(commands: Any) -> None:
     """Add `systemd-unit` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "systemd-unit",
-        help="print a unit for systemd",
         description="Print a hardened service for systemd that runs serve with the given settings.",
     )
     parser.add_argument("--socket", action="store_true", help="print the .socket unit, for socket activation")

@@ -22,7 +22,6 @@ def add_parser(commands: Any) -> None:
     """Add `keys` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "keys",
-        help="make, list and remove API keys",
         description="Make, list and remove API keys in a file of salted hashes.  A running server takes the file over "
         "with `imgsrv reload`.",
     )

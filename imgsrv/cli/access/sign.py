@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> None:
     """Add `sign` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "sign",
-        help="sign a URL",
         description="Print the URL with a signature.  The server must have the same file as its secrets_file.",
     )
     parser.add_argument("--file", type=Path, metavar="FILE", help="the file of the setting secrets_file")

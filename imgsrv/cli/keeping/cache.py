@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> None:
     """Add `cache` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "cache",
-        help="show or empty the result cache",
         description="Show what is in the result cache (stats), or remove all of it (purge).  The cache is found by the "
         "settings of the server, which may run meanwhile.  A purge is never needed for right answers.",
     )

@@ -20,7 +20,6 @@ def add_parser(subparsers: Any) -> None:
     """Add `completion` to the commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "completion",
-        help="let a shell complete commands and options",
         description="Print the lines that let a shell complete the commands, options and values of imgsrv.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

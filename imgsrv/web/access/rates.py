@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from imgsrv.settings import RATE
+from imgsrv.wording import RATE
 
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
