@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browsers.visits import Visit, needs_chromium, visiting
+from browsers.visits import Visit, needs_chromium, patient_server, visiting
 from pictures import SAMPLES
 from playwright.sync_api import Browser, Page, expect
 from serving import Server
@@ -72,6 +72,8 @@ def test_a_file_that_is_chosen_is_shown_with_its_result(page: Page) -> None:
     expect(page.locator("#out-size")).to_have_text("600 × 400")
     expect(page.locator("#stage-list")).to_contain_text("decode")
     expect(page.locator("#ssim")).to_have_text(re.compile(r"0\.9\d"))
+    page.fill("#output [data-parameter=quality] input[type=number]", "5")
+    expect(page.locator("#ssim")).to_have_text(re.compile(r"0\.[5-8]\d"))
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])
@@ -266,3 +268,13 @@ def test_what_is_drawn_stays_where_the_visitor_has_put_it_while_previews_come(pa
         box.fill(value)
         status(page)
     expect(box).to_be_focused()
+
+
+def test_a_preset_of_the_server_becomes_steps(browser: Browser) -> None:
+    preset = "thumb=ops=resize:width=200/sharpen&format=webp"
+    with patient_server("--workers", "1", "--presets", preset) as server, visiting(browser, server.url) as visit:
+        with_sample(visit.page)
+        add(visit.page, "preset:thumb")
+        expect(visit.page).to_have_url(re.compile("#ops=resize:width=200/sharpen&format=webp&sample=photo$"))
+        expect(visit.page.locator("#out-kind")).to_have_text("WEBP")
+        assert steps(visit.page) == ["resize", "sharpen"]

@@ -17,6 +17,7 @@ export function listenForPictures(take) {
   for (const button of document.querySelectorAll("[data-sample]"))
     button.addEventListener("click", async () => take(await sample(button.dataset.sample), button.dataset.sample));
   for (const button of document.querySelectorAll("[data-choose]")) button.addEventListener("click", () => input.click());
+  find("#stage").addEventListener("click", () => document.body.classList.contains("has-picture") || input.click());
   document.addEventListener("paste", (event) => {
     const file = fileOf(event.clipboardData);
     if (file) {

@@ -22,17 +22,21 @@ const KINDS = [
   [() => true, makeText],
 ];
 
+// The parameter names a part of the upload; a visitor only chooses its file.
+const FURTHER_FILE = { title: "File", description: "A further file, which is sent beside the picture." };
+
 // change(value, isDone): isDone is false while a slider moves.  context: {parts} of the page.
 export function makeField(row, value, change, context) {
-  const ids = { control: freshId("field"), label: freshId("label"), hint: freshId("hint") };
   const make = KINDS.find(([fits]) => fits(row))[1];
+  const { title, description } = make === makePart ? FURTHER_FILE : { title: titleOf(row.name), description: plain(row.description) };
+  const ids = { control: freshId("field"), label: freshId("label"), hint: freshId("hint") };
   const control = make(row, value, change, ids, context);
   const label = control.isGroup
-    ? el("span", { class: "label", id: ids.label, text: titleOf(row.name) })
-    : el("label", { class: "label", id: ids.label, for: ids.control, text: titleOf(row.name) });
+    ? el("span", { class: "label", id: ids.label, text: title })
+    : el("label", { class: "label", id: ids.label, for: ids.control, text: title });
   if (row.required) label.append(el("span", { class: "needed", title: "needed", "aria-hidden": "true", text: "*" }));
-  const usual = row.default === null || row.default === "" ? "" : ` Default: ${row.default}.`;
-  const hint = el("p", { class: "hint", id: ids.hint, text: plain(row.description) + usual });
+  const usual = make === makePart || row.default === null || row.default === "" ? "" : ` Default: ${row.default}.`;
+  const hint = el("p", { class: "hint", id: ids.hint });
   const node = el("div", { class: `field ${control.kind}`, "data-parameter": row.name }, label, control.node, hint);
   control.labelled.setAttribute("aria-describedby", ids.hint);
   if (control.isGroup) control.labelled.setAttribute("aria-labelledby", ids.label);
@@ -40,7 +44,7 @@ export function makeField(row, value, change, context) {
   setError("");
 
   function setError(text) {
-    hint.textContent = hint.title = text || plain(row.description) + usual;
+    hint.textContent = hint.title = text || description + usual;
     node.classList.toggle("wrong", Boolean(text));
     if (text) control.labelled.setAttribute("aria-invalid", "true");
     else control.labelled.removeAttribute("aria-invalid");

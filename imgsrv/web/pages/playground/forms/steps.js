@@ -1,9 +1,12 @@
 // The list of steps: added, moved with buttons or dragged, switched off, removed.
 
 import { el, find } from "../../common/dom.js";
-import { makeStep } from "../app/recipe.js";
+import { makeStep, parseFragment } from "../app/recipe.js";
 import { plain } from "./field.js";
 import { StepForm } from "./step.js";
+
+// Before the name of a preset in the menu.
+const PRESET = "preset:";
 
 export class StepList {
   // tell(text) speaks to screen readers.  context: {parts, draw} for the fields.
@@ -28,6 +31,9 @@ export class StepList {
     for (const row of this.catalogue.operations) {
       menu.append(el("option", { value: row.name, text: `${row.name} – ${plain(row.summary).replace(/\.$/, "")}` }));
     }
+    for (const row of this.catalogue.presets) {
+      menu.append(el("option", { value: PRESET + row.name, text: `${row.name} – preset of this server, replaces all steps` }));
+    }
     menu.disabled = false;
     const button = find("#add");
     const add = () => {
@@ -47,6 +53,10 @@ export class StepList {
   }
 
   add(name) {
+    if (name.startsWith(PRESET)) {
+      this.usePreset(name.slice(PRESET.length));
+      return;
+    }
     if (this.steps.length >= this.catalogue.maxSteps) {
       this.tell(`A pipeline has at most ${this.catalogue.maxSteps} steps.`);
       return;
@@ -56,6 +66,13 @@ export class StepList {
     this.store.commit("steps");
     this.forms.get(step.id).focus();
     this.tell(`${name} was added as step ${this.steps.length}.`);
+  }
+
+  usePreset(name) {
+    const { query } = this.catalogue.presets.find((row) => row.name === name);
+    Object.assign(this.store.recipe, { ...parseFragment(query.replaceAll("+", "%20")), sample: this.store.recipe.sample });
+    this.store.commit("replaced");
+    this.tell(`The steps are those of the preset ${name}.`);
   }
 
   // Forms that are still there keep their elements, so that the focus stays where it is.

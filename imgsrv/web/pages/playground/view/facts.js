@@ -32,6 +32,14 @@ export function showLikeness(ssim) {
   find("#ssim").textContent = ssim === null ? "–" : ssim.toFixed(4);
 }
 
+// A new picture has no result yet.
+export function clearResult() {
+  for (const name of ["in-kind", "out-kind"]) find(`#${name}`).textContent = "";
+  for (const name of ["in-size", "out-size", "out-bytes", "ratio", "ssim", "ms", "server-ms"]) find(`#${name}`).textContent = "–";
+  find("#stages").replaceChildren();
+  find("#stage-list").replaceChildren();
+}
+
 // ms: of the whole question, as the page measured it.
 export function showTiming(header, ms) {
   const rows = parseTiming(header).filter((row) => STAGES.includes(row.name));

@@ -1,7 +1,7 @@
 // The picture before and after, with its figures: what the page shows of a preview.
 
 import { find, formatBytes, formatMs } from "../../common/dom.js";
-import { showInput, showLikeness, showResult, showTiming } from "./facts.js";
+import { clearResult, showInput, showLikeness, showResult, showTiming } from "./facts.js";
 import { Frames } from "./frames.js";
 import { likeness } from "./likeness.js";
 import { shown, sizeIn } from "./shown.js";
@@ -21,8 +21,9 @@ export class Viewer {
   }
 
   showBefore(file) {
-    this.stage.show("after", null, null);
-    this.frames.show("after", null);
+    clearResult();
+    this.number += 1;
+    this.put("after", null, null);
     this.before = shown(file).then(async (seen) => {
       if (seen) await this.put("before", seen.blob, seen.size);
       else this.stage.show("before", null, null);
@@ -87,7 +88,7 @@ export class Viewer {
 }
 
 function kindOf(blob) {
-  return blob.type.replace("image/", "").replace("svg+xml", "svg").replace(/;.*/, "").toUpperCase() || "–";
+  return blob.type.replace(/^[a-z]+\//, "").replace("svg+xml", "svg").replace(/;.*/, "").toUpperCase().slice(0, 12);
 }
 
 function extensionOf(blob) {
