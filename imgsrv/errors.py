@@ -372,11 +372,18 @@ class PresetNotAllowed(Forbidden):
 
 
 class OperatorsOnly(Forbidden):
-    """The route belongs to the operator of the server."""
+    """The route belongs to the operator of the server.  is_local: it is also answered to programs of this machine."""
 
     path: str
+    is_local: bool = False
 
     def __str__(self) -> str:
+        if self.is_local:
+            return (
+                f"{self.path} is answered to this machine alone, and not through a proxy: open it as localhost, or "
+                "start with --keys-file and a key that was made with `imgsrv keys add --operator`, or with "
+                "--metrics-listen"
+            )
         return f"{self.path} belongs to the operator: it wants a key that was made with `imgsrv keys add --operator`"
 
 

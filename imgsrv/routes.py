@@ -20,6 +20,18 @@ class Route:
     query: str
     summary: str
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods of the path, the usual one first."""
+        return (self.method, *FURTHER.get(self.path, BY_METHOD[self.method]))
+
+
+BY_METHOD: dict[str, tuple[str, ...]] = {"GET": ("HEAD",), "POST": ("GET", "HEAD"), "DELETE": ("GET", "HEAD")}
+"""Further methods of a path.  A GET in place of a POST names its picture with `source=`."""
+
+FURTHER: dict[str, tuple[str, ...]] = {"/uploads": (), "/dashboard/events": ()}
+"""Paths with other methods than those."""
+
 
 ONE_OPERATION = Route("POST", "/{operation}", "?width=800…", "The picture after one operation.")
 
@@ -39,6 +51,9 @@ ROUTES = {
         ("GET", "/", "", "JSON: name, version and these routes.  In a browser: a page to try everything."),
         ("GET", "/operations", "", "JSON: the catalogue of operations, formats and output parameters."),
         ("GET", "/openapi.json", "", "JSON: the description of this API, as OpenAPI 3.1."),
+        ("GET", "/docs", "", "HTML: this API to read and to try."),
+        ("GET", "/dashboard", "", "HTML: what the server does now."),
+        ("GET", "/dashboard/events", "", "Server-sent events: each second, what the whole pool does."),
         ("GET", "/healthz", "", "JSON: the server lives."),
         ("GET", "/readyz", "", "JSON: whether to send it work; 503 while it stops or has all that it can take."),
         ("GET", "/metrics", "", "Metrics of the whole pool, as Prometheus text."),

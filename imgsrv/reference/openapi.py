@@ -16,6 +16,7 @@ from imgsrv.imaging.pipelines.pipeline import MAX_STEPS
 from imgsrv.reference.batch import batch_route
 from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.examples import example_of
+from imgsrv.reference.page_routes import page_routes
 from imgsrv.reference.parameters import Parameter, parameters_of
 from imgsrv.reference.problems import facts_schema, meaning, problems, problems_by_status
 from imgsrv.reference.sources import by_method, upload_paths
@@ -102,7 +103,7 @@ def openapi(version: str, presets: Collection[str] = ()) -> Json:
             **{f"/{row.name}": by_method(_operation_route(row), example_of(row).part) for row in OPERATIONS.values()},
             **{path: by_method(route) for path, route in _routes(presets).items()},
             **upload_paths(_body(), _refusals()),
-            **{path: {"get": page} for path, page in _pages().items()},
+            **{path: {"get": page} for path, page in page_routes().items()},
         },
         "security": SECURITY,
         "components": {
@@ -197,21 +198,6 @@ def _info_schema() -> Json:
     return {**schema, "properties": {**schema["properties"], **more}}
 
 
-def _pages() -> Mapping[str, Json]:
-    status = {"application/json": {"schema": _object({"status": {"type": "string"}})}}
-    document = {"application/json": {"schema": {"type": "object"}}}
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    stopping = {"503": {"description": "The server stops or is saturated; send work elsewhere.", "content": status}}
-    return {
-        "/": _page("/", "index", document),
-        "/operations": _page("/operations", "operations", document),
-        "/openapi.json": _page("/openapi.json", "openapi", document),
-        "/healthz": _page("/healthz", "healthz", status),
-        "/readyz": _page("/readyz", "readyz", status, stopping),
-        "/metrics": _page("/metrics", "metrics", text),
-    }
-
-
 def _picture_route(
     name: str, summary: str, text: str, query: Iterable[Json], *, tag: str = "operations", part: str | None = None
 ) -> Json:
@@ -229,12 +215,6 @@ def _picture_route(
         "requestBody": _body(part),
         "responses": {"200": picture, **_refusals()},
     }
-
-
-def _page(path: str, name: str, content: Json, more: Mapping[str, Json] | None = None) -> Json:
-    summary = ROUTES[path].summary
-    answer = {"description": summary, "content": content}
-    return {"operationId": name, "tags": ["server"], "summary": summary, "responses": {"200": answer, **(more or {})}}
 
 
 # ---- parts of routes ---------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from imgsrv.web.admission import Admission
 from imgsrv.web.agent import Agent
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.clients import Clients, client_of
+from imgsrv.web.dashboard.snapshot import Snapshots
+from imgsrv.web.dashboard.stream import EventsRoute
 from imgsrv.web.front import Front
 from imgsrv.web.http.host import App, Drain
 from imgsrv.web.http.proxy_headers import Client, Proxies
@@ -71,7 +73,9 @@ def make_front(
     origins = Origins(settings, row)
     services = Services(settings, limits, exchange, admission, row, budget, origins, cache, limiter, clients, lines)
     metrics = metrics_of(board, exchange, __version__, settings.max_queue, max_memory)
-    resources = _resources(services, pages, drain, metrics)
+    facts = {"name": settings.name, "version": __version__}
+    snapshots = Snapshots(board, exchange, facts, settings.max_queue, max_memory)
+    resources = _resources(services, pages, drain, metrics, EventsRoute(snapshots.take, drain))
     tracing = make_tracing(settings, log, partial(row.add, "spans_lost"))
 
     def gated(app: App) -> Gate:
@@ -103,7 +107,7 @@ def make_front(
 
 
 def _resources(
-    services: Services, pages: Mapping[str, Page], drain: Drain, render: Callable[[], bytes]
+    services: Services, pages: Mapping[str, Page], drain: Drain, render: Callable[[], bytes], events: EventsRoute
 ) -> dict[str, object]:
     """What answers each route, by its path."""
     return {
@@ -117,6 +121,7 @@ def _resources(
         "/healthz": HealthPage(),
         "/readyz": ReadyPage(drain, services.admission),
         "/metrics": MetricsPage(render),
+        "/dashboard/events": events,
     }
 
 

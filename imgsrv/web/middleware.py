@@ -45,7 +45,9 @@ class Gate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         state = state_in(scope)
+        state.peer = scope["client"]
         if self._proxies and self._proxies.trusts(scope["client"]):
+            state.has_proxy = True
             self._proxies.forwarded(scope)
         state.client = client_of(scope["client"])
         status = sent = 0
@@ -111,7 +113,8 @@ class Gate:
         self._row.add("requests")
         self._row.add("bytes_in", received)
         self._row.add("bytes_out", sent)
-        self._row.observe_request(seconds)
+        if not state.is_stream:
+            self._row.observe_request(seconds)
         count_answer(self._row, scope["path"], status, state.formats if status < REFUSALS else ())
         if state.stages:
             self._row.observe_stages(state.stages)

@@ -11,6 +11,7 @@ from falcon.asgi import Request
 from imgsrv.observe.scoreboard import CLASSES
 from imgsrv.web.access.stores.store import Charge
 from imgsrv.web.http.body import Body
+from imgsrv.web.http.proxy_headers import Client
 
 KEY = "imgsrv.request"
 """Where the scope of a request holds its state."""
@@ -48,6 +49,8 @@ class RequestState:
     client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
     written, or is gone.  formats: of the pictures in the answer.  fault: what the request failed with on
     the short way; see `plain.py`.
+    is_stream: the answer goes on until the client leaves, so its time says nothing.
+    peer: the other end of the connection, which may be a proxy; has_proxy: it is one that is trusted.
     """
 
     request_id: str
@@ -69,6 +72,9 @@ class RequestState:
     charged_s: float = 0.0
     formats: Sequence[str] = ()
     fault: Exception | None = None
+    is_stream: bool = False
+    peer: Client = None
+    has_proxy: bool = False
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgsrv.errors import joined
+from imgsrv.observe.totals import latency_of, totals_of
 from imgsrv.pool.caller import Caller
 from imgsrv.pool.control.running_jobs import at_work
-from imgsrv.pool.control.status import latency_of, totals_of, workers_of
+from imgsrv.pool.control.status import workers_of
 from imgsrv.pool.reload.reloading import Reloading
 from imgsrv.pool.roster import Roster
 from imgsrv.pool.shutdown import Shutdown

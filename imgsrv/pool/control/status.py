@@ -5,52 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from imgsrv.errors import CODES
 from imgsrv.observe.processes import cpu_s
-from imgsrv.observe.scoreboard import BUCKETS_S, CACHE_COUNTS, REPLACED_FOR, Board, WorkerState
+from imgsrv.observe.scoreboard import WorkerState
 from imgsrv.pool.child import Child
 from imgsrv.pool.slot import Slot, State
 
-TOTALS = ("requests", "jobs_done", "jobs_skipped", "bytes_in", "bytes_out")
-
 NOT_RESPONDING = "not responding"
 """State of a worker that gives no sign of life."""
-
-PERCENTILES = (50, 90, 99)
-
-
-def totals_of(board: Board) -> dict[str, Any]:
-    """Return the counts since the start, over all workers, dead ones too."""
-    errors = {code: count for code in CODES if (count := board.total(f"error_{code}"))}
-    restarts = {reason: count for reason in REPLACED_FOR if (count := board.total(f"replaced_{reason}"))}
-    deaths = board.total("deaths")
-    return {
-        **{field: board.total(field) for field in TOTALS},
-        "errors": errors,
-        "restarts": restarts | ({"death": deaths} if deaths else {}),
-        "cache": {name: count for name in CACHE_COUNTS if (count := board.total(f"cache_{name}"))},
-    }
-
-
-def latency_of(board: Board) -> dict[str, float | None]:
-    """Return percentiles of the time from a request's head to its answer, in seconds; None before the first request."""
-    counts = [board.total(f"bucket_{index}") for index in range(len(BUCKETS_S) + 1)]
-    return {f"p{percent}": quantile(counts, percent / 100) for percent in PERCENTILES}
-
-
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Return the latency that a share of the requests does not exceed, interpolated linearly within its bucket.
-
-    counts: of each bucket.  The last bucket has no upper bound; its lower bound is returned.
-    """
-    rank, below = share * sum(counts), 0
-    if not rank:
-        return None
-    for count, lower, upper in zip(counts, (0.0, *BUCKETS_S), (*BUCKETS_S, BUCKETS_S[-1]), strict=True):
-        if count and below + count >= rank:
-            return round(lower + (upper - lower) * (rank - below) / count, 4)
-        below += count
-    return BUCKETS_S[-1]
 
 
 def workers_of(slots: Sequence[Slot], children: Iterable[Child], now: float) -> list[dict[str, Any]]:

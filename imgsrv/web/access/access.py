@@ -21,6 +21,7 @@ from imgsrv.settings import Settings
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.access.keys import Key
 from imgsrv.web.access.limits import Limiter
+from imgsrv.web.access.local import is_local
 from imgsrv.web.access.presets import ROUTE
 from imgsrv.web.access.rules import Rules
 from imgsrv.web.access.signatures import is_signed
@@ -32,13 +33,16 @@ from imgsrv.web.state import RequestState, state_in, state_of
 OPEN = frozenset(("/healthz", "/readyz", "/livez"))
 """Routes that anybody may ask, as often as they like: probes have no keys."""
 
-OPERATORS = frozenset(("/metrics",))
+OPERATORS = frozenset(("/metrics", "/dashboard/events"))
 """Routes of the operator, where keys or signatures are asked for."""
 
-DOCUMENTS = frozenset(("/", "/operations", "/openapi.json"))
+LOCAL = frozenset(("/dashboard/events",))
+"""Those of them that only programs of this machine may ask where no keys or signatures are asked for."""
+
+DOCUMENTS = frozenset(("/", "/operations", "/openapi.json", "/docs", "/dashboard"))
 """Routes without a picture, which presets-only does not refuse."""
 
-PAGES = frozenset(("/",))
+PAGES = frozenset(("/", "/docs", "/dashboard"))
 """Routes that answer a browser with a page, which is open like the probes."""
 
 PUBLIC = "public"
@@ -55,7 +59,7 @@ class Access:
         self, rules: Rules, limiter: Limiter, settings: Settings, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules, self._limiter, self._clock = rules, limiter, clock
-        self._has_pages = settings.pages
+        self._has_pages, self._has_prefaces = settings.pages, settings.proxy_protocol
         self._prefixes = {4: settings.client_prefix_4, 6: settings.client_prefix_6}
         self._network = lru_cache(maxsize=1024)(self._network_of)
 
@@ -86,7 +90,7 @@ class Access:
         """Let a request pass, or raise why not; gives its query without a signature, and with its presets expanded."""
         rules, state = self._rules, state_in(scope)
         key, signed, refusal = self._who(scope, state)
-        is_operator = not rules.asks_who or (key is not None and key.is_operator)
+        is_operator = self._is_operator(scope, state, path, key)
         if not (path in OPERATORS and is_operator and refusal is None):
             await self._limiter.admit(state, self._charges(scope, key))
         if refusal is not None:
@@ -94,7 +98,7 @@ class Access:
         query = query if signed is None else signed
         if path in OPERATORS:
             if not is_operator:
-                raise OperatorsOnly(path)
+                raise OperatorsOnly(path, is_local=not rules.asks_who)
         elif path not in DOCUMENTS:
             allowed = None if key is None else key.presets
             rules.presets.check_route(path, allowed)
@@ -133,6 +137,13 @@ class Access:
         except RequestError as error:
             return None, None, error
         return None, None, None
+
+    def _is_operator(self, scope: Message, state: RequestState, path: str, key: Key | None) -> bool:
+        """Whether a request may ask the operator's routes.  Behind a proxy nobody knows whether it is local."""
+        if self._rules.asks_who:
+            return key is not None and key.is_operator
+        is_direct = not (state.has_proxy or self._has_prefaces)
+        return path not in LOCAL or (is_direct and is_local(state.peer, scope["headers"]))
 
     def _signed(self, scope: Message, state: RequestState) -> str:
         """The query of a signed request."""

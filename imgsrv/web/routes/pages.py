@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from falcon.asgi import Request, Response
@@ -70,13 +69,25 @@ def documents(presets: Mapping[str, str], *, has_pages: bool) -> dict[str, Page]
     start, files = JsonPage(index()), Files() if has_pages else None
     return {
         "/": start if files is None else Home(start, files.page("playground/index.html")),
-        **({} if files is None else {FILES_PATH: files}),
+        **({} if files is None else _pages(files)),
         "/operations": JsonPage(catalogue(presets)),
         "/openapi.json": JsonPage(openapi(__version__, presets)),
     }
 
 
+def _pages(files: Files) -> dict[str, Page]:
+    """The pages that stand beside the first one, and the files of all."""
+    return {
+        FILES_PATH: files,
+        "/docs": files.page("docs/index.html"),
+        "/dashboard": files.page("dashboard/index.html"),
+    }
+
+
 def index() -> dict[str, Any]:
     """The document at `/`: name, version and routes."""
-    routes = [asdict(row) for row in all_routes()]
+    routes = [
+        {"methods": [*row.methods], "path": row.path, "query": row.query, "summary": row.summary, "method": row.method}
+        for row in all_routes()
+    ]
     return {"name": "imgsrv", "version": __version__, "summary": SUMMARY, "routes": routes}

@@ -33,7 +33,7 @@ WIDTH, HEIGHT = opened(PHOTO).size
 IDENTITY_CUBE = b"LUT_3D_SIZE 2\n" + b"".join(
     b"%d %d %d\n" % (red, green, blue) for blue in (0, 1) for green in (0, 1) for red in (0, 1)
 )
-PAGES = [path for path, row in ROUTES.items() if row.method == "GET"]
+PAGES = [path for path, row in ROUTES.items() if row.methods == ("GET", "HEAD")]
 STEPS = "resize:width=200/sharpen:amount=0.5/grayscale/rotate:degrees=90"
 
 
@@ -491,3 +491,14 @@ def test_metrics_count_errors_by_their_code(server: Server) -> None:
     before = refused()
     ask(server, post("/flip", b"no picture"))
     wait_until(lambda: refused() == before + 1, "one more")
+
+
+def test_the_document_at_the_root_lists_every_method_that_a_path_takes(client: httpx.Client) -> None:
+    rows = client.get("/").json()["routes"]
+    assert {row["path"]: row["methods"] for row in rows if row["path"] == "/pipeline"} == {
+        "/pipeline": ["POST", "GET", "HEAD"]
+    }
+    for row in rows:
+        path = row["path"].format(operation="flip", upload="x")
+        allowed = client.patch(path).headers["allow"].split(", ")
+        assert {*allowed} - {"OPTIONS"} == {*row["methods"]}, path
