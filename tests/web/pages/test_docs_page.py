@@ -50,7 +50,7 @@ def test_a_picture_is_sent_and_its_result_shown(browser: Browser, playground: Se
         page = visit.page
         page.get_by_label("file").set_input_files(COFFEE)
         page.get_by_label("width", exact=True).fill("123")
-        page.get_by_text("Output:").click()
+        page.locator("summary").click()
         page.get_by_label("format", exact=True).select_option("webp")
         line = f"curl --data-binary @coffee.jpg '{playground.url}/resize?width=123&format=webp'"
         expect(page.get_by_role("region", name="The command")).to_have_text(line)
