@@ -77,6 +77,7 @@ from imgsrv.web.accept import offers, prefers, takes_gzip
 from imgsrv.web.access.access import Access, _token
 from imgsrv.web.access.keys import Keys, make_key
 from imgsrv.web.access.limits import Limiter
+from imgsrv.web.access.local import is_local
 from imgsrv.web.access.presets import Presets
 from imgsrv.web.access.rules import Rules
 from imgsrv.web.access.signatures import Secrets, is_signed, sign, unsigned
@@ -481,6 +482,12 @@ def _entered(data: bytes) -> object:
     shown = _token([(b"authorization", b"Bearer " + data)]), _token([(b"x-api-key", data)])
     access = Access(Rules(), Limiter(None, cast("Any", None), cast("Any", None)), Settings())
     return KEYS.find(shown[0] or ""), KEYS.find(shown[1] or ""), access._network_of(data.decode("latin-1"))
+
+
+def _located(data: bytes) -> object:
+    """The headers that say for which host a program asks, and from which page."""
+    here = ("127.0.0.1", 1)
+    return is_local(here, [(b"host", data)]), is_local(here, [(b"host", b"localhost"), (b"origin", b"http://" + data)])
 
 
 class _Wire:
@@ -1381,7 +1388,7 @@ READERS = (
         _job,
         (*JSON_FAULTS, ImgsrvError),
         JOBS,
-        ("jobs.job.read_job", "jobs.facts.plan_facts", "jobs.facts.input_place"),
+        ("jobs.job.read_job", "jobs.job._read_output", "jobs.facts.plan_facts", "jobs.facts.input_place"),
         ((b"", b"[", b""), (b'{"input":', b"[", b""), (b"", b'{"kind":', b""), (b'{"kind":"', b"a", b'"}')),
         words=(b"null", b"[]", b"{}", b'"error"', b'"answer"', b"-1", b"1e999", b"NaN", b'"kind"', b'"batch"'),
     ),
@@ -1406,6 +1413,14 @@ READERS = (
             "web.access.keys.Keys.find",
         ),
         ((b"imgsrv_", b"0", b""), (b"", b"0:", b""), (b"1", b"%", b"")),
+    ),
+    Reader(
+        "Host and Origin of a local program",
+        _located,
+        (),
+        (b"localhost:8000", b"[::1]:8000", b"127.0.0.1"),
+        ("web.access.local.is_local", "web.access.local._is_loopback", "web.access.local._names_loopback"),
+        ((b"", b"[", b""), (b"localhost", b":", b""), (b"", b"@", b"localhost"), (b"[", b"1:", b"]")),
     ),
     Reader(
         "signed query",
