@@ -365,10 +365,12 @@ def download(start: Start) -> None:
 
 def _downloaded(start: Start, what: str) -> tuple[str, str, str]:
     side = int(DOWNLOAD_PIXELS**0.5)
+    # Before it connects: a server closes a connection that says nothing for long, and this takes a while.
+    request = post("/flip?format=bmp", flat("WEBP", side))
     with start("--workers", "2") as server:
         with Wire(server) as wire:
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-            wire.send(post("/flip?format=bmp", flat("WEBP", side)))
+            wire.send(request)
             wire.socket.settimeout(60)
             received, size, started, is_told = bytearray(wire.socket.recv(65_536)), 1 << 62, time.monotonic(), False
             outcome = ""

@@ -10,6 +10,7 @@ from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
 from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.frame_durations import read_durations
+from imgsrv.imaging.codecs.gain_map import gain_map_size
 from imgsrv.imaging.codecs.stored_frames import read_plays, shows_canvas
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.metadata.summary import exif_summary, iptc_summary, profile_name, read_place, xmp_summary
@@ -92,6 +93,7 @@ def _described(data: Data, limits: Limits, include: Collection[str]) -> PictureF
             "exif": exif_summary(header.form, image),
             "iptc": iptc_summary(image),
             "xmp": xmp_summary(image),
+            "gain_map": gain_map_size(header, limits) is not None,
         }
         if PLACE in include:
             facts["gps"] = read_place(header.form, image)

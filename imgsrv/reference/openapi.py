@@ -75,6 +75,7 @@ INFO: Mapping[str, Json] = {
     "exif": TEXTS,
     "iptc": {"type": "object", "additionalProperties": {"type": ["string", "array"]}},
     "xmp": TEXTS,
+    "gain_map": {"type": "boolean", "description": "True for an Ultra HDR file, whose gain map `hdr=keep` keeps."},
 }
 """The fields that `describe_picture` always returns; a test compares them."""
 

@@ -43,6 +43,7 @@ def test_a_plain_picture_is_described() -> None:
         "exif": {},
         "iptc": {},
         "xmp": {},
+        "gain_map": False,
     }
 
 

@@ -28,7 +28,7 @@ class Place(TypedDict):
 
 
 class PictureFacts(TypedDict):
-    """The facts of a picture, JSON-compatible.  The fields after `xmp` exist only if `include` names them."""
+    """The facts of a picture, JSON-compatible.  The fields after `gain_map` exist only if `include` names them."""
 
     format: str
     """A value of the output parameter `format`, or another format that is only read."""
@@ -55,6 +55,8 @@ class PictureFacts(TypedDict):
     exif: dict[str, str]
     iptc: dict[str, str | list[str]]
     xmp: dict[str, str]
+    gain_map: bool
+    """True for an Ultra HDR file, whose gain map `hdr=keep` keeps."""
 
     average: NotRequired[str | None]
     """Mean colour as rrggbb; None if no pixel is visible."""

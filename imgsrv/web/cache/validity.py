@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 LONGEST_HEADER = 4096
@@ -24,17 +24,30 @@ class Validity:
     """The life that a source gives its bytes.
 
     fresh_s: so long its version need not be asked for again; None if it says nothing.
-    may_keep: a cache of many clients may keep the bytes.
+    may_keep: a cache of many clients may keep the bytes.  age_s: of that life, so much had passed when they came.
     """
 
     fresh_s: float | None = None
     may_keep: bool = True
     is_private: bool = False
+    age_s: float = 0.0
+
+    def life_s(self, usual_s: float, most_s: float) -> float:
+        """The whole life, of which `age_s` has passed; a source may give at most `most_s` beside that."""
+        return min(usual_s, most_s) if self.fresh_s is None else min(self.fresh_s, most_s + self.age_s)
+
+
+def validity_of(cache_control: str | None, age_s: float = 0.0) -> Validity:
+    """The validity in a Cache-Control header of a source; of two readings the shorter life counts.
+
+    age_s: the Age of its answer.  It counts where the source gives a life (RFC 9111, section 4.2).
+    """
+    found = _validity_of(cache_control)
+    return replace(found, age_s=age_s) if age_s and found.fresh_s else found
 
 
 @lru_cache(maxsize=256)
-def validity_of(cache_control: str | None) -> Validity:
-    """The validity in a Cache-Control header of a source; of two readings the shorter life counts."""
+def _validity_of(cache_control: str | None) -> Validity:
     found = _directives(cache_control or "")
     if "no-store" in found:
         return Validity(0.0, may_keep=False)
@@ -50,7 +63,7 @@ def cache_control(validity: Validity, usual_s: float, most_s: float) -> str:
 
     usual_s: the life of answers whose source says nothing.  most_s: the longest life that a source may give.
     """
-    seconds = round(min(usual_s if validity.fresh_s is None else validity.fresh_s, most_s))
+    seconds = round(validity.life_s(usual_s, most_s))
     if not validity.may_keep:
         return f"private, max-age={seconds}" if validity.is_private else "no-store"
     return f"public, max-age={seconds}" if seconds else "no-cache"

@@ -39,7 +39,11 @@ class Version:
     @property
     def validity(self) -> Validity:
         """How long its server lets it be kept."""
-        return validity_of(self.validators.cache_control)
+        return validity_of(self.validators.cache_control, self.validators.age_s)
+
+    def age_s(self, now: float) -> float:
+        """The age of an answer that follows from it.  now: Unix time."""
+        return self.validity.age_s + max(0.0, now - self.checked_at)
 
 
 class Versions:
@@ -57,10 +61,9 @@ class Versions:
 
     def is_fresh(self, version: Version) -> bool:
         """True if its server need not be asked."""
-        fresh_s = version.validity.fresh_s
-        most_s = self._settings.cache_max_ttl_s
-        life_s = min(self._settings.cache_ttl_s if fresh_s is None else fresh_s, most_s)
-        return 0 <= self._clock() - version.checked_at < life_s
+        now, settings = self._clock(), self._settings
+        life_s = version.validity.life_s(settings.cache_ttl_s, settings.cache_max_ttl_s)
+        return now >= version.checked_at and version.age_s(now) < life_s
 
     async def keep(self, source: Source, validators: Validators, identity: str) -> None:
         """Keep what the server has said just now."""

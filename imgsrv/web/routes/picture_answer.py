@@ -67,7 +67,7 @@ class PictureAnswer:
             version = await self._versions.find(picture) if picture is not None and not self._sources.parts else None
             if picture is not None and version is not None and self._versions.is_fresh(version):
                 self._services.origins.check(picture)
-                self._tell_version(version.validators, version.checked_at)
+                self._tell_version(version.validators, version)
                 if await self._give_kept(self._key(version.identity)):
                     return
                 version = None  # its bytes are needed
@@ -193,16 +193,17 @@ class PictureAnswer:
         return wants_no_store(self._req.get_header("Cache-Control"))
 
     def _validity(self, validators: Validators | None) -> Validity:
-        return validity_of(validators.cache_control if validators is not None else None)
+        return Validity() if validators is None else validity_of(validators.cache_control, validators.age_s)
 
-    def _tell_version(self, validators: Validators | None, checked_at: float | None) -> None:
-        """Say how long the answer holds.  checked_at: when the version was checked, None for now."""
+    def _tell_version(self, validators: Validators | None, version: Version | None) -> None:
+        """Say how long the answer holds.  version: a kept one; None if its place was asked just now."""
         if not self._is_get:
             return
         settings, resp = self._services.settings, self._resp
-        control = cache_control(self._validity(validators), settings.cache_ttl_s, settings.cache_max_ttl_s)
+        validity = self._validity(validators)
+        control = cache_control(validity, settings.cache_ttl_s, settings.cache_max_ttl_s)
         resp.set_header("Cache-Control", control)
-        resp.set_header("Age", "0" if checked_at is None else str(max(0, round(time.time() - checked_at))))
+        resp.set_header("Age", str(round(validity.age_s if version is None else version.age_s(time.time()))))
         if validators is not None and validators.last_modified:
             resp.set_header("Last-Modified", validators.last_modified)
 

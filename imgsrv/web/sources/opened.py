@@ -19,6 +19,7 @@ class Validators:
     identity: differs for each version of each picture, and never comes again with other bytes; None where the place
     gives no such text, so that the result must not be kept.
     etag, last_modified, cache_control, media_type: as the place gave them; None where it gave none.
+    age_s: how old its answer was, from a cache before it.
     """
 
     identity: str | None = None
@@ -26,6 +27,7 @@ class Validators:
     last_modified: str | None = None
     cache_control: str | None = None
     media_type: str | None = None
+    age_s: int = 0
 
 
 def plain_header(value: str | None) -> str | None:

@@ -43,6 +43,9 @@ MISSING, FORBIDDEN = (404, 410), (401, 403, 451)
 RATE_PERIOD_S = 5.0
 """The lowest rate of a source is measured over each such period, as that of a body is."""
 
+LONGEST_AGE_S = 1 << 31
+"""A larger Age counts as this (RFC 9111, section 1.2.2)."""
+
 LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -56,7 +59,7 @@ class OpenedUrl:
         self._head, self.is_unchanged = head, head.status == NOT_MODIFIED
         found = _validators(source, url, head)
         if self.is_unchanged and known is not None:
-            found = replace(known, cache_control=found.cache_control or known.cache_control)
+            found = replace(known, cache_control=found.cache_control or known.cache_control, age_s=found.age_s)
         self.validators = found
 
     async def read_into(self, body: Body, limit: int) -> int:
@@ -184,7 +187,13 @@ def _validators(source: Source, url: Url, head: Head) -> Validators:
         control = f"max-age={_seconds_until(end)}"
     is_strong = etag is not None and etag.startswith('"')
     identity = f"{source.text}\n{url}\n{etag}" if is_strong else None
-    return Validators(identity, etag, changed, control, kind)
+    return Validators(identity, etag, changed, control, kind, _age(head.headers.get("age", "")))
+
+
+def _age(text: str) -> int:
+    """The seconds of an Age header; of several the first, and 0 for what is no number (RFC 9111, section 5.1)."""
+    first = text.partition(",")[0].strip()
+    return min(int(first), LONGEST_AGE_S) if LENGTH.fullmatch(first) else 0
 
 
 def _seconds_until(end: str) -> int:

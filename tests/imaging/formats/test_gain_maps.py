@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pictures import encoded, run, sample
 from PIL import Image, ImageCms
 
+from imgsrv import describe
 from imgsrv.errors import TooManyPixels, Undecodable, UnusableParameters
 from imgsrv.imaging.codecs.decode import read_header
 from imgsrv.imaging.codecs.output import Output
@@ -90,6 +91,13 @@ def descriptions(data: bytes) -> list[ET.Element]:
     packet = Image.open(io.BytesIO(data)).info["xmp"]
     found = ET.fromstring(packet).findall(f".//{{{RDF}}}Description")  # noqa: S314  of a file that was just written
     return [one for one in found if [*one.attrib.values()] not in ([], [""])]
+
+
+def test_a_description_tells_whether_there_is_a_gain_map() -> None:
+    data = described()
+    assert describe(data)["gain_map"]
+    assert not describe(kept(data, hdr="drop"))["gain_map"]
+    assert not describe(data[: len(data) // 2])["gain_map"]
 
 
 def gain_map_of(data: bytes) -> Image.Image:

@@ -32,6 +32,23 @@ def test_what_a_source_says_of_its_life(header: str | None, expected: Validity) 
 
 
 @pytest.mark.parametrize(
+    ("source", "age_s", "life_s", "left_s"),
+    [
+        pytest.param("max-age=60", 50, 60.0, 10.0, id="of-a-minute-50-s-have-passed"),
+        pytest.param("max-age=60", 70, 60.0, -10.0, id="too-old-when-it-came"),
+        pytest.param("max-age=31536000", 100_000, 186_400.0, 86_400.0, id="a-day-at-most-beside-what-has-passed"),
+        pytest.param(None, 100_000, 3600.0, 3600.0, id="our-own-life-begins-now"),
+    ],
+)
+def test_the_age_of_an_answer_is_a_part_of_its_life(
+    source: str | None, age_s: float, life_s: float, left_s: float
+) -> None:
+    found = validity_of(source, age_s)
+    assert found.life_s(3600.0, 86_400.0) == life_s
+    assert life_s - found.age_s == left_s
+
+
+@pytest.mark.parametrize(
     ("source", "expected"),
     [
         (None, "public, max-age=3600"),

@@ -69,6 +69,28 @@ def test_the_server_of_a_fresh_version_is_not_asked(tmp_path: Path) -> None:
         assert len(place.requests) == 1
 
 
+def test_the_age_of_an_answer_counts_in_its_life_and_in_ours(tmp_path: Path) -> None:
+    with caching(tmp_path, ok(PHOTO, 'ETag: "1"', FRESH, "Age: 400")) as (client, place, _server):
+        first, second = kept(client, place), client.get(target(place))
+        assert {answer.headers["cache-control"] for answer in (first, second)} == {"public, max-age=600"}
+        assert 400 <= int(first.headers["age"]) <= int(second.headers["age"]) < 600
+        assert not place.requests
+
+
+def test_an_answer_that_came_older_than_its_life_is_not_fresh(tmp_path: Path) -> None:
+    with caching(tmp_path, conditional('"1"', FRESH, "Age: 700")) as (client, place, _server):
+        assert kept(client, place).headers["age"] == "700"
+        again = client.get(target(place))
+        assert (again.headers["cache-status"], again.headers["age"]) == ("imgsrv; hit", "700")
+        assert [b"If-None-Match" in request for request in place.requests] == [True]
+
+
+@pytest.mark.parametrize("age", ["-5", "x", "", "1e3", "0, 700"])
+def test_an_age_that_is_none_counts_as_none(tmp_path: Path, age: str) -> None:
+    with caching(tmp_path, ok(PHOTO, 'ETag: "1"', FRESH, f"Age: {age}")) as (client, place, _server):
+        assert kept(client, place).headers["age"] == "0"
+
+
 def test_the_server_of_a_stale_version_is_asked_whether_it_still_holds(tmp_path: Path) -> None:
     with caching(tmp_path, conditional('"1"', STALE)) as (client, place, _server):
         first, second = kept(client, place), client.get(target(place))

@@ -358,6 +358,7 @@ def test_info_describes_a_photo(client: httpx.Client) -> None:
         "exif": {"make": "Cam"},
         "iptc": {},
         "xmp": {},
+        "gain_map": False,
     }
     assert list(found) == list(INFO)
 
