@@ -6,11 +6,12 @@ import io
 import json
 
 import pytest
-from pictures import animation, encoded, picture, sample
+from pictures import SAMPLES, animation, encoded, picture, run, sample
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
+from imgsrv import describe
 from imgsrv.errors import InvalidParameter, RepeatedParameter, TooManyFrames, TooManyPixels, Undecodable
 from imgsrv.imaging.analysis.measures import MEASURES
 from imgsrv.imaging.codecs.decode import DecodePlan, decode, read_header
@@ -313,3 +314,10 @@ def test_an_empty_name_is_refused(text: str) -> None:
 def test_a_name_given_twice_is_refused() -> None:
     with pytest.raises(RepeatedParameter):
         parse_include("phash,phash")
+
+
+@pytest.mark.parametrize("name", ["coffee.jpg", "chelsea.png", "hubble_deep_field.jpg"])
+@pytest.mark.parametrize("measure", ["blurhash", "thumbhash"])
+def test_a_placeholder_is_the_same_as_a_result_and_as_a_measure(name: str, measure: str) -> None:
+    for data in (encoded(sample(name)), encoded(sample(name), "JPEG"), (SAMPLES / name).read_bytes()):
+        assert run(data, format=measure).decode() == dict(describe(data, [measure]))[measure]

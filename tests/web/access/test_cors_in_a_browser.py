@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import queue
 import shutil
 import subprocess
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers.local_pages import LocalPage, local_page
 from pictures import encoded, picture
 from serving import serving
 
@@ -51,45 +49,16 @@ const ask = async (path, options) => {
 </script>"""
 
 
-class Pages:
-    """A server of one page on its own port, which takes what the page reports."""
-
-    def __init__(self) -> None:
-        self.text, self.reports = "", queue.Queue[dict[str, Any]]()
-        pages = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer(pages.text.encode(), "text/html")
-
-            def do_POST(self) -> None:
-                pages.reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self._answer(b"", "text/plain")
-
-            def _answer(self, body: bytes, kind: str) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_words: object) -> None:
-                """Print nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def report_in_chromium(self, host: str) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            words = ["--headless", "--no-sandbox", f"--user-data-dir={profile}"]
-            url = f"http://{host}:{self.server.server_port}/"
-            browser = subprocess.Popen([CHROMIUM, *words, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                return self.reports.get(timeout=60)
-            finally:
-                browser.kill()
-                browser.wait()
+def report_in_chromium(page: LocalPage, host: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        words = ["--headless", "--no-sandbox", f"--user-data-dir={profile}"]
+        url = f"http://{host}:{page.port}/"
+        browser = subprocess.Popen([CHROMIUM, *words, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            return page.reports.get(timeout=60)
+        finally:
+            browser.kill()
+            browser.wait()
 
 
 def test_a_page_of_an_allowed_origin_reads_pictures_errors_and_headers_and_another_reads_nothing(
@@ -97,19 +66,15 @@ def test_a_page_of_an_allowed_origin_reads_pictures_errors_and_headers_and_anoth
 ) -> None:
     key, token = make_key("page", None, None, None, operator=False)
     (tmp_path / "keys").write_text(f"{key}\n")
-    pages = Pages()
-    origin = f"http://127.0.0.1:{pages.server.server_port}"
-    flags = (f"--keys-file={tmp_path / 'keys'}", f"--cors-origins={origin}", "--key-limit=100/minute", "--max-body=1MB")
-    try:
+    with local_page() as page:
+        limits = ("--key-limit=100/minute", "--max-body=1MB")
+        flags = (f"--keys-file={tmp_path / 'keys'}", f"--cors-origins={page.origin}", *limits)
         with serving("--workers", "1", *flags) as server:
             values = {"URL_OF_SERVER": server.url, "PICTURE": list(encoded(picture("RG/BY"))), "KEY": token}
             constants = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in values.items())
-            pages.text = PAGE.replace("<script>", f"<script>\n{constants}", 1)
-            allowed = pages.report_in_chromium("127.0.0.1")
-            other = pages.report_in_chromium("localhost")
-    finally:
-        pages.server.shutdown()
-        pages.server.server_close()
+            page.text = PAGE.replace("<script>", f"<script>\n{constants}", 1)
+            allowed = report_in_chromium(page, "127.0.0.1")
+            other = report_in_chromium(page, "localhost")
     assert (allowed["picture"]["status"], allowed["picture"]["width"]) == (200, "2")
     assert allowed["picture"]["left"].startswith('"key";r=')
     assert allowed["picture"]["id"]
