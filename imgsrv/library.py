@@ -29,7 +29,8 @@ def process(
     """Run a pipeline on a picture and return the bytes of the result.
 
     data: the picture file.  pipeline: the operations, such as "resize:width=300/sharpen"; empty only encodes anew.
-    output: format and quality of the result; without it, the format of the input at quality 80.
+    output: format and quality of the result; without it, the format of the input, or one that browsers show, at the
+    default quality of the format.
     limits: the largest picture; without it, 100 megapixels and 256 frames.
     parts: further files that operations work with, by name, such as {"watermark": logo}.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from photographs import photographs
 from PIL import Image
 from ssimulacra2 import compute_ssimulacra2  # type: ignore[import-not-found]  # no dependency of the project
 
@@ -29,8 +30,6 @@ from imgsrv.imaging.analysis.ssim import luma, ssim
 SPEEDS, QUALITIES = (8, 9), (10, 20, 30, 40, 50, 60, 75)
 
 PICTURES, SIDES = 20, (512, 800, 1200)
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 SHARP = """
 const sharp = require('sharp'); const [from, to] = process.argv.slice(1); sharp.concurrency(1);
@@ -55,7 +54,7 @@ def main() -> None:
     options.add_argument("--sharp", type=Path)
     options.add_argument("folders", type=Path, nargs="+")
     given = options.parse_args()
-    pictures = _pictures(given.folders)
+    pictures = list(photographs(given.folders, PICTURES, SIDES).values())
     found: dict[int, list[dict[str, tuple[float, float]]]] = {speed: [] for speed in SPEEDS}
     for number, picture in enumerate(pictures):
         wanted = _by_sharp(picture, given.sharp) if given.sharp else _encoded(picture, 6, 60)
@@ -69,31 +68,6 @@ def main() -> None:
         cells = [_spread([one[name][0] for one in found[speed]]) for name in ("ssimulacra2", "ssim")]
         cells.append(_spread([one["ssimulacra2"][1] for one in found[speed]], digits=3))
         print(f"| {speed} | {' | '.join(cells)} |")
-
-
-def _pictures(folders: list[Path]) -> list[Image.Image]:
-    """Photographs, each at the next of the sizes; of large ones several parts that have nothing in common."""
-    files = [file for folder in folders for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES]
-    parts = []
-    for file in files:
-        image = Image.open(file)
-        if image.mode != "RGB":
-            continue
-        width, height = image.size
-        parts.append((0, file, (0, 0, width, height)))
-        if min(width, height) >= 2 * SIDES[-1]:
-            half = width // 2, height // 2
-            corners = [(0, 0), half, (half[0], 0), (0, half[1])]
-            parts += [(rank, file, (x, y, x + half[0], y + half[1])) for rank, (x, y) in enumerate(corners, 1)]
-    pictures: list[Image.Image] = []
-    chosen = sorted(parts, key=lambda part: part[0])[:PICTURES]
-    for index, (_rank, file, box) in enumerate(chosen):
-        part = Image.open(file).crop(box)
-        part.thumbnail((SIDES[index % len(SIDES)],) * 2, Image.Resampling.LANCZOS)
-        # A profile and EXIF are the same bytes in every file.
-        part.info = {}
-        pictures.append(part)
-    return pictures
 
 
 def _encoded(picture: Image.Image, speed: int, quality: int) -> Encoded:

@@ -15,7 +15,7 @@ from imgsrv.bulk.inputs import Found, Source, existing, format_of, names_several
 from imgsrv.bulk.places import Blob, Place, below, is_url, parse_blob, place_of
 from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument, joined
-from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.output import SAME, Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.codecs.placeholders import suffix_of
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, WRITTEN, written_as
@@ -94,7 +94,7 @@ def plan(inputs: Sequence[str], out: str, output: Output, clerk: Clerk, *, is_re
     for text in inputs:
         _refuse_standard_input(text)
         if is_url(text):
-            found.add(objects_of(text, folder, clerk, is_recursive=is_recursive, has_format=output.format is not None))
+            found.add(objects_of(text, folder, clerk, is_recursive=is_recursive, has_format=not _is_open(output)))
         else:
             found.add(pictures_of(text, folder if isinstance(folder, Path) else None, is_recursive=is_recursive))
     conversions = tuple(_into_folder(source, folder, output) for source in found.sources)
@@ -133,6 +133,11 @@ def _file_target(out: str) -> Place | None:
     return place_of(out)
 
 
+def _is_open(output: Output) -> bool:
+    """No format is named: each picture keeps its own."""
+    return output.format in (None, SAME)
+
+
 def _into_folder(source: Source, folder: Place, output: Output) -> Conversion:
     """Return a conversion into the folder: the same name with the suffix of the result.  A correct suffix is kept.
 
@@ -140,11 +145,11 @@ def _into_folder(source: Source, folder: Place, output: Output) -> Conversion:
     """
     file = source.place.file if isinstance(source.place, Blob) else source.place
     known = SUFFIXES.get(file.suffix.lower())
-    own = (known if isinstance(source.place, Blob) else format_of(source.place)) if output.format is None else None
-    name = output.format or (own and written_as(own))
+    own = (known if isinstance(source.place, Blob) else format_of(source.place)) if _is_open(output) else None
+    name = (own and written_as(own)) if _is_open(output) else output.format
     is_right = name is None or known == name
     new = file.name if is_right else (file.stem if known else file.name) + suffix_of(name or "")
-    by_name = name if isinstance(source.place, Blob) and output.format is None else None
+    by_name = name if isinstance(source.place, Blob) and _is_open(output) else None
     return Conversion(source.place, below(folder, source.below / new), by_name, source.version)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from imgsrv.bulk.buckets import BucketRefused
 from imgsrv.bulk.places import Blob, Place, read, written_whole
 from imgsrv.errors import ImgsrvError
-from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.output import SAME, Output
 from imgsrv.imaging.codecs.placeholders import media_type_of
 from imgsrv.imaging.formats import SUFFIXES
 from imgsrv.imaging.model.limits import Limits, Size
@@ -115,5 +115,6 @@ def _media_type(target: Place | None, output: Output) -> str:
     """The type of an object: of the format that is asked for, else by its name; empty if that gives none."""
     if not isinstance(target, Blob):
         return ""
-    name = output.format or SUFFIXES.get(target.file.suffix.lower())
+    named = None if output.format == SAME else output.format
+    name = named or SUFFIXES.get(target.file.suffix.lower())
     return media_type_of(name) if name else ""

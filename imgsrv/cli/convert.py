@@ -27,7 +27,7 @@ from imgsrv.cli._conversion_report import Report, name_of_source, passed_over
 from imgsrv.cli._failures import say
 from imgsrv.cli.shell.completion import completes
 from imgsrv.errors import BadArgument, joined
-from imgsrv.imaging.codecs.output import OWNER, Output
+from imgsrv.imaging.codecs.output import OWNER, SAME, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.model.limits import Limits
@@ -193,6 +193,7 @@ def _output(args: argparse.Namespace, out: str) -> Output:
             end = f"let OUT end with / or with one of {target_suffixes()}"
             raise BadArgument(f"{out} gives no format; use --format, or {end}")
         given["format"] = KNOWN_SUFFIXES[Path(out).suffix.lower()]
+    given.setdefault("format", SAME)
     return validate(Output, given, owner=OWNER).check()
 
 

@@ -16,12 +16,13 @@ from imgsrv.imaging.codecs.gain_map import decode_all
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.turbojpeg import Planes
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
+from imgsrv.imaging.formats import jpeg
 from imgsrv.imaging.jpeg_fast_path import PlanesPlan, Way, usual_way, write
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture
 from imgsrv.imaging.model.pillow_limit import pillow_limit_lifted
 from imgsrv.imaging.pipelines.cost import check_job
-from imgsrv.imaging.pipelines.decode_plan import plan_planes, plan_result, result_format
+from imgsrv.imaging.pipelines.decode_plan import is_chosen, offers_for, plan_planes, plan_result, result_format
 from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 
@@ -32,7 +33,7 @@ class Report:
 
     pixels: of the input, over all its frames.  is_broken: the result shows only what was there of a broken picture.
     way: how a JPEG was decoded, by a name of `jpeg_fast_path`; empty for other formats.  refusal: why imgsrv's own
-    decoder refused it.
+    decoder refused it.  reason: why it has this format, where that was chosen.
     """
 
     format: str
@@ -44,6 +45,7 @@ class Report:
     is_broken: bool = False
     way: str = ""
     refusal: str = ""
+    reason: str = ""
 
 
 def process(
@@ -81,31 +83,32 @@ def process_into(
         return _read(data, pipeline, output, limits, parts, offers)
 
     found, is_broken = as_far_as_it_goes(data, output.broken, read)
-    decoded = clock()
+    decoded, reason = clock(), ""
     if found.planes:
         plan, planes = found.planes.pop()
         planes = plan.resample(planes)
         done = clock()
-        write(planes, output, file)
+        write(planes, output.settings_for(jpeg.FORMAT), file)
         name, size = found.name, plan.after
     else:
         # Only the pipeline holds the decoded picture, so that its memory is free after the first step.
         picture = found.pipeline.run(found.pictures.pop(), limits, parts)
         name, size = found.name, picture.size
-        if output.format == "auto":
-            name, output = choose(picture, found.own, offers, output, was_drawing=found.was_drawing)
+        if found.is_open:
+            offers = offers_for(output, offers)
+            name, output, reason = choose(picture, found.own, offers, output, was_drawing=found.was_drawing)
         done = clock()
         encode(picture, name, output, file)
     seconds = decoded - started, done - decoded, clock() - done
-    return Report(name, size, found.pixels, *seconds, is_broken, found.way.name, found.way.refusal)
+    return Report(name, size, found.pixels, *seconds, is_broken, found.way.name, found.way.refusal, reason)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """The decoded part of a picture: either the planes of a JPEG, with the plan for them, or the picture.
 
-    name: format of the result, before `format=auto` chooses.  own: that of the input.  pipeline: fit for the input.
-    way: of a JPEG.
+    name: format of the result, if it is not chosen by the pixels (`is_open`).  own: that of the input.
+    pipeline: fit for the input.  way: of a JPEG.
     """
 
     name: str
@@ -115,6 +118,7 @@ class _Read:
     way: Way
     planes: list[tuple[PlanesPlan, Planes]] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    is_open: bool = False
     was_drawing: bool = False
 
 
@@ -132,6 +136,6 @@ def _read(
         if planes is not None:
             return _Read(name, own, pipeline, pixels, way, planes=[(fast, planes)])
     picture = decode_all(header, plan_result(header, output, pipeline), limits)
-    was_drawing = output.format == "auto" and came_as_drawing(picture)
+    is_open = is_chosen(header, output)
     pixels *= len(picture.frames)
-    return _Read(name, own, pipeline, pixels, way, pictures=[picture], was_drawing=was_drawing)
+    return _Read(name, own, pipeline, pixels, way, [], [picture], is_open, is_open and came_as_drawing(picture))

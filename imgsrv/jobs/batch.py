@@ -11,13 +11,12 @@ from imgsrv.imaging.codecs.auto_format import Offers, came_as_drawing, choose
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
 from imgsrv.imaging.codecs.encode import encode
 from imgsrv.imaging.codecs.gain_map import decode_all
-from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import holds_frames, media_type_of, suffix_of
 from imgsrv.imaging.codecs.what_is_there import as_far_as_it_goes
 from imgsrv.imaging.model.limits import NO_PARTS, Data, Limits, Size
 from imgsrv.imaging.model.picture import Picture, Source
 from imgsrv.imaging.pipelines.cost import check_job
-from imgsrv.imaging.pipelines.decode_plan import plan_result, plan_results, result_format
+from imgsrv.imaging.pipelines.decode_plan import is_chosen, offers_for, plan_result, plan_results, result_format
 from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.jobs.archive import Archive, Entry
 from imgsrv.jobs.variants import Variant, naming
@@ -70,17 +69,20 @@ def process_batch(
     for variant in variants:
         with naming(variant.name):
             name, output = result_format(header, variant.output), variant.output
+            is_open = is_chosen(header, output)
             began = clock()
             picture = source.picture(variant)
             decode_s += clock() - began
-            result = on_drawing(header.form, variant.pipeline).run(_shown(picture, output, name), limits, parts)
+            shown = _shown(picture, name, is_open=is_open)
+            result = on_drawing(header.form, variant.pipeline).run(shown, limits, parts)
             if variant.is_width and result.size in sizes:
                 continue
             sizes.append(result.size)
             pixels += result.size[0] * result.size[1] * len(result.frames)
             limits.check_results(result.size, pixels)
-            if output.format == "auto":
-                name, output = choose(result, header.format, offers, output, was_drawing=source.was_drawing)
+            if is_open:
+                offered = offers_for(output, offers)
+                name, output, _why = choose(result, header.format, offered, output, was_drawing=source.was_drawing)
             done = clock()
             # Each in a file of its own, because not every encoder can begin in the middle of a file.
             file = io.BytesIO()
@@ -103,7 +105,7 @@ class _Decoded:
         picture = decode_all(header, plan, limits)
         self._scales = {plan.scale: picture}
         self.frames = len(picture.frames)
-        self.was_drawing = any(one.output.format == "auto" for one in variants) and came_as_drawing(picture)
+        self.was_drawing = any(is_chosen(header, one.output) for one in variants) and came_as_drawing(picture)
 
     def picture(self, variant: Variant) -> Picture:
         """The picture for one output."""
@@ -149,6 +151,6 @@ class _Drawing:
         return self._picture
 
 
-def _shown(picture: Picture, output: Output, name: str) -> Picture:
-    """The frames of the picture that a result in the format `name` can show."""
-    return picture if output.format == "auto" or holds_frames(name) else replace(picture, frames=picture.frames[:1])
+def _shown(picture: Picture, name: str, *, is_open: bool) -> Picture:
+    """The frames of the picture that a result in the format `name` can show.  is_open: the format is not known yet."""
+    return picture if is_open or holds_frames(name) else replace(picture, frames=picture.frames[:1])

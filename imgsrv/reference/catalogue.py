@@ -85,6 +85,7 @@ def _format(name: str, form: Format) -> dict[str, Any]:
         "media_type": form.media_type,
         "suffixes": list(form.suffixes),
         "fields": list(form.fields),
+        "default_quality": form.default_quality if "quality" in form.fields else None,
         "reads": name in FORMATS,
         "writes": name in WRITTEN,
         "extra": form.extra or None,

@@ -43,6 +43,7 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     "Image-Width": ("integer", "Width of the result in pixels."),
     "Image-Height": ("integer", "Height of the result in pixels."),
     "Image-Broken": ("string", "`true` where the result shows only what was there of a broken picture."),
+    "Image-Format-Reason": ("string", "Why the result has its format, where the server has chosen it just now."),
     "Server-Timing": (
         "string",
         "Milliseconds of receive, queue, decode (for a JPEG, by which decoder), operations, encode, and as predicted.",
@@ -154,9 +155,8 @@ def _pipeline_route(presets: Collection[str]) -> Json:
 
 
 def _batch_route() -> Json:
-    headers = {
-        name: {"$ref": f"#/components/headers/{name}"} for name in ("Image-Broken", "Server-Timing", "X-Request-Id")
-    }
+    names = ("Image-Broken", "Server-Timing", "X-Request-Id")
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return batch_route([_query(parameter) for parameter in parameters_of(Output)], headers, _refusals())
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from falcon.util import mediatypes
 
-from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.auto_format import EVERYWHERE, Offers
 from imgsrv.imaging.formats import WRITTEN
-
-EVERYWHERE = tuple(name for name, form in WRITTEN.items() if form.is_shown_everywhere)
-"""Formats that every client can show, so that a bare `*/*` may mean them."""
 
 LONGEST_ACCEPT = 4096
 """Characters of a header that is read; browsers send 150.  The parser takes quadratic time for quotation marks."""
@@ -18,13 +15,15 @@ def offers(accept: str, own: str, preferred: tuple[str, ...]) -> Offers:
     """The formats that the answer may have, best first, and the q of each.
 
     own: the input's format.  preferred: the formats that the server may choose, best first; the client must name
-    them, because a bare `*/*` does not say what it can show.
+    them, because a bare `*/*` does not say what it can show.  That stands for EVERYWHERE, and for the input's own
+    format if browsers show it.
     """
     accept = accept.lower()
     found = {name: _named_quality(accept, WRITTEN[name].media_type) for name in preferred if name in WRITTEN}
-    for name in (own, *EVERYWHERE):
+    for name in (own, *(name for name, _q in EVERYWHERE)):
         if name in WRITTEN and not found.get(name):
-            found[name] = _quality(WRITTEN[name].media_type, accept)
+            named, in_all = quality_of(accept, WRITTEN[name].media_type)
+            found[name] = in_all if WRITTEN[name].browsers_show else named
     return tuple((name, quality) for name, quality in found.items() if quality > 0)
 
 

@@ -278,6 +278,12 @@ def report_broken(resp: Response, report: Report | BatchReport) -> None:
         resp.set_header("Image-Broken", "true")
 
 
+def report_reason(resp: Response, report: Report) -> None:
+    """Say in the answer why it has its format, where that was chosen."""
+    if report.reason:
+        resp.set_header("Image-Format-Reason", report.reason)
+
+
 def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
     """Report how long each stage took, in the answer and in the request's state."""
     resp.set_header("Server-Timing", timings(state_of(req), report))

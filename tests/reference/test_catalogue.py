@@ -36,7 +36,15 @@ def test_every_parameter_has_a_description() -> None:
 def test_a_parameter_has_its_bounds_and_its_default() -> None:
     quality = row("output", "quality")
 
-    assert (quality["minimum"], quality["maximum"], quality["default"]) == (1, 100, 80)
+    assert (quality["minimum"], quality["maximum"], quality["default"]) == (1, 100, None)
+    assert row("output", "subsampling")["default"] == "4:2:0"
+
+
+def test_a_format_has_its_default_quality() -> None:
+    rows = {form["name"]: form["default_quality"] for form in catalogue()["formats"]}
+    assert rows["jpeg"] == 80
+    assert rows["avif"] < 80 < rows["webp"]
+    assert rows["png"] is None
 
 
 def test_the_default_of_a_colour_is_written_as_a_colour() -> None:

@@ -61,7 +61,13 @@ def test_every_format_has_a_row() -> None:
 
 
 def test_an_output_parameter_has_its_default() -> None:
-    assert "| `quality` | a whole number from 1 to 100 | `80` |" in output_table()
+    assert "| `subsampling` | 4:2:0 or 4:4:4 | `4:2:0` |" in output_table()
+
+
+def test_the_default_quality_of_every_format_is_told() -> None:
+    (line,) = [line for line in output_table().splitlines() if line.startswith("| `quality`")]
+    for form in KNOWN.values():
+        assert (f"{form.default_quality} for {form.label}" in line) is ("quality" in form.fields)
 
 
 def test_an_error_has_status_code_and_meaning() -> None:

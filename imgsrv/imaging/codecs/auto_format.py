@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
+from imgsrv.imaging.formats import FORMATS, WRITTEN
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.picture import Frame, Picture
 
 Offers = tuple[tuple[str, float], ...]
 """Keys of FORMATS, best first, each with the client's preference, above 0 to 1."""
+
+EVERYWHERE: Offers = tuple((name, 1.0) for name, form in WRITTEN.items() if form.is_shown_everywhere)
+"""What a client takes of which nothing else is known."""
 
 Colours = NDArray[np.uint32]
 """(H, W): a number for each colour."""
@@ -51,24 +55,56 @@ class Kind(Enum):
         }[self]
 
 
-def choose(
-    picture: Picture, own: str, offers: Offers, output: Output, *, was_drawing: bool = False
-) -> tuple[str, Output]:
-    """The name of the format, and the output parameters, with `lossless` where that suits the picture.
+class Choice(NamedTuple):
+    """What was chosen.
 
-    own: the input's format.  was_drawing: the result of `came_as_drawing` before the pipeline.
+    output: the parameters, with `lossless` where that suits the picture.  reason: in ASCII, for a header.
+    """
+
+    name: str
+    output: Output
+    reason: str
+
+
+def choose(picture: Picture, own: str, offers: Offers, output: Output, *, was_drawing: bool = False) -> Choice:
+    """The format for the picture.
+
+    own: the input's format.  offers: if none of them shows the picture, its own format or one of EVERYWHERE.
+    was_drawing: the result of `came_as_drawing` before the pipeline.
     """
     kind = kind_of(picture, was_drawing=was_drawing)
     is_transparent = _is_transparent(picture.frames[0])
+    pixels = picture.size[0] * picture.size[1] * len(picture.frames)
+
+    def shown(offers: Offers) -> Offers:
+        return tuple((name, q) for name, q in offers if name in WRITTEN and shows(WRITTEN[name]))
 
     def shows(form: Format) -> bool:
         return form.has_animation if kind is Kind.ANIMATION else form.has_alpha or not is_transparent
 
-    fitting = [(name, q) for name, q in offers if name in WRITTEN and shows(WRITTEN[name])]
-    last = next(name for name in (written_as(own), FALLBACK) if shows(WRITTEN[name]))
-    best = max(fitting, key=lambda offer: offer[1] * kind.fitness(WRITTEN[offer[0]]), default=(last, 1.0))[0]
+    is_for_all = own in WRITTEN and WRITTEN[own].browsers_show
+    fitting = shown(offers) or shown(((own, 1.0),) if is_for_all else ()) or shown(EVERYWHERE)
+    worth = {name for name, _q in worth_their_time(fitting, pixels)}
+    # Sorting keeps the order of equals.
+    ranked = sorted(fitting, key=lambda offer: (offer[0] not in worth, -offer[1] * kind.fitness(WRITTEN[offer[0]])))
+    best = ranked[0][0]
     is_exact = kind is Kind.DRAWING and WRITTEN[best].lossless_drawings and not _asks_for_quality(output)
-    return best, output.model_copy(update={"lossless": True}) if is_exact else output
+    reason = _reason(kind, pixels, ranked, worth, has_alpha=is_transparent)
+    return Choice(best, output.model_copy(update={"lossless": True}) if is_exact else output, reason)
+
+
+def worth_their_time(offers: Offers, pixels: int) -> Offers:
+    """The offers whose formats are worth their time for a result of so many pixels; all if none is."""
+    return tuple(offer for offer in offers if WRITTEN[offer[0]].fitness.pays_for(pixels)) or offers
+
+
+def _reason(kind: Kind, pixels: int, ranked: Sequence[tuple[str, float]], worth: set[str], *, has_alpha: bool) -> str:
+    """Such as `photograph of 4000000 pixels; webp 1, jpeg 0.72; avif not worth the time`."""
+    scores = [f"{name} {q * kind.fitness(WRITTEN[name]):.3g}" for name, q in ranked if name in worth]
+    dropped = [name for name, _q in ranked if name not in worth]
+    shown = f"{kind.value}{' with transparency' if has_alpha else ''} of {pixels} pixels"
+    parts = [shown, ", ".join(scores), *([f"{', '.join(dropped)} not worth the time"] if dropped else [])]
+    return "; ".join(parts)
 
 
 def kind_of(picture: Picture, *, was_drawing: bool = False) -> Kind:

@@ -57,11 +57,11 @@ def _bounded(picture: Picture, name: str, output: Output) -> bytes:
 
     form = FORMATS[name]
     if "quality" not in form.fields or output.lossless:
-        only = encoded(output.quality)
+        only = encoded(output.quality_in(form))
         if output.max_bytes is not None and len(only) > output.max_bytes:
             raise TooManyBytes(name, len(only), output.max_bytes)
         return only
-    quality = output.quality
+    quality = output.quality_in(form)
     if output.target is not None:
         shown = luma(shallow(_fit_for(form, picture.frames[0], output.background)))
         quality, found = smallest_like(encoded, is_like)
@@ -93,9 +93,10 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
     if _is_written(form, replace(picture, frames=frames), output, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
-    options = {**form.options(output), **metadata}
+    settings = output.settings_for(form)
+    options = {**form.options(settings), **metadata}
     if picture.gain_map and form.save_with_gain_map:
-        form.save_with_gain_map(form, frames[0], picture.gain_map, output, options, file)
+        form.save_with_gain_map(form, frames[0], picture.gain_map, settings, options, file)
     else:
         options |= _animation(form, replace(picture, frames=frames)) if is_animated else {}
         form.save(form, frames[0], file, options)
@@ -103,9 +104,10 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
 
 def _is_written(form: Format, picture: Picture, output: Output, metadata: Options, file: BinaryIO) -> bool:
     """The format's own encoder has written it; otherwise Pillow has to."""
+    settings = output.settings_for(form)
     if form.has_animation and picture.is_animated:
-        return bool(form.write_animation and form.write_animation(picture, output, metadata, file))
-    return bool(form.write_still and form.write_still(picture.frames[0], output, metadata, file))
+        return bool(form.write_animation and form.write_animation(picture, settings, metadata, file))
+    return bool(form.write_still and form.write_still(picture.frames[0], settings, metadata, file))
 
 
 def _in_profile(form: Format, picture: Picture, *, holds_cicp: bool) -> tuple[tuple[Frame, ...], bytes | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -11,11 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from imgsrv.errors import NoSuchFrame, UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
-from imgsrv.imaging.formats.format import EFFORT_STEPS
+from imgsrv.imaging.formats.format import EFFORT_STEPS, Format
 from imgsrv.imaging.model.parameter_types import WHITE, Broken, ColourParameter, Hdr, Icc, TargetParameter
 from imgsrv.imaging.model.validation import translated
 
-NAMES = ("auto", *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
+SAME = "same"
+"""The value of `format` for that of the input, also where browsers do not show it."""
+
+NAMES = ("auto", SAME, *(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS)
 """Values of `format`, also those of formats whose extra is not installed."""
 
 if TYPE_CHECKING:
@@ -31,6 +35,11 @@ OWNER = "output"
 FORMAT_FIELDS = ("quality", "lossless", "effort", "progressive", "subsampling", "colours", "target", "icc", "hdr")
 """Parameters that some formats do not use."""
 
+DEFAULT_QUALITIES = joined(
+    [f"{form.default_quality} for {form.label}" for form in KNOWN.values() if "quality" in form.fields]
+)
+"""The qualities that formats have without `quality`, for people."""
+
 NEEDS = {"target": "quality"}
 """Parameters that only have an effect if the format takes another parameter: that other one."""
 
@@ -38,6 +47,17 @@ NEEDS = {"target": "quality"}
 def _by_suffix(name: object) -> object:
     """The format of a suffix such as `jpg` or `tif`, which many other tools accept; any other value unchanged."""
     return KNOWN_SUFFIXES.get(f".{name}", name) if isinstance(name, str) else name
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an encoder is told: the `EncoderSettings` of formats, with the quality that counts."""
+
+    quality: int
+    lossless: bool
+    effort: int | None
+    progressive: bool
+    subsampling: str
 
 
 class Output(BaseModel):
@@ -49,19 +69,28 @@ class Output(BaseModel):
         FormatName | None,
         BeforeValidator(_by_suffix),
         Field(
-            description="Format of the result.  `auto` follows the Accept header; the last three give a line of text "
-            "to show before the picture loads.  Default: the format of the input, PNG for one that is only read."
+            description="Format of the result.  `auto` follows the Accept header; `same` is the format of the input; "
+            "the last three give a line of text to show before the picture loads.  Default: the format of the input, "
+            "but JPEG, PNG or GIF for one that not all browsers show."
         ),
     ] = None
-    quality: Annotated[int, Field(ge=1, le=100, description="Quality of a lossy format; 100 is best.")] = 80
+    quality: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Quality of a lossy format; 100 is best.  Each format has a scale of its own; the "
+            f"defaults look alike: {DEFAULT_QUALITIES}.",
+        ),
+    ] = None
     lossless: Annotated[bool, Field(description="Keep every pixel unchanged.")] = False
     effort: Annotated[
         int | None,
         Field(
             ge=0,
             le=EFFORT_STEPS,
-            description="Time spent on a smaller file; 9 is most.  Default: 3 for WebP, 2 for AVIF.  With 1 or more, a "
-            "JPEG has optimised tables; small ones always have them.",
+            description="Time spent on a smaller file; 9 is most.  Default: 6 for WebP, 3 for one without "
+            "loss, 2 for AVIF.  With 1 or more, a JPEG has optimised tables; small ones always have them.",
         ),
     ] = None
     progressive: Annotated[
@@ -133,6 +162,14 @@ class Output(BaseModel):
         """The chosen frame or page, counted from 0; None for all."""
         return self.frame if self.page is None else self.page - 1
 
+    def quality_in(self, form: Format) -> int:
+        """The quality that was asked for, or the default of the format."""
+        return form.default_quality if self.quality is None else self.quality
+
+    def settings_for(self, form: Format) -> Settings:
+        """What the encoder of the format is told."""
+        return Settings(self.quality_in(form), self.lossless, self.effort, self.progressive, self.subsampling)
+
     @contextmanager
     def naming_its_frame(self) -> Iterator[None]:
         """A block in which NoSuchFrame, which names a frame, names the page that was asked for."""
@@ -149,7 +186,7 @@ class Output(BaseModel):
             raise UnusableParameters(OWNER, "frame and page cannot both be given; leave one of them out")
         if self.target is not None and ("quality" in self.model_fields_set or self.lossless):
             raise UnusableParameters(OWNER, "target chooses the quality; leave quality and lossless out")
-        if self.format in (None, "auto"):
+        if self.format in (None, "auto", SAME):
             return self
         if self.format in KNOWN and self.format not in WRITTEN and KNOWN[self.format].is_written:
             missing = KNOWN[self.format].how_to_install

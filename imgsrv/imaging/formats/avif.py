@@ -22,6 +22,12 @@ from imgsrv.imaging.pixels.sixteen_bit import GREY, DeepFrame
 DEFAULT_SPEED, FASTEST = 8, 10
 """Speeds of libavif."""
 
+PAYS = 10_000, 2_000_000
+"""Pixels between which `format=auto` chooses it: below, WebP is as small; above, it takes more than half a second.
+
+`bench/support/auto_formats.py` measures both; docs/formats.md has the table.
+"""
+
 BYTE = 8
 """Bits of a channel in Pillow's modes."""
 
@@ -118,6 +124,7 @@ FORMAT = Format(
     reader=avif_file.NAME,
     begins=lambda head: has_brand(head, avif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
+    default_quality=67,
     has_animation=True,
     has_16_bits=True,
     holds_cicp=True,
@@ -135,7 +142,8 @@ FORMAT = Format(
     options=_options,
     write_still=_write_still,
     write_animation=_write_animation,
-    fitness=Fitness(photograph=1, drawing=0.5, animation=1),
+    browsers_show=True,
+    fitness=Fitness(photograph=1, drawing=0.5, animation=1, pays=PAYS),
     decode_bytes_per_pixel=28,
     encode_bytes_per_pixel=50,
     deep_encode_bytes_per_pixel=68,

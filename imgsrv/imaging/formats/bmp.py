@@ -157,6 +157,7 @@ FORMAT = Format(
     name=NAME,
     label="BMP",
     pillow="BMP",
+    browsers_show=True,
     reads_parts=True,
     media_type="image/bmp",
     suffixes=(".bmp", ".dib"),

@@ -58,6 +58,12 @@ class Fitness:
     photograph: float = UNFIT
     drawing: float = UNFIT
     animation: float = UNFIT
+    pays: tuple[int, int] = (0, 1 << 62)
+    """From how many pixels of all frames on, and up to how many, it is worth its time beside other formats."""
+
+    def pays_for(self, pixels: int) -> bool:
+        """It is worth its time for a result of so many pixels."""
+        return self.pays[0] <= pixels <= self.pays[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,7 @@ class Format:
 
     What it holds:
         fields: output parameters that it uses, beside format, background and metadata.
+        default_quality: the quality without `quality`: that at which photographs are as like as in the other formats.
         has_alpha: it is written with transparency; otherwise `background` fills transparent parts.
         has_animation: animations are read and written with all their frames; otherwise only one frame is.
         shows_animation: animations are read with all their frames, and written with the first one only.
@@ -216,6 +223,7 @@ class Format:
         try_tag: raises one of BROKEN for EXIF that cannot be written.
         fitness: how well it suits pictures for `format=auto`.
         lossless_drawings: `format=auto` writes drawings without loss.
+        browsers_show: all browsers of today show it; a result of another input has a format that every client shows.
         is_shown_everywhere: every client shows it, so that `Accept: */*` means it too.
         is_fallback: it holds every picture, and results of formats that are read only.
         encode_bytes_per_pixel: peak memory of writing it, in bytes for each pixel of all frames.
@@ -244,6 +252,7 @@ class Format:
     begins: Callable[[bytes], bool] = _does_not_begin
 
     fields: tuple[str, ...] = ()
+    default_quality: int = 80
     has_alpha: bool = True
     has_animation: bool = False
     shows_animation: bool = False
@@ -297,6 +306,7 @@ class Format:
     try_tag: Callable[[Image.Exif], object] = Image.Exif.tobytes
     fitness: Fitness = field(default_factory=Fitness)
     lossless_drawings: bool = False
+    browsers_show: bool = False
     is_shown_everywhere: bool = False
     is_fallback: bool = False
     encode_bytes_per_pixel: float = 12

@@ -46,6 +46,7 @@ FORMAT = Format(
     write_animation=write_animation,
     reduce=reduced_with_mask,
     fitness=Fitness(drawing=0.4, animation=0.6),
+    browsers_show=True,
     is_shown_everywhere=True,
     decode_bytes_per_pixel=12,
     encode_bytes_per_pixel=47,

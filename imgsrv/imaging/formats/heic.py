@@ -127,6 +127,7 @@ FORMAT = Format(
     # AVIF stands before it and is asked first: it may name the brand mif1 as well.
     begins=lambda head: has_brand(head, heif_file.BRANDS),
     fields=("quality", "lossless", "effort", "subsampling", "icc"),
+    default_quality=47,
     has_16_bits=True,
     holds_cicp=True,
     max_side=16_384,

@@ -148,6 +148,7 @@ FORMAT = Format(
     media_type="image/x-icon",
     suffixes=(".ico", ".cur"),
     position=9,
+    browsers_show=True,
     reader=READER,
     register=_register,
     signatures=(ICON,),

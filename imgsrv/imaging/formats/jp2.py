@@ -192,6 +192,7 @@ FORMAT = Format(
     register=_register,
     signatures=(BOX_SIGNATURE, SIZE_MARKER),
     fields=("quality", "lossless"),
+    default_quality=57,
     has_metadata=False,
     has_16_bits=True,
     bit_depth=_bit_depth,

@@ -311,6 +311,7 @@ FORMAT = Format(
     bit_depth=lambda _data, image: image.depth if isinstance(image, OddJpegFile) else BITS,
     signatures=(b"\xff\xd8\xff",),
     fields=("quality", "effort", "progressive", "subsampling", "icc", "hdr"),
+    default_quality=80,
     has_alpha=False,
     max_side=65_500,
     # libjpeg decodes at these scales by a smaller inverse DCT.
@@ -331,6 +332,7 @@ FORMAT = Format(
     attach_metadata=_attach_metadata,
     has_resolution=True,
     fitness=Fitness(photograph=0.9, drawing=0.3),
+    browsers_show=True,
     is_shown_everywhere=True,
     decode_bytes_per_pixel=13,
     encode_bytes_per_pixel=9,

@@ -286,6 +286,7 @@ FORMAT = Format(
     register=_register,
     signatures=(CONTAINER, CODESTREAM),
     fields=("quality", "lossless", "effort"),
+    default_quality=80,
     has_16_bits=True,
     is_upright=True,
     shows_animation=True,

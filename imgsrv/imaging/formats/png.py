@@ -387,6 +387,7 @@ FORMAT = Format(
     attach_metadata=_attach_metadata,
     has_resolution=True,
     fitness=Fitness(photograph=0.3, drawing=0.9, animation=0.5),
+    browsers_show=True,
     is_shown_everywhere=True,
     is_fallback=True,
     # 15 at most, and 8 for the conversion of 16 bits into other colours.

@@ -13,19 +13,26 @@ from functools import lru_cache
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, JobTooDear, JobTooLarge
-from imgsrv.imaging.codecs.auto_format import Offers
+from imgsrv.imaging.codecs.auto_format import EVERYWHERE, Offers, worth_their_time
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
 from imgsrv.imaging.codecs.gain_map import gain_map_size
 from imgsrv.imaging.codecs.header_check import Checked
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.colour.convert import is_same, wanted_colours
-from imgsrv.imaging.formats import FALLBACK, FORMATS, WRITTEN, written_as
+from imgsrv.imaging.formats import FORMATS, WRITTEN, written_as
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.model.limits import Data, Limits, Size
 from imgsrv.imaging.model.weights import PALETTE_SHARE, Weights, blended, weights
 from imgsrv.imaging.operations.registry import pixels
-from imgsrv.imaging.pipelines.decode_plan import plan_measures, plan_result, plan_results, result_format
+from imgsrv.imaging.pipelines.decode_plan import (
+    is_chosen,
+    offers_for,
+    plan_measures,
+    plan_result,
+    plan_results,
+    result_format,
+)
 from imgsrv.imaging.pipelines.drawing import on_drawing
 from imgsrv.imaging.pipelines.facts import Facts, facts_of
 from imgsrv.imaging.pipelines.gain_map_cost import to_change, to_decode, to_encode
@@ -284,7 +291,7 @@ def _encoding(
         tally.add("encode", width * height)
         return
     slowest = most = largest = 0.0
-    for name in _formats(facts, output, offers):
+    for name in _formats(facts, output, offers, width * height * frames):
         form = WRITTEN[name]
         area = float(width * height * (frames if holds_frames(name) else 1))
         each_pixel = facts.pixel_bytes(has_alpha=has_alpha and form.has_alpha)
@@ -298,12 +305,15 @@ def _encoding(
     tally.add_result(largest)
 
 
-def _formats(facts: Facts, output: Output, offers: Offers) -> Sequence[str]:
+def _formats(facts: Facts, output: Output, offers: Offers, result_pixels: int) -> Sequence[str]:
     """The formats in which the result may be written."""
-    if output.format != "auto":
+    if not is_chosen(facts, output):
         name = result_format(facts, output)
         return (name,) if name in WRITTEN else ()
-    return [name for name, _preference in offers if name in WRITTEN] or [written_as(facts.format), FALLBACK]
+    offered = tuple(offer for offer in offers_for(output, offers) if offer[0] in WRITTEN)
+    if not offered:
+        return [written_as(facts.format), *(name for name, _preference in EVERYWHERE)]
+    return [name for name, _preference in worth_their_time(offered, result_pixels)]
 
 
 def _encoder_ns(facts: Facts, form: Format, output: Output, pixel_bytes: int) -> Iterator[float]:
@@ -316,7 +326,7 @@ def _encoder_ns(facts: Facts, form: Format, output: Output, pixel_bytes: int) ->
             detail,
             effort=output.effort,
             is_lossless=output.lossless,
-            is_best=output.quality > BEST_QUALITY or output.target is not None,
+            is_best=output.quality_in(form) > BEST_QUALITY or output.target is not None,
             is_progressive=output.progressive,
         )
     )

@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Protocol
 
 from imgsrv.imaging.codecs import turbojpeg
+from imgsrv.imaging.codecs.auto_format import EVERYWHERE, Offers
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
-from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.codecs.output import SAME, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.colour.colours import Colours, colours_of
 from imgsrv.imaging.colour.convert import is_same
@@ -55,10 +56,20 @@ class Known(Protocol):
 
 
 def result_format(header: Known, output: Output) -> str:
-    """The format that was asked for, or that of the input, which also stands for `auto` until pixels are known."""
-    if output.format not in (None, "auto"):
+    """The format that was asked for, or that of the input, which also stands for one that `is_chosen` later."""
+    if output.format not in (None, "auto", SAME):
         return output.format
     return written_as(header.format)
+
+
+def is_chosen(header: Known, output: Output) -> bool:
+    """The format follows from the pixels: `auto`, or none is named for an input that browsers do not show."""
+    return output.format == "auto" or (output.format is None and not header.form.browsers_show)
+
+
+def offers_for(output: Output, offers: Offers) -> Offers:
+    """What the format is chosen from.  offers: those of the request, for `auto`."""
+    return offers if output.format == "auto" else EVERYWHERE
 
 
 def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan:
@@ -71,10 +82,11 @@ def plan_result(header: Known, output: Output, pipeline: Pipeline) -> DecodePlan
         return _glimpse(header)
     if header.form.is_vector:
         return DecodePlan(drawn=drawn_size(header.exact_size, pipeline), icc=output.icc)
-    plan = _reduced(header, pipeline, DecodePlan(all_frames=output.format == "auto" or holds_frames(name)))
-    can_be_deep = output.format != "auto" and name in WRITTEN and WRITTEN[name].has_16_bits
+    is_open = is_chosen(header, output)
+    plan = _reduced(header, pipeline, DecodePlan(all_frames=is_open or holds_frames(name)))
+    can_be_deep = not is_open and name in WRITTEN and WRITTEN[name].has_16_bits
     is_deep = can_be_deep and output.colours is None and pipeline.keeps_depth
-    has_gain_map = output.hdr == "keep" and (output.format == "auto" or _holds_gain_map(name))
+    has_gain_map = output.hdr == "keep" and (is_open or _holds_gain_map(name))
     if has_gain_map:
         check_steps(step.operation for step in pipeline.steps)
     return replace(plan, icc=output.icc, is_deep=is_deep, has_gain_map=has_gain_map)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 Headers = list[tuple[bytes, bytes]]
 
 EXPOSED = (
-    *("Image-Width", "Image-Height", "Image-Broken", "Server-Timing", "X-Request-Id", "ETag", "Age", "Cache-Status"),
+    *("Image-Width", "Image-Height", "Image-Broken", "Image-Format-Reason", "Server-Timing", "X-Request-Id"),
+    *("ETag", "Age", "Cache-Status"),
     *("Content-Disposition", "Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After"),
 )
 """Headers of an answer that a script may read besides those that it always may."""

@@ -66,7 +66,7 @@ drawn.putpixel((2, 1), (0, 0, 255, 255))
 file = io.BytesIO()
 drawn.save(file, "PNG")
 written = process(file.getvalue(), parse_pipeline(""), Output(format="sgi"), Limits())
-again = process(written, parse_pipeline("rotate:degrees=180"), Output(), Limits())
+again = process(written, parse_pipeline("rotate:degrees=180"), Output(format="same"), Limits())
 back = process(again, parse_pipeline("rotate:degrees=180"), Output(format="png"), Limits())
 try:
     read_header(written, Limits(max_pixels=47))
@@ -126,7 +126,7 @@ def test_format_auto_can_choose_it(seen: dict[str, Any]) -> None:
 
 def test_the_parameter_the_tables_and_the_suffixes_list_it_last(seen: dict[str, Any]) -> None:
     written = [name for name, form in KNOWN.items() if form.is_written]
-    assert seen["values of format"] == ["auto", *written, "sgi", "blurhash", "thumbhash", "lqip"]
+    assert seen["values of format"] == ["auto", "same", *written, "sgi", "blurhash", "thumbhash", "lqip"]
     assert seen["table"] == ["| SGI | `sgi` | `image/sgi` | `.sgi` | – | yes | – | – | yes | imgsrv |"]
     assert [(row["reads"], row["writes"], row["suffixes"]) for row in seen["catalogue"]] == [(True, True, [".sgi"])]
     assert seen["openapi"]

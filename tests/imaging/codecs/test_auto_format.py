@@ -85,6 +85,55 @@ def test_the_format_fits_the_picture_and_the_accept_header(shown: str, offers: O
     assert getattr(got, "n_frames", 1) == (2 if shown == "animation" else 1)
 
 
+AVIF_FIRST: Offers = (("avif", 1.0), *(offer for offer in BROWSER if offer[0] != "avif"))
+"""What a server offers to a browser without being told its order."""
+
+
+@pytest.mark.parametrize(
+    ("size", "form"),
+    [
+        pytest.param((120, 80), "WEBP", id="too-small-for-avif"),
+        pytest.param((450, 300), "AVIF", id="usual"),
+        pytest.param((2000, 1000), "AVIF", id="just-small-enough"),
+        pytest.param((2001, 1000), "WEBP", id="too-large-for-avif"),
+    ],
+)
+def test_avif_is_chosen_where_it_is_worth_its_time(size: tuple[int, int], form: str) -> None:
+    wanted = f"resize:width={size[0]},height={size[1]},fit=fill,enlarge=true"
+    assert opened(answered(PICTURES["photograph"](), AVIF_FIRST, wanted)).format == form
+
+
+def test_a_format_that_is_offered_alone_is_chosen_at_any_size() -> None:
+    assert opened(answered(PICTURES["photograph"](), (("avif", 1.0),), "resize:width=60")).format == "AVIF"
+
+
+def test_all_frames_count_for_the_time() -> None:
+    frames = [photograph().rotate(9 * number) for number in range(16)]
+    assert opened(answered(animation(frames[:3], "WEBP", duration=50), AVIF_FIRST)).format == "AVIF"
+    assert opened(answered(animation(frames, "WEBP", duration=50), AVIF_FIRST)).format == "WEBP"
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ("photograph", "photograph of 135300 pixels; avif 1, webp 1, jpeg 0.72, png 0.24, gif 0.04"),
+        ("cut-out", "photograph with transparency of 135300 pixels; avif 1, webp 1, png 0.24, gif 0.04"),
+        ("drawing", "drawing of 60000 pixels; webp 1, png 0.72, avif 0.5, gif 0.32, jpeg 0.24"),
+        ("logo", "drawing with transparency of 4800 pixels; webp 1, png 0.72, gif 0.32; avif not worth the time"),
+        ("animation", "animation of 270600 pixels; avif 1, webp 1, gif 0.48, png 0.4"),
+    ],
+)
+def test_the_reason_names_the_kind_and_what_every_format_counts(shown: str, reason: str) -> None:
+    output = Output(format="auto")
+    report = process_into(io.BytesIO(), PICTURES[shown](), parse_pipeline(""), output, Limits(), offers=AVIF_FIRST)
+    assert report.reason == reason
+
+
+def test_a_named_format_has_no_reason() -> None:
+    report = process_into(io.BytesIO(), PICTURES["drawing"](), parse_pipeline(""), Output(format="webp"), Limits())
+    assert report.reason == ""
+
+
 FAX = Image.new("1", (900, 700), 1)
 ImageDraw.Draw(FAX).text((40, 40), "a page of few words", fill=0, font_size=70)
 

@@ -12,6 +12,7 @@ import pytest
 from pictures import drawn, encoded, levels, opened, picture, psnr, run, sample
 from PIL import Image
 
+from imgsrv.imaging.analysis.ssim import luma, ssim
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, SUFFIXES, WRITTEN
 from imgsrv.imaging.model.limits import Limits
@@ -43,10 +44,16 @@ def test_a_format_may_be_named_by_a_suffix(suffix: str, name: str) -> None:
     assert Output.model_validate({"format": suffix}).format == name
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", [name for name, form in WRITTEN.items() if form.browsers_show])
 def test_the_result_is_in_the_format_of_the_input_by_default(name: str) -> None:
     data = encoded(picture("RG/BY"), WRITTEN[name].pillow)
     assert opened(run(data)).format == WRITTEN[name].pillow
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_result_is_in_the_format_of_the_input_if_that_is_asked_for(name: str) -> None:
+    data = encoded(picture("RG/BY"), WRITTEN[name].pillow)
+    assert opened(run(data, format="same")).format == WRITTEN[name].pillow
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
@@ -87,7 +94,7 @@ def test_every_effort_can_be_written(name: str, effort: int) -> None:
     assert opened(run(data, format=name, effort=effort)).size == (30, 20)
 
 
-@pytest.mark.parametrize(("name", "effort"), [("webp", 3), ("avif", 2)])
+@pytest.mark.parametrize(("name", "effort"), [("webp", 6), ("avif", 2)])
 def test_the_default_effort_is_the_documented_one(cat: bytes, name: str, effort: int) -> None:
     assert run(cat, format=name) == run(cat, format=name, effort=effort) != run(cat, format=name, effort=effort + 2)
 
@@ -185,3 +192,32 @@ def test_a_result_is_written_into_a_memory_file() -> None:
 
 def test_no_two_formats_share_a_suffix() -> None:
     assert len(SUFFIXES) == sum(len(form.suffixes) for form in FORMATS.values())
+
+
+def test_without_a_quality_a_format_has_its_own(cat: bytes) -> None:
+    for name in LOSSY:
+        own = WRITTEN[name].default_quality
+        assert run(cat, format=name) == run(cat, format=name, quality=own)
+        assert run(cat, format=name) != run(cat, format=name, quality=own - 10)
+
+
+def test_the_defaults_of_formats_are_not_the_same() -> None:
+    """Their scales are not: sharp has 80 for JPEG and WebP and 50 for AVIF and HEIC."""
+    quality = {name: WRITTEN[name].default_quality for name in LOSSY}
+    assert quality["heic"] < quality["avif"] < quality["jpeg"] == 80
+    assert quality["jpeg"] <= quality["webp"]
+
+
+@pytest.mark.parametrize("photograph", ["astronaut.jpg", "coffee.jpg", "rocket.jpg"])
+def test_newer_formats_are_smaller_than_a_jpeg_that_looks_alike(photograph: str) -> None:
+    image = encoded(sample(photograph).resize((320, 240)))
+    files = {name: run(image, format=name) for name in ("jpeg", "webp", "avif", "heic", "jxl")}
+    sizes = {name: len(data) for name, data in files.items()}
+    assert max(sizes["avif"], sizes["heic"], sizes["jxl"]) < sizes["jpeg"]
+    assert sizes["avif"] < sizes["webp"] < 1.1 * sizes["jpeg"]
+    like = {name: ssim(luma(opened(image)), luma(opened(data))) for name, data in files.items()}
+    assert max(like.values()) - min(like.values()) < 0.03
+
+
+def test_a_limit_of_bytes_begins_at_the_default_of_the_format(cat: bytes) -> None:
+    assert run(cat, format="avif", max_bytes=1_000_000) == run(cat, format="avif")

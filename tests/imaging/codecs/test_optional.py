@@ -142,4 +142,4 @@ def test_a_target_without_the_extra_of_its_format_gets_an_error_with_the_extra(
 
 def test_the_names_of_output_formats_come_from_the_rows() -> None:
     written = [name for name, form in KNOWN.items() if form.is_written]
-    assert list(get_args(FormatName)) == ["auto", *written, *PLACEHOLDERS]
+    assert list(get_args(FormatName)) == ["auto", "same", *written, *PLACEHOLDERS]

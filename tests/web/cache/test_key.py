@@ -21,7 +21,7 @@ def key(ops: str, *, source: str = "v1", accept: str | None = None, code: str = 
         pytest.param("ops=resize:width=0200", id="a-number-in-other-digits"),
         pytest.param("ops=resize%3Awidth%3D200", id="another-encoding"),
         pytest.param("ops=resize:width=200,enlarge=false", id="a-default-that-is-written-out"),
-        pytest.param("quality=80&ops=resize:width=200", id="a-default-of-the-output"),
+        pytest.param("lossless=false&ops=resize:width=200", id="a-default-of-the-output"),
     ],
 )
 def test_a_request_in_other_words_has_the_same_key(words: str) -> None:

@@ -197,6 +197,24 @@ def test_an_automatic_format_follows_accept_and_says_so(
     assert (answer.headers["content-type"], answer.headers["vary"]) == (media_type, "Accept")
 
 
+CHOSEN = "drawing of 4 pixels; webp 1, png 0.72, gif 0.32, jpeg 0.24; avif not worth the time"
+
+
+@pytest.mark.parametrize(
+    ("query", "own", "reason"),
+    [
+        pytest.param("ops=flip&format=auto", "PNG", CHOSEN, id="auto"),
+        pytest.param("ops=flip", "PNG", None, id="its-own"),
+        pytest.param("ops=flip", "TIFF", "drawing of 4 pixels; png 0.9, gif 0.4, jpeg 0.3", id="not-for-browsers"),
+        pytest.param("ops=flip&format=same", "TIFF", None, id="named"),
+    ],
+)
+def test_a_chosen_format_is_explained(client: httpx.Client, query: str, own: str, reason: str | None) -> None:
+    accept = {"Accept": "image/avif,image/webp,*/*;q=0.8"}
+    answer = client.post(f"/pipeline?{query}", content=encoded(picture("RG/BY"), own), headers=accept)
+    assert answer.headers.get("image-format-reason") == reason
+
+
 def test_a_named_format_does_not_vary(client: httpx.Client) -> None:
     assert "vary" not in client.post("/flip?format=webp", content=PNG, headers={"Accept": "image/avif"}).headers
 
@@ -248,7 +266,7 @@ def test_the_decoder_of_a_jpeg_is_in_the_answer_and_counted(client: httpx.Client
 
 
 def test_every_header_of_the_description_is_there(client: httpx.Client) -> None:
-    missing = [name for name in HEADERS if name not in client.post("/flip", content=PNG).headers]
+    missing = [name for name in HEADERS if name not in client.post("/flip?format=auto", content=PNG).headers]
     assert missing == ["Image-Broken"]
 
 

@@ -98,6 +98,7 @@ def _register() -> None:
 
 
 FORMAT = Format(
+    browsers_show=True,
     name=NAME,
     label="SVG",
     pillow=SvgFile.format,
