@@ -82,6 +82,8 @@ class PlainWay:
         ]
         if report.is_broken:
             headers.append((b"image-broken", b"true"))
+        if report.reason:
+            headers.append((b"image-format-reason", report.reason.encode()))
         headers.append((b"server-timing", timings(state, report).encode()))
         headers.append((b"content-length", b"%d" % len(result)))
         return headers, result
