@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,7 +33,13 @@ PER_CORE, AT_LEAST = 2, 4
 """Tasks that are given to the cluster at a time: some wait there, so that no core does, and a cluster can grow."""
 
 SIZE_S = 5.0
-"""Time between two questions for the size of the cluster."""
+"""Time between two questions for the nodes of the cluster."""
+
+GRACE_S = 20.0
+"""After a node was lost, what was begun before and has not ended by then is begun again.
+
+Ray names a task as lost when its connection breaks, which takes minutes for a machine that was cut off.
+"""
 
 AUTO, EXAMPLE = "auto", "such as 10.0.0.1:6379"
 
@@ -45,12 +51,13 @@ VERSIONS = (__version__, platform.python_version())
 
 @dataclass(slots=True)
 class _Begun:
-    """A picture that is to be done or is being done.  mark: of its temporary file, of this attempt."""
+    """A picture that is to be done or is being done.  mark: of its temporary file, of this attempt.  at: its begin."""
 
     conversion: Conversion
     losses: int = 0
     deaths: int = 0
     mark: str = ""
+    at: float = 0.0
 
 
 class Cluster:
@@ -67,6 +74,8 @@ class Cluster:
         except (ConnectionError, ValueError, RuntimeError, self._ray.exceptions.RayError) as error:
             raise BadArgument(_why_not_joined(address, str(error))) from error
         self._room, self._asked = AT_LEAST, -SIZE_S
+        self._alive = frozenset[str]()
+        self._lost_at = -GRACE_S
 
     def __enter__(self) -> Self:
         return self
@@ -122,13 +131,13 @@ class Cluster:
             while waiting or running:
                 while waiting and len(running) < self._places():
                     one, begun = waiting.popleft(), begun + 1
-                    one.mark = f"{token}-{begun}"
+                    one.mark, one.at = f"{token}-{begun}", time.monotonic()
                     task = on_node.packed_task(one.conversion, one.mark, is_again=bool(one.losses + one.deaths))
                     running[perform.remote(VERSIONS, work, task)] = one
                 ready, _ = self._ray.wait(list(running), num_returns=1, timeout=SIZE_S)
-                for ref in ready:
+                for ref in dict.fromkeys([*ready, *self._cut_off(running)]):
                     one = running[ref]
-                    outcome = self._outcome(ref, one)
+                    outcome = self._outcome(ref, one) if ref in ready else self._lost(one, "cut off")
                     del running[ref]
                     if outcome is None:
                         # Its process may still live, cut off: without its file it cannot finish.
@@ -169,22 +178,39 @@ class Cluster:
         except errors.RayTaskError as error:
             return Outcome(one.conversion, error=f"the node failed: {error.cause!r}")
         except errors.RayError as error:
-            one.losses += 1
-            if one.losses < MOST_LOSSES:
-                return None
-            remove_part(one.conversion.target, one.mark)
-            kind = type(error).__name__
-            return Outcome(one.conversion, error=f"the nodes that converted it were lost {one.losses} times ({kind})")
+            return self._lost(one, type(error).__name__)
         # The paths of the node are those from the root.
         return replace(outcome, conversion=one.conversion)
 
+    @staticmethod
+    def _lost(one: _Begun, how: str) -> Outcome | None:
+        """Count the loss of a node; gives the outcome of a picture that has lost too many, None for another try."""
+        one.losses += 1
+        if one.losses < MOST_LOSSES:
+            return None
+        remove_part(one.conversion.target, one.mark)
+        return Outcome(one.conversion, error=f"the nodes that converted it were lost {one.losses} times ({how})")
+
     def _places(self) -> int:
-        """How many tasks the cluster is given at a time, by its size of today."""
+        """How many tasks the cluster is given at a time, by its nodes of today."""
         now = time.monotonic()
         if now - self._asked >= SIZE_S:
             self._asked = now
-            self._room = max(AT_LEAST, PER_CORE * int(self._ray.cluster_resources().get("CPU", 0)))
+            nodes = [node for node in self._ray.nodes() if node["Alive"]]
+            cores = sum(node["Resources"].get("CPU", 0) for node in nodes)
+            self._room = max(AT_LEAST, PER_CORE * int(cores))
+            alive = frozenset(node["NodeID"] for node in nodes)
+            if self._alive - alive:
+                self._lost_at = now
+            self._alive = alive
         return self._room
+
+    def _cut_off(self, running: Mapping[Any, _Begun]) -> list[Any]:
+        """The tasks that were begun before a node was lost, and should have ended long ago."""
+        self._places()
+        if time.monotonic() < self._lost_at + GRACE_S:
+            return []
+        return [ref for ref, one in running.items() if one.at < self._lost_at]
 
 
 def _function() -> Callable[..., tuple[str, Any]]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 
 import psutil
 import pytest
@@ -61,6 +62,19 @@ class Node:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
+    def suspend(self) -> None:
+        """Cut the node off: nothing of it moves."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a node that was cut off go on where it was."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def kill(self) -> None:
         """End the node as a power cut would: every process at once."""
         found = self.processes()
@@ -79,12 +93,14 @@ class RayCluster:
     """A cluster with a head of one core."""
 
     def __init__(self, environment: dict[str, str], code: str = START) -> None:
-        pytest.importorskip("ray", reason="the extra ray is not installed")
+        # Not imported here: it would start threads in the tests, and others fork.
+        if find_spec("ray") is None:
+            pytest.skip("the extra ray is not installed")
         # Ray makes sockets below it, whose paths are at most 107 bytes long.
         self._folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
         self._environment = environment
         self.address = f"127.0.0.1:{free_port()}"
-        self._nodes: list[Node] = []
+        self.nodes: list[Node] = []
         self._counter = subprocess.Popen(
             [sys.executable, "-c", COUNT, self.address],
             stdin=subprocess.PIPE,
@@ -99,31 +115,33 @@ class RayCluster:
                 environment, (), code,
             )
         )  # fmt: skip
-        wait_until(lambda: self._size() == 1, "the head of the Ray cluster has started", 90)
+        self._wait("the head of the Ray cluster has started")
 
     def add(self, environment: dict[str, str] | None = None, before: Sequence[str] = ()) -> Node:
         """A further node.  before: a command that starts it, such as unshare."""
-        size = self._size()
         node = self._started(
             Node([f"--address={self.address}"], {**self._environment, **(environment or {})}, before, START)
         )
-        wait_until(lambda: self._size() == size + 1, "the node has joined the Ray cluster", 90)
+        self._wait("the node has joined the Ray cluster, and those that ended have left it")
         return node
 
     def remove(self, node: Node) -> None:
         """End a node and wait until the cluster knows."""
         node.kill()
-        wait_until(lambda: self._size() == len([one for one in self._nodes if one.is_alive()]), "the node is gone", 90)
+        self._wait("the node has left the Ray cluster")
+
+    def _wait(self, what: str) -> None:
+        wait_until(lambda: self._size() == sum(node.is_alive() for node in self.nodes), what, 90)
 
     def close(self) -> None:
-        for node in reversed(self._nodes):
+        for node in reversed(self.nodes):
             node.kill()
         self._counter.kill()
         self._counter.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _started(self, node: Node) -> Node:
-        self._nodes.append(node)
+        self.nodes.append(node)
         return node
 
     def _size(self) -> int:
