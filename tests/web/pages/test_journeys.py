@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from browsers.visits import Visit, needs_chromium, patient_server, visiting
 from pictures import SAMPLES
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from serving import Server
 
 from imgsrv.imaging.operations import OPERATIONS
@@ -259,7 +260,39 @@ def test_every_operation_of_the_catalogue_has_a_form(page: Page) -> None:
         page.get_by_role("button", name=f"Remove {name}", exact=True).click()
 
 
-def test_what_is_drawn_stays_where_the_visitor_has_put_it_while_previews_come(page: Page) -> None:
+def test_an_operation_that_is_new_appears_without_a_change_of_the_page(browser: Browser, playground: Server) -> None:
+    number: dict[str, Any] = {"type": "a number from 0 to 9", "minimum": 0, "maximum": 9}
+    kinds = {"strength": number, "way": {"type": "up, down or away"}, "spell": {"type": "anything that sparkles"}}
+    parameters = [
+        {"name": name, "required": False, "default": None, "description": "Its meaning.", **kind}
+        for name, kind in kinds.items()
+    ]
+    sparkle = {
+        "name": "sparkle",
+        "summary": "Sparkle.",
+        "parameters": parameters,
+        "example": {"url": "/sparkle?strength=3", "pipeline": "sparkle:strength=3"},
+    }
+
+    def with_one_more(route: Route) -> None:
+        catalogue = route.fetch().json()
+        catalogue["operations"].append(sparkle)
+        route.fulfill(json=catalogue)
+
+    with visiting(browser, "about:blank") as visit:
+        visit.page.route("**/operations", with_one_more)
+        visit.page.goto(playground.url)
+        expect(visit.page.locator("#operation")).to_be_enabled()
+        add(visit.page, "sparkle")
+        expect(visit.page.locator(f"{field('sparkle', 'strength')} input[type=range]")).to_be_visible()
+        expect(visit.page.locator(f"{field('sparkle', 'way')} select option")).to_have_text(
+            ["as the picture is", "up", "down", "away"]
+        )
+        expect(visit.page.locator(f"{field('sparkle', 'spell')} input")).to_have_value("")
+        expect(visit.page.locator("#code")).to_contain_text("/sparkle?strength=3")
+
+
+def test_the_focus_stays_where_the_visitor_has_put_it_while_previews_come(page: Page) -> None:
     with_sample(page)
     add(page, "gamma")
     box = page.locator(f"{field('gamma', 'value')} input[type=number]")

@@ -18,7 +18,7 @@ export class Problem extends Error {
   }
 
   get wantsKey() {
-    return this.status === 401;
+    return ["missing_key", "unknown_key"].includes(this.code);
   }
 }
 

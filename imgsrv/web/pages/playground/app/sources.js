@@ -35,7 +35,8 @@ export async function sample(name) {
 }
 
 function listenForDrops(take) {
-  const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  // A file that is dropped on the field of a step is for that step.
+  const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files") && !event.target.closest?.(".file");
   const mark = (isOver) => document.body.classList.toggle("dropping", isOver);
   document.addEventListener("dragover", (event) => {
     if (!isFile(event)) return;

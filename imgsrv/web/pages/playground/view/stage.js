@@ -20,6 +20,7 @@ export class Stage {
     find("#zoom-out").addEventListener("click", () => this.step(-1));
     find("#zoom-one").addEventListener("click", () => this.setZoom(1));
     this.stage.addEventListener("keydown", (event) => this.pressed(event));
+    this.stage.addEventListener("wheel", (event) => this.rolled(event), { passive: false });
     this.listenForPointer();
     new ResizeObserver(() => this.place()).observe(this.stage);
     this.setMode("split");
@@ -90,6 +91,13 @@ export class Stage {
     if (!does || event.ctrlKey || event.metaKey || event.target !== this.stage) return;
     event.preventDefault();
     does();
+  }
+
+  // With Ctrl, as a browser zooms its page.
+  rolled(event) {
+    if (!event.ctrlKey || !this.size) return;
+    event.preventDefault();
+    this.step(-Math.sign(event.deltaY));
   }
 
   // Near the divider the pointer moves it, elsewhere the picture.
