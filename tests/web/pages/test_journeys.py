@@ -311,3 +311,11 @@ def test_a_preset_of_the_server_becomes_steps(browser: Browser) -> None:
         expect(visit.page).to_have_url(re.compile("#ops=resize:width=200/sharpen&format=webp&sample=photo$"))
         expect(visit.page.locator("#out-kind")).to_have_text("WEBP")
         assert steps(visit.page) == ["resize", "sharpen"]
+
+
+@pytest.mark.parametrize("name", ["API", "Dashboard"])
+def test_the_page_leads_to_the_others(page: Page, name: str) -> None:
+    with page.expect_navigation() as navigation:
+        page.get_by_role("link", name=name).click()
+    assert navigation.value.status == 200
+    assert navigation.value.headers["content-type"].startswith("text/html")
