@@ -50,6 +50,7 @@ ROUTES = {
         ("DELETE", "/uploads/{upload}", "", "Nothing: the upload is removed.  GET tells its size and its end."),
         ("GET", "/", "", "JSON: name, version and these routes.  In a browser: a page to try everything."),
         ("GET", "/operations", "", "JSON: the catalogue of operations, formats and output parameters."),
+        ("GET", "/fonts", "", "JSON: the fonts of `text`, and which scripts each can write."),
         ("GET", "/openapi.json", "", "JSON: the description of this API, as OpenAPI 3.1."),
         ("GET", "/docs", "", "HTML: this API to read and to try."),
         ("GET", "/dashboard", "", "HTML: what the server does now."),

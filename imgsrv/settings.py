@@ -42,6 +42,7 @@ from imgsrv.settings_checks import (
     an_address,
     certificates,
     named_queries,
+    names_of_fonts,
     networks,
     networks_alone,
     no_folder,
@@ -283,6 +284,15 @@ class Settings(BaseSettings):
         str,
         AfterValidator(a_folder),
         Field(description="Folder with more fonts for the operation `text`, named after their files; empty for none."),
+    ] = ""
+    font_fallback: Annotated[
+        str,
+        AfterValidator(names_of_fonts),
+        Field(
+            description="Fonts for letters that the font of a `text` lacks, separated by commas; the first that has a "
+            "letter writes it, such as NotoSansArabic-Regular,NotoSansThai-Regular; empty for none: then the text is "
+            "refused. `imgsrv fonts` lists the names."
+        ),
     ] = ""
 
     source_dir: Annotated[

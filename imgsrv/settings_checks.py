@@ -48,6 +48,14 @@ def no_folder(name: str) -> str:
     return name
 
 
+def names_of_fonts(text: str) -> str:
+    """Accept names as `imgsrv fonts` lists them, separated by commas."""
+    for name in split(text):
+        if "/" in name or name.lower().endswith((".ttf", ".otf", ".ttc")):
+            raise ValueError(f"{name} is a file; write the name of the font, as `imgsrv fonts` lists it")
+    return text
+
+
 def a_user(name: str) -> str:
     """Accept a user of this machine, or an empty text."""
     if name:

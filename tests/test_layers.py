@@ -34,6 +34,7 @@ LAYERS = (
     ("imaging.formats", "imaging.testcard"),
     ("imaging.colour",),
     ("imaging.apart",),
+    ("imaging.lettering",),
     ("imaging.pixels",),
     ("imaging.memory",),
     ("imaging.model",),

@@ -15,9 +15,9 @@ from imgsrv.bulk.work import Conversion, Outcome, Recipe, convert
 from imgsrv.errors import BadSetting, ImgsrvError
 from imgsrv.imaging import formats
 from imgsrv.imaging.codecs.output import Output
+from imgsrv.imaging.lettering.fonts import fallback_names, use_fallbacks, use_fonts
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
-from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import prepare_process
 from imgsrv.imaging.process import process_into
 
@@ -29,8 +29,9 @@ SIGN_S = 5.0
 class Work:
     """What is the same for all pictures of a run.
 
-    pipeline: its text.  fonts: folder of further fonts.  sign: a file in OUT, which a node sees if it shares that
-    folder; None for a bucket.  formats: those that the command reads and writes; the extras of a node must be the same.
+    pipeline: its text.  fonts: folder of further fonts.  fallbacks: those for what a font lacks.  sign: a file in
+    OUT, which a node sees if it shares that folder; None for a bucket.  formats: those that the command reads and
+    writes; the extras of a node must be the same.
     """
 
     pipeline: str
@@ -39,6 +40,7 @@ class Work:
     parts: Mapping[str, bytes]
     overwrites: bool
     fonts: Path | None
+    fallbacks: tuple[str, ...]
     sign: Path | None
     formats: tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -46,7 +48,7 @@ class Work:
 def pack(recipe: Recipe, fonts: Path | None, sign: Path | None) -> bytes:
     """The work of a run as bytes."""
     pipeline, given = str(recipe.pipeline), (recipe.output, recipe.limits, recipe.parts, recipe.overwrites)
-    return pickle.dumps(Work(pipeline, *given, fonts=fonts, sign=sign, formats=formats_here()))
+    return pickle.dumps(Work(pipeline, *given, fonts, fallback_names(), sign, formats_here()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def _unfit(packed: bytes) -> str:
     try:
         if work.fonts is not None:
             use_fonts(work.fonts)
+        use_fallbacks(work.fallbacks)
     except BadSetting as error:
         return f"it cannot use the fonts: {error}"
     if work.sign is not None and not _appears(work.sign):

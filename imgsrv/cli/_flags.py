@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -23,8 +24,12 @@ METAVARS = {
 """Placeholders of values in the help, where neither the type nor the name gives a good one."""
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add `--config` and a flag for each setting to the parser."""
+def add_settings(parser: argparse.ArgumentParser, shown: Collection[str] | None = None) -> None:
+    """Add `--config` and a flag for each setting to the parser.
+
+    shown: the settings that the help of the command tells; the others are accepted all the same, because the command
+    takes the command line of a server.  None for all of them.
+    """
     parser.add_argument(
         "--config",
         type=Path,
@@ -37,6 +42,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     for name, field in Settings.model_fields.items():
         default = field.get_default()
         is_switch = field.annotation is bool
+        help_text = f"{field.description} [{default}] ({environment_name(name)})"
         details: dict[str, Any] = (
             {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": _metavar(name, field)}
         )
@@ -44,7 +50,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             flag_name(name),
             dest=name,
             default=argparse.SUPPRESS,
-            help=f"{field.description} [{default}] ({environment_name(name)})".replace("%", "%%"),
+            help=argparse.SUPPRESS if shown is not None and name not in shown else help_text.replace("%", "%%"),
             **details,
         )
         if get_origin(field.annotation) is Literal:

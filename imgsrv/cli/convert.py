@@ -30,14 +30,15 @@ from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import OWNER, SAME, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, WRITTEN
+from imgsrv.imaging.lettering.fonts import use_fallbacks, use_fonts
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.model.validation import validate
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
-from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import prepare_process
 from imgsrv.printable import printable
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.server.cpus import usable_cpus
+from imgsrv.settings_checks import split
 
 EXIT_SOME_FAILED = 1
 
@@ -92,6 +93,10 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print what would become what, and write nothing")
     parser.add_argument("--font-dir", type=Path, metavar="DIR", help="folder with more fonts for `text`")
+    parser.add_argument(
+        "--font-fallback", metavar="NAMES", default="",
+        help="fonts for letters that the font of a `text` lacks, separated by commas; `imgsrv fonts` lists the names",
+    )  # fmt: skip
     limits = Limits()
     for name, meaning in (
         ("max_pixels", "largest number of pixels of a picture: width × height × frames"),
@@ -110,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_process()
     if args.font_dir is not None:
         use_fonts(args.font_dir)
+    use_fallbacks(split(args.font_fallback))
     positionals = split_positionals(args.paths)
     if args.ray is not None and STANDARD in (*positionals.inputs, positionals.out):
         raise BadArgument("--ray converts files and objects; standard input and output belong to this process")

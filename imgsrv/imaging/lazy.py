@@ -1,4 +1,4 @@
-"""NumPy, OpenCV and imagecodecs, imported when they are first used.
+"""NumPy, OpenCV, imagecodecs and HarfBuzz, imported when they are first used.
 
 `from imgsrv import process` then takes less than half of the time, and resizing a JPEG never loads OpenCV.
 A module that is loaded for the first picture only imports NumPy itself.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["cv2", "imagecodecs", "np"]
+__all__ = ["cv2", "hb", "imagecodecs", "np"]
 
 if TYPE_CHECKING:
     import cv2
     import imagecodecs
     import numpy as np
+    import uharfbuzz as hb
 else:
 
     class _Lazy:
@@ -28,5 +29,6 @@ else:
             return value
 
     cv2 = _Lazy("cv2")
+    hb = _Lazy("uharfbuzz")
     imagecodecs = _Lazy("imagecodecs")
     np = _Lazy("numpy")

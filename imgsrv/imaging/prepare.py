@@ -14,6 +14,7 @@ from PIL import AvifImagePlugin, Image
 from imgsrv.imaging.apart.pool import keep_warm
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
+from imgsrv.imaging.lazy import hb
 from imgsrv.imaging.memory.malloc import keep_freed_memory
 from imgsrv.imaging.operations import OPERATIONS
 
@@ -37,3 +38,4 @@ def preload() -> None:
     Output.model_rebuild()
     for row in OPERATIONS.values():
         row.parameters.model_rebuild()
+    hb.version_string()

@@ -23,6 +23,7 @@ def page_routes() -> Mapping[str, Json]:
     return {
         "/": _page("/", "index", document),
         "/operations": _page("/operations", "operations", document),
+        "/fonts": _page("/fonts", "fonts", document),
         "/openapi.json": _page("/openapi.json", "openapi", document),
         "/docs": _page("/docs", "docs", page),
         "/dashboard": _page("/dashboard", "dashboard", page),

@@ -18,8 +18,8 @@ from imgsrv.environment import notify_socket, watchdog_s
 from imgsrv.errors import BadSetting, NoWorkerCanBoot
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.native import jpeg as native_jpeg
+from imgsrv.imaging.lettering.fonts import use_fallbacks, use_fonts
 from imgsrv.imaging.model.weights import use_weights
-from imgsrv.imaging.pixels.fonts import use_fonts
 from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.observe.log.configure import configure_logs
 from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
@@ -38,6 +38,7 @@ from imgsrv.server.parts import claim_of, master_of, open_beside, work_of
 from imgsrv.server.trial import run_trial
 from imgsrv.server.workers import identity_of
 from imgsrv.settings import Configuration, Settings
+from imgsrv.settings_checks import split
 from imgsrv.trusted_paths import weakness
 from imgsrv.web.tracing import load_tracing
 
@@ -92,8 +93,9 @@ def _prepare_process(settings: Settings) -> None:
         if (fault := weakness(Path(settings.font_dir))) is not None:
             raise BadSetting(f"--font-dir={settings.font_dir}", f"root does not read it: {fault}")
         use_fonts(Path(settings.font_dir))
-        if settings.weights_file:
-            use_weights(Path(settings.weights_file))
+    use_fallbacks(split(settings.font_fallback))
+    if settings.weights_file:
+        use_weights(Path(settings.weights_file))
     load_tracing(settings)
     preload()
 

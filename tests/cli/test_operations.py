@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imgsrv.cli import operations
+from imgsrv.cli.listing import operations
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS

@@ -57,6 +57,7 @@ from imgsrv.imaging.formats.jpeg_scans import find_segments, read_frame_kind, re
 from imgsrv.imaging.formats.jxl_header import read_jxl_header
 from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
+from imgsrv.imaging.lettering.bidi import embedding_levels
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.metadata.summary import xmp_summary
 from imgsrv.imaging.metadata.utf8_tags import with_plain_texts
@@ -774,6 +775,24 @@ READERS = (
             (b"\0\0\1\0\xff\xff", b"\1\1\0\0\1\0\x20\0\x28\0\0\0\x06\0\0\0", b""),
             (b"\0\0\2\0\xff\xff", b"\x28\0\0\0\x01\0\0\0\2\0\0\0\x06\0\0\0", b""),
         ),
+    ),
+    Reader(
+        "directions of a text",
+        lambda data: embedding_levels(data.decode("utf-8", "replace")),
+        (),
+        ("a \u05d0(b) 12% \u2067x\u2069 \u202ey".encode(), b"plain"),
+        tuple(
+            f"imaging.lettering.{name}"
+            for name in ("bidi._explicit", "bidi._isolates", "bidi._sequences", "bidi._resolve_neutral")
+        ),
+        (
+            (b"", "\u202e(\u05d0)".encode(), b""),
+            (b"", "\u2068".encode(), b""),
+            (b"", "\u2067a\u2069".encode(), b""),
+            (b"", "\u202a\u202c\u05d0".encode(), b""),
+            (b"\xd7\x90", b"([{", b""),
+        ),
+        words=tuple(letter.encode() for letter in "\u2066\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u202e()\u05d01%"),
     ),
     Reader(
         "durations of a GIF",

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("action", choices=("stats", "purge"), help="what to do")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(parser)
+    add_settings(parser, [name for name in Settings.model_fields if name.startswith("cache_")])
     parser.set_defaults(run=run)
 
 

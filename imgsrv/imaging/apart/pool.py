@@ -16,7 +16,7 @@ from dataclasses import replace
 from imgsrv.errors import CodecLost
 from imgsrv.imaging.apart.process import Allowance, Ended, Failed, Helper, Job, TooMuch
 from imgsrv.imaging.apart.tasks import DECODERS
-from imgsrv.imaging.pixels.fonts import drawing_fonts
+from imgsrv.imaging.lettering.fonts import drawing_fonts
 
 MOST_IDLE = 4
 """More helpers are not kept; an engine needs one."""

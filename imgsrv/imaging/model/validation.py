@@ -22,6 +22,14 @@ from imgsrv.wording import closest, describe_allowed
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class NotAllowed(ValueError):
+    """Raised by a validator that knows better than the schema what is allowed, and maybe what was meant."""
+
+    def __init__(self, allowed: str, meant: str | None = None) -> None:
+        super().__init__(allowed)
+        self.allowed, self.meant = allowed, meant
+
+
 def validate(model: type[Model], values: Mapping[str, Any], *, owner: str) -> Model:
     """An instance of the model, made from text values.
 
@@ -55,6 +63,9 @@ def translated(error: ValidationError, model: type[BaseModel], values: Mapping[s
     value = values[parameter]
     if isinstance(value, float) and not math.isfinite(value):
         value = str(value)
+    reason = fault.get("ctx", {}).get("error")
+    if isinstance(reason, NotAllowed):
+        return InvalidParameter(owner, parameter, str(value), reason.allowed, reason.meant)
     choices = _choices(properties[parameter])
     meant = value_meant(parameter, str(value))
     if meant is None or (choices and meant not in choices):

@@ -30,7 +30,7 @@ class Shared:
     @cached_property
     def code(self) -> str:
         """The version of what makes results, for their keys."""
-        return f"{code_version(self.settings.font_dir)} {self.settings.auto_formats}"
+        return f"{code_version(self.settings.font_dir)} {self.settings.auto_formats} {self.settings.font_fallback}"
 
 
 def prepare_cache(settings: Settings) -> Shared:

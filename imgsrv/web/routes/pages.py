@@ -8,6 +8,7 @@ from typing import Any
 from falcon.asgi import Request, Response
 
 from imgsrv import __version__
+from imgsrv.imaging.lettering.fonts import font_facts
 from imgsrv.observe.metrics import CONTENT_TYPE
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.openapi import openapi
@@ -71,6 +72,7 @@ def documents(presets: Mapping[str, str], *, has_pages: bool) -> dict[str, Page]
         "/": start if files is None else Home(start, files.page("playground/index.html")),
         **({} if files is None else _pages(files)),
         "/operations": JsonPage(catalogue(presets)),
+        "/fonts": JsonPage({"fonts": list(font_facts())}),
         "/openapi.json": JsonPage(openapi(__version__, presets)),
     }
 

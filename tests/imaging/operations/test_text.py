@@ -10,18 +10,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pictures import result
-from PIL import Image, features
+from PIL import Image
 
 from imgsrv.errors import BadSetting, InvalidParameter
-from imgsrv.imaging.operations.overlay.text import _wrapped
-from imgsrv.imaging.pixels import fonts
-from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font, use_fonts
+from imgsrv.imaging.lettering import fonts
+from imgsrv.imaging.lettering.fonts import BUILT_IN, font_names, typeface, use_fonts
+from imgsrv.imaging.lettering.lines import Writer
+from imgsrv.imaging.lettering.typeface import UNITS
 
 BLACK = Image.new("RGB", (400, 200), "black")
 
 
 def written(arguments: str, below: Image.Image = BLACK) -> Image.Image:
     return result(below, f"text:{arguments}")
+
+
+def widths(text: str, widest: float, size: int = 20) -> list[float]:
+    """The widths of the lines of a text in the built-in font, in pixels."""
+    return [line.width / UNITS for line in Writer([typeface(BUILT_IN)], size).lines(text, widest)]
 
 
 def ink(picture: Image.Image) -> tuple[int, int, int, int]:
@@ -50,29 +56,30 @@ def test_the_size_is_the_height_of_the_letters() -> None:
 
 @pytest.mark.parametrize("letters", ["äöüßéÀŁž", "Ελληνικά", "Кириллица"])
 def test_the_built_in_font_has_the_letters_of_europe(letters: str) -> None:
-    face = load_font(BUILT_IN, 40)
-    missing = face.getmask("\uffff").getbbox()
-    assert [letter for letter in letters if bytes(face.getmask(letter)) == bytes(face.getmask("\uffff"))] == [], missing
+    assert [letter for letter in letters if not typeface(BUILT_IN).has(letter)] == []
 
 
 def test_a_long_text_is_broken_between_words_and_a_long_word_inside() -> None:
-    face = load_font(BUILT_IN, 20)
     text = "one two three four five six seven eight nine ten extraordinarilylongwordthatfitsnowhere end"
-    lines = list(_wrapped(text, face, 120))
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert max(map(face.getlength, lines)) <= 120
+    lines = list(Writer([typeface(BUILT_IN)], 20).lines(text, 120))
+    numbers = [glyph.number for line in lines for glyph in line.glyphs]
+    whole = [glyph.number for line in Writer([typeface(BUILT_IN)], 20).lines(text, 1e6) for glyph in line.glyphs]
+    space = whole[3]
+    assert [one for one in numbers if one != space] == [one for one in whole if one != space]
+    assert max(line.width for line in lines) <= 120 * UNITS
     assert len(lines) > 4
 
 
 def test_a_line_feed_begins_a_new_line() -> None:
-    assert list(_wrapped("a\n\nb", load_font(BUILT_IN, 20), 100)) == ["a", "", "b"]
+    first, second, third = widths("a\n\nb", 100)
+    assert [first, third] == [*widths("a", 100), *widths("b", 100)]
+    assert second == 0
 
 
-@pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
-def test_a_script_from_right_to_left_is_reversed() -> None:
-    # Without a Hebrew letter in the font, brackets tell: they are mirrored where the text runs from right to left.
-    face = load_font(BUILT_IN, 40)
-    assert bytes(face.getmask("(a", direction="rtl")) == bytes(face.getmask("a)", direction="ltr"))
+def test_a_bracket_is_mirrored_where_the_text_runs_from_right_to_left() -> None:
+    # Without a Hebrew letter in the font, a mark of direction makes the paragraph one from right to left.
+    mirrored, plain = (np.asarray(written(f"text={text}")) for text in (quote(chr(0x200F)) + "(!", "!)"))
+    assert np.array_equal(mirrored, plain)
 
 
 def test_an_outline_and_a_shadow_lie_under_the_letters() -> None:
@@ -112,8 +119,6 @@ def test_an_unknown_font_is_refused_with_the_known_ones() -> None:
 
 # ---- shaping ----------------------------------------------------------------------------------------------
 
-SHAPED = pytest.mark.skipif(not features.check("raqm"), reason="FriBidi is not installed, which Raqm loads")
-
 
 @pytest.fixture
 def arabic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -136,14 +141,12 @@ def columns(text: str, font: str) -> NDArray[np.intp]:
     return np.asarray(np.count_nonzero(np.asarray(shown.convert("L"))[:, left:right] > 100, axis=0))
 
 
-@SHAPED
 def test_arabic_letters_join(arabic: str) -> None:
     beh, apart = "\u0628", "\u200c"  # a zero-width non-joiner keeps letters apart
     assert (columns(beh * 3, arabic)[5:-5] > 0).all()
     assert (columns(apart.join([beh] * 3), arabic) == 0).any()
 
 
-@SHAPED
 def test_arabic_runs_from_right_to_left(arabic: str) -> None:
     # An alef is a tall stroke; written first it stands at the right, and written last at the left.
     alef, beh = "\u0627", "\u0628"
@@ -154,14 +157,10 @@ def test_arabic_runs_from_right_to_left(arabic: str) -> None:
 
 def test_chinese_without_spaces_is_broken_into_lines_that_fit() -> None:
     # Breaking asks a font for widths alone, so the boxes that stand for letters it lacks will do.
-    face = load_font(BUILT_IN, 20)
-    text = "敏捷的棕色狐狸跳过了懒狗" * 4
-    lines = list(_wrapped(text, face, 150))
-    assert "".join(lines) == text
+    lines = list(Writer([typeface(BUILT_IN)], 20).lines("敏捷的棕色狐狸跳过了懒狗" * 4, 150))
+    assert sum(len(line.glyphs) for line in lines) == 48
     assert len(lines) > 2
-    assert max(map(face.getlength, lines)) <= 150
-    left, _top, right, _bottom = ink(written(f"text={quote(text)},size=20,wrap=0.5"))
-    assert right - left <= 200
+    assert max(line.width for line in lines) <= 150 * UNITS
 
 
 # ---- a folder of fonts ------------------------------------------------------------------------------------
@@ -171,8 +170,8 @@ def test_chinese_without_spaces_is_broken_into_lines_that_fit() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with one font; the fonts of the test are forgotten after it."""
     monkeypatch.setattr(fonts, "_FOLDERS", [])
-    source = load_font(f"{BUILT_IN.partition('-')[0]}-Black", 10).path
-    (tmp_path / "Mine.ttf").write_bytes(Path(str(source)).read_bytes())
+    source = typeface(f"{BUILT_IN.partition('-')[0]}-Black").file
+    (tmp_path / "Mine.ttf").write_bytes(source.read_bytes())
     fonts._files.cache_clear()
     yield tmp_path
     fonts._files.cache_clear()

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from pydantic import AfterValidator, Field
 
-from imgsrv.errors import joined
+from imgsrv.imaging.lettering.fonts import BUILT_IN, chain_of, font_list, font_names, unusable_fonts
+from imgsrv.imaging.lettering.lines import Writer
+from imgsrv.imaging.lettering.masks import Block
+from imgsrv.imaging.lettering.missing import complaint
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
+from imgsrv.imaging.model.validation import NotAllowed
 from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.composite import composite, composite_at, place_in_margins
-from imgsrv.imaging.pixels.fonts import BUILT_IN, font_names, load_font
-
-LINE_SPACING = 0.2
-"""Space between two lines, as a fraction of the size."""
+from imgsrv.wording import closest
 
 SHADE = Colour(0, 0, 0, 128)
 
 
 def _known_font(name: str) -> str:
-    if name not in font_names():
-        raise ValueError(f"there is no font {name!r}; there are {joined(font_names())}; see --font-dir")
-    return name
+    names = font_names()
+    if name in names:
+        return name
+    if reason := unusable_fonts().get(name):
+        raise NotAllowed(f"another font: its file {reason}; there are {font_list()}")
+    meant = closest(name, [one.lower() for one in names])
+    raise NotAllowed(
+        f"the name of a font: there are {font_list()}; --font-dir adds more",
+        next((one for one in names if one.lower() == meant), None),
+    )
 
 
 FontName = Annotated[str, AfterValidator(_known_font), Field(json_schema_extra={"format": "font"})]
@@ -45,7 +53,14 @@ def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int
     return passes * (letters + LAYER_WORK * min(pixels(before), letters))
 
 
-@operation(keeps_depth=always, work=_text_work, weighed_with="text=weight,size=200,outline=10")
+@lru_cache(256)
+def _check(*, text: str, font: str) -> None:
+    """Raises ValueError where neither the font nor a fallback has a letter."""
+    if fault := complaint(text, chain_of(font)):
+        raise ValueError(fault)
+
+
+@operation(check=_check, keeps_depth=always, work=_text_work, weighed_with="text=weight,size=200,outline=10")
 def text(
     frame: Frame,
     *,
@@ -73,24 +88,23 @@ def text(
 ) -> Frame:
     """Write text over the picture.
 
-    HarfBuzz and FriBidi, through Raqm, shape scripts that join letters or run from right to left.  The built-in font
-    has Latin, Greek and Cyrillic letters.  Text beyond the edges of the picture is cut off.
+    HarfBuzz shapes scripts that join letters, reorder vowels or stack marks; text from right to left, and both
+    directions in one line, follow the bidirectional algorithm of Unicode.  A line is spaced as browsers space it, and
+    broken at spaces and zero-width spaces, else between letters.  A letter that neither the font nor one of
+    --font-fallback has is an error that names fonts with it; the built-in font has Latin, Greek and Cyrillic letters.
+    Text beyond the edges of the picture is cut off.
     """
-    face = load_font(font, size)
-    lines = "\n".join(_wrapped(text, face, frame.width * wrap))
-    spacing = size * LINE_SPACING
-    ruler = ImageDraw.Draw(Image.new("L", (1, 1)))
-    left, top, right, bottom = ruler.multiline_textbbox(
-        (0, 0), lines, face, spacing=spacing, align=align, stroke_width=outline
-    )
-    needed = min(frame.width, round(right - left) + shadow + 1), min(frame.height, round(bottom - top) + shadow + 1)
+    writer = Writer(chain_of(font), size)
+    block = Block(list(writer.lines(text, frame.width * wrap)), writer.fonts, size, align)
+    left, top, right, bottom = block.ink
+    width, height = right - left + 2 * outline + shadow, bottom - top + 2 * outline + shadow
+    needed = max(1, min(frame.width, width)), max(1, min(frame.height, height))
     layer = Image.new("RGBA", needed)
 
     def add(tint: Colour, offset: int, stroke: int) -> None:
-        mask = Image.new("L", needed)
-        ImageDraw.Draw(mask).multiline_text(
-            (offset - left, offset - top), lines, 255, face, spacing=spacing, align=align, stroke_width=stroke
-        )
+        start = left - outline - offset, top - outline - offset
+        box = *start, start[0] + needed[0], start[1] + needed[1]
+        mask = Image.fromarray(block.outlined(box, stroke) if stroke else block.mask(box))
         painted = Image.new("RGBA", needed, tint[:3])
         painted.putalpha(mask.point([round(level * tint.alpha / 255) for level in range(256)]))
         nonlocal layer
@@ -102,29 +116,3 @@ def text(
         add(outline_colour, 0, outline)
     add(colour, 0, 0)
     return composite_at(frame, layer, place_in_margins(frame.size, needed, round(margin * min(frame.size)), gravity))
-
-
-def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
-    """The lines of a text, wrapped between words, or inside a word that is too long for a line."""
-    for paragraph in text.splitlines():
-        line = ""
-        for word in paragraph.split(" "):
-            if line and face.getlength(f"{line} {word}") > width:
-                yield line
-                line = word
-            else:
-                line = f"{line} {word}" if line else word
-            while len(line) > 1 and face.getlength(line) > width:
-                fitting = _fitting(line, face, width)
-                yield line[:fitting]
-                line = line[fitting:]
-        yield line
-
-
-def _fitting(line: str, face: ImageFont.FreeTypeFont, width: float) -> int:
-    """The number of letters of a line that fit into the width; at least one."""
-    low, high = 1, len(line)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if face.getlength(line[:middle]) <= width else (low, middle - 1)
-    return low

@@ -1,0 +1,1 @@
+"""The commands that list what there is to use: operations and fonts."""

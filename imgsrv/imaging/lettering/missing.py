@@ -1,0 +1,82 @@
+"""The letters of a text that no font of a chain has, in a sentence that says what to do."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from imgsrv.errors import joined
+from imgsrv.imaging.lettering.fonts import fonts_with
+from imgsrv.imaging.lettering.lines import clusters, shown_letters
+from imgsrv.imaging.lettering.typeface import Typeface, script_of
+
+LETTERS_SHOWN = 3
+FONTS_SHOWN = 3
+
+SCRIPTS = {
+    "Arab": "Arabic",
+    "Armn": "Armenian",
+    "Beng": "Bengali",
+    "Cyrl": "Cyrillic",
+    "Deva": "Devanagari",
+    "Ethi": "Ethiopic",
+    "Geor": "Georgian",
+    "Grek": "Greek",
+    "Gujr": "Gujarati",
+    "Guru": "Gurmukhi",
+    "Hang": "Korean",
+    "Hani": "Chinese",
+    "Hebr": "Hebrew",
+    "Hira": "Japanese",
+    "Kana": "Japanese",
+    "Khmr": "Khmer",
+    "Knda": "Kannada",
+    "Laoo": "Lao",
+    "Latn": "Latin",
+    "Mlym": "Malayalam",
+    "Mymr": "Burmese",
+    "Sinh": "Sinhala",
+    "Taml": "Tamil",
+    "Telu": "Telugu",
+    "Thai": "Thai",
+    "Tibt": "Tibetan",
+}
+"""Names of scripts by ISO 15924; another one is told by its code."""
+
+
+def complaint(text: str, chain: Sequence[Typeface]) -> str | None:
+    """What is wrong with the letters of a text; None if the fonts of the chain have all of them."""
+    letters = "".join(map(shown_letters, text.splitlines()))
+    able = {cluster: any(face.can_write(cluster) for face in chain) for cluster in dict.fromkeys(clusters(letters))}
+    missing = [cluster for cluster, is_able in able.items() if not is_able]
+    if not missing:
+        return None
+    single = list(dict.fromkeys(letter for cluster in missing for letter in cluster if not _is_had(letter, chain)))
+    shown = single or list(dict.fromkeys("".join(missing)))
+    more = len(shown) - LETTERS_SHOWN
+    told = joined([*map(_named, shown[:LETTERS_SHOWN]), *([f"{more} more"] if more > 0 else [])])
+    fonts = joined([face.name for face in chain])
+    return f"{fonts} {'has' if len(chain) == 1 else 'have'} no glyph for {told}{_scripts(shown)}; {_advice(shown)}"
+
+
+def _is_had(letter: str, chain: Sequence[Typeface]) -> bool:
+    return any(face.has(letter) for face in chain)
+
+
+def _named(letter: str) -> str:
+    shown = f"{letter} " if letter.isprintable() and unicodedata.category(letter)[0] != "M" else ""
+    name = unicodedata.name(letter, "")
+    return f"{shown}U+{ord(letter):04X}" + (f" ({name})" if name else "")
+
+
+def _scripts(letters: Sequence[str]) -> str:
+    scripts = [SCRIPTS.get(script, script) for script in dict.fromkeys(map(script_of, letters)) if script]
+    return f", of the {'script' if len(scripts) == 1 else 'scripts'} {joined(scripts)}" if scripts else ""
+
+
+def _advice(letters: Sequence[str]) -> str:
+    found = fonts_with("".join(letters))
+    if not found:
+        return "no font here has them: put one that has into the folder of --font-dir"
+    verb, first = "has" if len(found) == 1 else "have", found[0]
+    return f"{joined(found[:FONTS_SHOWN])} {verb} them: write font={first}, or start with --font-fallback={first}"
