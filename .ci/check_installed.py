@@ -30,6 +30,8 @@ def main() -> None:
     assert (Path(imgsrv.__file__).parent / "py.typed").exists()
     assert list(Path(imgsrv.__file__).parent.rglob("imgsrv_jpeg-*.so")), "the native decoder is not there"
     assert (Path(sys.prefix) / "share" / "man" / "man1" / "imgsrv.1").exists(), "the manual page is not there"
+    pages = Path(imgsrv.__file__).parent / "web" / "pages"
+    assert (pages / "playground" / "app" / "store.js").exists(), "the files of the pages are not there"
     assert imgsrv.process(SAMPLE.read_bytes(), "resize:width=100").startswith(b"\xff\xd8")
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)

@@ -1,6 +1,6 @@
 // Questions to the server: the key, errors as objects, and patience with a server that is busy or gone.
 
-const KEY = "imgsrv-key";
+const KEY = "imgsrv key"; // the page of the API keeps it under the same name
 
 // Where the server is: the page may be served below a path of a proxy.
 export const BASE = new URL(".", document.baseURI).href;
