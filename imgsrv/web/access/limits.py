@@ -49,6 +49,24 @@ class Limiter:
             raise _refused(charges, standings, seconds)
         state.charged_s = seconds
 
+    async def admit_fetch(self, state: RequestState, seconds: float) -> None:
+        """Charge what a question to another server costs, beside the job.  Raises WorkLimited, LimitsUnavailable."""
+        if not state.work:
+            return
+        charges = _costing(state.work, seconds)
+        standings = await self._taken(charges)
+        if standings is not None and not all(standing.is_admitted for standing in standings):
+            _announce(state, charges, standings)
+            raise _refused(charges, standings, seconds)
+
+    async def charge_fetched(self, state: RequestState, seconds: float) -> None:
+        """Charge what was fetched.  It is here already, so nothing is refused for it but the next."""
+        if state.work and seconds > 0 and self._store is not None:
+            try:
+                await self._store.correct(_costing(state.work, seconds))
+            except StoreDown as error:
+                self._down(error)
+
     async def settle_work(self, state: RequestState, seconds: float) -> None:
         """Charge the true seconds in place of the predicted ones; 0 for a job that was never begun."""
         if not state.work or seconds == state.charged_s or self._store is None:

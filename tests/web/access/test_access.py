@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from far.origins import ok, origin
 from serving import Server, serving, wait_until
 from wire import PNG, Answer, Wire, ask, head, post
 
@@ -345,6 +346,19 @@ def test_work_is_charged_before_it_is_done_and_corrected_after() -> None:
         assert int(answer.headers["retry-after"]) > 1
         # The small picture was charged with what it really took, which is far below half a second.
         assert [ask(server, post(light, PNG)).status for _ in range(5)] == [200] * 5
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"), [pytest.param(10, 4, id="each-question"), pytest.param(2_500_000, 1, id="each-byte")]
+)
+def test_fetching_is_charged_to_the_work_of_a_client_also_where_it_is_no_picture(size: int, asked: int) -> None:
+    with origin({"/x": ok(b"x" * size)}) as place:
+        flags = (f"--source-http={place.url}/", "--source-private-addresses=127.0.0.0/8")
+        with serving("--workers", "1", "--client-work=0.005/day", *flags) as server:
+            request = get(f"/resize?width=9&source={place.url}/x")
+            assert [ask(server, request).status for _ in range(asked)] == [415] * asked
+            refused(ask(server, request), 429, "work_limited")
+            assert len(place.requests) == asked
 
 
 def test_a_proxy_s_clients_have_limits_of_their_own_and_ipv6_counts_by_64_bits() -> None:
