@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from python_multipart.exceptions import FormParserError
@@ -31,8 +31,11 @@ class BodyText(mmap.mmap):
         return self[start : min(end, start + len(prefix))] == prefix
 
 
-def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
-    """(start, size) of every part by its name, the picture's `file` among them.  Raises BadMultipart and EmptyBody."""
+def find_parts(body: BodyText, content_type: str, fields: Collection[str] = ()) -> dict[str, tuple[int, int]]:
+    """(start, size) of every part by its name, the picture's `file` among them.
+
+    fields: names of parts that may be empty.  Raises BadMultipart and EmptyBody.
+    """
     boundary, parts = _boundary(content_type), _Parts()
     try:
         MultipartParser(boundary, cast("Any", parts.callbacks())).write(cast("bytes", body))
@@ -47,7 +50,7 @@ def find_parts(body: BodyText, content_type: str) -> dict[str, tuple[int, int]]:
     if len(found) < len(parts.found):
         twice = next(name for name, _start, _end in parts.found if [one[0] for one in parts.found].count(name) > 1)
         raise BadMultipart(f"it has more than one part named {twice!r}")
-    if empty := [name for name, (_start, size) in found.items() if not size]:
+    if empty := [name for name, (_start, size) in found.items() if not size and name not in fields]:
         raise EmptyBody if empty == [FILE_PART] else BadMultipart(f"the part {empty[0]!r} is empty")
     return found
 

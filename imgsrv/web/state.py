@@ -49,6 +49,8 @@ class RequestState:
     client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
     written, or is gone.  formats: of the pictures in the answer.  fault: what the request failed with on
     the short way; see `plain.py`.
+    parts: of the body, where it was received before its picture was asked for.
+    is_fixed: the query is all that may be asked for; a form adds nothing.
     is_stream: the answer goes on until the client leaves, so its time says nothing.
     peer: the other end of the connection, which may be a proxy; has_proxy: it is one that is trusted.
     """
@@ -73,6 +75,8 @@ class RequestState:
     formats: Sequence[str] = ()
     fault: Exception | None = None
     is_stream: bool = False
+    parts: Mapping[str, tuple[int, int]] | None = None
+    is_fixed: bool = False
     peer: Client = None
     has_proxy: bool = False
 

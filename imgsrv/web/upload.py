@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,18 +43,25 @@ class Upload:
         return self.facts.format
 
 
-async def receive_parts(req: Request, max_body: int) -> dict[str, Place]:
+async def receive_parts(req: Request, max_body: int, fields: Collection[str] = ()) -> dict[str, Place]:
     """Receive the body and find its parts, by their names; a raw picture is a part named `file`.
 
-    Raises BadMultipart, and what `receive_picture` raises.
+    fields: names of parts that may be empty.  The body is received once: who asks again gets the parts that the state
+    has.  Raises BadMultipart, and what `receive_picture` raises.
     """
-    parts = await receive_picture(state_of(req), max_body)
-    content_type = req.content_type or ""
-    if not content_type.lower().startswith("multipart/form-data"):
+    state = state_of(req)
+    if state.parts is not None:
+        return dict(state.parts)
+    parts = await receive_picture(state, max_body)
+    if not is_form(req):
         return parts
-    body = state_of(req).body
-    with needing("the form"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
-        return find_parts(text, content_type)
+    with needing("the form"), BodyText(state.body.file, state.body.received, prot=mmap.PROT_READ) as text:
+        return find_parts(text, req.content_type or "", fields)
+
+
+def is_form(req: Request) -> bool:
+    """True for a body of several parts."""
+    return (req.content_type or "").lower().startswith("multipart/form-data")
 
 
 async def receive_picture(state: RequestState, max_body: int) -> dict[str, Place]:

@@ -102,6 +102,7 @@ class Access:
         elif path not in DOCUMENTS:
             allowed = None if key is None else key.presets
             rules.presets.check_route(path, allowed)
+            state.is_fixed = signed is not None or allowed is not None or rules.presets.only
             if path == ROUTE:
                 return rules.presets.expand(query, allowed)
         return query

@@ -14,8 +14,9 @@ from imgsrv.jobs.archive import MEDIA_TYPES
 from imgsrv.jobs.job import BatchJob, Place
 from imgsrv.jobs.variants import LONGEST_OUTPUTS, Variant, naming, parse_variants
 from imgsrv.web.accept import prefers
+from imgsrv.web.fields import parsed_with_fields
 from imgsrv.web.multipart import FILE_PART
-from imgsrv.web.query import BATCH, BatchQuery, parse_batch
+from imgsrv.web.query import BATCH, BATCH_PARAMETERS, BatchQuery, parse_batch
 from imgsrv.web.services import Services, report_broken, report_timings
 from imgsrv.web.sources.taking import open_sources, read_sources, take_parts
 from imgsrv.web.state import state_of
@@ -34,7 +35,8 @@ class BatchRoute:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with all outputs in one archive, or with the error of the first output that cannot be made."""
         sources, text = read_sources(req)
-        query, services, state = parse_batch(text), self._services, state_of(req)
+        services, state = self._services, state_of(req)
+        query = await parsed_with_fields(req, services, sources, text, BATCH_PARAMETERS, parse_batch)
         archive = query.archive or _accepted_archive(req.get_header("Accept") or "*/*")
         with closing(state.body), detecting_lost_line_ends(req):
             async with open_sources(req, services, sources) as opened:

@@ -8,6 +8,7 @@ from falcon.asgi import Request, Response
 
 from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.jobs.job import DescribeJob
+from imgsrv.web.fields import parsed_with_fields
 from imgsrv.web.query import parse_info
 from imgsrv.web.services import Services
 from imgsrv.web.sources.taking import open_sources, read_sources, take_picture
@@ -24,7 +25,8 @@ class InfoRoute:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Answer with the description as JSON."""
         sources, query = read_sources(req)
-        include, services, state = parse_info(query), self._services, state_of(req)
+        services, state = self._services, state_of(req)
+        include = await parsed_with_fields(req, services, sources, query, ("include",), parse_info)
         with closing(state.body), detecting_lost_line_ends(req):
             async with open_sources(req, services, sources) as opened:
                 upload = await take_picture(req, services, opened, Pipeline())

@@ -48,7 +48,7 @@ def server(page: LocalPage) -> Iterator[Server]:
 @pytest.mark.usefixtures("server")
 def test_the_form_shows_the_result(browser: Browser, page: LocalPage) -> None:
     with visiting(browser, page.origin) as visit:
-        visit.page.locator("input").set_input_files(COFFEE)
+        visit.page.locator("[type=file]").set_input_files(COFFEE)
         visit.page.get_by_role("button", name="Make it small").click()
         image = visit.page.locator("img")
         expect(image).to_be_visible()
@@ -58,7 +58,7 @@ def test_the_form_shows_the_result(browser: Browser, page: LocalPage) -> None:
 @pytest.mark.usefixtures("server")
 def test_the_script_reads_a_picture_and_why_there_is_none(browser: Browser, page: LocalPage) -> None:
     with visiting(browser, page.origin) as visit:
-        visit.page.locator("input").set_input_files(COFFEE)
+        visit.page.locator("[type=file]").set_input_files(COFFEE)
         size = visit.page.evaluate(
             f"thumb({CHOSEN}).then(createImageBitmap).then(image => [image.width, image.height])"
         )
@@ -70,7 +70,7 @@ def test_the_script_reads_a_picture_and_why_there_is_none(browser: Browser, page
 @pytest.mark.usefixtures("server")
 def test_the_script_reads_several_sizes_with_form_data(browser: Browser, page: LocalPage) -> None:
     with visiting(browser, page.origin) as visit:
-        visit.page.locator("input").set_input_files(COFFEE)
+        visit.page.locator("[type=file]").set_input_files(COFFEE)
         found = visit.page.evaluate(
             f"""sizes({CHOSEN}).then(files => Promise.all(files.map(async file =>
               [file.name, file.type, (await createImageBitmap(file)).width])))"""
