@@ -48,7 +48,7 @@ func one(decoder runtime.Decoder, document []byte, out io.Writer) error {
 	case runtime.IsMissingKind(err):
 		return nil // comments only
 	case runtime.IsNotRegisteredError(err):
-		_, err = fmt.Fprintf(out, "not of Kubernetes: %s\n", kind)
+		_, err = fmt.Fprintf(out, "not of Kubernetes: %v\n", err)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w in\n%s", err, document)
