@@ -30,8 +30,8 @@ def status(found: Result) -> None:
     say(screen, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
     say(
         screen,
-        f"{totals['requests']} requests, {totals['jobs_done']} pictures, {found['queue']['waiting']} waiting "
-        f"(of {found['queue']['max']}), latency {_latency(latency)}",
+        f"{counted(totals['requests'], 'request')}, {counted(totals['jobs_done'], 'picture')}, "
+        f"{found['queue']['waiting']} waiting (of {found['queue']['max']}), latency {_latency(latency)}",
     )
     for title in ("errors", "restarts", "cache"):
         # A server of an older version has no cache.
@@ -94,6 +94,11 @@ def event_line(event: Result) -> str:
     """Return one event of the master as a line."""
     facts = " ".join(f"{name}={value}" for name, value in event.items() if name not in ("time", "event"))
     return f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']}  {printable(facts)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 picture` or `2 pictures`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def duration(seconds: float) -> str:

@@ -25,6 +25,7 @@ from imgsrv.imaging.testcard import noise_card
 from imgsrv.loadtest.conversation import Request, fetched, posted
 from imgsrv.loadtest.phases import Phase, closed_phase, first_answer, open_phase
 from imgsrv.loadtest.target import Target, parse_target
+from imgsrv.printable import printable
 
 EXIT_FAULTS = 1
 
@@ -116,7 +117,19 @@ def run(args: argparse.Namespace) -> int:
         phases = _load(target, requests, args, stack.enter_context(view))
     if args.json:
         print(json.dumps(_result(target, about, phases), indent=2))
-    return EXIT_FAULTS if any(phase.faults for phase in phases) else 0
+    empty = [phase for phase in phases if not phase.pictures]
+    for phase in empty:
+        print(f"imgsrv: {phase.name}: no picture was made, {_why_none(phase)}", file=sys.stderr)
+    return EXIT_FAULTS if empty or any(phase.faults for phase in phases) else 0
+
+
+def _why_none(phase: Phase) -> str:
+    """Why a phase has no picture, and what to look at."""
+    if phase.fault:
+        return f"but {printable(phase.fault[:300])}; was the server restarted meanwhile?"
+    if phase.refused:
+        return f"the server refused all {phase.refused} requests with 503; `imgsrv status` says how full it is"
+    return f"and no answer came within {phase.seconds:g} s; measure for longer, or see `imgsrv status`"
 
 
 def _weigh() -> int:

@@ -6,12 +6,15 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from pictures import SAMPLES
+from pictures import SAMPLES, encoded, picture
 from rich.console import Console
 from serving import Server
 
@@ -154,3 +157,56 @@ def test_without_a_terminal_the_table_is_printed_once_and_fits_a_narrow_page() -
     assert "own CPU" in text
     assert "fault: [oops]" in text
     assert "…" not in text
+
+
+class Restarted(BaseHTTPRequestHandler):
+    """Answers the first connection with pictures, and later ones with the status of its server or not at all."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        """Take the next status of the server; the last one is kept."""
+        super().setup()
+        answers: list[int] = self.server.answers  # type: ignore[attr-defined]  # of the test
+        self.status = answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.status
+        if not status:
+            self.close_connection = True
+            return
+        body = encoded(picture("RG/BY"), "PNG") if status == HTTPStatus.OK else b"{}"
+        self.send_response(status)
+        self.send_header("Content-Type", "image/png" if status == HTTPStatus.OK else "application/problem+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Retry-After", "1")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_facts: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(503, "the server refused all "), (0, "was the server restarted meanwhile?")],
+    ids=["refused", "restarted"],
+)
+@pytest.mark.parametrize("load", [("--load", "none"), ("--rate", "20")], ids=["closed", "open"])
+def test_a_bench_that_made_no_picture_fails_and_says_why(
+    imgsrv: Bench, capsys: pytest.CaptureFixture[str], status: int, words: str, load: tuple[str, str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Restarted) as server:
+        server.answers = [200, status]  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert imgsrv(f"http://127.0.0.1:{server.server_port}", *load, *SHORT) == 1
+        finally:
+            server.shutdown()
+            thread.join()
+    said = capsys.readouterr().err
+    assert "no picture was made" in said
+    assert words in said

@@ -62,7 +62,7 @@ def _with_store(settings: Settings, use: Callable[[Store], Awaitable[Given]]) ->
 
 
 def _text(usage: Usage) -> str:
-    parts = [f"{usage.entries} entries"]
+    parts = ["1 entry" if usage.entries == 1 else f"{usage.entries} entries"]
     if usage.size is not None:
         parts.append(size_text(usage.size) + (f" of {size_text(usage.limit)}" if usage.limit is not None else ""))
     return ", ".join(parts)

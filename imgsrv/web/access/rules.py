@@ -57,11 +57,19 @@ class Rules:
         return not self.asks_who and not self.presets.only
 
 
+MAKERS = {
+    "keys_file": "`imgsrv keys add NAME --file {}` makes one",
+    "secrets_file": "`imgsrv sign --new-secret NAME >> {}` makes one",
+}
+"""How the file of a setting comes to be."""
+
+
 def read_rules(settings: Settings) -> Rules:
     """The rules.  Raises BadSetting for the first fault, with the line of the file."""
     presets = _presets(settings)
     keys = _keys(settings, presets)
     limits = Limits(*(_limit(settings, name) for name in ("client_limit", "client_work", "key_limit", "key_work")))
+    _check_use(settings)
     return Rules(
         keys=None if keys is None else Keys(keys),
         secrets=_secrets(settings),
@@ -100,6 +108,16 @@ def _presets(settings: Settings) -> Presets:
     return presets
 
 
+def _check_use(settings: Settings) -> None:
+    """Raise BadSetting for a setting that does nothing without another one."""
+    for name in ("key_limit", "key_work"):
+        if getattr(settings, name) and not settings.keys_file:
+            reason = "it holds for API keys, and there are none: name their file (--keys-file), or use --client-limit"
+            raise BadSetting(f"{flag_name(name)}={getattr(settings, name)}", reason)
+    if settings.cache_posts and not (settings.cache_dir or settings.cache_url):
+        raise BadSetting(flag_name("cache_posts"), "there is no cache to keep results in: name one with --cache-dir")
+
+
 def _keys(settings: Settings, presets: Presets) -> list[Key] | None:
     if not settings.keys_file:
         return None
@@ -128,6 +146,8 @@ def _read(name: str, setting: str, parse: Callable[[str], Read]) -> Read:
         if len(data) > LARGEST_FILE:
             raise BadSetting(given, f"it has more than {LARGEST_FILE >> 20} MiB")
         return parse(data.decode())
+    except FileNotFoundError:
+        raise BadSetting(given, f"there is no such file; {MAKERS[setting].format(name)}") from None
     except OSError as error:
         raise BadSetting(given, error.strerror or str(error)) from None
     except UnicodeDecodeError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -440,3 +442,31 @@ def test_a_request_that_the_app_never_sees_is_refused_with_the_headers_of_cors_t
     answer = refused(ask(guarded, request), 431, "headers_too_large")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (("--key-limit=9/minute",), "it holds for API keys, and there are none: name their file (--keys-file)"),
+        (("--key-work=9/minute",), "it holds for API keys, and there are none: name their file (--keys-file)"),
+        (("--cache-posts",), "there is no cache to keep results in: name one with --cache-dir"),
+        (("--keys-file=none",), "there is no such file; `imgsrv keys add NAME --file none` makes one"),
+        (("--secrets-file=none",), "there is no such file; `imgsrv sign --new-secret NAME >> none` makes one"),
+    ],
+    ids=["key-limit", "key-work", "cache-posts", "no-keys", "no-secrets"],
+)
+@pytest.mark.parametrize("command", [("serve", "--port=0"), ("config", "--check")], ids=["serve", "check"])
+def test_a_setting_that_does_nothing_alone_is_refused(
+    tmp_path: Path, flags: tuple[str, ...], reason: str, command: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgsrv", *command, *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
