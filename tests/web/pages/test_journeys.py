@@ -180,6 +180,18 @@ def test_the_output_shows_what_the_format_takes(page: Page) -> None:
     expect(page.locator("#output [data-parameter=quality]")).to_be_hidden()
 
 
+def test_a_number_without_an_upper_bound_has_a_box_alone(page: Page) -> None:
+    with_sample(page)
+    page.get_by_text("More: size of the file").click()
+    limit = page.locator("#output [data-parameter=max_bytes]")
+    expect(limit.locator("input[type=range]")).to_have_count(0)
+    limit.locator("input").fill("12000")
+    expect(page.locator("#code")).to_contain_text("max_bytes=12000")
+    expect(page.locator("#out-bytes")).to_have_text(re.compile(r"^1[01]\.\d KB"))
+    limit.locator("input").fill("300")
+    expect(limit.locator(".hint")).to_contain_text("and max_bytes=300 allows less")
+
+
 @pytest.mark.parametrize(("form", "kind"), [("tiff", "TIFF"), ("jp2", "JP2")])
 def test_a_result_that_browsers_do_not_show_is_shown_all_the_same(page: Page, form: str, kind: str) -> None:
     with_sample(page)
@@ -247,6 +259,13 @@ def test_a_further_file_of_a_step_is_sent_with_the_picture(page: Page) -> None:
     page.set_input_files(f"{part} input[type=file]", SAMPLES / "chelsea.png")
     status(page)
     expect(page.locator("#code")).to_contain_text("-F watermark=@chelsea.png")
+
+
+def test_the_fonts_of_the_server_are_offered(page: Page) -> None:
+    expect(page.locator("#operation")).to_be_enabled()
+    add(page, "text")
+    page.focus(f"{field('text', 'font')} input")
+    expect(page.locator(f"{field('text', 'font')} datalist option[value=SourceSansPro-Bold]")).to_have_count(1)
 
 
 def test_every_operation_of_the_catalogue_has_a_form(page: Page) -> None:

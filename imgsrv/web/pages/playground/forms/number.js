@@ -8,6 +8,8 @@ const LOGARITHMIC_FROM = 1000;
 
 export function makeNumber(row, value, change, ids) {
   const isWhole = row.type.includes("whole");
+  const span = row.maximum - row.minimum;
+  const hasSlider = span <= LONGEST;
   const box = el("input", {
     type: "number",
     id: ids.control,
@@ -18,8 +20,7 @@ export function makeNumber(row, value, change, ids) {
     value,
     on: { input: () => typed(false), change: () => typed(true) },
   });
-  const span = row.maximum - row.minimum;
-  if (!(span <= LONGEST)) return { node: box, labelled: box, kind: "number", set: (text) => (box.value = text) };
+  if (!hasSlider) return { node: box, labelled: box, kind: "number", set: (text) => (box.value = text) };
 
   const scale = scaleOf(row.minimum, row.maximum);
   const slider = el("input", {
@@ -32,20 +33,24 @@ export function makeNumber(row, value, change, ids) {
   });
 
   function typed(isDone) {
-    place(box.value);
+    if (hasSlider) place(box.value);
     change(box.value, isDone);
   }
 
   function moved(isDone) {
     box.value = rounded(scale.valueAt(slider.value / STEPS), isWhole, span);
+    slider.classList.remove("unset");
     tell(box.value);
     change(box.value, isDone);
   }
 
   function place(text) {
-    const number = text === "" ? Number(row.default ?? row.minimum) : Number(text);
-    slider.value = Math.round(scale.placeOf(Math.min(row.maximum, Math.max(row.minimum, number))) * STEPS);
-    tell(text === "" ? (row.default ?? "not set") : text);
+    const told = text === "" ? (row.default ?? "") : text;
+    const number = Math.min(row.maximum, Math.max(row.minimum, Number(told)));
+    // What is not set, and has no default, is nowhere: in the middle, and without colour.
+    slider.value = told === "" ? STEPS / 2 : Math.round(scale.placeOf(number) * STEPS);
+    slider.classList.toggle("unset", told === "");
+    tell(told === "" ? "not set" : told);
   }
 
   function tell(text) {

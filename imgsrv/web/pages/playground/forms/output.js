@@ -3,6 +3,7 @@
 import { el, find } from "../../common/dom.js";
 import { makeField } from "./field.js";
 
+const TOO_MANY_BYTES = "too_many_bytes"; // names no parameter, because its limit is one
 const FIRST = ["format", "quality"];
 
 export class OutputForm {
@@ -46,7 +47,8 @@ export class OutputForm {
 
   showProblem(problem) {
     for (const field of this.fields.values()) field.setError("");
-    const field = problem && problem.facts.owner === "output" && this.fields.get(problem.facts.parameter);
+    const name = problem?.code === TOO_MANY_BYTES ? "max_bytes" : problem?.facts.owner === "output" && problem.facts.parameter;
+    const field = this.fields.get(name);
     if (!field) return false;
     if (this.more.contains(field.node)) this.more.open = true;
     field.setError(problem.message);

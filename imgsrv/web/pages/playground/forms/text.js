@@ -1,6 +1,9 @@
 // Plain controls: a line of text, and a switch.
 
-import { el } from "../../common/dom.js";
+import { el, freshId } from "../../common/dom.js";
+import { ask } from "../app/server.js";
+
+const FONT = "the name of a font";
 
 export function makeText(row, value, change, ids) {
   const example = / such as (.+)$/.exec(row.type)?.[1] ?? "";
@@ -14,7 +17,20 @@ export function makeText(row, value, change, ids) {
     value,
     on: { input: () => change(node.value, false), change: () => change(node.value, true) },
   });
-  return { node, labelled: node, kind: "wide", set: (text) => (node.value = text) };
+  const list = row.type.startsWith(FONT) ? fontsFor(node) : null;
+  return { node: list ? el("div", { class: "part" }, node, list) : node, labelled: node, kind: "wide", set: (text) => (node.value = text) };
+}
+
+// The names that the server knows, asked for when somebody comes to the field; without them it is only a field.
+function fontsFor(node) {
+  const list = el("datalist", { id: freshId("fonts") });
+  node.setAttribute("list", list.id);
+  const fill = async () => {
+    const { fonts } = await (await ask("fonts")).json();
+    list.append(...fonts.map((font) => el("option", { value: font.name })));
+  };
+  node.addEventListener("focus", () => fill().catch(() => {}), { once: true });
+  return list;
 }
 
 export function makeSwitch(row, value, change, ids) {
