@@ -112,6 +112,7 @@ _GRAVITY = {
     "auto": "smart",
     "attention": "smart",
     "entropy": "smart",
+    "faces": "face",
     "top": "north",
     "up": "north",
     "no": "north",

@@ -10,13 +10,20 @@ from pydantic import Field
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import Gravity, Unit, gravity_point
 from imgsrv.imaging.model.picture import Frame, Source
+from imgsrv.imaging.pixels.faces import faces_in
 from imgsrv.imaging.pixels.saliency import most_salient
 
 Position = tuple[float, float]
 """Fractions of the free width and height, as CSS's object-position: (0, 0) is top left, (½, ½) is the middle."""
 
-CropGravity = Literal[Gravity, "smart"]
-"""`smart` is the most salient part."""
+CropGravity = Literal[Gravity, "smart", "face"]
+"""`smart` is the most salient part, `face` the one with the faces."""
+
+LOOKING = ("smart", "face")
+"""Gravities that look at the pixels."""
+
+MOST_FRAMES = 8
+"""Frames of an animation that are searched for faces, evenly spaced."""
 
 FocusX = Annotated[
     Unit | None,
@@ -51,9 +58,31 @@ def position_of_part(
     """
     if gravity == "smart":
         return most_salient(frames, source, part)
+    if gravity == "face":
+        return position_of_faces(frames, source, part)
     if not has_focus(focus_x, focus_y):
         return gravity_point(gravity)
     return _centred_on(focus_x, source.size[0], part[0]), _centred_on(focus_y, source.size[1], part[1])
+
+
+def position_of_faces(frames: Sequence[Frame], source: Source, part: tuple[float, float]) -> Position:
+    """The position of a part in the middle of the largest face, and of those that fit in beside it.
+
+    The first frame with a face decides; without any, that of the most salient part.
+    """
+    chosen = frames[:: -(-len(frames) // MOST_FRAMES)]
+    faces = next(filter(None, (faces_in(frame, source) for frame in chosen)), [])
+    if not faces:
+        return most_salient(frames, source, part)
+    left, top, right, bottom = 1.0, 1.0, 0.0, 0.0
+    for number, face in enumerate(faces):
+        wider = min(left, face.left), min(top, face.top)
+        to = max(right, face.left + face.width), max(bottom, face.top + face.height)
+        fits = (to[0] - wider[0]) * source.size[0] <= part[0] and (to[1] - wider[1]) * source.size[1] <= part[1]
+        if fits or number == 0:
+            (left, top), (right, bottom) = wider, to
+    across, down = (left + right) / 2, (top + bottom) / 2
+    return _centred_on(across, source.size[0], part[0]), _centred_on(down, source.size[1], part[1])
 
 
 def _centred_on(focus: float | None, side: int, part: float) -> float:
