@@ -70,7 +70,7 @@ def test_equal_requests_reach_imgsrv_once_and_later_as_a_question(place: Path, b
 def test_browsers_that_show_the_same_formats_share_an_entry(place: Path, behind: Server) -> None:
     url = f"{URL}&format=auto"
     kinds = [ask(place, url, accept).headers["content-type"] for accept in (CHROME, FIREFOX, "*/*")]
-    assert kinds == ["image/webp", "image/webp", "image/jpeg"]
+    assert kinds == ["image/avif", "image/avif", "image/jpeg"]
     wait_until(lambda: len(statuses(behind)) >= 2, "both are logged")
     assert statuses(behind).count(200) == 2
 
