@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +13,9 @@ from rich.console import Console
 from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import default_file, flag_name
-from imgsrv.errors import ImgsrvError
+from imgsrv.errors import BadSetting, ImgsrvError
 from imgsrv.server.workers import hooks_of
-from imgsrv.settings import read_configuration
+from imgsrv.settings import Settings, read_configuration
 
 EXIT_WRONG = 2
 
@@ -52,6 +54,17 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _faults_of_host(settings: Settings) -> Iterator[BadSetting]:
+    """A host that is neither an address nor a known name.  Whether its port is free, only a start can tell."""
+    if settings.host.startswith("unix:"):
+        return
+    try:
+        socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name of a host"
+        yield BadSetting(f"--host={settings.host}", f"{reason}; give an address such as 127.0.0.1 or 0.0.0.0")
+
+
 def _check(parsed: argparse.Namespace) -> int:
     """Print every fault that `serve` would find before it listens, and hooks that cannot be loaded."""
     from imgsrv.web.access.rules import faults_of  # noqa: PLC0415  it needs operations, and printing does not
@@ -61,6 +74,7 @@ def _check(parsed: argparse.Namespace) -> int:
     found: list[ImgsrvError] = [*faults]
     if configuration is not None:
         found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
+        found += _faults_of_host(configuration.settings)
     for fault in found:
         say(f"imgsrv: {fault}")
     if found:

@@ -67,6 +67,8 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _opened(path: Path) -> LogReader:
+    if path.exists() and not path.is_file():
+        raise BadArgument(f"{printable(str(path))} is no file: a folder or a pipe has no last lines; name a log file")
     try:
         return LogReader(path)
     except OSError as error:

@@ -124,3 +124,14 @@ def test_help_mentions_every_setting_with_its_variable(capsys: pytest.CaptureFix
         assert ended.value.code == 0
         assert [name for name in Settings.model_fields if flag_name(name) not in text] == []
         assert [name for name in Settings.model_fields if environment_name(name) not in text] == []
+
+
+@pytest.mark.parametrize("host", ["not a host", "999.1.1.1", "a" * 300, "1.2.3.4.5", "host.invalid"])
+def test_a_check_reports_a_host_that_cannot_be(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert run(["config", "--check", "--host", host]) == 2
+    assert capsys.readouterr().err.startswith(f"imgsrv: --host={host}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost", "unix:/run/imgsrv.sock"])
+def test_a_check_accepts_every_kind_of_host(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert run(["config", "--check", "--host", host]) == 0, capsys.readouterr().err

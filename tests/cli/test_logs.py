@@ -113,3 +113,14 @@ def test_a_running_instance_reports_the_path_of_its_log(tmp_path: Path, capsys: 
 def test_an_instance_without_a_log_file_gives_an_error(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", "--runtime-dir", str(server.folder)]) == 2
     assert "logs to standard error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "log"
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    assert run(["logs", "--file", str(place)]) == 2
+    assert "is no file" in capsys.readouterr().err

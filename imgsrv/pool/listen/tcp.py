@@ -151,7 +151,7 @@ class TcpListener:
     def _resolve(self) -> tuple[int, tuple[object, ...]]:
         try:
             found = getaddrinfo(self._host, self._port, type=SOCK_STREAM, flags=AI_PASSIVE)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise self._refused(
                 f"{self._host} is no address of this machine ({error}); choose one with --host"
             ) from error
