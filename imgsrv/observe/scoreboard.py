@@ -108,6 +108,7 @@ WORKER_FIELDS = (
     *(f"{name}_taken_us" for name in CLASSES),
     *IN_LINE,
     "request_us",
+    "slowest_us",
     "front_beats",
     "engine_beats",
     "log_records_lost",
@@ -267,7 +268,9 @@ class Row:
     def observe_request(self, seconds: float) -> None:
         """Enter the duration of a request into the latency histogram."""
         self.add(f"bucket_{_bucket(seconds)}")
-        self.add("request_us", round(seconds * 1e6))
+        taken_us = round(seconds * 1e6)
+        self.add("request_us", taken_us)
+        self.set("slowest_us", max(self["slowest_us"], taken_us))
 
     def observe_stages(self, stages: Mapping[str, float]) -> None:
         """Add the stages of a request, in seconds, and enter its wait into the histogram of waits."""

@@ -14,6 +14,7 @@ import pytest
 
 from imgsrv.errors import CODES
 from imgsrv.observe.scoreboard import BUCKETS_S, LARGEST, MASTER_FIELDS, WORKER_FIELDS, Board, now_us
+from imgsrv.observe.totals import latency_of
 
 
 def in_child(board: Board, slot: int) -> None:
@@ -173,3 +174,14 @@ def test_a_request_is_counted_in_the_bucket_of_its_bound(seconds: float, bucket:
 def test_times_are_those_of_the_monotonic_clock() -> None:
     before, now, after = time.monotonic(), now_us(), time.monotonic()
     assert before * 1e6 - 1 <= now <= after * 1e6 + 1
+
+
+@pytest.mark.parametrize("seconds", [[0.001], [11.0], [0.02, 0.3], [45.0, 0.1]])
+def test_no_percentile_is_above_the_slowest_request(seconds: list[float]) -> None:
+    board = Board(2)
+    for number, each in enumerate(seconds):
+        board.row(number).observe_request(each)
+    found = latency_of(board)
+    assert found["p99"] is not None
+    assert max(value for value in found.values() if value is not None) <= max(seconds)
+    assert found["p99"] >= min(seconds)
