@@ -360,7 +360,10 @@ class Board:
 
     def rows(self) -> Iterator[Row]:
         """All rows that are or were in use."""
-        return map(self.row, range(self._count()))
+        count = self._count()
+        if len(self._rows) < count:
+            self.row(count - 1)
+        return iter(self._rows[:count])
 
     def free_row(self, taken: Container[int]) -> int:
         """Return the number of the first free row.  Only the master calls this.  Raises OSError if there is none."""

@@ -110,8 +110,7 @@ class Admission:
 
     def _queued(self, *, is_dear: bool) -> int:
         """Jobs in the queue of a kind: each kind has its own, and one that is full must not close the other."""
-        dear = self._queue.waiting_dear()
-        return dear if is_dear else self._queue.waiting() - dear
+        return self._queue.waiting_dear() if is_dear else self._queue.waiting_cheap()
 
     def _full(self, queued: int, wait_s: float) -> Overloaded:
         reason = f"{queued} pictures wait already and {self._max_queue} may (--max-queue)"

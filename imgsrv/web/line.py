@@ -47,6 +47,10 @@ class Queue(Protocol):
         """The number of jobs that no engine has taken yet."""
         ...
 
+    def waiting_cheap(self) -> int:
+        """How many of them are cheap."""
+        ...
+
     def waiting_dear(self) -> int:
         """How many of them are dear."""
         ...
@@ -275,8 +279,7 @@ class QueueOf:
 
     def waiting(self) -> int:
         """The number of jobs in the queue that no engine has taken."""
-        dear = self._queue.waiting_dear()
-        return dear if self._is_dear else self._queue.waiting() - dear
+        return self._queue.waiting_dear() if self._is_dear else self._queue.waiting_cheap()
 
     def engines(self) -> int:
         """The number of engines that take from it, at least one."""

@@ -28,6 +28,9 @@ class Waiting:
     def waiting(self) -> int:
         return self.length
 
+    def waiting_cheap(self) -> int:
+        return self.length - self.dear
+
     def waiting_dear(self) -> int:
         return self.dear
 

@@ -91,6 +91,12 @@ SIGNATURES = {
 }
 """The type of each function's result, and those of its arguments."""
 
+LONG = frozenset({"tj3DecompressHeader", "tj3DecompressToYUVPlanes8", "tj3CompressFromYUVPlanes8"})
+"""The functions that take more than a microsecond, and that are called without the interpreter's lock.
+
+A thread that gives the lock up for a shorter call has to wait for another one that takes it meanwhile.
+"""
+
 
 def _found() -> tuple[ctypes.CDLL | None, str]:
     """The library, or the reason why it is not there; what its wheel is made for is not imported."""
@@ -101,15 +107,15 @@ def _found() -> tuple[ctypes.CDLL | None, str]:
     if not files:
         return None, f"{WHEEL} has no file {EXTENSION}"
     try:
-        # Loaded in this way, its functions are called without the interpreter's lock.
-        library = ctypes.CDLL(str(files[0]))
+        without_lock, library = ctypes.CDLL(str(files[0])), ctypes.PyDLL(str(files[0]))
     except OSError as error:
         return None, f"{files[0].name} cannot be loaded: {error}"
     if missing := [name for name in SIGNATURES if not hasattr(library, name)]:
         return None, f"{files[0].name} has no {missing[0]}"
     for name, (given, *taken) in SIGNATURES.items():
-        function = getattr(library, name)
+        function = getattr(without_lock if name in LONG else library, name)
         function.restype, function.argtypes = given, taken
+        setattr(library, name, function)
     return library, ""
 
 

@@ -29,6 +29,7 @@ from imgsrv.imaging.formats.jpeg_opening import (
 )
 from imgsrv.imaging.formats.jpeg_scans import (
     END,
+    FRAME_MARKERS,
     LOSSLESS_FRAME,
     MOST_SCANS,
     PROGRESSIVE_FRAMES,
@@ -188,7 +189,8 @@ def _read_pixels(image: Image.Image, is_deep: bool) -> Frame | None:  # noqa: FB
 
 def lacks_scans(data: Data) -> bool:
     """True for a progressive JPEG whose end marker stands before the last bits of its coefficients have come."""
-    if not any(marker in PROGRESSIVE_FRAMES for marker, _start, _end in find_segments(data)):
+    frames = (marker for marker, _start, _end in find_segments(data) if marker in FRAME_MARKERS)
+    if next(frames, None) not in PROGRESSIVE_FRAMES:
         return False
     data = bytes(data)
     scans = read_scans(data)

@@ -23,9 +23,9 @@ START, END = b"\xff\xd8", b"\xff\xd9"
 
 SCAN, RESTART = 0xDA, 0xDD
 PROGRESSIVE_FRAMES = (0xC2, 0xC6, 0xCA, 0xCE)
-FRAMES = frozenset({0xC0, 0xC1, 0xC3, 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF, *PROGRESSIVE_FRAMES})
+FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC3, 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF, *PROGRESSIVE_FRAMES})
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, RESTART, 0xFE, *range(0xE0, 0xF0)})
-BEFORE_SCANS = FRAMES | TABLES
+BEFORE_SCANS = FRAME_MARKERS | TABLES
 """Second bytes of markers (ITU-T T.81, table B.1).
 
 TABLES: of segments that may stand between scans.  BEFORE_SCANS: of those in front of the first scan.
@@ -156,7 +156,7 @@ def has_too_many_scans(data: Data) -> bool:
 
 def _takes(found: Scans, kind: int, segment: bytes) -> bool:
     """Add a segment to what is known; False for one that cannot stand here."""
-    if kind in FRAMES:
+    if kind in FRAME_MARKERS:
         found.frame = _read_frame(kind, segment) if found.frame is None else None
         return found.frame is not None
     if kind == SCAN:
@@ -229,7 +229,7 @@ def read_frame_kind(file: IO[bytes]) -> FrameKind | None:
         head = file.read(4 + FRAME_BYTES)
         if len(head) < 4 + FRAME_BYTES or head[0] != 0xFF:  # noqa: PLR2004
             return None
-        if head[1] in FRAMES:
+        if head[1] in FRAME_MARKERS:
             return FrameKind(head[1], head[4], int.from_bytes(head[5:7], "big"), head[9])
         if head[1] == 0xFF:  # noqa: PLR2004
             at += 1

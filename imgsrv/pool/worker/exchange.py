@@ -168,7 +168,11 @@ class Exchange:
 
     def waiting(self) -> int:
         """Return the number of jobs that no engine has taken yet, as the kernel counts them."""
-        return _length(self._express_engines) + _length(self._engines) + self.waiting_dear()
+        return self.waiting_cheap() + self.waiting_dear()
+
+    def waiting_cheap(self) -> int:
+        """Return how many of them are cheap, express ones included."""
+        return _length(self._express_engines) + _length(self._engines)
 
     def waiting_dear(self) -> int:
         """Return how many of them are dear."""

@@ -25,6 +25,10 @@ PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 STATUS_LINES = {status: f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)}
 
 
+JOINED_BYTES = 65_536
+"""The first piece of a body up to this size is written with the head: one call of the kernel, and one segment less."""
+
+
 class Cycle:
     """A request and its answer.
 
@@ -33,7 +37,7 @@ class Cycle:
     """
 
     __slots__ = (
-        *("_body", "_is_chunked", "_on_complete", "_wire", "scope"),
+        *("_body", "_held", "_is_chunked", "_on_complete", "_wire", "scope"),
         *("awaits_continue", "has_started", "is_complete", "keeps_alive"),
     )
 
@@ -50,6 +54,7 @@ class Cycle:
         self._wire, self.scope, self._body, self._on_complete = wire, scope, body, on_complete
         self.keeps_alive, self.awaits_continue = keeps_alive, awaits_continue
         self.has_started = self.is_complete = self._is_chunked = False
+        self._held = b""
 
     async def run(self, app: App, log: Logger) -> None:
         """Let the app answer the request."""
@@ -67,14 +72,13 @@ class Cycle:
             self._wire.close()
 
     async def send(self, message: Message) -> None:
-        """Write the head or a piece of the body."""
+        """Write a piece of the body; the first one with the head, which is held until then."""
         if self._wire.blocked is not None:
             await self._wire.blocked.wait()
         if self._wire.is_closing():
             return
         if message["type"] == "http.response.start":
-            self._wire.write(self._head(message))
-            self.has_started = True
+            self._held = self._head(message)
         else:
             self._write_body(message.get("body", b""), is_last=not message.get("more_body", False))
 
@@ -99,13 +103,16 @@ class Cycle:
 
     def _write_body(self, data: bytes, *, is_last: bool) -> None:
         if self.scope["method"] == "HEAD":
-            pass
-        elif not self._is_chunked:
-            if data:
-                self._wire.write(data)
-        else:
+            data = b""
+        elif self._is_chunked:
             chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-            self._wire.write(chunk + b"0\r\n\r\n" if is_last else chunk)
+            data = chunk + b"0\r\n\r\n" if is_last else chunk
+        head, self._held, self.has_started = self._held, b"", True
+        if head and len(data) <= JOINED_BYTES:
+            data, head = head + data, b""
+        for part in (head, data):
+            if part:
+                self._wire.write(part)
         if is_last:
             self.is_complete = True
             if not self.keeps_alive:
