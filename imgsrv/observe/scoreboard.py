@@ -360,10 +360,7 @@ class Board:
 
     def rows(self) -> Iterator[Row]:
         """All rows that are or were in use."""
-        count = self._count()
-        if len(self._rows) < count:
-            self.row(count - 1)
-        return iter(self._rows[:count])
+        return map(self.row, range(self._count()))
 
     def free_row(self, taken: Container[int]) -> int:
         """Return the number of the first free row.  Only the master calls this.  Raises OSError if there is none."""

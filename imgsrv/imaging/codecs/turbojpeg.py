@@ -170,7 +170,7 @@ def filled(plane: Plane, rows: int, columns: int) -> Plane:
     height, width = plane.shape
     if rows <= height and columns <= width:
         return plane
-    # 2 µs; np.pad takes 40.
+    # 2 µs; np.pad takes 16.
     larger = np.empty((max(rows, height), max(columns, width)), np.uint8)
     larger[:height, :width] = plane
     larger[height:, :width] = plane[-1]

@@ -15,6 +15,7 @@ from typing import Protocol
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.auto_format import EVERYWHERE, Offers
 from imgsrv.imaging.codecs.decode import DecodePlan, Header
+from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.codecs.output import SAME, Output
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS, holds_frames
 from imgsrv.imaging.colour.colours import Colours, colours_of
@@ -131,6 +132,19 @@ def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limi
     return plan if max(plan.after) <= jpeg.FORMAT.max_side and can_decode(plan.scale) else None
 
 
+def native_eighths(known: Known, output: Output, pipeline: Pipeline) -> int | None:
+    """The scale, in eighths, at which imgsrv's own decoder will read a picture, by its header check; None for others.
+
+    Modes, profiles and the orientation are not known then, and most JPEGs have the usual ones.
+    """
+    if not (native_jpeg.IS_HERE and len(pipeline.steps) == 1 and known.format == jpeg.FORMAT.name):
+        return None
+    if result_format(known, output) != known.format or not _asks_for_nothing_else(output):
+        return None
+    plan = _resized(known.size, pipeline.steps[0], 1)
+    return int(8 * plan.scale) if plan is not None and plan.scale <= native_jpeg.LARGEST else None
+
+
 @lru_cache(maxsize=KEPT_PLANS)
 def _resized(size: Size, step: Step, orientation: int) -> PlanesPlan | None:
     """The plan for a step, None for one that does more than resample one part of the picture."""
@@ -149,7 +163,14 @@ def _is_plain(header: Header, output: Output) -> bool:
         and header.image.mode == "RGB"
         and header.index is None
         and is_same(colours_of(header.image.info, header.image.mode), Colours())
-        and output.format != "auto"
+        and _asks_for_nothing_else(output)
+    )
+
+
+def _asks_for_nothing_else(output: Output) -> bool:
+    """An output with no parameter but quality and effort."""
+    return (
+        output.format != "auto"
         and (output.icc, output.metadata, output.subsampling, output.hdr) == PLAIN
         and not (output.progressive or output.target is not None or output.max_bytes is not None)
     )

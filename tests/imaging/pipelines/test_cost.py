@@ -33,6 +33,7 @@ from imgsrv.imaging.pipelines.cost import (
     estimate,
     estimate_measures,
 )
+from imgsrv.imaging.pipelines.cost import _estimate as estimate_of_parts
 from imgsrv.imaging.pipelines.cost import glanced as of_check
 from imgsrv.imaging.pipelines.facts import DETAIL_STEP, Facts, facts_of
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
@@ -305,6 +306,24 @@ def test_other_weights_give_another_estimate(tmp_path: Path) -> None:
         use_weights(FILE)
 
     assert dict(after.parts)["decode"] == pytest.approx(2 * dict(before.parts)["decode"])
+
+
+def test_a_jpeg_that_the_own_decoder_reads_costs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoding(ops: str, **output: Any) -> float:
+        return dict(estimated("jpeg", (4000, 3000), 2_000_000, ops, **output).parts)["decode"]
+
+    for ops, share in (("resize:width=500", 0.5), ("resize:width=2000", 0.7)):
+        monkeypatch.setattr("imgsrv.imaging.codecs.native.jpeg.IS_HERE", False)
+        estimate_of_parts.cache_clear()
+        usual = decoding(ops)
+        monkeypatch.setattr("imgsrv.imaging.codecs.native.jpeg.IS_HERE", True)
+        estimate_of_parts.cache_clear()
+        assert decoding(ops) == pytest.approx(share * usual)
+        # These ways go through RGB.
+        assert decoding(ops, format="png") == pytest.approx(usual)
+        assert decoding(f"{ops}/grayscale") == pytest.approx(usual)
+    estimate_of_parts.cache_clear()
+    assert decoding("resize:width=3000") > usual
 
 
 def test_a_batch_is_the_sum_of_its_results() -> None:
