@@ -20,6 +20,7 @@ from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.lettering.fonts import use_fallbacks, use_fonts
 from imgsrv.imaging.model.weights import use_weights
+from imgsrv.imaging.pixels import resample
 from imgsrv.imaging.prepare import preload, prepare_process
 from imgsrv.observe.log.configure import configure_logs
 from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
@@ -70,6 +71,8 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
         events.info("jpeg_decoder_missing", reason=native_jpeg.WHY_MISSING)
     if not turbojpeg.IS_HERE:
         events.info("jpeg_fast_path_missing", extra="turbo", reason=turbojpeg.WHY_MISSING)
+    if not resample.IS_FAST:
+        events.info("resizer_missing", reason="cykooz-resizer has no wheel here; Pillow resizes, 3 to 9 times slower")
     status = _serve(configuration, identity, sink, events, on_turn, passed)
     while status == EXIT_TO_RESTART:
         command = command_line()

@@ -11,6 +11,7 @@ from typing import Any
 from imgsrv import __version__
 from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.native import jpeg as native_jpeg
+from imgsrv.imaging.pixels import resample
 from imgsrv.pool.control.operator import About
 from imgsrv.pool.reload.exec import command_line
 from imgsrv.settings import Configuration, Settings
@@ -51,6 +52,7 @@ def about(configuration: Configuration) -> About:
             "python": platform.python_version(),
             "packages": {name: metadata.version(name) for name in PACKAGES},
             "extras": extras(),
+            "resizer": "cykooz-resizer" if resample.IS_FAST else "pillow",
             "jpeg_decoder": {"processor": native_jpeg.PROCESSOR or None, "missing": native_jpeg.WHY_MISSING or None},
             "settings": {
                 name: {"value": value, "source": configuration.sources[name]} for name, value in values.items()

@@ -1,13 +1,13 @@
-"""Resampling with cykooz-resizer: 8 bits in Pillow's own memory, linear light and 16 bits as arrays."""
+"""Resampling: 8 bits in Pillow's own memory, linear light and 16 bits as arrays."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal, TypeVar
+from importlib.util import find_spec
+from typing import Any, Literal
 
 import numpy as np
-from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,12 +17,18 @@ from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.pixels.linear_light import EIGHT_BITS, SIXTEEN_BITS, frame_of_light, light_pixels
 from imgsrv.imaging.pixels.working_frame import WorkingFrame
 
+if IS_FAST := find_spec("cykooz_resizer") is not None:
+    from imgsrv.imaging.pixels.resizers.fast import options as options_of
+    from imgsrv.imaging.pixels.resizers.fast import resize_frame, resize_pixels
+else:
+    # There is no wheel for this processor or this Python.
+    from imgsrv.imaging.pixels.resizers.by_pillow import options as options_of
+    from imgsrv.imaging.pixels.resizers.by_pillow import resize_frame, resize_pixels
+
 Kernel = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "mitchell", "lanczos"]
 
 Plane = NDArray[np.uint8]
 """(H, W): one channel."""
-
-Sample = TypeVar("Sample", np.uint8, np.uint16)
 
 BOX_STEPS = 2**20
 """The edges of a box are rounded to this fraction of a pixel."""
@@ -35,24 +41,6 @@ Of 160 × 131, 32 µs instead of 52; of 1.5 megapixels, 4.6 ms instead of 4.0.
 
 KEPT_OPTIONS = 256
 """Options of the resizer that are kept: most pictures have one of a few sizes."""
-
-_ALGORITHMS = {
-    "nearest": ResizeAlg.nearest(),
-    "box": ResizeAlg.convolution(FilterType.box),
-    "bilinear": ResizeAlg.convolution(FilterType.bilinear),
-    "bicubic": ResizeAlg.convolution(FilterType.catmull_rom),
-    "mitchell": ResizeAlg.convolution(FilterType.mitchell),
-    "lanczos": ResizeAlg.convolution(FilterType.lanczos3),
-}
-
-_PIXEL_TYPES = {
-    (np.uint8, 1): PixelType.U8,
-    (np.uint8, 2): PixelType.U8x2,
-    (np.uint16, 1): PixelType.U16,
-    (np.uint16, 3): PixelType.U16x3,
-    (np.uint16, 4): PixelType.U16x4,
-}
-"""By the type of a sample and the number of channels."""
 
 
 def resample(
@@ -75,12 +63,10 @@ def resample(
     options = _options(kernel, (left, top, width, height))
     if linear:
         tables = SIXTEEN_BITS if isinstance(frame, WorkingFrame) else EIGHT_BITS
-        return frame_of_light(_resized(light_pixels(frame, tables), size, options), tables)
+        return frame_of_light(resize_pixels(light_pixels(frame, tables), size, options), tables)
     if isinstance(frame, WorkingFrame):
-        return WorkingFrame(_resized(frame.pixels, size, options))
-    result = Image.new(frame.mode, size)
-    Resizer().resize_pil(frame, result, options)
-    return result
+        return WorkingFrame(resize_pixels(frame.pixels, size, options))
+    return resize_frame(frame, size, options)
 
 
 def resample_plane(plane: Plane, size: Size, box: Box, kernel: Kernel) -> Plane:
@@ -90,7 +76,7 @@ def resample_plane(plane: Plane, size: Size, box: Box, kernel: Kernel) -> Plane:
         return np.asarray(resample(frame_of(plane), size, box=box, kernel=kernel))
     if (width, height) == size and box == (0.0, 0.0, float(width), float(height)):
         return plane
-    return _resized(plane[..., None], size, _options(kernel, _inside(box, (width, height))))[..., 0]
+    return resize_pixels(plane[..., None], size, _options(kernel, _inside(box, (width, height))))[..., 0]
 
 
 def frame_of(plane: Plane) -> Frame:
@@ -106,23 +92,14 @@ def resample_pair(pair: tuple[Plane, Plane], size: Size, box: Box, kernel: Kerne
     height, width = pair[0].shape
     # The second of two channels is no alpha here.
     options = _options(kernel, _inside(box, (width, height)), use_alpha=False)
-    both = _resized(np.asarray(cv2.merge(pair), np.uint8), size, options)
+    both = resize_pixels(np.asarray(cv2.merge(pair), np.uint8), size, options)
     return np.ascontiguousarray(both[..., 0]), np.ascontiguousarray(both[..., 1])
 
 
 @lru_cache(maxsize=KEPT_OPTIONS)
-def _options(kernel: Kernel, box: Box, *, use_alpha: bool = True) -> ResizeOptions:
+def _options(kernel: Kernel, box: Box, *, use_alpha: bool = True) -> Any:
     """The options of the resizer, which it does not change."""
-    return ResizeOptions(_ALGORITHMS[kernel], use_alpha, CropBox(*box))
-
-
-def _resized(pixels: NDArray[Sample], size: Size, options: ResizeOptions) -> NDArray[Sample]:
-    """Pixels of shape (H, W, C) at another size: one or two channels of 8 bits, or one, three or four of 16."""
-    height, width, channels = pixels.shape
-    kind = _PIXEL_TYPES[pixels.dtype.type, channels]
-    result = ImageData(*size, kind)
-    Resizer().resize(ImageData(width, height, kind, pixels.tobytes()), result, options)
-    return np.frombuffer(result.get_buffer(), pixels.dtype).reshape(size[1], size[0], channels)
+    return options_of(kernel, box, use_alpha=use_alpha)
 
 
 def _inside(box: Box, size: Size) -> Box:
