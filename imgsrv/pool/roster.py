@@ -128,10 +128,13 @@ class Roster:
             self.board.add_counts(child.row, self.past, child.counted)
         slot, reason = child.slot, exit_reason(exit_code)
         was_wanted = child.retired_at is None and not self.is_stopping
+        failures = slot.boot_failures
         slot.exited(child.pid, self.clock(), reason)
+        # A worker of a reload that cannot boot is no death: the old one still serves, and takes its place again.
+        is_attempt = self.kept is not None and slot.boot_failures > failures
         if slot.state is State.FAILED:
             self.listener.turn_away(slot.index)
-        if was_wanted:
+        if was_wanted and not is_attempt:
             child.row.add("deaths")
         level = self.events.warning if was_wanted else self.events.info
         level("worker_exit", slot=slot.index, pid=child.pid, reason=reason, next=slot.state.value)

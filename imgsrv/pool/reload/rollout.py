@@ -34,7 +34,10 @@ class Rollout:
         for child in kept:
             child.retire(now)
         roster.events.info("reloaded", generation=roster.generation)
-        self._caller.done({"generation": roster.generation, "size": len(roster.slots)})
+        inherited = roster.inherited
+        # Another number in the settings comes next; else the number stays as `scale` has left it.
+        is_new = inherited is not None and inherited.size != roster.size
+        self._caller.done({"generation": roster.generation, "size": roster.size if is_new else len(roster.slots)})
         return True
 
     def cancel(self) -> None:

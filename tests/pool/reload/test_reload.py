@@ -263,6 +263,29 @@ def test_an_impossible_number_of_workers_is_refused(wish: str, told: str) -> Non
         assert status(server)["size"] == 1
 
 
+def test_a_reload_that_changes_the_number_of_workers_tells_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "imgsrv.toml"
+    file.write_text("workers = 2\n")
+    with serving("--config", str(file)) as server:
+        file.write_text("workers = 1\n")
+        assert command(place(server), "reload", patience_s=60)["size"] == 1
+        wait_until(lambda: status(server)["size"] == 1, "the number has changed")
+
+
+def test_a_reload_that_is_rolled_back_counts_no_death(tmp_path: Path) -> None:
+    file, module = tmp_path / "imgsrv.toml", tmp_path / "startup.py"
+    file.write_text("on_worker_start = 'startup:begin'\n")
+    module.write_text("def begin(slot):\n    pass\n")
+    environment = {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(imgsrv.__file__).parents[1])))}
+    with serving("--workers", "1", "--config", str(file), environment=environment) as server:
+        module.write_text("import os\ndef begin(slot):\n    os._exit(9)\n")
+        with pytest.raises(CommandFailed):
+            command(place(server), "reload", patience_s=60)
+        found = status(server)
+        assert found["totals"]["restarts"] == {}
+        assert found["workers"][0]["state"] == "ready"
+
+
 def test_workers_without_enough_descriptors_are_refused_and_the_master_lives() -> None:
     with serving("--workers", "1") as server:
         master = psutil.Process(server.process.pid)
