@@ -1,26 +1,23 @@
 """How fast is `imgsrv convert` on two Ray nodes of one core, beside the same two cores without Ray?
 
 `python bench/bulk.py [--pictures 400] [--rounds 5] [--many 10000]` prints the pictures a second of both in turn, round
-by round, the processor time of each picture, which says more on a busy machine, and their ratios.  Then it converts
-many small pictures on the cluster and prints how much memory the command has at most.  It is no part of
-`pytest bench/`: Ray is an extra, and wants two cores for itself.
+by round, and their ratio.  Without Ray these are two commands of one process each, as Linux shares busy cores between
+sessions, and each node is one.  Then it converts many small pictures on the cluster and prints how much memory the
+command has at most.  It is no part of `pytest bench/`: Ray is an extra, and wants two cores for itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Self
 
 import psutil
 from PIL import Image
@@ -28,7 +25,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from servers.ray_cluster import RayCluster, ray_cluster  # noqa: E402  of the tests
+from servers.ray_cluster import ray_cluster  # noqa: E402  of the tests
 
 PIPELINE = "resize:width=800"
 
@@ -47,20 +44,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made, ray_cluster() as cluster:
         cluster.add()
         folder = Path(made)
+        halves = [copies(folder / f"half-{half}", args.pictures // 2, photograph()) for half in "ab"]
         large = copies(folder / "large", args.pictures, photograph())
-        ratios, costs = list[float](), list[float]()
+        ratios = []
         for number in range(args.rounds + 1):
-            local, local_ms = rate(large, folder / "out", "--jobs", "2")
-            with Meter(cluster) as meter:
-                on_ray, ray_ms = rate(large, folder / "out", "--ray", cluster.address)
-            ray_ms += 1000 * meter.seconds / args.pictures
+            local = sum(rates([(half, "--jobs", "1") for half in halves], folder))
+            (on_ray,) = rates([(large, "--ray", cluster.address)], folder)
             if number:  # the first round warms both up
                 ratios.append(on_ray / local)
-                costs.append(local_ms / ray_ms)
-                print(f"{number}: {local:.1f} pictures/s without Ray, {on_ray:.1f} with: {ratios[-1]:.3f}", end="; ")
-                print(f"processor time {local_ms:.1f} and {ray_ms:.1f} ms a picture: {costs[-1]:.3f}", flush=True)
+                print(f"{number}: {local:.1f} pictures/s without Ray, {on_ray:.1f} with: {ratios[-1]:.3f}", flush=True)
         ratio = statistics.median(ratios)
-        print(f"median {ratio:.3f}, least {LEAST_RATIO}; by processor time {statistics.median(costs):.3f}", flush=True)
+        print(f"median {ratio:.3f}, least {LEAST_RATIO}", flush=True)
         few = memory(copies(folder / "few", args.many // 10, dot()), folder / "out", "--ray", cluster.address)
         many = memory(copies(folder / "many", args.many, dot()), folder / "out", "--ray", cluster.address)
         print(f"largest memory: {few:.0f} MB for {args.many // 10:,} pictures, {many:.0f} MB for {args.many:,}")
@@ -98,55 +92,26 @@ def command(source: Path, out: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "imgsrv", "convert", str(source), f"{out}/", PIPELINE, *arguments]
 
 
-class Meter:
-    """The processor time of a cluster while a block runs.  It looks often: the workers end with the command."""
+def rates(runs: Sequence[tuple[Path, str, str]], folder: Path) -> list[float]:
+    """Pictures a second of commands that run at a time, by their manifests.
 
-    def __init__(self, cluster: RayCluster) -> None:
-        self._cluster, self._is_over = cluster, threading.Event()
-        self._first: dict[tuple[int, float], float] = {}
-        self._last: dict[tuple[int, float], float] = {}
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Self:
-        self._look()
-        self._first = dict(self._last)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    @property
-    def seconds(self) -> float:
-        """Of all processes."""
-        return sum(used - self._first.get(process, 0) for process, used in self._last.items())
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(LOOK_S):
-            self._look()
-
-    def _look(self) -> None:
-        for process in (one for node in self._cluster.nodes for one in node.processes()):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self._last[process.pid, process.create_time()] = sum(process.cpu_times()[:2])
-
-
-def rate(source: Path, out: Path, *arguments: str) -> tuple[float, float]:
-    """Pictures a second by the manifest, and milliseconds of processor time of the command and its children a picture.
-
-    The first tenth is left out of the rate: processes start once, however many pictures follow.
+    The first fifth is left out: processes start once, however many pictures follow.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    manifest = out.parent / "run.jsonl"
-    manifest.unlink(missing_ok=True)
-    subprocess.run([*command(source, out, *arguments), "--manifest", str(manifest)], capture_output=True, check=True)
+    manifests = [folder / f"{number}.jsonl" for number in range(len(runs))]
+    commands = []
+    for manifest, (source, *arguments) in zip(manifests, runs, strict=True):
+        manifest.unlink(missing_ok=True)
+        line = [*command(source, folder / f"out-{source.name}", *arguments), "--manifest", str(manifest)]
+        commands.append(subprocess.Popen(line, start_new_session=True, stderr=subprocess.DEVNULL))
+    assert [each.wait() for each in commands] == [0] * len(runs)
+    return [_rate(manifest) for manifest in manifests]
+
+
+def _rate(manifest: Path) -> float:
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     ends = [datetime.fromisoformat(row["at"]) for row in rows if row["status"] == "done"]
-    counted = ends[len(ends) // 10 :]
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return (len(counted) - 1) / (counted[-1] - counted[0]).total_seconds(), 1000 * seconds / len(ends)
+    counted = ends[len(ends) // 5 :]
+    return (len(counted) - 1) / (counted[-1] - counted[0]).total_seconds()
 
 
 def memory(source: Path, out: Path, *arguments: str) -> float:

@@ -6,7 +6,7 @@ import functools
 import io
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,18 +60,25 @@ class Task:
     is_again: bool = False
 
 
-def packed_task(conversion: Conversion, mark: str, *, is_again: bool) -> bytes:
-    """A task as bytes.  Its paths are from the root: a process on a node has another current folder."""
+def packed_tasks(given: Iterable[tuple[Conversion, str, bool]]) -> bytes:
+    """Tasks as bytes: conversion, mark and whether it is begun again.
+
+    The paths are from the root: a process on a node has another current folder.
+    """
+    return pickle.dumps([Task(_from_root(conversion), mark, is_again) for conversion, mark, is_again in given])
+
+
+def _from_root(conversion: Conversion) -> Conversion:
     source, target = (
         place.absolute() if isinstance(place, Path) else place for place in (conversion.source, conversion.target)
     )
-    return pickle.dumps(Task(replace(conversion, source=source, target=target), mark, is_again))
+    return replace(conversion, source=source, target=target)
 
 
-def outcome_of(packed: bytes) -> Outcome:
-    """The outcome that a node has packed."""
-    outcome: Outcome = pickle.loads(packed)  # noqa: S301  from a node of this run
-    return outcome
+def outcomes_of(packed: bytes) -> list[Outcome]:
+    """The outcomes that a node has packed."""
+    outcomes: list[Outcome] = pickle.loads(packed)  # noqa: S301  from a node of this run
+    return outcomes
 
 
 def formats_here() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -84,21 +91,31 @@ def unfit(packed: bytes) -> str:
     return _unfit(packed)
 
 
-def perform(packed: bytes, task_packed: bytes, node: str) -> bytes:
-    """Convert one picture; gives the packed outcome.  packed: the work.  node: the name of this one."""
-    recipe, task = _recipe(packed), pickle.loads(task_packed)  # noqa: S301  from the command that has started it
-    sign = _work(packed).sign
-    if sign is not None and not sign.exists():
-        return pickle.dumps(Outcome(task.conversion, error="the run has ended", node=node))
-    outcome = replace(convert(task.conversion, recipe, task.mark), node=node)
-    if outcome.error is None:
-        return pickle.dumps(outcome)
+def perform(packed: bytes, tasks: bytes, node: str) -> bytes:
+    """Convert pictures; gives the packed outcomes, the last of which may stop the run.
+
+    packed: the work.  node: the name of this one.
+    """
+    outcomes = list[Outcome]()
+    for task in pickle.loads(tasks):  # noqa: S301  from the command that has started it
+        outcomes.append(replace(_performed(_work(packed), _recipe(packed), task, node), node=node))
+        if outcomes[-1].stops:
+            break
+    return pickle.dumps(outcomes)
+
+
+def _performed(work: Work, recipe: Recipe, task: Task, node: str) -> Outcome:
+    if work.sign is not None and not work.sign.exists():
+        return Outcome(task.conversion, error="the run has ended", stops=True)
+    outcome = convert(task.conversion, recipe, task.mark)
     source = task.conversion.source
+    if outcome.error is None:
+        return outcome
     if task.is_again and not recipe.overwrites and (found := _made_before(task.conversion, recipe)):
-        outcome = replace(found, node=node)
-    elif isinstance(source, Path) and not source.exists():
-        outcome = replace(outcome, error=f"node {node} sees no {source}; its folder must be shared by all nodes")
-    return pickle.dumps(outcome)
+        return found
+    if isinstance(source, Path) and not source.exists():
+        return replace(outcome, error=f"node {node} sees no {source}; its folder must be shared by all nodes")
+    return outcome
 
 
 @functools.cache

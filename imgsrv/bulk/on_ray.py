@@ -1,4 +1,4 @@
-"""The executor of a Ray cluster: one picture is one task of one core, on any node.
+"""The executor of a Ray cluster: a task has a few pictures for one core, on any node.
 
 Only names and outcomes travel; the nodes read and write the pictures.  A task whose node or process is lost is begun
 again.  ray is an extra, and is imported when a cluster is joined.
@@ -7,6 +7,7 @@ again.  ray is an extra, and is imported when a cluster is joined.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import platform
 import secrets
@@ -31,6 +32,9 @@ MOST_LOSSES, MOST_DEATHS = 20, 3
 
 PER_CORE, AT_LEAST = 2, 4
 """Tasks that are given to the cluster at a time: some wait there, so that no core does, and a cluster can grow."""
+
+TASK_S, MOST_AT_ONCE = 0.5, 64
+"""A task has as many pictures as take this long, at most so many: handing over a task costs some milliseconds."""
 
 SIZE_S = 5.0
 """Time between two questions for the nodes of the cluster."""
@@ -59,6 +63,11 @@ class _Begun:
     mark: str = ""
     at: float = 0.0
 
+    @property
+    def is_again(self) -> bool:
+        """It was lost before, and is then alone in its task: what ended a process may have been another picture."""
+        return bool(self.losses + self.deaths)
+
 
 class Cluster:
     """A Ray cluster that this process has joined.  address: of its head, or `auto` for the one of this machine."""
@@ -76,6 +85,7 @@ class Cluster:
         self._room, self._asked = AT_LEAST, -SIZE_S
         self._alive = frozenset[str]()
         self._lost_at = -GRACE_S
+        self._mean_s = TASK_S
 
     def __enter__(self) -> Self:
         return self
@@ -125,29 +135,29 @@ class Cluster:
         self, conversions: Sequence[Conversion], perform: Any, work: Any, sign: Path | None, token: str
     ) -> Generator[Outcome]:
         waiting = deque(_Begun(one) for one in conversions)
-        running: dict[Any, _Begun] = {}
-        begun = 0
+        running: dict[Any, list[_Begun]] = {}
+        marks = (f"{token}-{number}" for number in itertools.count())
         try:
             while waiting or running:
                 while waiting and len(running) < self._places():
-                    one, begun = waiting.popleft(), begun + 1
-                    one.mark, one.at = f"{token}-{begun}", time.monotonic()
-                    task = on_node.packed_task(one.conversion, one.mark, is_again=bool(one.losses + one.deaths))
-                    running[perform.remote(VERSIONS, work, task)] = one
+                    batch = self._taken(waiting)
+                    for one, mark in zip(batch, marks):  # noqa: B905  the marks have no end
+                        one.mark, one.at = mark, time.monotonic()
+                    tasks = on_node.packed_tasks((one.conversion, one.mark, one.is_again) for one in batch)
+                    running[perform.remote(VERSIONS, work, tasks)] = batch
                 ready, _ = self._ray.wait(list(running), num_returns=1, timeout=SIZE_S)
                 for ref in dict.fromkeys([*ready, *self._cut_off(running)]):
-                    one = running[ref]
-                    outcome = self._outcome(ref, one) if ref in ready else self._lost(one, "cut off")
-                    del running[ref]
-                    if outcome is None:
-                        # Its process may still live, cut off: without its file it cannot finish.
-                        remove_part(one.conversion.target, one.mark)
-                        waiting.appendleft(one)
-                    else:
-                        yield outcome
+                    outcomes = self._outcomes(ref, running[ref], is_ready=ref in ready)
+                    for one, outcome in zip(running.pop(ref), outcomes, strict=False):
+                        if outcome is None:
+                            # Its process may still live, cut off: without its file it cannot finish.
+                            remove_part(one.conversion.target, one.mark)
+                            waiting.appendleft(one)
+                        else:
+                            yield outcome
         finally:
             if running:
-                self._break_off(sign, running.values())
+                self._break_off(sign, [one for batch in running.values() for one in batch])
 
     def _break_off(self, sign: Path | None, running: Iterable[_Begun]) -> None:
         """Leave the cluster in the middle of pictures, which ends their processes, and delete their temporary files.
@@ -161,35 +171,34 @@ class Cluster:
         for one in running:
             remove_part(one.conversion.target, one.mark)
 
-    def _outcome(self, ref: Any, one: _Begun) -> Outcome | None:
-        """The outcome of a task; None if it was lost and is to be begun again.
+    def _taken(self, waiting: deque[_Begun]) -> list[_Begun]:
+        """Take the pictures of the next task: several if they are quick, and not so many that other cores have none."""
+        batch = [waiting.popleft()]
+        most = min(MOST_AT_ONCE, int(TASK_S / max(self._mean_s, TASK_S / MOST_AT_ONCE)), len(waiting) // self._room)
+        while not batch[0].is_again and len(batch) < most and not waiting[0].is_again:
+            batch.append(waiting.popleft())
+        return batch
 
-        Raises BadArgument for an unfit node.
+    def _outcomes(self, ref: Any, batch: list[_Begun], *, is_ready: bool) -> Sequence[Outcome | None]:
+        """The outcomes of a task; None for a picture that was lost and is to be begun again.
+
+        There are fewer than pictures if one stops the run.  Raises BadArgument for an unfit node.
         """
         errors = self._ray.exceptions
+        if not is_ready:
+            return [_lost(one, "cut off") for one in batch]
         try:
-            outcome = on_node.outcome_of(_checked(self._ray.get(ref)))
+            outcomes = on_node.outcomes_of(_checked(self._ray.get(ref)))
         except (errors.WorkerCrashedError, errors.OutOfMemoryError):
-            one.deaths += 1
-            if one.deaths < MOST_DEATHS:
-                return None
-            remove_part(one.conversion.target, one.mark)
-            return Outcome(one.conversion, error=f"the process that converted it died {one.deaths} times")
+            return [_died(one) for one in batch]
         except errors.RayTaskError as error:
-            return Outcome(one.conversion, error=f"the node failed: {error.cause!r}")
+            return [Outcome(one.conversion, error=f"the node failed: {error.cause!r}") for one in batch]
         except errors.RayError as error:
-            return self._lost(one, type(error).__name__)
+            return [_lost(one, type(error).__name__) for one in batch]
+        for outcome in outcomes:
+            self._mean_s += (outcome.seconds - self._mean_s) / 10
         # The paths of the node are those from the root.
-        return replace(outcome, conversion=one.conversion)
-
-    @staticmethod
-    def _lost(one: _Begun, how: str) -> Outcome | None:
-        """Count the loss of a node; gives the outcome of a picture that has lost too many, None for another try."""
-        one.losses += 1
-        if one.losses < MOST_LOSSES:
-            return None
-        remove_part(one.conversion.target, one.mark)
-        return Outcome(one.conversion, error=f"the nodes that converted it were lost {one.losses} times ({how})")
+        return [replace(outcome, conversion=one.conversion) for one, outcome in zip(batch, outcomes, strict=False)]
 
     def _places(self) -> int:
         """How many tasks the cluster is given at a time, by its nodes of today."""
@@ -205,18 +214,36 @@ class Cluster:
             self._alive = alive
         return self._room
 
-    def _cut_off(self, running: Mapping[Any, _Begun]) -> list[Any]:
+    def _cut_off(self, running: Mapping[Any, list[_Begun]]) -> list[Any]:
         """The tasks that were begun before a node was lost, and should have ended long ago."""
         self._places()
         if time.monotonic() < self._lost_at + GRACE_S:
             return []
-        return [ref for ref, one in running.items() if one.at < self._lost_at]
+        return [ref for ref, batch in running.items() if batch[0].at < self._lost_at]
+
+
+def _died(one: _Begun) -> Outcome | None:
+    """Count the end of a process; gives the outcome of a picture that has ended too many, None for another try."""
+    one.deaths += 1
+    if one.deaths < MOST_DEATHS:
+        return None
+    remove_part(one.conversion.target, one.mark)
+    return Outcome(one.conversion, error=f"the process that converted it died {one.deaths} times")
+
+
+def _lost(one: _Begun, how: str) -> Outcome | None:
+    """Count the loss of a node; gives the outcome of a picture that has lost too many, None for another try."""
+    one.losses += 1
+    if one.losses < MOST_LOSSES:
+        return None
+    remove_part(one.conversion.target, one.mark)
+    return Outcome(one.conversion, error=f"the nodes that converted it were lost {one.losses} times ({how})")
 
 
 def _function() -> Callable[..., tuple[str, Any]]:
     """The function that runs on a node.  As an inner one it travels itself, so it also runs where imgsrv is missing."""
 
-    def convert_picture(versions: tuple[str, str], work: bytes, task: bytes) -> tuple[str, Any]:
+    def convert_pictures(versions: tuple[str, str], work: bytes, tasks: bytes) -> tuple[str, Any]:
         import platform  # noqa: PLC0415  on the node
         from importlib import import_module  # noqa: PLC0415
 
@@ -235,9 +262,9 @@ def _function() -> Callable[..., tuple[str, Any]]:
 
         if reason := unfit(work):
             return "unfit", (node, reason)
-        return "done", perform(work, task, node) if task else b""
+        return "done", perform(work, tasks, node) if tasks else b""
 
-    return convert_picture
+    return convert_pictures
 
 
 def _checked(answer: tuple[str, Any]) -> bytes:

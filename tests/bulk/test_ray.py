@@ -162,18 +162,6 @@ def test_after_a_node_is_killed_every_output_is_there_once(cluster: RayCluster, 
     assert f"{MANY} converted, 0 failed" in said
 
 
-def test_a_node_that_was_cut_off_and_comes_back_writes_nothing_more(cluster: RayCluster, tmp_path: Path) -> None:
-    node = cluster.add()
-    killed_in_the_middle(cluster, tmp_path, node.suspend)
-    before = {file.name: file.stat() for file in (tmp_path / "out").iterdir()}
-
-    node.resume()
-
-    wait_until(lambda: not node.workers(), "the node has given up", 90)
-    assert {file.name: file.stat() for file in (tmp_path / "out").iterdir()} == before
-    cluster.remove(node)
-
-
 def test_after_a_process_of_a_node_is_killed_its_picture_is_begun_again(cluster: RayCluster, tmp_path: Path) -> None:
     def kill() -> None:
         wait_until(lambda: bool(cluster.head.workers()), "a picture is being converted")
@@ -336,8 +324,8 @@ def test_a_result_that_a_lost_node_has_written_is_no_result_of_somebody_else(
     if is_theirs:
         (tmp_path / "b.png").write_bytes(SQUARE)
 
-    packed, task = on_node.pack(recipe, None, None), on_node.packed_task(conversion, "m", is_again=is_again)
-    outcome = on_node.outcome_of(on_node.perform(packed, task, "here"))
+    packed, tasks = on_node.pack(recipe, None, None), on_node.packed_tasks([(conversion, "m", is_again)])
+    (outcome,) = on_node.outcomes_of(on_node.perform(packed, tasks, "here"))
 
     assert (outcome.error is not None) is error
     assert outcome.node == "here"

@@ -55,7 +55,7 @@ class Node:
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if " ".join(process.cmdline()).startswith("ray::convert_picture"):
+                if " ".join(process.cmdline()).startswith("ray::convert_pictures"):
                     found.append(process)
         return found
 
