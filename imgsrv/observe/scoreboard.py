@@ -107,8 +107,7 @@ WORKER_FIELDS = (
     *(f"{name}_queued_us" for name in CLASSES),
     *(f"{name}_taken_us" for name in CLASSES),
     *IN_LINE,
-    "request_us",
-    "slowest_us",
+    *("request_us", "slowest_us"),
     "front_beats",
     "engine_beats",
     "log_records_lost",
@@ -116,8 +115,7 @@ WORKER_FIELDS = (
     "codec_deaths",
     *(f"cache_{name}" for name in CACHE_COUNTS),
     *(f"source_{kind}_{name}" for kind in SOURCES for name in SOURCE_COUNTS),
-    "limit_store_failures",
-    "limits_evicted",
+    *("limit_store_failures", "limits_evicted"),
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"wait_bucket_{index}" for index in range(len(BUCKETS_S) + 1)),
     *(f"stage_{name}_us" for name in STAGES),
@@ -268,8 +266,7 @@ class Row:
     def observe_request(self, seconds: float) -> None:
         """Enter the duration of a request into the latency histogram."""
         self.add(f"bucket_{_bucket(seconds)}")
-        taken_us = round(seconds * 1e6)
-        self.add("request_us", taken_us)
+        self.add("request_us", taken_us := round(seconds * 1e6))
         self.set("slowest_us", max(self["slowest_us"], taken_us))
 
     def observe_stages(self, stages: Mapping[str, float]) -> None:
