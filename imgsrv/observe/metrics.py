@@ -15,21 +15,11 @@ from prometheus_client.registry import Collector
 
 from imgsrv.errors import CODES
 from imgsrv.observe.answers import ANSWER_FIELDS, FORMATS
+from imgsrv.observe.fields import BUCKETS_S, CLASSES, JPEG_REFUSALS, JPEG_WAYS, RATIOS, REPLACED_FOR, SOURCES, STAGES
 from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.process_metrics import ProcessCollector
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import (
-    BUCKETS_S,
-    CLASSES,
-    JPEG_REFUSALS,
-    JPEG_WAYS,
-    RATIOS,
-    REPLACED_FOR,
-    SOURCES,
-    STAGES,
-    Board,
-    WorkerState,
-)
+from imgsrv.observe.scoreboard import Board, WorkerState
 
 MEMORY_FRESH_S = 5.0
 """The memory of the workers is measured once in this time; a measurement takes the kernel a millisecond or more."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from imgsrv.errors import CODES
 from imgsrv.observe.answers import PICTURE_FIELDS
-from imgsrv.observe.scoreboard import BUCKETS_S, CACHE_COUNTS, REPLACED_FOR, SOURCE_COUNTS, SOURCES, Board
+from imgsrv.observe.fields import BUCKETS_S, CACHE_COUNTS, REPLACED_FOR, SOURCE_COUNTS, SOURCES
+from imgsrv.observe.scoreboard import Board
 
 TOTALS = ("requests", "jobs_done", "jobs_skipped", "bytes_in", "bytes_out")
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imgsrv.observe.fields import IN_LINE, MEMORY
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import IN_LINE, MEMORY, Board, Row, WorkerState
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.signals import HANDLED, blocked_signals
 from imgsrv.pool.slot import Slot
 from imgsrv.pool.worker.crashbox import CrashBox

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from imgsrv.errors import Overloaded
-from imgsrv.observe.scoreboard import CLASSES, IN_LINE, Board, WorkerState
+from imgsrv.observe.fields import CLASSES, IN_LINE
+from imgsrv.observe.scoreboard import Board, WorkerState
 from imgsrv.web.line import NOBODY, Ahead, Lines, Queue
 
 WINDOW_S = 0.5

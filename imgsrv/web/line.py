@@ -19,7 +19,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from imgsrv.observe.scoreboard import IN_LINE, Board, Row, WorkerState
+from imgsrv.observe.fields import IN_LINE
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 
 AHEAD_S = 0.02
 """Predicted work that a front may have in the queue in any case, so that no engine waits for it between short jobs.

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imgsrv.errors import MEGA, JobTooLarge, OutOfMemoryBudget
+from imgsrv.observe.fields import LARGEST_JOBS
 from imgsrv.observe.memory import base_memory, memory_by_kind
 from imgsrv.observe.processes import proportional_bytes
-from imgsrv.observe.scoreboard import LARGEST_JOBS, Board, Row
+from imgsrv.observe.scoreboard import Board, Row
 
 RETRY_AFTER_S = 2
 

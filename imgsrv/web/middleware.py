@@ -6,8 +6,9 @@ import time
 from email.utils import formatdate
 from functools import lru_cache
 
+from imgsrv.observe.fields import WORK
 from imgsrv.observe.log.logger import Logger
-from imgsrv.observe.scoreboard import WORK, Row
+from imgsrv.observe.scoreboard import Row
 from imgsrv.settings_checks import UNIX
 from imgsrv.web.access.signatures import unsigned
 from imgsrv.web.clients import client_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from falcon.asgi import Request
 
-from imgsrv.observe.scoreboard import CLASSES
+from imgsrv.observe.fields import CLASSES
 from imgsrv.web.access.stores.store import Charge
 from imgsrv.web.http.body import Body
 from imgsrv.web.http.proxy_headers import Client

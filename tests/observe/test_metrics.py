@@ -20,8 +20,9 @@ from imgsrv.errors import CODES
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.observe import answers
+from imgsrv.observe.fields import BUCKETS_S, STAGES
 from imgsrv.observe.metrics import CONTENT_TYPE, COUNTERS, MEMORY_FRESH_S, Count, metrics_of
-from imgsrv.observe.scoreboard import BUCKETS_S, STAGES, Board, WorkerState
+from imgsrv.observe.scoreboard import Board, WorkerState
 from imgsrv.web.counting import count_answer
 
 

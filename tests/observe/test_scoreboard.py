@@ -13,7 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from imgsrv.errors import CODES
-from imgsrv.observe.scoreboard import BUCKETS_S, LARGEST, MASTER_FIELDS, WORKER_FIELDS, Board, now_us
+from imgsrv.observe.fields import BUCKETS_S, MASTER_FIELDS, WORKER_FIELDS
+from imgsrv.observe.scoreboard import LARGEST, Board, now_us
 from imgsrv.observe.totals import latency_of
 
 

@@ -27,9 +27,10 @@ import imgsrv.pool.child
 import imgsrv.pool.slot
 import imgsrv.pool.supervise.recycle
 from imgsrv.errors import NoWorkerCanBoot, WorkerLost
+from imgsrv.observe.fields import FIELDS, WORKER_FIELDS
 from imgsrv.observe.log.configure import configure_logs
 from imgsrv.observe.log.logger import get_logger
-from imgsrv.observe.scoreboard import FIELDS, WORKER_FIELDS, Board, Row, WorkerState
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.pool.child import WorkerLimits
 from imgsrv.pool.listen.tcp import TcpListener
 from imgsrv.pool.master import Master

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgsrv.errors import ImgsrvError, InternalError, OutOfResources, Overloaded
+from imgsrv.observe.fields import CLASSES
 from imgsrv.observe.log.logger import Logger
-from imgsrv.observe.scoreboard import CLASSES, Row, now_us
+from imgsrv.observe.scoreboard import Row, now_us
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.exchange import Data, Exchange, Parcel, UnreadableJob
 from imgsrv.pool.worker.turns import RECHECK_S, Turns

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from imgsrv.observe.fields import BUCKETS_S
 from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.processes import cpu_s, facts_of, proportional_bytes
-from imgsrv.observe.scoreboard import BUCKETS_S, Board, Row, WorkerState
+from imgsrv.observe.scoreboard import Board, Row, WorkerState
 from imgsrv.observe.totals import latency_counts, pictures_of, sources_of, totals_of
 
 MEMORY_FRESH_S = 5.0

@@ -26,7 +26,7 @@ from imgsrv.imaging.jpeg_fast_path import NATIVE, RGB, TURBO, can_decode
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.pipeline import parse_pipeline
 from imgsrv.imaging.process import Report, process, process_into
-from imgsrv.observe.scoreboard import JPEG_REFUSALS, JPEG_WAYS
+from imgsrv.observe.fields import JPEG_REFUSALS, JPEG_WAYS
 
 SIZE, SMALLER = (451, 300), "resize:width=100"
 
