@@ -184,13 +184,13 @@ def test_a_manifest_of_another_recipe_is_refused_with_both(imgsrv: Convert) -> N
     imgsrv("in", "out/", "flip", "--quality", "70", "--format", "jpeg", "--manifest", "run.jsonl")
 
     with pytest.raises(
-        BadArgument, match=r"another recipe: 'flip' .*quality=70.* \(line 1\), and this run has 'flop'; name another"
+        BadArgument, match=r"another recipe: 'flip' .*quality=70.* \(line 1\), and this run has 'flop' format=same; name another"
     ):
         imgsrv("in", "out/", "flop", "--manifest", "run.jsonl")
 
 
 def test_a_manifest_that_another_run_writes_is_refused(imgsrv: Convert) -> None:
-    recipe = Recipe(Pipeline(), Output(), Limits())
+    recipe = Recipe(Pipeline(), Output(format="same"), Limits())  # as `convert` asks by itself
     with Manifest(Path("run.jsonl"), recipe), pytest.raises(BadArgument, match="another run writes the manifest"):
         imgsrv("in", "out/", "--manifest", "run.jsonl")
 
