@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
-from font_source_sans_pro import SourceSansPro
+from font_source_sans_pro import SourceSansPro  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE = 800, 600
@@ -22,7 +23,8 @@ WORDS = (
     *("a", "page", "asks", "for", "and", "keeps", "its", "colours", "right"),
 )
 
-Draw, Chance = ImageDraw.ImageDraw, random.Random
+Draw: TypeAlias = ImageDraw.ImageDraw
+Chance: TypeAlias = random.Random
 
 
 def drawings() -> dict[str, Image.Image]:
