@@ -184,7 +184,8 @@ def test_a_manifest_of_another_recipe_is_refused_with_both(imgsrv: Convert) -> N
     imgsrv("in", "out/", "flip", "--quality", "70", "--format", "jpeg", "--manifest", "run.jsonl")
 
     with pytest.raises(
-        BadArgument, match=r"another recipe: 'flip' .*quality=70.* \(line 1\), and this run has 'flop' format=same; name another"
+        BadArgument,
+        match=r"another recipe: 'flip' .*quality=70.* \(line 1\), and this run has 'flop' format=same; name another",
     ):
         imgsrv("in", "out/", "flop", "--manifest", "run.jsonl")
 
