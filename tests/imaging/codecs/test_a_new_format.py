@@ -147,6 +147,7 @@ NAMED = {
     "codecs/output.py": {"hdr"},
     "operations/shape/crop.py": {"raw"},
     "memory/huge_pages.py": {"raw"},
+    "pixels/resample.py": {"raw"},
 }
 """Names that are no question of a picture's format: that of the tiny picture in an LQIP, a parameter, and a codec of
 Pillow's."""
