@@ -10,7 +10,8 @@ from playwright.sync_api import Browser
 from serving import Server
 
 
-@pytest.fixture(scope="session")
+# While Playwright is there, an event loop runs in this process, and no later test could start one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
