@@ -43,8 +43,8 @@ def test_true_and_false_mean_the_same_as_in_a_query() -> None:
 
 def test_widths_are_reductions_named_by_their_width() -> None:
     assert variants_of_widths("320,640", {"format": "webp"}) == (
-        Variant("320", parse_pipeline("resize:width=320"), Output(format="webp")),
-        Variant("640", parse_pipeline("resize:width=640"), Output(format="webp")),
+        Variant("320", parse_pipeline("resize:width=320"), Output(format="webp"), is_width=True),
+        Variant("640", parse_pipeline("resize:width=640"), Output(format="webp"), is_width=True),
     )
 
 

@@ -281,7 +281,7 @@ def _digest(data: bytes, scale: int = 1) -> int:
     """A number that differs for different pixels.  scale: its denominator."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         if scale > 1:
-            image.draft(None, (image.width // scale, image.height // scale))
+            image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
         image.load()
         found = 0
         for top in range(0, image.height, BAND_ROWS):

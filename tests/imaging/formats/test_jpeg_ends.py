@@ -228,3 +228,10 @@ def test_a_progressive_jpeg_of_more_scans_than_encoders_make_is_refused(end: byt
     for read in (run, describe):
         with pytest.raises(Undecodable, match="more than 100 scans"):
             read(data)
+
+
+@pytest.mark.parametrize("is_progressive", [False, True], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (4, 100), (100, 4)], ids=str)
+def test_a_small_grey_picture_is_no_cut_one(size: tuple[int, int], *, is_progressive: bool) -> None:
+    data = encoded(Image.new("L", size, 128), "JPEG", progressive=is_progressive)
+    assert np.array_equal(np.asarray(opened(run(data, format="png"))), np.asarray(opened(data)))
