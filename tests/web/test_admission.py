@@ -19,7 +19,7 @@ from imgsrv.web.admission import FIRST_GUESS_S, WINDOW_S, Admission
 from imgsrv.web.http.body import UNREAD_KEPT
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "coffee.jpg").read_bytes()
-HEAVY = "/pipeline?ops=resize:width=4000,enlarge=true/blur:sigma=3&format=webp"
+HEAVY = "/pipeline?ops=resize:width=3200,enlarge=true/blur:sigma=3&format=webp"
 
 VERY_HEAVY = "/pipeline?ops=resize:width=9000,enlarge=true/blur:sigma=90/blur:sigma=90&format=webp&quality=100"
 
