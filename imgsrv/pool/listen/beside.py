@@ -6,14 +6,13 @@ server ends; who asks here asks again.
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from collections.abc import Mapping
 from typing import Any
 
-from imgsrv.errors import CannotListen
 from imgsrv.pool.descriptors import received
+from imgsrv.pool.listen.refusals import Wish
 from imgsrv.settings_checks import split_address
 
 BACKLOG = 128
@@ -38,17 +37,10 @@ def dump(text: str, listening: socket.socket) -> dict[str, Any]:
 
 
 def _bound(text: str, setting: str) -> socket.socket:
-    reasons = {
-        errno.EADDRINUSE: f"another process already listens there; choose another {setting}",
-        errno.EACCES: f"ports below 1024 need privileges; choose a higher {setting}",
-        errno.EADDRNOTAVAIL: f"no interface of this machine has that address; choose another {setting}",
-    }
-    host, port = split_address(text)
+    wish = Wish(text, setting, f"choose another {setting}", f"choose a higher {setting}")
+    family, address = wish.resolve(*split_address(text))
     try:
-        family, kind, _protocol, _name, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind)
+        listening = socket.socket(family, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
@@ -57,7 +49,6 @@ def _bound(text: str, setting: str) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        reason = reasons.get(error.errno or 0, str(error))
-        raise CannotListen(text, reason, error.errno == errno.EADDRINUSE) from error
+        raise wish.refused(error) from error
     listening.setblocking(False)
     return listening

@@ -8,12 +8,10 @@ connection: that of a slot that serves, or, when the server stops, the wall, whi
 from __future__ import annotations
 
 import contextlib
-import errno
 import struct
 from collections.abc import Mapping, Sequence
 from socket import (
     AF_INET6,
-    AI_PASSIVE,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPPROTO_TCP,
@@ -22,7 +20,6 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_INFO,
-    getaddrinfo,
     socket,
 )
 from typing import Any, Self
@@ -30,6 +27,7 @@ from typing import Any, Self
 from imgsrv.errors import CannotListen
 from imgsrv.pool.descriptors import received
 from imgsrv.pool.listen.bpf import TO_THE_WALL, choose_one_of, steer
+from imgsrv.pool.listen.refusals import Wish
 
 TCP_INFO_BYTES = 104
 TCP_INFO_UNACKED = 24
@@ -58,8 +56,13 @@ class TcpListener:
     def __init__(self, host: str, port: int, backlog: int, passed: Mapping[str, Any] | None = None) -> None:
         self._host, self._port, self._backlog = host, port, backlog
         self._sockets: list[socket] = []
-        self._wished = f"{_bracketed(host)}:{port}"
-        self._family, self._address = self._resolve()
+        self._wish = Wish(
+            f"{_bracketed(host)}:{port}",
+            "--host",
+            "stop it or choose another --port",
+            "choose a higher --port, or grant CAP_NET_BIND_SERVICE",
+        )
+        self._family, self._address = self._wish.resolve(host, port)
         if passed is not None:
             self._port = passed["port"]
             self._wall, *self._sockets = [socket(fileno=received(each)) for each in passed["sockets"]]
@@ -148,16 +151,6 @@ class TcpListener:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _resolve(self) -> tuple[int, tuple[object, ...]]:
-        try:
-            found = getaddrinfo(self._host, self._port, type=SOCK_STREAM, flags=AI_PASSIVE)
-        except (OSError, UnicodeError) as error:
-            raise self._refused(
-                f"{self._host} is no address of this machine ({error}); choose one with --host"
-            ) from error
-        family, _kind, _protocol, _name, address = found[0]
-        return family, address
-
     def _take(self) -> None:
         """Bind the wall, if no other process listens on the port or is about to, and the first slot's socket."""
         self._wall.setsockopt(IPPROTO_IP, IP_MINTTL, MOST_HOPS)
@@ -180,7 +173,7 @@ class TcpListener:
         try:
             made = socket(self._family, SOCK_STREAM)
         except OSError as error:
-            raise self._translated(error) from error
+            raise self._wish.refused(error) from error
         made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         return made
 
@@ -190,20 +183,7 @@ class TcpListener:
             unbound.listen(backlog)
         except OSError as error:
             unbound.close()
-            raise self._translated(error) from error
-
-    def _translated(self, error: OSError) -> CannotListen:
-        reasons = {
-            errno.EADDRINUSE: "another process already listens there; stop it or choose another --port",
-            errno.EACCES: "ports below 1024 need privileges; choose a higher --port, or grant CAP_NET_BIND_SERVICE",
-            errno.EMFILE: "the master may open no more files; raise the limit (ulimit -n) or have fewer workers",
-            errno.EADDRNOTAVAIL: "no interface of this machine has that address; choose another --host",
-        }
-        is_taken = error.errno == errno.EADDRINUSE
-        return self._refused(reasons.get(error.errno or 0, str(error)), is_taken=is_taken)
-
-    def _refused(self, reason: str, *, is_taken: bool = False) -> CannotListen:
-        return CannotListen(self._wished, reason, is_taken)
+            raise self._wish.refused(error) from error
 
 
 def waiting_connections(listening: socket) -> int:
