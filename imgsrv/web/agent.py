@@ -14,7 +14,6 @@ keeps those that are under way.  The words `stopped` and `down` would end them, 
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import cast
 
 from imgsrv.observe.scoreboard import Board, WorkerState
@@ -25,11 +24,10 @@ ENGINE_PERCENT = 25
 
 
 class Agent:
-    """The agent of one worker.  listening: the socket that all workers share; board: that of all workers."""
+    """The agent of one worker.  board: that of all workers."""
 
-    def __init__(self, listening: socket.socket, drain: Drain, admission: Admission, board: Board) -> None:
-        self._listening, self._drain, self._admission, self._board = listening, drain, admission, board
-        self._server: asyncio.Server | None = None
+    def __init__(self, drain: Drain, admission: Admission, board: Board) -> None:
+        self._drain, self._admission, self._board = drain, admission, board
 
     def line(self) -> bytes:
         """The answer of this moment, with its newline."""
@@ -38,26 +36,15 @@ class Agent:
         engines = sum(row["state"] == WorkerState.READY for row in self._board.rows())
         return b"up %d%%\n" % max(1, round(ENGINE_PERCENT * engines * self._admission.room()))
 
-    async def start(self) -> None:
-        """Answer whoever connects."""
-        loop = asyncio.get_running_loop()
-        # The worker's own descriptor: closing it leaves that of the other workers.
-        self._server = await loop.create_server(lambda: _Answer(self.line()), sock=self._listening.dup())
 
-    def stop(self) -> None:
-        """Answer no more."""
-        if self._server is not None:
-            self._server.close()
-        self._listening.close()
-
-
-class _Answer(asyncio.Protocol):
+class AgentAnswer(asyncio.Protocol):
     """A connection on which one line is sent."""
 
-    def __init__(self, line: bytes) -> None:
-        self._line = line
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send it, and close."""
         wire = cast(asyncio.Transport, transport)
-        wire.write(self._line)
+        wire.write(self._agent.line())
         wire.close()

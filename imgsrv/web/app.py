@@ -20,12 +20,13 @@ from imgsrv.settings import Settings
 from imgsrv.web.access.access import Access
 from imgsrv.web.access.entry import Entry
 from imgsrv.web.admission import Admission
-from imgsrv.web.agent import Agent
+from imgsrv.web.agent import Agent, AgentAnswer
 from imgsrv.web.cache.setup import Shared, make_cache
 from imgsrv.web.clients import Clients, client_of
 from imgsrv.web.dashboard.snapshot import Snapshots
 from imgsrv.web.dashboard.stream import EventsRoute
-from imgsrv.web.front import Front
+from imgsrv.web.front import Door, Front
+from imgsrv.web.http.connection import Connection
 from imgsrv.web.http.host import App, Drain
 from imgsrv.web.http.proxy_headers import Client, Proxies
 from imgsrv.web.line import make_lines
@@ -81,9 +82,15 @@ def make_front(
     def gated(app: App) -> Gate:
         return Gate(app, row, log, proxies, drain, tracing, logs_access=settings.access_log)
 
-    further = (sockets["metrics"], gated(operators_app(resources))) if "metrics" in sockets else None
+    doors: list[Door] = []
+    if "metrics" in sockets:
+        operators = gated(operators_app(resources))
+        doors.append((sockets["metrics"], lambda front: Connection(front, operators)))
+    if "agent" in sockets:
+        agent = Agent(drain, admission, board)
+        doors.append((sockets["agent"], lambda _front: AgentAnswer(agent)))
     access = Access(entry.rules, limiter, settings)
-    app: App = _make_app(resources, access, has_metrics=further is None)
+    app: App = _make_app(resources, access, has_metrics="metrics" not in sockets)
     gate = gated(app if cache.keeps else PlainWay(app, access, services))
 
     async def close_app() -> None:
@@ -100,10 +107,7 @@ def make_front(
     is_plain = entry.rules.is_open and not entry.rules.has_limits and not entry.rules.cors and tracing is None
     quick = cache.answer_early(gate.record_quick) if is_plain else None
     answering = entry.rules.cors.answering
-    beside = Agent(sockets["agent"], drain, admission, board) if "agent" in sockets else None
-    return Front(
-        gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, beside, further
-    )
+    return Front(gate, settings, row, log, proxies, drain, budget, refusal, close_app, answering, quick, doors)
 
 
 def _resources(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from imgsrv.errors import ImgsrvError, OutOfResources
 from imgsrv.observe.answers import OTHER
@@ -19,17 +19,8 @@ from imgsrv.web.http.host import App, Drain, Drainable, Headers, Quick
 from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.proxy_headers import Client, Proxies
 
-
-class Beside(Protocol):
-    """A server on another address."""
-
-    async def start(self) -> None:
-        """Accept connections."""
-        ...
-
-    def stop(self) -> None:
-        """Accept no more."""
-        ...
+Door = tuple[socket.socket, "Callable[[Front], asyncio.BaseProtocol]"]
+"""A further address: its socket, which all workers share, and what makes the protocol of a connection there."""
 
 
 class Front:
@@ -38,8 +29,7 @@ class Front:
     drain: begun by this front and read by all that share it.  budget: of memory, for bodies.
     refusal: gives the error for a picture of a client that came now.
     close_app: awaited when the last client has gone.  headers_for: gives what every answer to a request has besides.
-    quick: see `Host`.  beside: what else listens as long as this front accepts.  further: another address, and the app
-    for its connections.
+    quick: see `Host`.  doors: further addresses, on which connections are accepted as long as this front accepts.
     """
 
     def __init__(
@@ -55,8 +45,7 @@ class Front:
         close_app: Callable[[], Awaitable[None]] | None,
         headers_for: Callable[[Headers], Headers] = lambda _request: [],
         quick: Callable[[Quick], tuple[bytes, memoryview | bytes] | None] | None = None,
-        beside: Beside | None = None,
-        further: tuple[socket.socket, App] | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
         self.quick = quick
         self.app, self.settings, self.log = app, settings, log
@@ -70,18 +59,19 @@ class Front:
         self._connections: set[Drainable] = set()
         self._unsent: dict[Outflow, int] = {}
         self._unsent_bytes = 0
-        self._server: asyncio.Server | None = None
-        doors = () if further is None else (_Door(self, *further),)
-        self._beside: tuple[Beside, ...] = (*(() if beside is None else (beside,)), *doors)
+        self._doors = doors
+        self._servers: list[asyncio.Server] = []
         self._nobody_left = asyncio.Event()
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections from the socket."""
-        self._server = await self.loop.create_server(
-            lambda: Connection(self), sock=listening, backlog=self.settings.backlog
-        )
-        for each in self._beside:
-            await each.start()
+        self._servers = [
+            await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=self.settings.backlog)
+        ]
+        for shared, make_protocol in self._doors:
+            # The worker's own descriptor: closing it leaves that of the other workers.
+            made = await self.loop.create_server(partial(make_protocol, self), sock=shared.dup())
+            self._servers.append(made)
 
     def begin_drain(self) -> None:
         """From now on every answer says `Connection: close`, and idle connections are closed after a moment."""
@@ -90,11 +80,11 @@ class Front:
             connection.begin_drain()
 
     def stop_accepting(self) -> None:
-        """Close the listening socket."""
-        if self._server is not None:
-            self._server.close()
-        for each in self._beside:
-            each.stop()
+        """Close the listening sockets."""
+        for server in self._servers:
+            server.close()
+        for shared, _make_protocol in self._doors:
+            shared.close()
 
     async def finished(self) -> None:
         """Return when no client is left and the app is closed."""
@@ -146,25 +136,3 @@ class Front:
             self.log.info(
                 "request_refused", request_id=request_id, status=error.status_hint, code=error.code, reason=str(error)
             )
-
-
-class _Door:
-    """An address beside that of the pictures, whose connections another app answers.
-
-    listening: the socket, which all workers share.
-    """
-
-    def __init__(self, front: Front, listening: socket.socket, app: App) -> None:
-        self._front, self._listening, self._app = front, listening, app
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Accept connections."""
-        loop = self._front.loop
-        self._server = await loop.create_server(lambda: Connection(self._front, self._app), sock=self._listening.dup())
-
-    def stop(self) -> None:
-        """Accept no more."""
-        if self._server is not None:
-            self._server.close()
-        self._listening.close()

@@ -31,8 +31,7 @@ def agent(engines: int, queue: Waiting, drain: Drain) -> Agent:
     for slot in range(engines):
         board.row(slot).set("state", WorkerState.READY)
     admission = Admission(board, queue, max_queue=100, max_wait_s=1.0, clock=Clock())
-    with socket.socket() as unused:
-        return Agent(unused, drain, admission, board)
+    return Agent(drain, admission, board)
 
 
 @pytest.mark.parametrize(("engines", "line"), [(1, b"up 25%\n"), (2, b"up 50%\n"), (8, b"up 200%\n")])
