@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from imgsrv.bulk.globs import Glob, is_glob, parse_glob
-from imgsrv.bulk.places import Place, is_url, parse_blob
+from imgsrv.bulk.places import Place, is_folder, is_url
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import SUFFIXES
@@ -67,11 +67,12 @@ def existing(text: str) -> Path:
 
 def names_several(text: str) -> bool:
     """Whether an input is a folder or a pattern.  A name with signs of a pattern is that of a file if there is one."""
-    if is_url(text):
-        return text.endswith("/") or is_glob(text) or not parse_blob(text).path
+    return _is_pattern(text) or is_folder(text)
+
+
+def _is_pattern(text: str) -> bool:
     # os.path, because the methods of Path raise for a folder that is closed.
-    is_there = os.path.exists(text)  # noqa: PTH110
-    return text.endswith("/") or os.path.isdir(text) or (is_glob(text) and not is_there)  # noqa: PTH112
+    return is_glob(text) and (is_url(text) or not os.path.exists(text))  # noqa: PTH110
 
 
 def pictures_of(text: str, out: Path | None, *, is_recursive: bool) -> Found:
@@ -82,7 +83,7 @@ def pictures_of(text: str, out: Path | None, *, is_recursive: bool) -> Found:
     folders and the folder `out`, if the results go to one, are passed over.
     Raises BadArgument if there is no such file or no picture.
     """
-    glob = parse_glob(text) if is_glob(text) and not os.path.exists(text) else None  # noqa: PTH110  as above
+    glob = parse_glob(text) if _is_pattern(text) else None
     if glob is None and not existing(text).is_dir():
         return Found([Source(Path(text))])
     found = Found()

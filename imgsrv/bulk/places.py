@@ -56,6 +56,13 @@ def parse_blob(text: str) -> Blob:
     return Blob(f"{scheme}://{bucket}", "/".join(parts))
 
 
+def is_folder(text: str) -> bool:
+    """Whether the text names a folder, or ends with / like a new one."""
+    if is_url(text):
+        return text.endswith("/") or not parse_blob(text).path
+    return text.endswith("/") or os.path.isdir(text)  # noqa: PTH112  Path.is_dir raises for a folder that is closed
+
+
 def place_of(text: str) -> Place:
     """The place that an argument names.  Raises BadArgument for a URL that is none of an object."""
     return parse_blob(text) if is_url(text) else Path(text)

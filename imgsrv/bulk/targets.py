@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from imgsrv.bulk.bucket_inputs import object_of, objects_of
 from imgsrv.bulk.buckets import check_installed
 from imgsrv.bulk.clerk import Clerk
 from imgsrv.bulk.inputs import Found, Source, existing, format_of, names_several, pictures_of
-from imgsrv.bulk.places import Blob, Place, below, is_url, parse_blob, place_of
+from imgsrv.bulk.places import Blob, Place, below, is_folder, is_url, place_of
 from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import SAME, Output
@@ -52,13 +51,6 @@ def _is_target(text: str) -> bool:
         or is_folder(text)
         or Path(text).suffix.lower() in (*KNOWN_SUFFIXES, TEXT_SUFFIX)
     )
-
-
-def is_folder(text: str) -> bool:
-    """Whether the text names a folder, or ends with / like a new one."""
-    if is_url(text):
-        return text.endswith("/") or not parse_blob(text).path
-    return text.endswith("/") or os.path.isdir(text)  # noqa: PTH112  Path.is_dir raises for a folder that is closed
 
 
 def target_suffixes() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imgsrv.bulk import buckets
 from imgsrv.bulk.clerk import Clerk
-from imgsrv.bulk.places import Blob, Place, parse_blob, version_of
+from imgsrv.bulk.places import Blob, Place, is_folder, parse_blob, version_of
 from imgsrv.bulk.work import Conversion
 
 
@@ -38,7 +38,7 @@ class There:
     @functools.cached_property
     def _objects(self) -> dict[Blob, int]:
         out = parse_blob(self._out)
-        if out.path and not self._out.endswith("/"):
+        if not is_folder(self._out):
             one = self._clerk.ask(buckets.head, out.store, out.path)
             return {out: one.size} if one else {}
         found, _ = self._clerk.ask(buckets.listed, out.store, out.path, is_recursive=True)

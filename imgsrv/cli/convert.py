@@ -17,10 +17,10 @@ from imgsrv.bulk.known import Known, read_manifest
 from imgsrv.bulk.local import convert_all
 from imgsrv.bulk.manifest import Manifest, recipe_row
 from imgsrv.bulk.parquet import journal_of, write_table
-from imgsrv.bulk.places import is_url
+from imgsrv.bulk.places import is_folder, is_url
 from imgsrv.bulk.run import Executor, Todo, left_of
 from imgsrv.bulk.run import run as run_all
-from imgsrv.bulk.targets import STANDARD, is_folder, plan, split_positionals, target_suffixes
+from imgsrv.bulk.targets import STANDARD, plan, split_positionals, target_suffixes
 from imgsrv.bulk.there import There
 from imgsrv.bulk.work import Conversion, Recipe, convert
 from imgsrv.cli._conversion_report import Report, name_of_source, passed_over
