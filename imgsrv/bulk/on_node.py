@@ -86,9 +86,26 @@ def formats_here() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(formats.FORMATS), tuple(formats.WRITTEN)
 
 
+@functools.cache
 def unfit(packed: bytes) -> str:
-    """Why this node cannot do the work; empty if it can."""
-    return _unfit(packed)
+    """Why this node cannot do the work; empty if it can.  It makes this process ready for it."""
+    prepare_process()
+    work = _work(packed)
+    for which, wanted, here in zip(("read", "write"), work.formats, formats_here(), strict=True):
+        if wanted != here:
+            names = ", ".join(sorted(set(wanted) ^ set(here)))
+            return (
+                f"it does not {which} the same formats as this command: {names}; install the same extras on all nodes"
+            )
+    try:
+        if work.fonts is not None:
+            use_fonts(work.fonts)
+        use_fallbacks(work.fallbacks)
+    except BadSetting as error:
+        return f"it cannot use the fonts: {error}"
+    if work.sign is not None and not _appears(work.sign):
+        return f"it does not see {work.sign.parent}; OUT must be a folder that all nodes share, or a bucket"
+    return ""
 
 
 def perform(packed: bytes, tasks: bytes, node: str) -> bytes:
@@ -130,27 +147,6 @@ def _recipe(packed: bytes) -> Recipe:
     return Recipe(parse_pipeline(work.pipeline), work.output, work.limits, work.parts, work.overwrites)
 
 
-@functools.cache
-def _unfit(packed: bytes) -> str:
-    prepare_process()
-    work = _work(packed)
-    for which, wanted, here in zip(("read", "write"), work.formats, formats_here(), strict=True):
-        if wanted != here:
-            names = ", ".join(sorted(set(wanted) ^ set(here)))
-            return (
-                f"it does not {which} the same formats as this command: {names}; install the same extras on all nodes"
-            )
-    try:
-        if work.fonts is not None:
-            use_fonts(work.fonts)
-        use_fallbacks(work.fallbacks)
-    except BadSetting as error:
-        return f"it cannot use the fonts: {error}"
-    if work.sign is not None and not _appears(work.sign):
-        return f"it does not see {work.sign.parent}; OUT must be a folder that all nodes share, or a bucket"
-    return ""
-
-
 def _appears(file: Path) -> bool:
     end = time.monotonic() + SIGN_S
     while not file.exists():
@@ -170,8 +166,7 @@ def _made_before(conversion: Conversion, recipe: Recipe) -> Outcome | None:
     try:
         data, version = read(conversion.source)
         file = io.BytesIO()
-        output = recipe.output.model_copy(update={"format": conversion.format}) if conversion.format else recipe.output
-        report = process_into(file, data, recipe.pipeline, output, recipe.limits, recipe.parts)
+        report = process_into(file, data, recipe.pipeline, recipe.output_of(conversion), recipe.limits, recipe.parts)
         if bytes(read(target)[0]) != file.getvalue():
             return None
     except (ImgsrvError, OSError, MemoryError):

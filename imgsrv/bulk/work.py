@@ -49,6 +49,10 @@ class Recipe:
     parts: Mapping[str, bytes] = field(default_factory=dict)
     overwrites: bool = True
 
+    def output_of(self, conversion: Conversion) -> Output:
+        """How the result of a picture is written: in the format of the conversion, if that names one."""
+        return self.output.model_copy(update={"format": conversion.format}) if conversion.format else self.output
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -77,7 +81,7 @@ def convert(conversion: Conversion, recipe: Recipe, mark: str = "") -> Outcome:
     mark: of the temporary file; that of this process if it is empty.
     """
     began, stops, has_read = time.monotonic(), False, False
-    output = recipe.output.model_copy(update={"format": conversion.format}) if conversion.format else recipe.output
+    output = recipe.output_of(conversion)
     try:
         data, version = read(conversion.source)
         has_read = True
