@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.bulk.known import RUN
+from imgsrv.bulk.places import written_whole
+from imgsrv.bulk.work import own_mark
 from imgsrv.errors import BadArgument
 
 SUFFIX = ".parquet"
@@ -57,18 +59,14 @@ def write_table(journal: Path, table: Path) -> None:
         for name, kind in COLUMNS.items()
     }
     ends = [datetime.fromisoformat(row["at"]) for row in rows]
-    part = table.with_name(f".{table.name}.{os.getpid()}.part")
+    whole = arrow.table({**arrays, "at": arrow.array(ends, arrow.timestamp("ms", tz="UTC"))})
     try:
-        import_module("pyarrow.parquet").write_table(
-            arrow.table({**arrays, "at": arrow.array(ends, arrow.timestamp("ms", tz="UTC"))}), part
-        )
-        part.replace(table)
+        with written_whole(table, own_mark(os.getpid()), "", overwrites=True) as file:
+            import_module("pyarrow.parquet").write_table(whole, file)
     except OSError as error:
         raise BadArgument(
             f"the manifest {table} cannot be written: {error.strerror or error}; see {journal}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _text(value: Any) -> Any:
