@@ -163,6 +163,20 @@ def test_an_ordinary_job_passes(asked: tuple[Any, ...], output: dict[str, Any], 
     assert found.seconds < most_s
 
 
+@pytest.mark.parametrize(
+    "ops",
+    [
+        "crop:width=200,gravity=face",
+        "resize:width=200,height=200,fit=cover,gravity=face",
+        "smartcrop:width=200,height=200,faces=true",
+    ],
+)
+def test_looking_for_faces_costs_its_time_in_a_small_picture_too(ops: str) -> None:
+    name, *_arguments = ops.split(":")
+    parts = dict(estimated("bmp", (300, 300), 270_000, ops).parts)
+    assert 0.013 < parts[name] < 0.08
+
+
 def test_the_size_after_one_step_is_what_the_next_one_works_on() -> None:
     large = estimated("jpeg", (4000, 4000), 1_000_000, "median:radius=9/resize:width=100")
     small = estimated("jpeg", (4000, 4000), 1_000_000, "resize:width=100/median:radius=9")
