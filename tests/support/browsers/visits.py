@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from serving import Server, wait_until
 
 CHROMIUM = shutil.which("chromium") or ""
 
@@ -48,17 +47,6 @@ class Visit:
         """What `WATCH` has written down."""
         found: list[Any] = self.page.evaluate(f"() => window.{name}")
         return found
-
-
-@contextlib.contextmanager
-def patient_server(*flags: str, **options: Any) -> Iterator[Server]:
-    """A server that may take as long to start as a page may take to answer: the browser starts beside it."""
-    server = Server(*flags, **options)
-    try:
-        wait_until(lambda: server.named("serving") != [] or server.process.poll() is not None, "it serves", 60)
-        yield server.wait_ready()
-    finally:
-        server.stop()
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browsers.visits import chromium, patient_server
+from browsers.visits import chromium
 from playwright.sync_api import Browser
-from serving import Server
+from serving import Server, serving
 
 
 # While Playwright is there, an event loop runs in this process, and no later test could start one.
@@ -19,5 +19,5 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def playground() -> Iterator[Server]:
-    with patient_server("--workers", "1") as server:
+    with serving("--workers", "1") as server:
         yield server

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsers.visits import Visit, needs_chromium, patient_server, visiting
+from browsers.visits import Visit, needs_chromium, visiting
 from pictures import encoded, picture
 from playwright.sync_api import Browser, expect
-from serving import Server
+from serving import Server, serving
 
 from imgsrv.web.access.keys import make_key
 from imgsrv.web.pages.serve import FOLDER
@@ -62,7 +62,7 @@ def test_everybody_can_read_it_at_any_width(browser: Browser, playground: Server
 
 
 def test_it_goes_on_through_a_reload(browser: Browser) -> None:
-    with patient_server("--workers", "1") as server, visiting(browser, local(server)) as visit:
+    with serving("--workers", "1") as server, visiting(browser, local(server)) as visit:
         expect(visit.page.locator("#facts")).to_contain_text("generation 1")
         server.signal(signal.SIGHUP)
         expect(visit.page.locator("#facts")).to_contain_text("generation 2")
@@ -70,7 +70,7 @@ def test_it_goes_on_through_a_reload(browser: Browser) -> None:
 
 
 def test_it_says_that_the_server_is_gone(browser: Browser) -> None:
-    with patient_server("--workers", "1") as server, visiting(browser, local(server)) as visit:
+    with serving("--workers", "1") as server, visiting(browser, local(server)) as visit:
         expect(visit.page.locator("#state")).to_have_text("serving")
         server.stop()
         expect(visit.page.locator("#state")).to_have_text("The server does not answer.")
@@ -80,7 +80,7 @@ def test_it_asks_for_the_key_of_the_operator_and_keeps_it_for_the_tab(browser: B
     (shop, shops), (ops, opses) = (make_key(name, None, None, None, operator=name == "ops") for name in ("shop", "ops"))
     (tmp_path / "keys").write_text(f"{shop}\n{ops}\n")
     flags = ("--workers", "1", f"--keys-file={tmp_path / 'keys'}")
-    with patient_server(*flags) as server, visiting(browser, local(server)) as visit:
+    with serving(*flags) as server, visiting(browser, local(server)) as visit:
         page = visit.page
         expect(page.locator("#why")).to_contain_text("key")
         assert serious(visit) == []

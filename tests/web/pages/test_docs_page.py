@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsers.visits import Visit, needs_chromium, patient_server, visiting
+from browsers.visits import Visit, needs_chromium, visiting
 from pictures import SAMPLES
 from playwright.sync_api import Browser, expect
-from serving import Server
+from serving import Server, serving
 
 from imgsrv.web.access.keys import make_key
 
@@ -110,7 +110,7 @@ def test_it_asks_for_a_key_where_the_server_does(browser: Browser, tmp_path: Pat
     key, token = make_key("shop", None, None, None, operator=False)
     (tmp_path / "keys").write_text(f"{key}\n")
     flags = ("--workers", "1", f"--keys-file={tmp_path / 'keys'}")
-    with patient_server(*flags) as server, visiting(browser, page_of(server, "/flip")) as visit:
+    with serving(*flags) as server, visiting(browser, page_of(server, "/flip")) as visit:
         page = visit.page
         expect(page.locator("#why")).to_contain_text("key")
         page.get_by_label("Key").fill(token)

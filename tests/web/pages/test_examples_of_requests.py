@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from browsers.local_pages import LocalPage, local_page
-from browsers.visits import needs_chromium, patient_server, visiting
+from browsers.visits import needs_chromium, visiting
 from pictures import SAMPLES
 from playwright.sync_api import Browser, expect
-from serving import Server
+from serving import Server, serving
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -39,7 +39,7 @@ def page() -> Iterator[LocalPage]:
 
 @pytest.fixture(scope="module")
 def server(page: LocalPage) -> Iterator[Server]:
-    with patient_server("--workers", "1", f"--cors-origins={page.origin}", f"--presets={PRESET}") as server:
+    with serving("--workers", "1", f"--cors-origins={page.origin}", f"--presets={PRESET}") as server:
         script = f"<script>{code('js', server)}</script>"
         page.text = f"<!doctype html><link rel=icon href=data:,><body>{code('html', server)}{script}"
         yield server

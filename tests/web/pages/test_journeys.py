@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsers.visits import Visit, needs_chromium, patient_server, visiting
+from browsers.visits import Visit, needs_chromium, visiting
 from pictures import SAMPLES
 from playwright.sync_api import Browser, Page, Route, expect
-from serving import Server
+from serving import Server, serving
 
 from imgsrv.imaging.operations import OPERATIONS
 
@@ -324,7 +324,7 @@ def test_the_focus_stays_where_the_visitor_has_put_it_while_previews_come(page: 
 
 def test_a_preset_of_the_server_becomes_steps(browser: Browser) -> None:
     preset = "thumb=ops=resize:width=200/sharpen&format=webp"
-    with patient_server("--workers", "1", "--presets", preset) as server, visiting(browser, server.url) as visit:
+    with serving("--workers", "1", "--presets", preset) as server, visiting(browser, server.url) as visit:
         with_sample(visit.page)
         add(visit.page, "preset:thumb")
         expect(visit.page).to_have_url(re.compile("#ops=resize:width=200/sharpen&format=webp&sample=photo$"))

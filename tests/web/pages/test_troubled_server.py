@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from browsers.visits import needs_chromium, patient_server, visiting
+from browsers.visits import needs_chromium, visiting
 from playwright.sync_api import Browser, Page, expect
-from serving import Server, wait_until
+from serving import Server, serving, wait_until
 from wire import PNG, Wire, metric, post
 
 from imgsrv.web.access.keys import make_key
@@ -28,7 +28,7 @@ def with_sample(page: Page) -> None:
 
 
 def test_a_server_that_is_overloaded_is_waited_for(browser: Browser) -> None:
-    with patient_server("--workers", "1", "--max-queue", "1") as server, visiting(browser, server.url) as visit:
+    with serving("--workers", "1", "--max-queue", "1") as server, visiting(browser, server.url) as visit:
         page = visit.page
         with_sample(page)
         with ExitStack() as stack:
@@ -45,7 +45,7 @@ def test_a_server_that_is_overloaded_is_waited_for(browser: Browser) -> None:
 
 
 def test_a_reload_of_the_server_goes_unnoticed(browser: Browser) -> None:
-    with patient_server("--workers", "1") as server, visiting(browser, server.url) as visit:
+    with serving("--workers", "1") as server, visiting(browser, server.url) as visit:
         with_sample(visit.page)
         before = server.workers()
         server.signal(signal.SIGHUP)
@@ -67,14 +67,14 @@ def _free_port() -> int:
 def test_a_server_that_is_stopped_and_started_again_is_found_again(browser: Browser) -> None:
     flags = ("--workers", "1", "--port", str(_free_port()))
     with ExitStack() as stack:
-        first = stack.enter_context(patient_server(*flags))
+        first = stack.enter_context(serving(*flags))
         visit = stack.enter_context(visiting(browser, first.url))
         page = visit.page
         with_sample(page)
         first.stop()
         page.get_by_role("button", name="resize").click()
         expect(page.locator("#status")).to_have_text(re.compile("The server does not answer"))
-        stack.enter_context(patient_server(*flags))
+        stack.enter_context(serving(*flags))
         expect(page.locator("#status")).to_have_text(DONE)
         expect(page.locator("#status")).to_have_attribute("data-kind", "ready")
 
@@ -83,7 +83,7 @@ def test_the_key_is_asked_for_and_kept_in_the_tab_alone(browser: Browser, tmp_pa
     line, token = make_key("page", None, None, None, operator=False)
     (tmp_path / "keys").write_text(f"{line}\n")
     with (
-        patient_server("--workers", "1", f"--keys-file={tmp_path / 'keys'}") as server,
+        serving("--workers", "1", f"--keys-file={tmp_path / 'keys'}") as server,
         visiting(browser, server.url) as visit,
     ):
         page = visit.page
