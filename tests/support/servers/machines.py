@@ -44,14 +44,19 @@ def machines(count: int) -> Iterator[list[Machine]]:
     try:
         yield [_machine(name, index) for index, name in enumerate(names)]
     finally:
-        for name in names:
-            # The cable goes with the namespace.
+        for index, name in enumerate(names):
+            # It would go with its namespace, but only some time later, and the next machines need its name.
+            subprocess.run([IP, "link", "del", _cable(index)], check=False, capture_output=True)
             subprocess.run([IP, "netns", "del", name], check=False, capture_output=True)
+
+
+def _cable(index: int) -> str:
+    return f"ims{os.getpid() % 100_000}-{index}"
 
 
 def _machine(name: str, index: int) -> Machine:
     number = os.getpid() % 200 + 1
-    cable, host = f"ims{os.getpid() % 100_000}-{index}", f"198.18.{number}.{index * 4 + 1}"
+    cable, host = _cable(index), f"198.18.{number}.{index * 4 + 1}"
     address = f"198.18.{number}.{index * 4 + 2}"
     for command in (
         f"{IP} netns add {name}",
