@@ -152,6 +152,12 @@ class Server:
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
 
+    def lose_power(self) -> None:
+        """End all processes of the server as a loss of power would: nothing of it says a word more."""
+        for process in [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+
     def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
         """Wait for the exit status and the end of the log; return the status."""
         status = self.process.wait(deadline_s)

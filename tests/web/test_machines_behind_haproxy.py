@@ -66,7 +66,7 @@ def test_a_machine_that_is_killed_costs_only_the_requests_that_it_held(three: Cl
     told = Told()
     with asking(balancer.port, PATH, SAMPLE, CLIENTS, told):
         wait_for_answers(told, EACH_ASKED)
-        three.kill(1)
+        three.servers[1].lose_power()
         wait_until(lambda: states(balancer) == ["UP", "DOWN", "UP"], "HAProxy knows that it is dead", 60)
         wait_for_answers(told, EACH_ASKED)
     assert set(told.answers) == {200}

@@ -71,6 +71,6 @@ def test_neither_a_rolling_replacement_nor_a_dead_machine_costs_an_attempt(
             wait_for_answers(told, EACH_ASKED)
             three.replace(index, workers)
         wait_for_answers(told, EACH_ASKED)
-        three.kill(1)
+        three.servers[1].lose_power()
         wait_for_answers(told, EACH_ASKED)
     assert set(told.attempts) == {200}

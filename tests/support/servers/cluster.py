@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Event
 
-import psutil
 from servers.haproxy import Behind
 from servers.machines import IP, Machine, machines
 from serving import Server, serving, wait_until
@@ -42,13 +40,6 @@ class Cluster:
             Behind(f"machine-{index}", machine.address, server.port, AGENT_PORT)
             for index, (machine, server) in enumerate(zip(self.made, self.servers, strict=True))
         ]
-
-    def kill(self, index: int) -> None:
-        """End a server as a loss of power would: nothing of it says a word more."""
-        dead = self.servers[index]
-        for process in [psutil.Process(dead.pid), *psutil.Process(dead.pid).children(recursive=True)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
 
     def replace(self, index: int, workers: int) -> None:
         """Stop a server as an operator does, and start another on its machine and port."""

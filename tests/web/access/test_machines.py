@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -13,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import cycle, islice
 
-import psutil
 import pytest
 from servers.machines import Machine, are_possible, machines
 from servers.redis_server import PROGRAM, RedisServer
@@ -94,7 +91,5 @@ def test_the_death_of_a_machine_changes_nothing_for_the_others(three: list[tuple
     places = places_of(three)
     before = asked_at_once(places, SECONDS, 64)
     assert before == {200: 64}
-    dead = three[0][0]
-    for process in [psutil.Process(dead.pid), *psutil.Process(dead.pid).children(recursive=True)]:
-        os.kill(process.pid, signal.SIGKILL)
+    three[0][0].lose_power()
     assert asked_at_once(places[1:], SECONDS, 64) == {200: 36, 429: 28}

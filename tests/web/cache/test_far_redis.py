@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from pictures import encoded, sample
 from prometheus_client.parser import text_string_to_metric_families
@@ -42,10 +39,6 @@ class Far:
     def count(self, name: str) -> float:
         families = text_string_to_metric_families(self.get("/metrics").text)
         return sum(one.value for family in families for one in family.samples if one.name == f"imgsrv_{name}_total")
-
-    def kill(self) -> None:
-        for process in [psutil.Process(self.server.pid), *psutil.Process(self.server.pid).children(recursive=True)]:
-            os.kill(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -136,7 +129,7 @@ def test_a_machine_that_dies_while_it_computes_is_replaced_by_one_other(three: l
         lost = threads.submit(first.get, SLOW)
         wait_until(lambda: first.count("jobs_begun") == 1, "the first computes")
         waiting = [threads.submit(machine.get, SLOW) for machine in others for _ in range(3)]
-        first.kill()
+        first.server.lose_power()
         assert isinstance(lost.exception(90), httpx.HTTPError)
         answers = [each.result(90) for each in waiting]
     assert {answer.status_code for answer in answers} == {200}
