@@ -18,6 +18,7 @@ from rich.console import Console
 
 from imgsrv import __version__
 from imgsrv.cli._bench_table import View
+from imgsrv.cli._failures import say
 from imgsrv.errors import BadArgument, ImgsrvError
 from imgsrv.imaging.info import describe_picture
 from imgsrv.imaging.model.limits import Limits
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_result(target, about, phases), indent=2))
     empty = [phase for phase in phases if not phase.pictures]
     for phase in empty:
-        print(f"imgsrv: {phase.name}: no picture was made, {_why_none(phase)}", file=sys.stderr)
+        say(f"imgsrv: {phase.name}: no picture was made, {_why_none(phase)}")
     return EXIT_FAULTS if empty or any(phase.faults for phase in phases) else 0
 
 
