@@ -14,7 +14,7 @@ from typing import Any
 
 from imgsrv.cli._control_client import ask
 from imgsrv.errors import CommandFailed, NoSuchInstance
-from imgsrv.observe.log.reader import Reader
+from imgsrv.observe.log.reader import Reader, record_of
 from imgsrv.observe.log.text import BLOCKS, NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
 from imgsrv.printable import printable
@@ -102,11 +102,8 @@ def last_lines(log_file: Path, since: int = 0) -> list[str]:
 
 def _without_repeats(line: bytes, seen: set[str]) -> bytes:
     """Return the record without a traceback that is in `seen`: all workers may fail to start in the same way."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return line
-    if not isinstance(record, dict):
+    record = record_of(line)
+    if record is None:
         return line
     kept = {name: value for name, value in record.items() if name not in BLOCKS or value not in seen}
     seen.update(str(record[name]) for name in BLOCKS if record.get(name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
@@ -19,7 +18,7 @@ from imgsrv.cli.instances.logs_of_all import show_all
 from imgsrv.environment import default_log_file
 from imgsrv.errors import BadArgument, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.logger import LEVELS
-from imgsrv.observe.log.reader import LogReader
+from imgsrv.observe.log.reader import LogReader, record_of
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
 from imgsrv.printable import printable, printable_json, printable_lines
@@ -135,7 +134,7 @@ def _filter(level: str, request_id: str | None) -> Callable[[bytes], bool]:
     least = LEVELS[level]
 
     def is_wanted(line: bytes) -> bool:
-        record = _record(line)
+        record = record_of(line)
         if record is None:
             # A line that is not a record has no level and no request.
             return level == "debug" and request_id is None
@@ -152,15 +151,7 @@ def _renderer(*, as_json: bool) -> Callable[[bytes], str]:
     human = HumanRenderer(os.get_terminal_size(sys.stdout.fileno()).columns or NO_WRAPPING, has_colours=True)
 
     def shown(line: bytes) -> str:
-        record = _record(line)
+        record = record_of(line)
         return printable_lines(line.decode(errors="replace")) if record is None else human.render(record)
 
     return shown
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None

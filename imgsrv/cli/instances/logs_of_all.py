@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from imgsrv.observe.log.reader import LogReader
+from imgsrv.observe.log.reader import LogReader, record_of
 
 POLL_S = 0.2
 
@@ -44,11 +44,8 @@ def show_all(
 
 def _with_instance(line: bytes, name: str) -> bytes:
     """Return a record with the name of its instance as its first field; a line that is no record unchanged."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return line
-    return json.dumps({"instance": name, **record}, ensure_ascii=False).encode() if isinstance(record, dict) else line
+    record = record_of(line)
+    return line if record is None else json.dumps({"instance": name, **record}, ensure_ascii=False).encode()
 
 
 def _last(logs: Mapping[str, LogReader], count: int, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
@@ -63,8 +60,5 @@ def _last(logs: Mapping[str, LogReader], count: int, wanted: Wanted) -> Iterator
 
 
 def _time(line: bytes) -> str:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return ""
-    return str(record.get("timestamp", "")) if isinstance(record, dict) else ""
+    record = record_of(line)
+    return "" if record is None else str(record.get("timestamp", ""))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
 import tempfile
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from imgsrv.observe.log.rotation import rotated_files
 
@@ -134,6 +135,15 @@ class LogReader:
             # It is renamed or compressed at this moment; the next call finds it under its new name.
             return None
         return identity
+
+
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record that a line holds; None for a line that is no record."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _backwards_in(compressed: Path) -> Iterator[bytes]:
