@@ -52,6 +52,7 @@ class Block:
     def __init__(self, lines: Sequence[Line], fonts: list[Any], size: int, align: str) -> None:
         self._fonts, self._size = fonts, size
         self._glyphs = list(_placed(lines, fonts, ALIGNED[align]))
+        self._strokes: dict[int, Strokes] = {}
 
     @property
     def ink(self) -> Box:
@@ -89,7 +90,8 @@ class Block:
     def outlined(self, box: Box, radius: int) -> Mask:
         """The coverage of each pixel of the box by what is at most this many pixels away from the letters."""
         result = self.mask(box)
-        strokes = Strokes(self._fonts, self._size, radius)
+        # A shadow has the same strokes as the outline.
+        strokes = self._strokes.setdefault(radius, Strokes(self._fonts, self._size, radius))
         for glyph in self._glyphs:
             if glyph.touches(box, radius + 1):
                 stroke = strokes.of(glyph.font, glyph.number, glyph.x)
