@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from imgsrv.errors import joined
 from imgsrv.imaging.lettering.fonts import fonts_with
 from imgsrv.imaging.lettering.lines import clusters, shown_letters
 from imgsrv.imaging.lettering.typeface import Typeface, script_of
+
+KEPT_TEXTS = 256
+"""Texts whose letters are not looked for again in the same fonts."""
 
 LETTERS_SHOWN = 3
 FONTS_SHOWN = 3
@@ -46,9 +50,7 @@ SCRIPTS = {
 
 def complaint(text: str, chain: Sequence[Typeface]) -> str | None:
     """What is wrong with the letters of a text; None if the fonts of the chain have all of them."""
-    letters = "".join(map(shown_letters, text.splitlines()))
-    able = {cluster: any(face.can_write(cluster) for face in chain) for cluster in dict.fromkeys(clusters(letters))}
-    missing = [cluster for cluster, is_able in able.items() if not is_able]
+    missing = _missing(text, tuple(chain))
     if not missing:
         return None
     single = list(dict.fromkeys(letter for cluster in missing for letter in cluster if not _is_had(letter, chain)))
@@ -57,6 +59,13 @@ def complaint(text: str, chain: Sequence[Typeface]) -> str | None:
     told = joined([*map(_named, shown[:LETTERS_SHOWN]), *([f"{more} more"] if more > 0 else [])])
     fonts = joined([face.name for face in chain])
     return f"{fonts} {'has' if len(chain) == 1 else 'have'} no glyph for {told}{_scripts(shown)}; {_advice(shown)}"
+
+
+@lru_cache(KEPT_TEXTS)
+def _missing(text: str, chain: tuple[Typeface, ...]) -> tuple[str, ...]:
+    """The letters, each with its marks, that no font of the chain can write."""
+    letters = dict.fromkeys(clusters("".join(map(shown_letters, text.splitlines()))))
+    return tuple(letter for letter in letters if not any(face.can_write(letter) for face in chain))
 
 
 def _is_had(letter: str, chain: Sequence[Typeface]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Annotated, Literal
 
 from PIL import Image
@@ -53,7 +52,6 @@ def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int
     return passes * (letters + LAYER_WORK * min(pixels(before), letters))
 
 
-@lru_cache(256)
 def _check(*, text: str, font: str) -> None:
     """Raises ValueError where neither the font nor a fallback has a letter."""
     if fault := complaint(text, chain_of(font)):
