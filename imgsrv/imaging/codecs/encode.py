@@ -17,7 +17,7 @@ from imgsrv.imaging.codecs.quality_search import largest_within, smallest_like
 from imgsrv.imaging.colour.colours import Colours
 from imgsrv.imaging.colour.convert import converted
 from imgsrv.imaging.formats import FORMATS
-from imgsrv.imaging.formats.format import Format, Options
+from imgsrv.imaging.formats.format import EncoderSettings, Format, Options
 from imgsrv.imaging.metadata.exif import written_metadata
 from imgsrv.imaging.model.animation import whole_milliseconds
 from imgsrv.imaging.model.parameter_types import Colour
@@ -90,10 +90,10 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         metadata = {**metadata, "icc_profile": profile}
     elif picture.cicp and holds_cicp:
         metadata = {**metadata, "cicp": picture.cicp}
-    if _is_written(form, replace(picture, frames=frames), output, metadata, file):
+    settings = output.settings_for(form)
+    if _is_written(form, replace(picture, frames=frames), settings, metadata, file):
         return
     frames = tuple(frame.shallow() if isinstance(frame, DeepFrame) else frame for frame in frames)
-    settings = output.settings_for(form)
     options = {**form.options(settings), **metadata}
     if picture.gain_map and form.save_with_gain_map:
         form.save_with_gain_map(form, frames[0], picture.gain_map, settings, options, file)
@@ -102,9 +102,8 @@ def _save(picture: Picture, name: str, output: Output, file: BinaryIO) -> None:
         form.save(form, frames[0], file, options)
 
 
-def _is_written(form: Format, picture: Picture, output: Output, metadata: Options, file: BinaryIO) -> bool:
+def _is_written(form: Format, picture: Picture, settings: EncoderSettings, metadata: Options, file: BinaryIO) -> bool:
     """The format's own encoder has written it; otherwise Pillow has to."""
-    settings = output.settings_for(form)
     if form.has_animation and picture.is_animated:
         return bool(form.write_animation and form.write_animation(picture, settings, metadata, file))
     return bool(form.write_still and form.write_still(picture.frames[0], settings, metadata, file))

@@ -35,7 +35,7 @@ def embedding_levels(text: str, base: int | None = None) -> list[int]:
     """The level of each character of one paragraph: even runs from left to right, odd from right to left.
 
     base: the level of the paragraph, 0 or 1; None for that of `base_level`.  The spaces at the end of a line have not
-    been reset yet: `visual_order` does that, line by line.
+    been reset yet: `line_levels` does that, line by line.
     """
     classes = _classes(text)
     if base is None:
