@@ -8,8 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 IP = shutil.which("ip") or ""
+
+NUMBERS = cycle(range(64))
+"""Of the machines of this process: so many networks of four addresses are in the last byte of an address."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,23 @@ def are_possible() -> bool:
 @contextlib.contextmanager
 def machines(count: int) -> Iterator[list[Machine]]:
     """So many machines during the block.  Their addresses are of the range for benchmarks (RFC 2544)."""
-    names = [f"imgsrv-{os.getpid()}-{index}" for index in range(count)]
+    # Others of this process may be there too.
+    numbers = list(islice(NUMBERS, count))
     try:
-        yield [_machine(name, index) for index, name in enumerate(names)]
+        yield [_machine(_name(number), number) for number in numbers]
     finally:
-        for index, name in enumerate(names):
+        for number in numbers:
             # It would go with its namespace, but only some time later, and the next machines need its name.
-            subprocess.run([IP, "link", "del", _cable(index)], check=False, capture_output=True)
-            subprocess.run([IP, "netns", "del", name], check=False, capture_output=True)
+            subprocess.run([IP, "link", "del", _cable(number)], check=False, capture_output=True)
+            subprocess.run([IP, "netns", "del", _name(number)], check=False, capture_output=True)
 
 
-def _cable(index: int) -> str:
-    return f"ims{os.getpid() % 100_000}-{index}"
+def _name(number: int) -> str:
+    return f"imgsrv-{os.getpid()}-{number}"
+
+
+def _cable(number: int) -> str:
+    return f"ims{os.getpid() % 100_000}-{number}"
 
 
 def _machine(name: str, index: int) -> Machine:
