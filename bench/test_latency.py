@@ -7,18 +7,18 @@ server reported for it, and what a request for that picture takes beside its ser
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 from pace import Pace
-from report import PHOTOS, Report, Row
+from photo_load import overheads_s, photo_requests
+from report import Report, Row
 from serving import Server, serving
 from single_queue import Replay
 
-from imgsrv.loadtest.closed_loop import always, crowd, mixed
-from imgsrv.loadtest.conversation import Request, posted
+from imgsrv.loadtest.closed_loop import crowd, mixed
+from imgsrv.loadtest.conversation import Request
 from imgsrv.loadtest.open_loop import Storm, open_loop, percentile, planned, poisson_arrivals
 
 PATH = "/resize?width=720&height=588&fit=fill"
@@ -43,10 +43,7 @@ DRAWS = 20
 @pytest.fixture
 def photos() -> list[Request]:
     """Requests for all photographs of the corpus but the largest; skips where there are none."""
-    found = [file.read_bytes() for file in sorted(PHOTOS.glob("*.*")) if file.stat().st_size < LARGEST_BYTES]
-    if not found:
-        pytest.skip("the corpus is not part of the project; put it into ../shared/corpus/photos")
-    return [posted(PATH, photo) for photo in found]
+    return photo_requests(PATH, "*.*", LARGEST_BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def server() -> Iterator[Server]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: f"{load:.0%}")
 def test_poisson_arrivals(server: Server, photos: list[Request], report: Report, pace: Pace, load: float) -> None:
-    overheads_s = _overheads(server.port, photos, pace)
+    beside_s = overheads_s(server.port, photos, pace.seconds(0.5))
     with crowd(server.port, 8) as eight:
         capacity = eight.load(mixed(photos, SEED), pace.seconds(4), least=1).checked().rate
     seconds = pace.seconds(JUDGED_S if load == JUDGED else OTHER_S)
@@ -67,28 +64,15 @@ def test_poisson_arrivals(server: Server, photos: list[Request], report: Report,
     storm = open_loop(server.port, planned(arrivals, mixed(photos, SEED)))
     assert not storm.faults, storm.faults[:3]
     assert not storm.refusals
-    _add(report, storm, overheads_s, load)
+    _add(report, storm, beside_s, load)
 
 
-def _overheads(port: int, photos: Sequence[Request], pace: Pace) -> dict[Request, float]:
-    """Measure the seconds that a request of each picture takes beside its service, on an idle server."""
-    found = {}
-    with crowd(port, 1) as one:
-        for photo in photos:
-            unloaded = one.load(always(photo), pace.seconds(0.5), least=1).checked()
-            found[photo] = statistics.median(
-                latency_s - answer.worked_s
-                for latency_s, answer in zip(unloaded.latencies_s, unloaded.answers, strict=True)
-            )
-    return found
-
-
-def _add(report: Report, storm: Storm, overheads_s: dict[Request, float], load: float) -> None:
+def _add(report: Report, storm: Storm, beside_s: dict[Request, float], load: float) -> None:
     outcomes = storm.outcomes
     replay = Replay(
         [outcome.plan.due_s for outcome in outcomes],
         [outcome.answer.worked_s for outcome in outcomes],
-        [overheads_s[outcome.plan.request] for outcome in outcomes],
+        [beside_s[outcome.plan.request] for outcome in outcomes],
         [outcome.connection for outcome in outcomes],
         WORKERS,
     )

@@ -7,7 +7,6 @@ simulation of one first-in, first-out queue with the same arrivals and the servi
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,14 +14,15 @@ from pathlib import Path
 import pytest
 import quotas
 from pace import Pace
-from report import PHOTOS, Report, Row
+from photo_load import overheads_s, photo_requests
+from report import Report, Row
 from servers import haproxy, machines
 from servers.cluster import Cluster, Told, asking, cluster, wait_for_answers
 from serving import wait_until
 from single_queue import Replay
 
-from imgsrv.loadtest.closed_loop import always, crowd, mixed
-from imgsrv.loadtest.conversation import Request, posted
+from imgsrv.loadtest.closed_loop import crowd, mixed
+from imgsrv.loadtest.conversation import Request
 from imgsrv.loadtest.open_loop import Storm, open_loop, percentile, planned, poisson_arrivals
 
 pytestmark = [
@@ -57,10 +57,7 @@ WAYS: dict[str, Mapping[str, str]] = {
 @pytest.fixture(scope="module")
 def photos() -> list[Request]:
     """Requests for the smaller photographs of the corpus; skips where there are none."""
-    found = [file.read_bytes() for file in sorted(PHOTOS.glob("*.jp*g")) if file.stat().st_size < LARGEST_BYTES]
-    if not found:
-        pytest.skip("the corpus is not part of the project; put it into ../shared/corpus/photos")
-    return [posted(PATH, photo) for photo in found]
+    return photo_requests(PATH, "*.jp*g", LARGEST_BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +79,7 @@ def test_random_arrivals(three: Cluster, photos: list[Request], tmp_path: Path, 
         folder.mkdir()
         with haproxy.running_haproxy(folder, three.behind(), changes) as balancer:
             wait_until(lambda: _all_are_up(balancer), "HAProxy knows the machines", 60)
-            overheads_s = _overheads(balancer.port, photos, pace)
+            beside_s = overheads_s(balancer.port, photos, pace.seconds(1))
             if not rate:
                 with crowd(balancer.port, 12) as twelve:
                     rate = LOAD * twelve.load(mixed(photos, SEED), pace.seconds(10), least=1).checked().rate
@@ -90,7 +87,7 @@ def test_random_arrivals(three: Cluster, photos: list[Request], tmp_path: Path, 
                 balancer.port,
                 planned(poisson_arrivals(rate, pace.seconds(SECONDS), SEED), mixed(photos, SEED)),
             )
-        ratios[way] = _ratio(storm, overheads_s)
+        ratios[way] = _ratio(storm, beside_s)
         report.note(f"machines behind HAProxy, {way}: refused", [float(len(storm.refusals))], "requests")
     best, *others = ratios.items()
     report.add(
@@ -127,25 +124,13 @@ def _all_are_up(balancer: haproxy.HAProxy) -> bool:
     return all(rows[f"machine-{index}"]["status"].startswith(("UP", "no check")) for index in range(len(WORKERS)))
 
 
-def _overheads(port: int, photos: list[Request], pace: Pace) -> dict[Request, float]:
-    """The seconds that a request of each picture takes beside its service, while nothing else is asked."""
-    found = {}
-    with crowd(port, 1) as one:
-        for photo in photos:
-            alone = one.load(always(photo), pace.seconds(1), least=1).checked()
-            found[photo] = statistics.median(
-                latency_s - answer.worked_s for latency_s, answer in zip(alone.latencies_s, alone.answers, strict=True)
-            )
-    return found
-
-
-def _ratio(storm: Storm, overheads_s: dict[Request, float]) -> float:
+def _ratio(storm: Storm, beside_s: dict[Request, float]) -> float:
     """The 99th percentile of the pictures over that of one queue.  Those that were refused are not counted."""
     pictures = storm.pictures
     ideal = Replay(
         [outcome.plan.due_s for outcome in pictures],
         [outcome.answer.worked_s for outcome in pictures],
-        [overheads_s[outcome.plan.request] for outcome in pictures],
+        [beside_s[outcome.plan.request] for outcome in pictures],
         [outcome.connection for outcome in pictures],
         sum(WORKERS),
     ).ideal()
