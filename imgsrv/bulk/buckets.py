@@ -1,8 +1,7 @@
 """Objects of S3, Google Cloud Storage and Azure, by obstore.
 
-Endpoint and credentials come from where the users of these services know them: the environment, or the machine.
-obstore is an extra, and is imported when the first object is asked for.  It has threads of its own, so a process that
-has asked it anything must not fork: `clerk` asks for the process that starts others.
+It has threads of its own, so a process that has asked it anything must not fork: `clerk` asks for the process that
+starts others.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from imgsrv.errors import BadArgument
+from imgsrv.object_stores import open_bucket, says_missing, says_refused
 
 Given = TypeVar("Given")
 
@@ -94,18 +93,7 @@ def listed(store: str, path: str, *, is_recursive: bool) -> tuple[list[Object], 
 
 @functools.cache
 def _store(url: str) -> Any:
-    from obstore.store import from_url  # noqa: PLC0415  an extra, loaded where it is used
-
-    return from_url(
-        url,
-        # Of an endpoint that the user has named with http: it would otherwise be refused.
-        client_options={
-            "allow_http": True,
-            "timeout": timedelta(seconds=ANSWER_S),
-            "connect_timeout": timedelta(seconds=CONNECT_S),
-        },
-        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
-    )
+    return open_bucket(url, answer_s=ANSWER_S, connect_s=CONNECT_S, retries=RETRIES, retry_s=RETRY_S)
 
 
 def _asked(url: str, verb: str, call: Callable[[], Given]) -> Given:
@@ -113,17 +101,15 @@ def _asked(url: str, verb: str, call: Callable[[], Given]) -> Given:
     try:
         return call()
     except Exception as error:  # obstore raises classes of its own and of Python
-        kind = type(error).__name__
         reason = " ".join(str(error).partition("Debug source:")[0].split())[:LONGEST_REASON]
         if NO_BUCKET in reason:
             raise BucketRefused(f"there is no bucket for {url}; make it, or mend its name") from error
-        if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        if says_missing(error):
             raise FileNotFoundError(f"there is no {url}") from error
-        if kind == "AlreadyExistsError":
+        if type(error).__name__ == "AlreadyExistsError":
             raise FileExistsError(url) from error
         # A listing that is refused is an error without a class of its own.
-        is_refused = isinstance(error, PermissionError) or any(status in reason for status in REFUSALS)
-        if is_refused or kind in ("PermissionDeniedError", "UnauthenticatedError"):
+        if says_refused(error) or any(status in reason for status in REFUSALS):
             raise BucketRefused(
                 f"the bucket does not let these credentials {verb} {url}: {reason}; give them the right to, or give "
                 "others in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

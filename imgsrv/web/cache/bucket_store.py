@@ -1,16 +1,15 @@
 """The store of several machines without a server of one's own: a bucket of S3, Google Cloud Storage or Azure.
 
-What is no longer asked for is removed by a lifecycle rule of the bucket.  Its credentials come from where the users of
-these services know them: the environment, or the machine.
+What is no longer asked for is removed by a lifecycle rule of the bucket.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import Any, TypeVar
 
+from imgsrv.object_stores import open_bucket
 from imgsrv.web.cache.entry import HEADER, BadEntry, Entry, pack, split, unpack
 from imgsrv.web.cache.store import StoreFailed, Usage
 
@@ -82,15 +81,8 @@ class BucketStore:
 
     def _connected(self) -> Any:
         if self._bucket is None:
-            from obstore.store import from_url  # noqa: PLC0415  the same
-
-            limit = timedelta(seconds=self._timeout_s)
-            self._bucket = from_url(
-                self._url,
-                # Of an endpoint that the operator has named with http: it would otherwise be refused.
-                client_options={"allow_http": True, "timeout": limit, "connect_timeout": limit},
-                retry_config={"max_retries": 0, "retry_timeout": limit},
-            )
+            limit_s = self._timeout_s
+            self._bucket = open_bucket(self._url, answer_s=limit_s, connect_s=limit_s, retries=0, retry_s=limit_s)
         return self._bucket
 
 

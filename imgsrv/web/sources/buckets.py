@@ -1,14 +1,9 @@
-"""`s3:`, `gs:` and `az:` sources: objects of the buckets that the operator allows, read by obstore.
-
-Endpoint and credentials come from where the users of these services know them: the environment, or the machine.
-obstore is an extra, and is imported when the first such source is asked for.
-"""
+"""`s3:`, `gs:` and `az:` sources: objects of the buckets that the operator allows, read by obstore."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -23,6 +18,7 @@ from imgsrv.errors import (
     SourceNotFound,
     SourceTimeout,
 )
+from imgsrv.object_stores import open_bucket, says_missing, says_refused
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.settings import Settings
 from imgsrv.web.http.body import Body
@@ -124,17 +120,9 @@ class Buckets:
 
     def _store(self, url: str) -> Any:
         if url not in self._stores:
-            from obstore.store import from_url  # noqa: PLC0415  an extra, loaded where it is used
-
-            self._stores[url] = from_url(
-                url,
-                # Of an endpoint that the operator has named with http: it would otherwise be refused.
-                client_options={
-                    "allow_http": True,
-                    "timeout": timedelta(seconds=self._timeout_s),
-                    "connect_timeout": timedelta(seconds=min(CONNECT_S, self._timeout_s)),
-                },
-                retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=self._timeout_s)},
+            limit_s = self._timeout_s
+            self._stores[url] = open_bucket(
+                url, answer_s=limit_s, connect_s=min(CONNECT_S, limit_s), retries=1, retry_s=limit_s
             )
         return self._stores[url]
 
@@ -143,11 +131,11 @@ def _translated(source: Source, error: Exception) -> ImgsrvError:
     """The error of a source for one of obstore.  Its text may hold names and ids of the account: it goes to the log."""
     if isinstance(error, ImgsrvError):
         return error
-    kind = type(error).__name__
-    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+    if says_missing(error):
         return SourceNotFound(str(source))
-    get_logger().warning("bucket_failed", source=str(source), kind=kind, reason=" ".join(str(error).split())[:500])
-    if isinstance(error, PermissionError) or kind in ("PermissionDeniedError", "UnauthenticatedError"):
+    kind, reason = type(error).__name__, " ".join(str(error).split())[:500]
+    get_logger().warning("bucket_failed", source=str(source), kind=kind, reason=reason)
+    if says_refused(error):
         return SourceForbidden(str(source))
     return SourceFailed(str(source), "its bucket does not give it; the log says why")
 
