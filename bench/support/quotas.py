@@ -18,13 +18,13 @@ PERIOD_US = 10_000
 
 def are_possible() -> bool:
     """Whether this user may make groups with a quota."""
-    return os.geteuid() == 0 and ((FIRST / "cpu.cfs_quota_us").parent.is_dir() or _second_has_cpu())
+    return os.geteuid() == 0 and (_is_first() or _second_has_cpu())
 
 
 @contextlib.contextmanager
 def limited(processes: Sequence[int], cores: float) -> Iterator[None]:
     """Let each of the processes use so many cores at most during the block."""
-    parent = FIRST if (FIRST / "tasks").exists() else SECOND
+    parent = FIRST if _is_first() else SECOND
     groups = [parent / f"imgsrv-bench-{process}" for process in processes]
     try:
         for group, process in zip(groups, processes, strict=True):
@@ -37,13 +37,17 @@ def limited(processes: Sequence[int], cores: float) -> Iterator[None]:
             _leave(group, parent)
 
 
+def _is_first() -> bool:
+    return (FIRST / "tasks").exists()
+
+
 def _second_has_cpu() -> bool:
     file = SECOND / "cgroup.subtree_control"
     return file.exists() and "cpu" in file.read_text().split()
 
 
 def _set_quota(group: Path, quota_us: int) -> None:
-    if (group / "cpu.cfs_quota_us").exists():
+    if group.parent == FIRST:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (group / "cpu.cfs_quota_us").write_text(str(quota_us))
     else:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 
 from servers.haproxy import Behind
 from servers.machines import IP, Machine, machines
@@ -77,17 +77,23 @@ class Told:
 
     answers: Counter[int] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, counter: Counter[int], status: int) -> None:
+        """Count a status in one of both, from any thread."""
+        with self._lock:
+            counter[status] += 1
 
 
 BROKEN = 0
 """In place of a status: the connection broke."""
 
 
-def attempt(port: int, method: str, path: str, body: bytes) -> int:
-    """The status of one attempt on a connection of its own."""
+def attempt(port: int, path: str, body: bytes) -> int:
+    """The status of one POST on a connection of its own."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         try:
-            connection.request(method, path, body)
+            connection.request("POST", path, body)
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):
@@ -106,12 +112,12 @@ def asking(port: int, path: str, body: bytes, clients: int, told: Told) -> Itera
     def ask() -> None:
         while not stop.is_set():
             for _ in range(TRIES):
-                status = attempt(port, "POST", path, body)
-                told.attempts[status] += 1
+                status = attempt(port, path, body)
+                told.add(told.attempts, status)
                 if status == http.client.OK:
                     break
                 time.sleep(PAUSE_S)
-            told.answers[status] += 1
+            told.add(told.answers, status)
 
     with ThreadPoolExecutor(clients) as pool:
         asked = [pool.submit(ask) for _ in range(clients)]
