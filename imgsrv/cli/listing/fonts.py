@@ -21,7 +21,6 @@ def add_parser(commands: Any) -> None:
     """Add `fonts` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "fonts",
-        help="list the fonts",
         description="List the fonts that `text` can use: those of imgsrv and those of the folder in the settings.",
     )
     parser.add_argument("--json", action="store_true", help="print the same JSON as GET /fonts")
