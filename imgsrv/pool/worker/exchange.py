@@ -161,10 +161,11 @@ class Exchange:
 
     def close(self) -> None:
         """Let go of all ends in this process."""
-        for each in (self._express_fronts, self._express_engines, self._fronts, self._engines):
+        for each in (
+            *(self._fronts, self._express_fronts, self._dear_fronts),
+            *(self._engines, self._express_engines, self._dear_engines),
+        ):
             each.close()
-        self._dear_fronts.close()
-        self._dear_engines.close()
 
     def waiting(self) -> int:
         """Return the number of jobs that no engine has taken yet, as the kernel counts them."""
