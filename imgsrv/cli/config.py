@@ -16,6 +16,7 @@ from imgsrv.environment import default_file, flag_name
 from imgsrv.errors import BadSetting, ImgsrvError
 from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Settings, read_configuration
+from imgsrv.settings_checks import split_address
 
 EXIT_WRONG = 2
 
@@ -54,15 +55,21 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _faults_of_host(settings: Settings) -> Iterator[BadSetting]:
-    """A host that is neither an address nor a known name.  Whether its port is free, only a start can tell."""
-    if settings.host.startswith("unix:"):
-        return
+def _faults_of_hosts(settings: Settings) -> Iterator[BadSetting]:
+    """Hosts that are neither an address nor a known name.  Whether their ports are free, only a start can tell."""
+    if not settings.host.startswith("unix:"):
+        yield from _faults_of_host("host", settings.host, settings.host, "127.0.0.1 or 0.0.0.0")
+    for name in ("agent_listen", "metrics_listen"):
+        if given := getattr(settings, name):
+            yield from _faults_of_host(name, given, split_address(given)[0], "127.0.0.1:8001 or 0.0.0.0:8001")
+
+
+def _faults_of_host(name: str, given: str, host: str, examples: str) -> Iterator[BadSetting]:
     try:
-        socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no name of a host"
-        yield BadSetting(f"--host={settings.host}", f"{reason}; give an address such as 127.0.0.1 or 0.0.0.0")
+        yield BadSetting(f"{flag_name(name)}={given}", f"{reason}; give an address such as {examples}")
 
 
 def _check(parsed: argparse.Namespace) -> int:
@@ -74,7 +81,7 @@ def _check(parsed: argparse.Namespace) -> int:
     found: list[ImgsrvError] = [*faults]
     if configuration is not None:
         found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
-        found += _faults_of_host(configuration.settings)
+        found += _faults_of_hosts(configuration.settings)
     for fault in found:
         say(f"imgsrv: {fault}")
     if found:

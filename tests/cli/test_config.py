@@ -132,6 +132,16 @@ def test_a_check_reports_a_host_that_cannot_be(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith(f"imgsrv: --host={host}")
 
 
+@pytest.mark.parametrize("flag", ["--agent-listen", "--metrics-listen"])
+@pytest.mark.parametrize("host", ["999.1.1.1", "a" * 300, "host.invalid", "[::g]"])
+def test_a_check_reports_the_host_of_a_further_address(
+    capsys: pytest.CaptureFixture[str], flag: str, host: str
+) -> None:
+    assert run(["config", "--check", f"{flag}={host}:8001"]) == 2
+    assert capsys.readouterr().err.startswith(f"imgsrv: {flag}={host}:8001")
+    assert run(["config", "--check", f"{flag}=[::1]:8001"]) == 0
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost", "unix:/run/imgsrv.sock"])
 def test_a_check_accepts_every_kind_of_host(capsys: pytest.CaptureFixture[str], host: str) -> None:
     assert run(["config", "--check", "--host", host]) == 0, capsys.readouterr().err
