@@ -53,7 +53,7 @@ from imgsrv.imaging.formats.iso.av1 import coded_sizes
 from imgsrv.imaging.formats.iso.media import IsoMedia, Steps
 from imgsrv.imaging.formats.iso.properties import read_item, read_track
 from imgsrv.imaging.formats.jp2_header import read_jp2_header
-from imgsrv.imaging.formats.jpeg_scans import find_segments, read_frame_kind, read_scans, with_end
+from imgsrv.imaging.formats.jpeg_parts.scans import find_segments, read_frame_kind, read_scans, with_end
 from imgsrv.imaging.formats.jxl_header import read_jxl_header
 from imgsrv.imaging.formats.svg.safe_drawing import SafeDrawing
 from imgsrv.imaging.info import describe_picture
@@ -209,7 +209,8 @@ def _own_planes(data: bytes) -> object:
 
 def _scans(data: bytes) -> object:
     found = list(find_segments(bytearray(data)))
-    return found, read_frame_kind(io.BytesIO(data)), with_end(data) is None, read_scans(data).are_all(data)
+    kind, plain = read_frame_kind(io.BytesIO(data)), FORMATS["jpeg"].plain(data)
+    return found, kind, plain, with_end(data) is None, read_scans(data).are_all(data)
 
 
 ONE, NONE = (Fraction(1),), (Fraction(0),)
@@ -621,7 +622,11 @@ READERS = (
         (
             *("imaging.formats.gif._size", "imaging.formats.png.read_size", "imaging.formats.png._skipped"),
             "imaging.formats.webp._size",
-            *("imaging.formats.jpeg._skipped", "imaging.formats.jpeg._size", "imaging.formats.iso.media.has_brand"),
+            *(
+                "imaging.formats.jpeg_parts.header.skipped_bytes",
+                "imaging.formats.jpeg_parts.header.read_size",
+                "imaging.formats.iso.media.has_brand",
+            ),
         ),
         (
             (b"\xff\xd8\xff", b"\xff", b""),
@@ -669,9 +674,10 @@ READERS = (
         _scans,
         (),
         (encoded(STILL, "JPEG"), encoded(STILL, "JPEG", progressive=True, restart_marker_blocks=2)[:-2]),
-        tuple(
-            f"imaging.formats.jpeg_scans.{name}"
-            for name in ("read_scans", "read_frame_kind", "find_segments", "_read_frame", "_takes")
+        (
+            *("imaging.formats.jpeg_parts.scans.read_scans", "imaging.formats.jpeg_parts.scans.read_frame_kind"),
+            *("imaging.formats.jpeg_parts.scans.find_segments", "imaging.formats.jpeg_parts.scans._read_frame"),
+            *("imaging.formats.jpeg_parts.scans._takes", "imaging.formats.jpeg_parts.header.read_plain"),
         ),
         (
             (b"\xff\xd8", b"\xff", b""),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, partial
 from mmap import mmap
 from typing import IO, Any
 
@@ -26,7 +28,7 @@ from imgsrv.imaging.model.broken import BROKEN, broken_is_ours, is_lenient
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
 from imgsrv.imaging.model.parameter_types import Icc
 from imgsrv.imaging.model.picture import Frame, Picture, Source
-from imgsrv.imaging.pixels.orientation import SIDEWAYS, upright
+from imgsrv.imaging.pixels.orientation import SIDEWAYS, UPRIGHT, upright
 from imgsrv.imaging.pixels.sixteen_bit import shallow
 
 OPAQUE_MODES = ("1", "L", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
@@ -50,20 +52,37 @@ class DecodePlan:
     has_gain_map: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """The facts that are known before decoding.  size: upright.  frames: 1 where only decoding counts them.
 
     index: of the one frame or page that is wanted, counted from 0.  data: the file, where all of it is known.
+    open_image: opens the picture.  plain_mode: the mode of a picture that need not be opened for its facts.
     """
 
     form: Format
     size: Size
     frames: int
     orientation: int
-    image: Image.Image
+    open_image: Callable[[], Image.Image]
     index: int | None = None
     data: Data = b""
+    plain_mode: str = ""
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The opened picture.  Raises Undecodable for a plain one that Pillow does not open."""
+        return self.open_image()
+
+    @property
+    def mode(self) -> str:
+        """The mode, by Pillow's names, in which the file holds its pixels."""
+        return self.plain_mode or self.image.mode
+
+    @property
+    def info(self) -> Mapping[Any, Any]:
+        """What Pillow found beside the pixels; nothing for a plain picture."""
+        return {} if self.plain_mode else self.image.info
 
     @property
     def format(self) -> str:
@@ -78,8 +97,7 @@ class Header:
     @property
     def may_have_alpha(self) -> bool:
         """False for a still picture in a mode without alpha."""
-        image = self.image
-        return self.frames > 1 or image.mode not in OPAQUE_MODES or "transparency" in image.info
+        return self.frames > 1 or self.mode not in OPAQUE_MODES or "transparency" in self.info
 
 
 def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
@@ -88,7 +106,13 @@ def read_header(data: Data, limits: Limits, index: int | None = None) -> Header:
     index: of the one frame or page that is wanted.  Raises UnsupportedFormat, Undecodable, TooManyPixels,
     TooManyFrames or NoSuchFrame.
     """
-    return open_header(FORMATS[sniff(bytes(data[:SNIFF_BYTES]))], _as_file(data), limits, index, data)
+    form = FORMATS[sniff(bytes(data[:SNIFF_BYTES]))]
+    opened = partial(open_header, form, _as_file(data), limits, index, data)
+    if index is None and (plain := form.plain(data)):
+        size, mode = plain
+        limits.check_input(size)
+        return Header(form, size, 1, UPRIGHT, lambda: opened().image, None, data, mode)
+    return opened()
 
 
 def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None = None, data: Data = b"") -> Header:
@@ -118,7 +142,7 @@ def open_header(form: Format, file: IO[bytes], limits: Limits, index: int | None
             read_header(picture, limits)
     orientation = read_orientation(form, image)
     size = image.size[::-1] if orientation in SIDEWAYS else image.size
-    return Header(form, size, frames, orientation, image, index, data)
+    return Header(form, size, frames, orientation, lambda: image, index, data)
 
 
 def _unread_variant(form: Format, file: IO[bytes]) -> Undecodable:

@@ -84,6 +84,9 @@ class HeaderLayout:
     size: Callable[[bytes], Size | None] = lambda _known: None
 
 
+PLAIN_BITS = 8
+"""Bits of a channel of a plain picture."""
+
 MOST_BLOCKS = 500_000
 """Blocks and chunks that are walked over: those of 100 MB in a good file, half a second in a hostile one."""
 
@@ -188,6 +191,9 @@ class Format:
         size_in: reads sizes while Pillow reads the file, where Pillow would allocate too early.
         screen_bytes: first bytes that give the size by `size_in` alone, for the header check.
         header: what a header check reads; None where only an engine opens the format.
+        plain: the size and the mode of a picture that has nothing beside its pixels, from the whole file: 8 bits a
+            channel, one frame that lies upright, no transparency, no colours of its own.  Its facts are then known
+            without opening it.  None where Pillow has to look.
         variant: the row of a kind of the format that is read in another way, from the opened file and all of its bytes,
             which a header check does not have; None for this row.
         unread_variant: what a file holds that Pillow does not read, and what to do about it.
@@ -275,6 +281,7 @@ class Format:
     size_in: SizeReader | None = None
     screen_bytes: int = 0
     header: HeaderLayout | None = None
+    plain: Callable[[Data], tuple[Size, str] | None] = lambda _data: None
     variant: Callable[[IO[bytes], Data], Format | None] = lambda _file, _data: None
     unread_variant: Callable[[IO[bytes]], tuple[str, str] | None] = lambda _file: None
     reads_parts: bool = False

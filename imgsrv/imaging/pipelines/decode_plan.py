@@ -160,9 +160,9 @@ def _is_plain(header: Header, output: Output) -> bool:
     """A JPEG of three channels in sRGB, to one with no parameter but quality and effort."""
     return (
         header.format == result_format(header, output) == jpeg.FORMAT.name
-        and header.image.mode == "RGB"
+        and header.mode == "RGB"
         and header.index is None
-        and is_same(colours_of(header.image.info, header.image.mode), Colours())
+        and is_same(colours_of(header.info, header.mode), Colours())
         and _asks_for_nothing_else(output)
     )
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from PIL import Image
-
 from imgsrv.errors import ImgsrvError, TooManyFrames
 from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, read_header
@@ -106,17 +104,17 @@ def facts_of(
     further = {name: _part_facts(part, limits) for name, part in (parts or {}).items()}
     bits = 8 if data is None else bit_depth_of(header, data)
     before = header.index or 0 if header.form.has_animation else 0
-    colours = _colours(header.image, bits)
+    colours = _colours(header, bits)
     return Facts(header.form, header.size, frames, file_bytes, further, header.may_have_alpha, bits, before, colours)
 
 
-def _colours(image: Image.Image, bits: int) -> Colours:
+def _colours(header: Header, bits: int) -> Colours:
     """The colours of an opened picture, looked at only where they count."""
-    if bits <= 8 and "cicp" not in image.info:  # noqa: PLR2004  bits of a byte
+    if bits <= 8 and "cicp" not in header.info:  # noqa: PLR2004  bits of a byte
         return NO_COLOURS
     # What is wrong with them is said when the picture is decoded.
     with suppress(*BROKEN):
-        return colours_of(image.info, image.mode)
+        return colours_of(header.info, header.mode)
     return NO_COLOURS
 
 

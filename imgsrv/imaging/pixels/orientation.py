@@ -19,6 +19,9 @@ _TRANSPOSED = {
     8: Image.Transpose.ROTATE_90,
 }
 
+UPRIGHT = 1
+"""The orientation of a picture that is stored as it is shown."""
+
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap width and height."""
 

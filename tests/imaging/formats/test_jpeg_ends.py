@@ -15,7 +15,7 @@ from PIL import Image
 
 from imgsrv import describe
 from imgsrv.errors import Undecodable
-from imgsrv.imaging.formats.jpeg_scans import MOST_SCANS, completed, read_frame_kind, read_scans
+from imgsrv.imaging.formats.jpeg_parts.scans import MOST_SCANS, completed, read_frame_kind, read_scans
 
 END = b"\xff\xd9"
 

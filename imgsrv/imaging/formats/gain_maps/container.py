@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imgsrv.imaging.formats.gain_maps import index, iso_terms, xmp_terms
-from imgsrv.imaging.formats.jpeg_scans import START
+from imgsrv.imaging.formats.jpeg_parts.scans import START
 from imgsrv.imaging.model.gain_map import GainTerms, StoredGainMap
 from imgsrv.imaging.model.limits import Data
 

@@ -31,7 +31,7 @@ from imgsrv.imaging.apart.decoders.tiff.tags import (
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart, frame_of
 from imgsrv.imaging.apart.tasks import Decoded
 from imgsrv.imaging.formats.format import ReadAsError
-from imgsrv.imaging.formats.jpeg_scans import START
+from imgsrv.imaging.formats.jpeg_parts.scans import START
 from imgsrv.imaging.formats.read_only import raw
 from imgsrv.imaging.formats.tiff_parts.directories import (
     CANON_RAW,

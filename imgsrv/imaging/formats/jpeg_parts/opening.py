@@ -11,7 +11,8 @@ from typing import IO, Any
 from PIL import Image, JpegImagePlugin
 
 from imgsrv.imaging.apart.pictures import Wanted, decode_apart
-from imgsrv.imaging.formats.jpeg_scans import NOISES, find_segments, read_scans
+from imgsrv.imaging.formats.jpeg_parts.header import BITS
+from imgsrv.imaging.formats.jpeg_parts.scans import NOISES, find_segments, read_scans
 from imgsrv.imaging.model.picture import Frame
 
 NAME = "IMGSRV-JPEG"
@@ -19,7 +20,7 @@ NAME = "IMGSRV-JPEG"
 
 TASK = "jpeg12"
 
-BITS, DEEP_BITS = 8, 12
+DEEP_BITS = 12
 """Bits of a channel."""
 
 DEEP_FRAMES = (0xC1, 0xC2)
