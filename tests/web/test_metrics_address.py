@@ -24,7 +24,7 @@ def test_metrics_and_probes_are_answered_there_and_pictures_elsewhere(tmp_path: 
     port = free_port()
     flags = (f"--metrics-listen=127.0.0.1:{port}", "--proxy-protocol", f"--keys-file={tmp_path / 'keys'}")
     with serving("--workers", "2", *flags):
-        assert b"imgsrv_workers_ready 2.0" in scrape(port).content
+        wait_until(lambda: b"imgsrv_workers_ready 2.0" in scrape(port).content, "both workers are ready")
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/info", 404), ("/operations", 404)):
             answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30)
             assert (path, answer.status_code) == (path, status)

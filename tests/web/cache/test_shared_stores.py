@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import threading
@@ -296,8 +295,7 @@ def test_when_a_server_dies_while_it_computes_another_finishes(redis: RedisServe
             lost = threads.submit(ask, first, SLOW)
             wait_until(lambda: count(first, "jobs_begun") == 1, "the first server computes")
             waiting = [threads.submit(ask, server, SLOW) for server in others for _ in range(5)]
-            for pid in (first.pid, *first.workers()):
-                os.kill(pid, signal.SIGKILL)
+            first.lose_power()
             assert isinstance(lost.exception(60), httpx.HTTPError)
             answers = [each.result(60) for each in waiting]
         assert {answer.status_code for answer in answers} == {200}
