@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,8 +38,12 @@ class Parameter:
         return self.schema.get("type") == "boolean"
 
 
+@cache
 def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
-    """The parameters of an operation, of the output or of the settings, in the order of their declaration."""
+    """The parameters of an operation, of the output or of the settings, in the order of their declaration.
+
+    They are kept: a schema takes a millisecond, and the documents of a server ask for some seven times.
+    """
     properties = model.model_json_schema().get("properties", {})
     return tuple(_parameter(name, field, properties[name]) for name, field in model.model_fields.items())
 
