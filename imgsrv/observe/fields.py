@@ -152,4 +152,7 @@ GAUGES = frozenset(
 )
 """Fields that hold a current value; all others are counters that only grow."""
 
+MAXIMA = frozenset({"slowest_us"})
+"""Those of them of which the largest counts, and not the sum."""
+
 FIELDS = (*WORKER_FIELDS, *MASTER_FIELDS)

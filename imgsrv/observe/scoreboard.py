@@ -26,6 +26,7 @@ from imgsrv.observe.fields import (
     JPEG_REFUSALS,
     LARGEST_JOBS,
     MASTER_FIELDS,
+    MAXIMA,
     MEMORY,
     RATIOS,
     WORKER_FIELDS,
@@ -209,8 +210,12 @@ class Board:
     def add_counts(self, row: Row, to: int, but: Mapping[str, int]) -> dict[str, int]:
         """Add the counts of another board's row to a row of this one, but those added before; returns all of them."""
         counts = {name: row[name] for name in FIELDS if name not in GAUGES}
+        sums = self.row(to)
         for name, count in counts.items():
-            self.row(to).add(name, max(0, count - but.get(name, 0)))
+            if name in MAXIMA:
+                sums.set(name, max(sums[name], count))
+            else:
+                sums.add(name, max(0, count - but.get(name, 0)))
         return counts
 
     def row(self, index: int) -> Row:

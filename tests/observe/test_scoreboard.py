@@ -64,6 +64,14 @@ def test_a_full_cell_stays_full_and_counting_and_reading_go_on() -> None:
     assert (board.row(1)["requests"], board.row(1)["deaths"]) == (0, LARGEST)
 
 
+def test_of_several_workers_whose_counts_are_added_the_slowest_request_stays_that_of_one() -> None:
+    board, old = Board(1), Board(2)
+    for index, seconds in enumerate((3.0, 2.0)):
+        old.row(index).observe_request(seconds)
+        board.add_counts(old.row(index), 0, {})
+    assert (board.row(0)["slowest_us"], board.row(0)["request_us"]) == (3_000_000, 5_000_000)
+
+
 def end_of(deed: Callable[[], object]) -> int:
     """How a child ends that does it: with 0, or by a signal."""
     pid = os.fork()
