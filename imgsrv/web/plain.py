@@ -21,7 +21,7 @@ from imgsrv.web.access.access import Access
 from imgsrv.web.counting import format_of
 from imgsrv.web.http.host import App, Headers, Message, Receive, Send
 from imgsrv.web.query import KEPT_QUERIES, parse_operation, parse_operations
-from imgsrv.web.services import Services, timings
+from imgsrv.web.services import Services, work_headers
 from imgsrv.web.sources.naming import split_sources
 from imgsrv.web.state import RequestState, state_in
 from imgsrv.web.upload import CURL_TYPE, check_upload, receive_picture
@@ -79,13 +79,9 @@ class PlainWay:
             (b"content-type", media_type.encode()),
             (b"image-width", b"%d" % width),
             (b"image-height", b"%d" % height),
+            *((name.encode(), value.encode()) for name, value in work_headers(state, report).items()),
+            (b"content-length", b"%d" % len(result)),
         ]
-        if report.is_broken:
-            headers.append((b"image-broken", b"true"))
-        if report.reason:
-            headers.append((b"image-format-reason", report.reason.encode()))
-        headers.append((b"server-timing", timings(state, report).encode()))
-        headers.append((b"content-length", b"%d" % len(result)))
         return headers, result
 
 

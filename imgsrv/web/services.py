@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-from falcon.asgi import Request, Response
+from falcon.asgi import Request
 
 from imgsrv.errors import ClientGone, JobTimeout, JobTooDear, JobTooLarge, Overloaded, Unavailable
 from imgsrv.imaging.codecs.auto_format import Offers
@@ -29,7 +29,7 @@ from imgsrv.web.http.body import Body
 from imgsrv.web.line import Lines, Queue, Turn
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.sources.origins import Origins
-from imgsrv.web.state import Prediction, RequestState, state_of
+from imgsrv.web.state import Prediction, RequestState
 from imgsrv.web.upload import Upload
 
 DEAR_S = 1.0
@@ -272,24 +272,22 @@ def _raised(prediction: Prediction, error: JobTooDear | JobTooLarge, limits: Lim
     return replace(prediction, memory=error.needed)
 
 
-def report_broken(resp: Response, report: Report | BatchReport) -> None:
-    """Say in the answer that it shows only what was there of a broken picture."""
+def work_headers(state: RequestState, report: Report | BatchReport) -> dict[str, str]:
+    """What an answer tells of the work behind it, as headers.
+
+    They say that the result shows only what was there of a broken picture, why it has its format, where that was
+    chosen, and how long each stage took.
+    """
+    found = {}
     if report.is_broken:
-        resp.set_header("Image-Broken", "true")
+        found["image-broken"] = "true"
+    if isinstance(report, Report) and report.reason:
+        found["image-format-reason"] = report.reason
+    found["server-timing"] = _timings(state, report)
+    return found
 
 
-def report_reason(resp: Response, report: Report) -> None:
-    """Say in the answer why it has its format, where that was chosen."""
-    if report.reason:
-        resp.set_header("Image-Format-Reason", report.reason)
-
-
-def report_timings(req: Request, resp: Response, report: Report | BatchReport) -> None:
-    """Report how long each stage took, in the answer and in the request's state."""
-    resp.set_header("Server-Timing", timings(state_of(req), report))
-
-
-def timings(state: RequestState, report: Report | BatchReport) -> str:
+def _timings(state: RequestState, report: Report | BatchReport) -> str:
     """The value of `Server-Timing`: how long each stage took, which the request's state has from now on."""
     received = _received(state)
     worked_s = report.decode_s + report.operations_s + report.encode_s

@@ -17,7 +17,7 @@ from imgsrv.web.accept import prefers
 from imgsrv.web.fields import parsed_with_fields
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.query import BATCH, BATCH_PARAMETERS, BatchQuery, parse_batch
-from imgsrv.web.services import Services, report_broken, report_timings
+from imgsrv.web.services import Services, work_headers
 from imgsrv.web.sources.taking import open_sources, read_sources, take_parts
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import check_upload, detecting_lost_line_ends
@@ -50,8 +50,7 @@ class BatchRoute:
         resp.data, resp.content_type = result, report.media_type
         state.formats = report.formats
         resp.set_header("Vary", "Accept")
-        report_broken(resp, report)
-        report_timings(req, resp, report)
+        resp.set_headers(work_headers(state, report))
 
     on_get = on_head = on_post
 

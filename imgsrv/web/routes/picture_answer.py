@@ -35,7 +35,7 @@ from imgsrv.web.cache.validity import Validity, cache_control, is_known, validit
 from imgsrv.web.cache.versions import Version, Versions
 from imgsrv.web.counting import format_of
 from imgsrv.web.multipart import FILE_PART
-from imgsrv.web.services import Services, report_broken, report_reason, report_timings
+from imgsrv.web.services import Services, work_headers
 from imgsrv.web.sources.naming import Sources
 from imgsrv.web.sources.opened import Validators
 from imgsrv.web.sources.origins import OpenedSources
@@ -221,9 +221,7 @@ class PictureAnswer:
             name = "wait" if landed.waited else "miss" if is_looked_for else "bypass"
             self._tell(name, status_of(landed, is_looked_for=is_looked_for))
         if not landed.waited:
-            report_broken(self._resp, landed.computed.facts)
-            report_reason(self._resp, landed.computed.facts)
-            report_timings(self._req, self._resp, landed.computed.facts)
+            self._resp.set_headers(work_headers(self._state, landed.computed.facts))
 
     def _set(self, entry: Entry) -> None:
         resp = self._resp
