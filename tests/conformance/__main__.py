@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
 from tests.conformance.browser import Chromium
 from tests.conformance.kept import Kept
 from tests.conformance.known import KNOWN, Known

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote
 
 import numpy as np
+from browsers.local_pages import answering
 
 from tests.conformance.readers import LONGEST_S, Pixels
 
@@ -70,10 +72,9 @@ class Chromium:
                 return None
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._stack = ExitStack()
+        self._profile = self._stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        self._port = self._stack.enter_context(answering(self._got, self._take))
         self._browser: subprocess.Popen[bytes] = self._start()
         return self
 
@@ -81,17 +82,24 @@ class Chromium:
         if shutil.which("chromium"):
             self._browser.kill()
             self._browser.wait()
-        self._server.shutdown()
-        self._profile.cleanup()
+        self._stack.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        address = f"http://127.0.0.1:{self._server.server_port}/"
+        address = f"http://127.0.0.1:{self._port}/"
         name = shutil.which("chromium") or "true"
-        words = ["--headless", "--no-sandbox", "--force-color-profile=srgb", f"--user-data-dir={self._profile.name}"]
+        words = ["--headless", "--no-sandbox", "--force-color-profile=srgb", f"--user-data-dir={self._profile}"]
         self._browser = subprocess.Popen([name, *words, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self._browser
 
-    def next_task(self) -> dict[str, str] | None:
+    def _got(self, path: str) -> tuple[bytes, str]:
+        """What the page asks for, or the page."""
+        if path == "/next":
+            return json.dumps(self._next_task()).encode(), "application/json"
+        if path == "/file":
+            return (self._path.read_bytes() if self._path else b""), "application/octet-stream"
+        return PAGE.encode(), "text/html"
+
+    def _next_task(self) -> dict[str, str] | None:
         """The next file for the page; None if there was none for a while."""
         try:
             self._path = self._tasks.get(timeout=5)
@@ -99,42 +107,8 @@ class Chromium:
             return None
         return {"type": TYPES.get(self._path.suffix[1:].lower(), "")}
 
-    def file(self) -> bytes:
-        """The bytes of the file that the page works on."""
-        return self._path.read_bytes() if self._path else b""
-
-    def take(self, head: dict[str, int], body: bytes) -> None:
+    def _take(self, path: str, body: bytes) -> None:
         """The page's answer."""
-        is_read = bool(head.get("width"))
+        head: dict[str, int] = json.loads(unquote(path.partition("?")[2]))
         shape = head.get("height", 0), head.get("width", 0), 4
-        self._results.put(np.frombuffer(body, np.uint8).reshape(shape) if is_read else None)
-
-
-def _handler(chromium: Chromium) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/next":
-                self._answer(json.dumps(chromium.next_task()).encode(), "application/json")
-            elif self.path == "/file":
-                self._answer(chromium.file(), "application/octet-stream")
-            else:
-                self._answer(PAGE.encode(), "text/html")
-
-        def do_POST(self) -> None:
-            from urllib.parse import unquote  # noqa: PLC0415
-
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            chromium.take(json.loads(unquote(self.path.partition("?")[2])), body)
-            self._answer(b"", "text/plain")
-
-        def _answer(self, body: bytes, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_words: object) -> None:
-            """Print nothing."""
-
-    return Handler
+        self._results.put(np.frombuffer(body, np.uint8).reshape(shape) if head.get("width") else None)
