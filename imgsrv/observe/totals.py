@@ -49,10 +49,15 @@ def latency_counts(board: Board) -> list[int]:
 
 def latency_of(board: Board) -> dict[str, float | None]:
     """Return percentiles of the time from a request's head to its answer, in seconds; None before the first request."""
-    counts, slowest_s = latency_counts(board), max((row["slowest_us"] for row in board.rows()), default=0) * 1e-6
+    counts, most_s = latency_counts(board), round(slowest_s(board), 4)
     found = {f"p{percent}": quantile(counts, percent / 100) for percent in PERCENTILES}
     # Within its bucket, a quantile may lie above all that was seen.
-    return {name: None if value is None else min(value, round(slowest_s, 4)) for name, value in found.items()}
+    return {name: None if value is None else min(value, most_s) for name, value in found.items()}
+
+
+def slowest_s(board: Board) -> float:
+    """Return the time of the slowest request, in seconds; 0 before the first."""
+    return max((row["slowest_us"] for row in board.rows()), default=0) * 1e-6
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:

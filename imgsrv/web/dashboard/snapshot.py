@@ -15,7 +15,7 @@ from imgsrv.observe.fields import BUCKETS_S
 from imgsrv.observe.memory import memory_by_kind
 from imgsrv.observe.processes import cpu_s, facts_of, proportional_bytes
 from imgsrv.observe.scoreboard import Board, Row, WorkerState
-from imgsrv.observe.totals import latency_counts, pictures_of, sources_of, totals_of
+from imgsrv.observe.totals import latency_counts, pictures_of, slowest_s, sources_of, totals_of
 
 MEMORY_FRESH_S = 5.0
 """The kernel takes a millisecond or more for the memory of one worker, so it is asked once in this time."""
@@ -69,7 +69,7 @@ class Snapshots:
             "totals": totals_of(board),
             "pictures": pictures_of(board),
             "sources": sources_of(board),
-            "latency": {"bounds_s": BUCKETS_S, "counts": latency_counts(board)},
+            "latency": {"bounds_s": BUCKETS_S, "counts": latency_counts(board), "slowest_s": slowest_s(board)},
             "workers": [_worker(row, memory[row["pid"]], now) for row in sorted(rows, key=_place)],
         }
 

@@ -55,6 +55,7 @@ def test_each_second_tells_what_the_whole_pool_does(server: Server) -> None:
     assert after["totals"]["errors"]["unknown_parameter"] >= 1
     assert after["pictures"]["png"] >= 1
     assert sum(after["latency"]["counts"]) == after["totals"]["requests"]
+    assert 0 < after["latency"]["slowest_s"] < 30
     assert (after["name"], after["queue"], after["is_reloading"]) == ("default", {"waiting": 0, "max": 256}, False)
     workers = after["workers"]
     assert [worker["pid"] for worker in workers] == [worker["pid"] for worker in before["workers"]]

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from serving import Server, serving
 
 from imgsrv.web.access.keys import make_key
-from imgsrv.web.pages.serve import FOLDER
+from imgsrv.web.pages.serve import FOLDER, Files
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -48,6 +48,19 @@ def test_it_shows_workers_rates_and_refusals_as_they_come(browser: Browser, play
         expect(latency.locator("path").first).to_have_attribute("d", re.compile("^M"))
         visit.page.get_by_role("button", name="Pause").press("Enter")
         expect(visit.page.locator("#state")).to_have_text("paused")
+
+
+def test_no_percentile_is_above_the_slowest_request(browser: Browser, playground: Server) -> None:
+    latency = {"bounds_s": [0.5, 1.0], "counts": [0, 2, 0], "slowest_s": 0.6}
+    with visiting(browser, local(playground)) as visit:
+        found = visit.page.evaluate(
+            """async ([latency, script]) => {
+              const { quantile } = await import(script);
+              return [0.1, 0.5, 0.99].map((share) => quantile({ latency }, null, share));
+            }""",
+            [latency, f"/pages/{Files().digest}/dashboard/figures.js"],
+        )
+    assert found == [0.55, 0.6, 0.6]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -97,5 +110,5 @@ def test_it_asks_for_the_key_of_the_operator_and_keeps_it_for_the_tab(browser: B
 
 
 def test_it_is_small() -> None:
-    files = [*(FOLDER / "dashboard").iterdir(), FOLDER / "common" / "theme.css"]
+    files = [*(FOLDER / "dashboard").iterdir(), *(FOLDER / "common").iterdir()]
     assert sum(file.stat().st_size for file in files) < MOST_BYTES

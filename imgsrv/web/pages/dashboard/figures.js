@@ -8,7 +8,8 @@ export function rate(now, before, count) {
 
 /** The seconds that a share of the requests between two snapshots did not exceed; null if there were none. */
 export function quantile(now, before, share) {
-  const { bounds_s: bounds, counts } = now.latency;
+  // A worker of an older version, during a reload, does not tell the slowest request.
+  const { bounds_s: bounds, counts, slowest_s: slowest = Infinity } = now.latency;
   const earlier = before ? before.latency.counts : counts.map(() => 0);
   const between = counts.map((count, index) => Math.max(0, count - earlier[index]));
   const rank = share * between.reduce((sum, count) => sum + count, 0);
@@ -17,7 +18,8 @@ export function quantile(now, before, share) {
   for (const [index, count] of between.entries()) {
     const lower = index ? bounds[index - 1] : 0;
     const upper = index < bounds.length ? bounds[index] : lower;
-    if (count && below + count >= rank) return lower + (upper - lower) * (rank - below) / count;
+    // Within its bucket, a quantile may lie above all that was ever seen.
+    if (count && below + count >= rank) return Math.min(slowest, lower + (upper - lower) * (rank - below) / count);
     below += count;
   }
   return bounds.at(-1);
