@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsers.visits import Visit, needs_chromium, visiting
 from pictures import SAMPLES
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from serving import Server, serving
 
 from imgsrv.web.access.keys import make_key
@@ -119,6 +119,24 @@ def test_it_asks_for_a_key_where_the_server_does(browser: Browser, tmp_path: Pat
         page.get_by_role("button", name="Send").click()
         expect(page.locator(".result p").first).to_have_text(re.compile("^200 OK"))
         assert token not in page.locator("body").inner_text()
+
+
+def test_a_server_that_does_not_answer_at_first_is_asked_again(browser: Browser, playground: Server) -> None:
+    asked = list[str]()
+
+    def lost_once(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    with visiting(browser, "about:blank") as visit:
+        visit.page.route("**/openapi.json", lost_once)
+        visit.page.goto(page_of(playground, "/flip"))
+        expect(visit.page.locator("article h2")).to_have_text("/flip")
+        expect(visit.page.locator("#ask")).to_be_hidden()
+    assert len(asked) == 2
 
 
 def test_it_transfers_little_and_asks_no_other_server(browser: Browser, playground: Server) -> None:

@@ -35,6 +35,11 @@ export function freshId(beginning) {
   return `${beginning}-${count}`;
 }
 
+// A word of a command as a shell reads it.
+export function shell(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 export function formatBytes(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   const [size, unit] = bytes < 1e6 ? [bytes / 1e3, "KB"] : [bytes / 1e6, "MB"];

@@ -1,6 +1,6 @@
 // A curve of the last minutes as SVG.  It repeats in pictures what the tile says in words, so readers skip it.
 
-const NAMESPACE = 'http://www.w3.org/2000/svg';
+import { svg } from '../common/dom.js';
 
 export const LENGTH = 120;
 const SHORTEST = 20;
@@ -8,14 +8,8 @@ const SHORTEST = 20;
 export class Curve {
   constructor(count = 1) {
     this.rows = Array.from({ length: count }, () => []);
-    this.element = document.createElementNS(NAMESPACE, 'svg');
-    this.element.setAttribute('preserveAspectRatio', 'none');
-    this.element.setAttribute('aria-hidden', 'true');
-    this.paths = this.rows.map((_row, index) => {
-      const path = document.createElementNS(NAMESPACE, 'path');
-      if (index) path.setAttribute('class', 'second');
-      return this.element.appendChild(path);
-    });
+    this.paths = this.rows.map((_row, index) => svg('path', { class: index ? 'second' : null }));
+    this.element = svg('svg', { preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...this.paths);
   }
 
   /** Add a value to each row; null leaves a gap. */

@@ -15,11 +15,11 @@ export class Refused extends Error {
  *
  * `lost` is called with a message whenever there is no connection.  Rejects with Refused where asking again is no use.
  */
-export async function watch(url, key, take, lost, signal) {
+export async function watch(url, headers, take, lost, signal) {
   let failures = 0;
   while (!signal.aborted) {
     try {
-      await follow(url, key, snapshot => { failures = 0; take(snapshot); }, signal);
+      await follow(url, headers, snapshot => { failures = 0; take(snapshot); }, signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
@@ -31,9 +31,8 @@ export async function watch(url, key, take, lost, signal) {
   }
 }
 
-async function follow(url, key, take, signal) {
-  const headers = { Accept: 'text/event-stream', ...(key ? { Authorization: `Bearer ${key}` } : {}) };
-  const answer = await fetch(url, { headers, signal, cache: 'no-store' });
+async function follow(url, headers, take, signal) {
+  const answer = await fetch(url, { headers: { Accept: 'text/event-stream', ...headers }, signal, cache: 'no-store' });
   if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';

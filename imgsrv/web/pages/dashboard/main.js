@@ -1,18 +1,17 @@
 // The dashboard: what `imgsrv monit` shows, for a browser.
 
+import { el, find } from '../common/dom.js';
+import { operatorKey } from '../common/server.js';
 import { Curve } from './curve.js';
 import { Refused, watch } from './events.js';
 import { bytes, duration, isAnotherStart, percent, perSecond, quantile, rate, seconds, whole } from './figures.js';
 
 const WINDOW = 30;
-const KEY = 'imgsrv operator key';
 
 const KINDS = {
   ready: 'good', serving: 'good', starting: 'wait', draining: 'wait', reloading: 'wait', stopping: 'wait',
   'not responding': 'bad', unknown: 'bad',
 };
-
-const byId = id => document.getElementById(id);
 
 /** The snapshots of the window, the oldest first. */
 let past = [];
@@ -23,15 +22,9 @@ let isPaused = false;
 const tiles = new Map();
 
 function tile(title, curves = 0) {
-  const box = document.createElement('div');
-  box.className = 'sheet';
-  const [head, value, more] = ['h2', 'p', 'p'].map(name => box.appendChild(document.createElement(name)));
-  head.textContent = title;
-  value.className = 'value';
-  more.className = 'more';
+  const value = el('p', { class: 'value' }), more = el('p', { class: 'more' });
   const curve = curves ? new Curve(curves) : null;
-  if (curve) box.append(curve.element);
-  byId('tiles').append(box);
+  find('#tiles').append(el('div', { class: 'sheet' }, el('h2', { text: title }), value, more, curve?.element));
   tiles.set(title, { value, more, curve });
 }
 
@@ -50,26 +43,11 @@ for (const [title, curves] of [
 // ---- tables ---------------------------------------------------------------------------------------------
 
 function fill(id, rows, none) {
-  const body = byId(id);
-  if (!rows.length) {
-    const cell = Object.assign(document.createElement('td'), { className: 'none', textContent: none });
-    const row = document.createElement('tr');
-    row.append(cell);
-    body.replaceChildren(row);
-    return;
-  }
-  body.replaceChildren(...rows.map(cells => {
-    const row = document.createElement('tr');
-    cells.forEach((cell, index) => {
-      const made = document.createElement(index ? 'td' : 'th');
-      if (!index) made.scope = 'row';
-      const { text, kind } = typeof cell === 'object' ? cell : { text: cell };
-      made.textContent = text;
-      if (kind) made.dataset.kind = kind;
-      row.append(made);
-    });
-    return row;
-  }));
+  const made = rows.map(cells => el('tr', {}, ...cells.map((cell, index) => {
+    const { text, kind } = typeof cell === 'object' ? cell : { text: cell };
+    return index ? el('td', { text, 'data-kind': kind || null }) : el('th', { text, scope: 'row' });
+  })));
+  find(id).replaceChildren(...made.length ? made : [el('tr', {}, el('td', { class: 'none', text: none }))]);
 }
 
 function counts(now, before, table) {
@@ -82,7 +60,7 @@ function counts(now, before, table) {
 function drawTables(now, last, before) {
   const earlier = new Map((last?.workers ?? []).map(worker => [worker.pid, worker]));
   const passed = last ? now.at - last.at : 0;
-  fill('workers', now.workers.map(worker => {
+  fill('#workers', now.workers.map(worker => {
     const was = passed > 0 ? earlier.get(worker.pid) : undefined;
     return [
       String(worker.slot), String(worker.pid), { text: worker.state, kind: KINDS[worker.state] },
@@ -92,10 +70,10 @@ function drawTables(now, last, before) {
       worker.job_s === null ? 'idle' : `for ${worker.job_s.toFixed(1)} s`,
     ];
   }), 'There are no workers.');
-  fill('refusals', counts(now, before, snapshot => snapshot.totals.errors), 'There were none.');
-  fill('cache', counts(now, before, snapshot => snapshot.totals.cache), 'Nothing was kept or found yet.');
-  fill('restarts', counts(now, before, snapshot => snapshot.totals.restarts), 'None was replaced.');
-  fill('sources', Object.entries(now.sources).map(([kind, source]) => [
+  fill('#refusals', counts(now, before, snapshot => snapshot.totals.errors), 'There were none.');
+  fill('#cache', counts(now, before, snapshot => snapshot.totals.cache), 'Nothing was kept or found yet.');
+  fill('#restarts', counts(now, before, snapshot => snapshot.totals.restarts), 'None was replaced.');
+  fill('#sources', Object.entries(now.sources).map(([kind, source]) => [
     kind, `${whole(source.asked)} asked`, { text: `${whole(source.failed)} failed`, kind: source.failed ? 'bad' : '' },
     `${seconds(source.us / 1e6 / source.asked)} each`, bytes(source.bytes),
   ]), 'No source was asked.');
@@ -109,9 +87,9 @@ function draw(now) {
   past.push(now);
   if (past.length > WINDOW) past.shift();
   tell(now.is_stopping ? 'stopping' : now.is_reloading ? 'reloading' : 'serving');
-  byId('main').classList.remove('pending');
-  byId('name').textContent = now.name;
-  byId('facts').textContent =
+  find('#main').classList.remove('pending');
+  find('#name').textContent = now.name;
+  find('#facts').textContent =
     `version ${now.version} · up ${duration(now.uptime_s)} · generation ${now.generation}`;
   drawTiles(now, last, before);
   drawTables(now, last, before);
@@ -144,7 +122,7 @@ const sum = table => Object.values(table).reduce((total, count) => total + count
 const found = snapshot => (snapshot.totals.cache.hits ?? 0) + (snapshot.totals.cache.not_modified ?? 0);
 
 function tell(text, kind = KINDS[text]) {
-  const state = byId('state');
+  const state = find('#state');
   // A reader says what changes, and the state is the same for hours.
   if (state.textContent !== text) state.textContent = text;
   state.dataset.kind = kind;
@@ -157,31 +135,31 @@ let ending = null;
 async function start() {
   ending?.abort();
   ending = new AbortController();
-  byId('ask').hidden = true;
+  find('#ask').hidden = true;
   try {
     await watch(
-      'dashboard/events', sessionStorage.getItem(KEY), snapshot => isPaused || draw(snapshot),
+      'dashboard/events', operatorKey.headers(), snapshot => isPaused || draw(snapshot),
       message => tell(message, 'bad'), ending.signal,
     );
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     tell('not allowed', 'bad');
-    byId('why').textContent = error.message;
-    byId('ask').hidden = false;
-    byId('key').focus();
+    find('#why').textContent = error.message;
+    find('#ask').hidden = false;
+    find('#key').focus();
   }
 }
 
-byId('ask').addEventListener('submit', event => {
+find('#ask').addEventListener('submit', event => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, byId('key').value.trim());
-  byId('key').value = '';
+  operatorKey.set(find('#key').value.trim());
+  find('#key').value = '';
   start();
 });
 
-byId('pause').addEventListener('click', () => {
+find('#pause').addEventListener('click', () => {
   isPaused = !isPaused;
-  byId('pause').setAttribute('aria-pressed', String(isPaused));
+  find('#pause').setAttribute('aria-pressed', String(isPaused));
   if (isPaused) tell('paused', 'wait');
 });
 

@@ -1,15 +1,15 @@
 // The API to read and to try, made from /openapi.json.
 
 import { el, find } from "../common/dom.js";
+import { ask, key, persist } from "../common/server.js";
 import { prose } from "./prose.js";
 import { resolved, typeText } from "./schema.js";
 import { tryForm, useOutput } from "./trying.js";
 
-const KEY = "imgsrv key";
 const METHODS = ["post", "get", "delete"];
 const TAGS = { operations: "Operations", pipeline: "Several at once", info: "Descriptions", uploads: "Uploads", server: "The server" };
 
-const server = { base: new URL("./", location).href.replace(/\/$/, ""), key: sessionStorage.getItem(KEY) };
+const BASE = new URL("./", location).href.replace(/\/$/, "");
 let api = null;
 
 // ---- the list -------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ function* partsOf(path, method) {
   const operation = { ...found, parameters: [...shared, ...(found.parameters ?? [])].map((each) => resolved(api, each)) };
   yield prose("p", { class: "summary" }, found.summary);
   if (found.description) yield prose("p", { class: "description" }, found.description);
-  yield tryForm(server, method.toUpperCase(), path, operation);
+  yield tryForm(BASE, method.toUpperCase(), path, operation);
   yield el("h3", { text: "Answers" });
   yield el("table", {},
     el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "status" }), el("th", { scope: "col", text: "meaning" }))),
@@ -86,17 +86,17 @@ function answerRow(status, answer) {
 // ---- the description ------------------------------------------------------------------------------------
 
 async function start() {
-  const headers = server.key ? { Authorization: `Bearer ${server.key}` } : {};
-  const answer = await fetch(`${server.base}/openapi.json`, { headers });
-  if (answer.ok) api = await answer.json();
-  document.body.classList.remove("pending");
-  if (!answer.ok) {
-    const problem = await answer.json().catch(() => ({}));
-    find("#why").textContent = problem.detail ?? `The server answers ${answer.status}.`;
+  try {
+    const told = (error) => { find("#about").textContent = error.message; };
+    api = await persist(async () => (await ask("openapi.json")).json(), told);
+  } catch (error) {
+    document.body.classList.remove("pending");
+    find("#why").textContent = error.message;
     find("#ask").hidden = false;
     find("#key").focus();
     return;
   }
+  document.body.classList.remove("pending");
   find("#ask").hidden = true;
   find("#about").textContent = `version ${api.info.version} · ${api.info.summary}`;
   const pipeline = api.paths["/pipeline"]?.post.parameters ?? [];
@@ -114,8 +114,7 @@ addEventListener("hashchange", () => {
 });
 find("#ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  server.key = find("#key").value.trim();
-  sessionStorage.setItem(KEY, server.key);
+  key.set(find("#key").value.trim());
   find("#key").value = "";
   start();
 });

@@ -1,12 +1,13 @@
 // The form that asks the server, and what it answers.
 
-import { el, formatBytes, formatMs } from "../common/dom.js";
+import { el, formatBytes, formatMs, shell } from "../common/dom.js";
+import { key } from "../common/server.js";
 import { fieldOf, fileField } from "./fields.js";
 
 const LONGEST_TEXT = 20_000;
 
-/** The form for one method of one path.  `server` has the key and the address. */
-export function tryForm(server, method, path, operation) {
+/** The form for one method of one path.  base: the address of the server. */
+export function tryForm(base, method, path, operation) {
   const parameters = operation.parameters ?? [];
   const fields = parameters.map(fieldOf);
   const files = filesOf(operation);
@@ -24,12 +25,12 @@ export function tryForm(server, method, path, operation) {
     el("div", { class: "actions" }, button),
     result);
   const target = () => targetOf(path, fields);
-  const tell = () => { line.textContent = curl(server, method, target(), files); };
+  const tell = () => { line.textContent = curl(base, method, target(), files); };
   form.addEventListener("input", tell);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     button.disabled = true;
-    send(server, method, target(), files, result).finally(() => { button.disabled = false; });
+    send(base, method, target(), files, result).finally(() => { button.disabled = false; });
   });
   tell();
   return form;
@@ -64,25 +65,22 @@ function targetOf(path, fields) {
 // Characters that a query may hold as they are (RFC 3986, section 3.4), which keeps pipelines readable.
 const encodeQuery = (text) => encodeURIComponent(text).replace(/%(3A|2F|2C|40)/g, decodeURIComponent);
 
-function curl(server, method, target, files) {
+function curl(base, method, target, files) {
   const chosen = files.map((file) => [file.name, file.file()?.name ?? `${file.name === "file" ? "photo" : file.name}.jpg`]);
   const words = ["curl"];
   if (method !== "GET" && !(method === "POST" && files.length)) words.push(`-X ${method}`);
-  if (server.key) words.push("-H 'Authorization: Bearer …'");
-  if (chosen.length === 1) words.push(`--data-binary @${quoted(chosen[0][1])}`);
-  else words.push(...chosen.map(([name, file]) => `-F ${quoted(`${name}=@${file}`)}`));
-  return [...words, quoted(server.base + target)].join(" ");
+  if (key.get()) words.push("-H 'Authorization: Bearer …'");
+  if (chosen.length === 1) words.push(`--data-binary @${shell(chosen[0][1])}`);
+  else words.push(...chosen.map(([name, file]) => `-F ${shell(`${name}=@${file}`)}`));
+  return [...words, shell(base + target)].join(" ");
 }
 
-const quoted = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
-async function send(server, method, target, files, result) {
+async function send(base, method, target, files, result) {
   const given = files.map((file) => [file.name, file.file()]).filter(([, file]) => file);
   const body = given.length > 1 ? form(given) : given[0]?.[1];
-  const headers = server.key ? { Authorization: `Bearer ${server.key}` } : {};
   const began = performance.now();
   try {
-    const answer = await fetch(server.base + target, { method, body, headers });
+    const answer = await fetch(base + target, { method, body, headers: key.headers() });
     const data = await answer.blob();
     await show(result, answer, data, performance.now() - began);
   } catch {

@@ -1,9 +1,9 @@
 // The page: joins the recipe, its forms, the pictures and the server.
 
+import { ask, blobOf, Gone, persist } from "../common/server.js";
 import { Catalogue } from "./app/catalogue.js";
 import { Previewer } from "./app/previewer.js";
 import { Requests } from "./app/request.js";
-import { ask, blobOf, Gone, persist } from "./app/server.js";
 import { listenForPictures, sample, SAMPLES } from "./app/sources.js";
 import { askForKey, Status } from "./app/status.js";
 import { Store } from "./app/store.js";

@@ -1,6 +1,6 @@
 // Previews: after a short pause in the changes, one question at a time, and no answer to an old one.
 
-import { ask, blobOf, persist } from "./server.js";
+import { ask, blobOf, persist } from "../../common/server.js";
 
 const PAUSE_MS = 160;
 

@@ -1,6 +1,6 @@
 // What the recipe asks of the server: the path and body of a preview, and the request that the code is made from.
 
-import { BASE, key } from "./server.js";
+import { BASE, key } from "../../common/server.js";
 import { makeStep, printPairs, printSteps, queryPairs } from "./recipe.js";
 
 const WIDTHS = [320, 640, 1280];

@@ -1,7 +1,7 @@
 // One line that says what is going on, for eyes and screen readers, and the dialog that asks for the key.
 
 import { find } from "../../common/dom.js";
-import { Gone, key } from "./server.js";
+import { Gone, key } from "../../common/server.js";
 
 export class Status {
   constructor() {

@@ -3,6 +3,7 @@
 // request: {base, path, pairs, steps, output, file, parts, suffix, wantsKey, widths}
 //   path, pairs: of the URL.  parts: [[name, file name], …].  suffix: of the result, with its dot.
 
+import { shell } from "../../common/dom.js";
 import { inQuery, printPairs, printSteps } from "../app/recipe.js";
 
 const KEY = "IMGSRV_KEY";
@@ -12,7 +13,6 @@ export function urlOf({ base, path, pairs }) {
   return `${base}${path}${query ? `?${query}` : ""}`;
 }
 
-const shell = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 const quoted = (text) => JSON.stringify(text);
 const php = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 const html = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");

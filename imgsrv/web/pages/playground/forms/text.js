@@ -1,7 +1,7 @@
 // Plain controls: a line of text, and a switch.
 
 import { el, freshId } from "../../common/dom.js";
-import { ask } from "../app/server.js";
+import { ask } from "../../common/server.js";
 
 const FONT = "the name of a font";
 

@@ -1,6 +1,6 @@
 // A picture as the browser can show it: as it is, or, where the browser does not know its format, made anew as WebP.
 
-import { ask, blobOf } from "../app/server.js";
+import { ask, blobOf } from "../../common/server.js";
 
 const AS_SHOWN = "pipeline?format=webp&quality=90&frame=0";
 

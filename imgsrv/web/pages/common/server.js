@@ -1,14 +1,30 @@
-// Questions to the server: the key, errors as objects, and patience with a server that is busy or gone.
-
-const KEY = "imgsrv key"; // the page of the API keeps it under the same name
+// Questions to the server: the keys, errors as objects, and patience with a server that is busy or gone.
 
 // Where the server is: the page may be served below a path of a proxy.
 export const BASE = new URL(".", document.baseURI).href;
 
-export const key = {
-  get: () => sessionStorage.getItem(KEY) ?? "",
-  set: (text) => (text ? sessionStorage.setItem(KEY, text) : sessionStorage.removeItem(KEY)),
-};
+// The key that a visitor has typed: kept for the tab, and shown with every question.
+class Key {
+  constructor(name) {
+    this.name = name;
+  }
+
+  get() {
+    return sessionStorage.getItem(this.name) ?? "";
+  }
+
+  set(text) {
+    if (text) sessionStorage.setItem(this.name, text);
+    else sessionStorage.removeItem(this.name);
+  }
+
+  headers() {
+    return this.get() ? { Authorization: `Bearer ${this.get()}` } : {};
+  }
+}
+
+export const key = new Key("imgsrv key");
+export const operatorKey = new Key("imgsrv operator key");
 
 // The server's answer that it does not do it, as RFC 9457 tells it.
 export class Problem extends Error {
@@ -33,9 +49,8 @@ export class Gone extends Error {}
 
 // The answer, if it is a good one.  Raises Problem, Gone, and the signal's AbortError.
 export async function ask(path, { method = "GET", body, accept, signal } = {}) {
-  const headers = {};
+  const headers = key.headers();
   if (accept) headers.Accept = accept;
-  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
   let answer;
   try {
     answer = await fetch(BASE + path, { method, body, headers, signal, cache: "no-cache" });
