@@ -46,6 +46,8 @@ def test_it_shows_workers_rates_and_refusals_as_they_come(browser: Browser, play
         latency = visit.page.locator(".tiles .sheet", has=visit.page.get_by_role("heading", name="Latency"))
         expect(latency.locator(".value")).to_have_text(re.compile(r"^[0-9.]+ m?s$"))
         expect(latency.locator("path").first).to_have_attribute("d", re.compile("^M"))
+        engines = visit.page.locator(".tiles .sheet", has=visit.page.get_by_role("heading", name="Engines at work"))
+        expect(engines.locator(".more")).to_have_text("1 worker ready")
         visit.page.get_by_role("button", name="Pause").press("Enter")
         expect(visit.page.locator("#state")).to_have_text("paused")
 

@@ -87,7 +87,7 @@ def test_an_operation_is_found_by_its_name_or_by_what_it_does(browser: Browser, 
     with visiting(browser, page_of(playground)) as visit:
         visit.page.get_by_label("Find an operation").fill("SEPI")
         expect(visit.page.locator("nav a")).to_have_text(["/sepia"])
-        expect(visit.page.locator("#count")).to_have_text("1 operations")
+        expect(visit.page.locator("#count")).to_have_text("1 operation")
         visit.page.locator("nav a").press("Enter")
         expect(visit.page.locator("article h2")).to_have_text("/sepia")
 

@@ -1,6 +1,6 @@
 // The dashboard: what `imgsrv monit` shows, for a browser.
 
-import { el, find } from '../common/dom.js';
+import { counted, el, find } from '../common/dom.js';
 import { operatorKey } from '../common/server.js';
 import { Curve } from './curve.js';
 import { Refused, watch } from './events.js';
@@ -98,14 +98,14 @@ function draw(now) {
 function drawTiles(now, last, before) {
   const requests = rate(now, last, snapshot => snapshot.totals.requests);
   const jobs = rate(now, last, snapshot => snapshot.totals.jobs_done);
-  const words = `${perSecond(jobs)} jobs a second · ${whole(now.totals.requests)} requests`;
+  const words = `${perSecond(jobs)} jobs a second · ${counted(now.totals.requests, 'request')}`;
   show('Requests a second', perSecond(requests), words, requests, jobs);
   const [p50, p99] = [0.5, 0.99].map(share => quantile(now, before, share));
   show('Latency', seconds(p50), `p50 of ${WINDOW} s · p99 ${seconds(p99)}`, p50, p99);
   show('Queue', whole(now.queue.waiting), `of ${whole(now.queue.max)} that may wait`, now.queue.waiting);
   const busy = now.workers.filter(worker => worker.job_s !== null).length;
   const ready = now.workers.filter(worker => worker.state === 'ready').length;
-  show('Engines at work', `${busy} of ${now.workers.length}`, `${ready} workers ready`, busy);
+  show('Engines at work', `${busy} of ${now.workers.length}`, `${counted(ready, 'worker')} ready`, busy);
   show('Memory', bytes(now.memory.used), `of ${bytes(now.memory.max)}`, now.memory.used);
   const [received, sent] = ['bytes_in', 'bytes_out'].map(name => rate(now, last, snapshot => snapshot.totals[name]));
   const text = value => value === null ? '–' : `${bytes(value)}/s`;

@@ -1,6 +1,6 @@
 // The API to read and to try, made from /openapi.json.
 
-import { el, find } from "../common/dom.js";
+import { counted, el, find } from "../common/dom.js";
 import { ask, key, persist } from "../common/server.js";
 import { prose } from "./prose.js";
 import { resolved, typeText } from "./schema.js";
@@ -26,7 +26,7 @@ function drawList() {
     groups.get(tag).push([path, first.summary]);
     count += 1;
   }
-  find("#count").textContent = `${count} operations`;
+  find("#count").textContent = counted(count, "operation");
   find("#list").replaceChildren(...[...groups].map(([tag, items]) => el("section", {},
     el("h2", { text: TAGS[tag] ?? tag }),
     el("ul", {}, ...items.map(([path, summary]) =>
@@ -79,7 +79,7 @@ function answerRow(status, answer) {
     const { description, schema } = resolved(api, header);
     return `${name}: ${description ?? typeText(schema)}`;
   });
-  const text = [answer.description, types.length > 4 ? `${types.length} media types` : types.join(", "), ...headers];
+  const text = [answer.description, types.length > 4 ? counted(types.length, "media type") : types.join(", "), ...headers];
   return el("tr", {}, el("th", { scope: "row", text: status }), prose("td", {}, text.filter(Boolean).join("\n\n")));
 }
 

@@ -1,6 +1,6 @@
 // The list of steps: added, moved with buttons or dragged, switched off, removed.
 
-import { el, find } from "../../common/dom.js";
+import { counted, el, find } from "../../common/dom.js";
 import { makeStep, parseFragment } from "../app/recipe.js";
 import { plain } from "./field.js";
 import { StepForm } from "./step.js";
@@ -58,7 +58,7 @@ export class StepList {
       return;
     }
     if (this.steps.length >= this.catalogue.maxSteps) {
-      this.tell(`A pipeline has at most ${this.catalogue.maxSteps} steps.`);
+      this.tell(`A pipeline has at most ${counted(this.catalogue.maxSteps, "step")}.`);
       return;
     }
     const step = makeStep(name, this.catalogue.valuesOf(name));

@@ -1,6 +1,6 @@
 // Frames of an animation: playing, stopped, one by one.  Where the browser cannot take a picture apart, it plays it.
 
-import { find } from "../../common/dom.js";
+import { counted, find } from "../../common/dom.js";
 
 export class Frames {
   // canvasOf(name) is where the frames of "before" and "after" are drawn.
@@ -31,11 +31,11 @@ export class Frames {
     this.slider.max = Math.max(0, count - 1);
     if (count < 2) {
       this.stop();
-      this.told.textContent = "1 frame";
+      this.told.textContent = counted(1, "frame");
       return;
     }
     this.index = Math.min(this.index, count - 1);
-    if (this.timer) this.told.textContent = `${count} frames`;
+    if (this.timer) this.told.textContent = counted(count, "frame");
     else if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.draw(this.index);
     else this.play();
   }
