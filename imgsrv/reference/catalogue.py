@@ -29,10 +29,10 @@ BOUNDS = {
 """Keys of a JSON schema, and their names in the catalogue."""
 
 
-def catalogue(presets: Mapping[str, str] = NONE) -> dict[str, Any]:
+def catalogue(presets: Mapping[str, str] = NONE, *, has_uploads: bool = False) -> dict[str, Any]:
     """All operations, formats, output parameters and values of `include`, JSON-compatible.
 
-    presets: of the server, queries of /pipeline by their names.
+    presets: of the server, queries of /pipeline by their names.  has_uploads: the server keeps uploads.
     """
     return {
         "operations": [_operation(row) for row in OPERATIONS.values()],
@@ -40,6 +40,7 @@ def catalogue(presets: Mapping[str, str] = NONE) -> dict[str, Any]:
         "output": [_parameter(parameter) for parameter in parameters_of(Output)],
         "include": [{"name": name, "description": text} for name, text in included_texts().items()],
         "presets": [{"name": name, "query": query} for name, query in presets.items()],
+        "uploads": has_uploads,
         "max_steps": MAX_STEPS,
     }
 

@@ -80,7 +80,7 @@ def work_of(
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
-    pages = documents(settings.presets, has_pages=settings.pages)
+    pages = documents(settings.presets, has_pages=settings.pages, has_uploads=bool(settings.uploads_dir))
     shared = {} if entry.table is None else {LIMITS: entry.table.dump()}
     for name, each in sockets.items():
         shared[name] = beside.dump(getattr(settings, BESIDE[name]), each)

@@ -62,16 +62,16 @@ class MetricsPage:
     on_head = on_get
 
 
-def documents(presets: Mapping[str, str], *, has_pages: bool) -> dict[str, Page]:
+def documents(presets: Mapping[str, str], *, has_pages: bool, has_uploads: bool) -> dict[str, Page]:
     """The documents that are generated from the tables of routes, operations, formats and presets, by their path.
 
-    has_pages: with the pages for browsers, and the files of these.
+    has_pages: with the pages for browsers, and the files of these.  has_uploads: the server keeps uploads.
     """
     start, files = JsonPage(index()), Files() if has_pages else None
     return {
         "/": start if files is None else Home(start, files.page("playground/index.html")),
         **({} if files is None else _pages(files)),
-        "/operations": JsonPage(catalogue(presets)),
+        "/operations": JsonPage(catalogue(presets, has_uploads=has_uploads)),
         "/fonts": JsonPage({"fonts": list(font_facts())}),
         "/openapi.json": JsonPage(openapi(__version__, presets)),
     }

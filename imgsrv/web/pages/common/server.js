@@ -47,13 +47,13 @@ function messageOf(status, body) {
 // No answer: the server is stopped, or the network is.
 export class Gone extends Error {}
 
-// The answer, if it is a good one.  Raises Problem, Gone, and the signal's AbortError.
-export async function ask(path, { method = "GET", body, accept, signal } = {}) {
+// The answer, if it is a good one.  options: of fetch.  Raises Problem, Gone, and the signal's AbortError.
+export async function ask(path, { accept, ...options } = {}) {
   const headers = key.headers();
   if (accept) headers.Accept = accept;
   let answer;
   try {
-    answer = await fetch(BASE + path, { method, body, headers, signal, cache: "no-cache" });
+    answer = await fetch(BASE + path, { headers, cache: "no-cache", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Gone("The server does not answer.");

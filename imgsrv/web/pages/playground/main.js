@@ -7,6 +7,7 @@ import { Requests } from "./app/request.js";
 import { listenForPictures, sample, SAMPLES } from "./app/sources.js";
 import { askForKey, Status } from "./app/status.js";
 import { Store } from "./app/store.js";
+import { Uploads } from "./app/uploads.js";
 import { CodeTabs } from "./code/tabs.js";
 import { Drawing } from "./forms/drawing.js";
 import { OutputForm } from "./forms/output.js";
@@ -25,11 +26,13 @@ class Page {
     this.drawing = new Drawing();
     const context = { parts: this.parts, draw: (...words) => this.draw(...words) };
     this.requests = new Requests(catalogue, this.store, this.parts);
-    this.viewer = new Viewer(status);
+    this.uploads = new Uploads(catalogue.hasUploads);
+    const send = (question, signal) => this.uploads.ask(question, signal);
+    this.viewer = new Viewer(status, send);
     this.steps = new StepList(catalogue, this.store, context, (text) => status.tell(text));
     this.output = new OutputForm(catalogue, this.store, context);
     this.code = new CodeTabs(() => this.requests.request(this.file, this.viewer.type), (text) => status.say("ready", text));
-    this.previewer = new Previewer((event) => this.previewed(event));
+    this.previewer = new Previewer(send, (event) => this.previewed(event));
     this.store.listen((kind) => this.changed(kind));
     this.showProblem(null);
     document.body.classList.add("ready");
@@ -43,6 +46,7 @@ class Page {
   }
 
   take(file, name) {
+    if (this.file && this.file !== file) this.uploads.remove(this.file);
     this.file = file;
     if (this.store.recipe.sample !== name) {
       this.store.recipe.sample = name;
@@ -93,9 +97,9 @@ class Page {
       return;
     }
     const before = this.requests.steps.slice(0, this.requests.steps.indexOf(step));
-    const { path, body } = this.requests.question(this.file, step.on ? before : this.requests.steps, BETWEEN);
+    const question = this.requests.question(this.file, step.on ? before : this.requests.steps, BETWEEN);
     try {
-      const blob = await blobOf(await ask(path, { method: "POST", body }));
+      const blob = await blobOf(await this.uploads.ask(question));
       await this.drawing.open(tool, step.values, URL.createObjectURL(blob), (values) => {
         form.setValues(values);
         this.store.commit();

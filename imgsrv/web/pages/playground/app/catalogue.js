@@ -12,6 +12,7 @@ export class Catalogue {
     this.formats = document.formats;
     this.output = document.output.map(withChoices);
     this.presets = document.presets ?? [];
+    this.hasUploads = document.uploads ?? false;
     this.maxSteps = document.max_steps;
     this.byName = new Map(this.operations.map((row) => [row.name, row]));
   }

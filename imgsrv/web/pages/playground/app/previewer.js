@@ -1,18 +1,20 @@
 // Previews: after a short pause in the changes, one question at a time, and no answer to an old one.
 
-import { ask, blobOf, persist } from "../../common/server.js";
+import { blobOf, persist } from "../../common/server.js";
 
 const PAUSE_MS = 160;
 
 export class Previewer {
+  // ask(question, signal) gives the answer.
   // show(event): {kind: "asking"}, {kind: "pausing", error, seconds}, {kind: "done", …} or {kind: "failed", error}.
-  constructor(show) {
+  constructor(ask, show) {
+    this.ask = ask;
     this.show = show;
     this.running = null;
     this.timer = 0;
   }
 
-  // Ask for this soon, and forget what was asked before.  question(): {path, body}, or null where nothing is to be asked.
+  // Ask for this soon, and forget what was asked before.  question(): null where nothing is to be asked.
   want(question, pauseMs = PAUSE_MS) {
     clearTimeout(this.timer);
     this.running?.abort();
@@ -33,7 +35,7 @@ export class Previewer {
       const done = await persist(
         async () => {
           startedAt = performance.now();
-          const answer = await ask(asked.path, { method: "POST", body: asked.body, signal: controller.signal });
+          const answer = await this.ask(asked, controller.signal);
           return { answer, blob: await blobOf(answer) };
         },
         (error, seconds) => isCurrent() && this.show({ kind: "pausing", error, seconds }),

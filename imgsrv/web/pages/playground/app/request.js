@@ -1,4 +1,4 @@
-// What the recipe asks of the server: the path and body of a preview, and the request that the code is made from.
+// What the recipe asks of the server: the path and files of a preview, and the request that the code is made from.
 
 import { BASE, key } from "../../common/server.js";
 import { makeStep, printPairs, printSteps, queryPairs } from "./recipe.js";
@@ -28,14 +28,10 @@ export class Requests {
     return [...new Set(names)].filter((name) => this.parts.has(name)).map((name) => [name, this.parts.get(name)]);
   }
 
-  // {path, body} for the picture.  output: other than the recipe's, for a look between the steps.
+  // {path, files} for the picture, [[part, file], …].  output: other than the recipe's, for a look between the steps.
   question(file, steps = this.steps, output = this.output) {
     const path = `pipeline?${printPairs(queryPairs(steps, output))}`;
-    const parts = this.partsOf(steps);
-    if (!parts.length) return { path, body: file };
-    const body = new FormData();
-    for (const [name, content] of [["file", file], ...parts]) body.append(name, content);
-    return { path, body };
+    return { path, files: [["file", file], ...this.partsOf(steps)] };
   }
 
   // The request of the code tabs.  type: the media type of the last result, for a picture that keeps its format.

@@ -4,12 +4,14 @@ import { ask, blobOf } from "../../common/server.js";
 
 const AS_SHOWN = "pipeline?format=webp&quality=90&frame=0";
 
-// {blob, size}: size in pixels, upright.  Null if neither the browser nor the server can show it.
-export async function shown(blob, signal) {
+const sent = ({ path, files: [[, body]] }) => ask(path, { method: "POST", body });
+
+// {blob, size}: size in pixels, upright.  send(question): gives the answer of the server.  Null if neither the browser nor the server can show it.
+export async function shown(blob, send = sent) {
   const size = await sizeOf(blob);
   if (size) return { blob, size };
   try {
-    const answer = await ask(AS_SHOWN, { method: "POST", body: blob, signal });
+    const answer = await send({ path: AS_SHOWN, files: [["file", blob]] });
     const made = await blobOf(answer);
     return { blob: made, size: sizeIn(answer), isMade: true };
   } catch {

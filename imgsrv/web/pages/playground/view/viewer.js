@@ -8,8 +8,9 @@ import { shown, sizeIn } from "./shown.js";
 import { Stage } from "./stage.js";
 
 export class Viewer {
-  constructor(status) {
-    this.status = status;
+  // send(question): gives the server's answer for a file of the visitor.
+  constructor(status, send) {
+    Object.assign(this, { status, send });
     this.stage = new Stage();
     this.frames = new Frames((name) => this.stage.canvasOf(name));
     this.text = find("#text-result");
@@ -24,7 +25,7 @@ export class Viewer {
     clearResult();
     this.number += 1;
     this.put("after", null, null);
-    this.before = shown(file).then(async (seen) => {
+    this.before = shown(file, this.send).then(async (seen) => {
       if (seen) await this.put("before", seen.blob, seen.size);
       else this.stage.show("before", null, null);
       showInput(file, seen?.isMade ? null : seen?.size, kindOf(file));
