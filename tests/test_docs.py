@@ -40,6 +40,7 @@ CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/
 OPERATING = [
     command for command in COMMANDS if re.match(r"(\.venv/bin/)?imgsrv (start|status|reload|logs|monit)\b", command)
 ]
+TASKS = re.findall(r"^\| [^|]+ \| .*`/.*\|$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
 SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
 
 
@@ -47,6 +48,7 @@ def test_every_command_of_the_documents_is_of_a_kind_that_is_tested_here() -> No
     assert sorted(COMMANDS) == sorted([*CURLS, *CONVERSIONS, *OPERATING, *SET_UPS])
     assert len(CURLS) >= 3
     assert len(OPERATING) >= 5
+    assert len(TASKS) == 10
 
 
 @pytest.mark.parametrize("command", CURLS, ids=lambda command: command.split("8000")[1].split("?")[0].strip("/'"))
@@ -61,6 +63,19 @@ def test_a_curl_command_of_the_documents_works(command: str, server: Server) -> 
     if answer.headers["content-type"].startswith("image/"):
         with Image.open(io.BytesIO(answer.content)) as picture:
             assert picture.size == (int(answer.headers["image-width"]), int(answer.headers["image-height"]))
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.split("|")[1].strip())
+def test_a_task_of_the_readme_is_done_by_its_line(task: str, server: Server) -> None:
+    photo = (ROOT / "samples/coffee.jpg").read_bytes()
+    target, *form = re.findall(r"`(/[^`]*|-F [^`]*)`", task)
+    fields = dict(word.split("=", 1) for word in shlex.split(form[0] if form else "") if word != "-F")
+    files = {name: photo for name, value in fields.items() if value.startswith("@")}
+    texts = {name: value for name, value in fields.items() if name not in files}
+
+    answer = httpx.post(server.url + target, content=None if files else photo, files=files, data=texts, timeout=60)
+
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("command", CONVERSIONS)
