@@ -47,6 +47,7 @@ def test_the_page_allows_no_inline_script_and_nothing_of_another_origin(client: 
     assert "'unsafe" not in headers["content-security-policy"]
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["x-content-type-options"] == "nosniff"
 
 
