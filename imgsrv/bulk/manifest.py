@@ -57,7 +57,8 @@ class Manifest:
         else:
             row["error"] = outcome.error
         row |= {"seconds": round(outcome.seconds, 4), "at": _now()}
-        self._write(row | ({"node": outcome.node} if outcome.node else {}))
+        places = {"node": outcome.node, "lost": outcome.lost}
+        self._write(row | {name: value for name, value in places.items() if value})
 
     def skip(self, conversion: Conversion) -> None:
         """Write that the result existed, unless the manifest says so or who made it."""

@@ -23,7 +23,7 @@ SUFFIX = ".parquet"
 COLUMNS = {
     **dict.fromkeys(("source", "target", "status", "format"), "string"),
     **dict.fromkeys(("width", "height", "bytes"), "int64"),
-    **dict.fromkeys(("version", "error", "node"), "string"),
+    **dict.fromkeys(("version", "error", "node", "lost"), "string"),
     "broken": "bool_",
     "seconds": "float64",
 }

@@ -60,7 +60,7 @@ class Outcome:
 
     is_broken: it shows only what was there of a broken picture.  format: of the result.  version: of the source that
     was read.  seconds: that the conversion took.  stops: no further picture could be written.
-    node: of a cluster, where it was converted.
+    node: of a cluster, where it was converted.  lost: the names of those that had it before and were lost.
     """
 
     conversion: Conversion
@@ -73,6 +73,7 @@ class Outcome:
     seconds: float = 0.0
     stops: bool = False
     node: str = ""
+    lost: str = ""
 
 
 def convert(conversion: Conversion, recipe: Recipe, mark: str = "") -> Outcome:

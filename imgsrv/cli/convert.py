@@ -246,7 +246,8 @@ def _executor(
         return lambda conversions, recipe: (convert(one, recipe) for one in conversions)
     if args.ray is None or not conversions:
         return lambda conversions, recipe: convert_all(conversions, recipe, args.jobs or usable_cpus())
-    from imgsrv.bulk.on_ray import Cluster  # noqa: PLC0415  most conversions need none
+    from imgsrv.bulk.cluster.joining import Cluster  # noqa: PLC0415  most conversions need none
 
     folder = None if is_url(out) else Path(out) if is_folder(out) else Path(out).parent
-    return stack.enter_context(Cluster(args.ray)).executor(folder, args.font_dir and args.font_dir.absolute())
+    cluster = Cluster(args.ray, lambda text: _note([text]))
+    return stack.enter_context(cluster).executor(folder, args.font_dir and args.font_dir.absolute())

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from servers.ray_cluster import Node, RayCluster, ray_cluster
 from servers.s3_server import s3_server
 from serving import wait_until
 
-from imgsrv.bulk import on_node, on_ray
+from imgsrv.bulk.cluster import joining, on_node
 from imgsrv.bulk.work import Conversion, Recipe, convert
 from imgsrv.errors import BadArgument
 from imgsrv.imaging import formats
@@ -55,16 +55,23 @@ def cluster(bucket: dict[str, str]) -> Iterator[RayCluster]:
         yield found
 
 
-@pytest.fixture
-def node(cluster: RayCluster) -> Iterator[Node]:
-    """A second node."""
-    found = cluster.add()
-    yield found
-    cluster.remove(found)
+@pytest.fixture(scope="module")
+def node(cluster: RayCluster) -> Node:
+    """A second node.  Tests may freeze it, and let it go on at their end."""
+    return cluster.add()
 
 
-def command(address: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "imgsrv", "convert", "--ray", address, *arguments]
+IMPATIENT = """
+from imgsrv.bulk.cluster import nodes
+from imgsrv.cli.main import main
+nodes.DOUBT_S, nodes.PICTURES, nodes.SILENT_S = 3.0, 2, 12.0
+raise SystemExit(main())
+"""
+"""The command with less patience for nodes."""
+
+
+def command(address: str, *arguments: str, start: Sequence[str] = ("-m", "imgsrv")) -> list[str]:
+    return [sys.executable, *start, "convert", "--ray", address, *arguments]
 
 
 def ran(address: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -76,6 +83,11 @@ def ran(address: str, *arguments: str, environment: dict[str, str] | None = None
         check=False,
         timeout=250,
     )
+
+
+def take_interrupts() -> None:
+    """A shell that runs the tests in its background has them ignore SIGINT, and their children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def rows(manifest: Path) -> list[dict[str, Any]]:
@@ -90,14 +102,21 @@ def pictures(folder: Path, count: int, data: bytes) -> Path:
     return folder
 
 
-def killed_in_the_middle(cluster: RayCluster, tmp_path: Path, kill: Callable[[], None]) -> str:
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """What is in a folder, and whether it was put there again."""
+    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns, file.read_bytes()) for file in folder.iterdir()}
+
+
+def killed_in_the_middle(
+    cluster: RayCluster, tmp_path: Path, kill: Callable[[], None], start: Sequence[str] = ("-m", "imgsrv")
+) -> str:
     """Run a conversion of many pictures and kill something after the first ones; gives what it said.
 
     Every output is there once, none is torn, and the manifest is right.
     """
     source, out, manifest = pictures(tmp_path / "in", MANY, LARGE), tmp_path / "out", tmp_path / "run.jsonl"
     running = subprocess.Popen(
-        command(cluster.address, str(source), f"{out}/", *SLOW, "--manifest", str(manifest)),
+        command(cluster.address, str(source), f"{out}/", *SLOW, "--manifest", str(manifest), start=start),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -162,6 +181,55 @@ def test_after_a_node_is_killed_every_output_is_there_once(cluster: RayCluster, 
     assert f"{MANY} converted, 0 failed" in said
 
 
+def test_what_a_frozen_node_has_is_begun_elsewhere_and_nothing_of_it_comes_after(
+    cluster: RayCluster, node: Node, tmp_path: Path
+) -> None:
+    try:
+        said = killed_in_the_middle(cluster, tmp_path, node.suspend, start=("-c", IMPATIENT))
+        found = re.search(r"the node (\S+) is left out: nothing came from it for \d+ s; its \d+ pictures are", said)
+        lost = {row["lost"] for row in rows(tmp_path / "run.jsonl") if "lost" in row}
+        before = (tmp_path / "run.jsonl").read_text(), snapshot(tmp_path / "out")
+
+        node.resume()
+        wait_until(lambda: not node.workers(), "its processes have seen that the run has ended", 60)
+    finally:
+        node.resume()
+
+    assert found is not None, said
+    assert lost == {found[1]}
+    assert f"{MANY} converted, 0 failed" in said
+    assert before == ((tmp_path / "run.jsonl").read_text(), snapshot(tmp_path / "out"))
+
+
+def test_a_frozen_node_that_comes_back_takes_part_again_and_no_picture_is_there_twice(
+    cluster: RayCluster, node: Node, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    source, out, manifest = pictures(tmp_path / "in", 400, LARGE), tmp_path / "out", tmp_path / "run.jsonl"
+    line = command(cluster.address, str(source), f"{out}/", *SLOW, "--manifest", str(manifest), start=("-c", IMPATIENT))
+    with log.open("w") as file, subprocess.Popen(line, stderr=file, preexec_fn=take_interrupts) as running:  # noqa: PLW1509
+        try:
+            wait_until(lambda: manifest.exists() and len(rows(manifest)) >= 4, "some are done", 100)
+            node.suspend()
+            wait_until(lambda: "is left out" in log.read_text(), "the node is left out", 100)
+            node.resume()
+            before = len(rows(manifest))
+            found = re.search(r"the node (\S+) is left out", log.read_text())
+            assert found is not None
+            wait_until(lambda: found[1] in {row["node"] for row in rows(manifest)[before:]}, "it works again", 100)
+        finally:
+            node.resume()
+            running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=60) == 130, log.read_text()
+    wait_until(lambda: not any(each.workers() for each in cluster.nodes), "no picture is being converted", 60)
+
+    done = [Path(row["source"]).stem for row in rows(manifest) if row["status"] == "done"]
+    assert len(done) == len(set(done)) == len(rows(manifest))
+    # A picture that was being converted at the interrupt may be there, and not in the manifest.
+    assert set(done) <= {file.stem for file in out.iterdir()}
+    assert {(file.suffix, file.read_bytes()) for file in out.iterdir()} == {(".webp", (out / "000.webp").read_bytes())}
+
+
 def test_after_a_process_of_a_node_is_killed_its_picture_is_begun_again(cluster: RayCluster, tmp_path: Path) -> None:
     def kill() -> None:
         wait_until(lambda: bool(cluster.head.workers()), "a picture is being converted")
@@ -177,8 +245,7 @@ def test_an_interrupt_sums_up_and_leaves_no_half_file(cluster: RayCluster, tmp_p
         command(cluster.address, str(source), f"{out}/", *SLOW),
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that runs the tests in its background has them ignore SIGINT, and their children too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no thread is running yet
+        preexec_fn=take_interrupts,  # noqa: PLW1509  no thread is running yet
     )
     wait_until(lambda: any(out.glob("*.webp")), "a picture is converted", 100)
 
@@ -191,7 +258,7 @@ def test_an_interrupt_sums_up_and_leaves_no_half_file(cluster: RayCluster, tmp_p
         r"--skip-existing goes on from here\n",
         said,
     )
-    wait_until(lambda: not cluster.head.workers(), "no picture is being converted any more", 60)
+    wait_until(lambda: not any(each.workers() for each in cluster.nodes), "no picture is being converted any more", 60)
     assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
 
 
@@ -268,15 +335,18 @@ def test_a_cluster_of_another_python_is_refused_with_both_versions(tmp_path: Pat
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_an_address_without_a_cluster_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_an_address_without_a_cluster_is_refused(host: str, tmp_path: Path) -> None:
     if find_spec("ray") is None:
         pytest.skip("the extra ray is not installed")
     (tmp_path / "a.png").write_bytes(SQUARE)
 
-    done = ran(f"127.0.0.1:{free_port()}", str(tmp_path / "a.png"), f"{tmp_path / 'out'}/")
+    done = ran(f"{host}:{free_port()}", str(tmp_path / "a.png"), f"{tmp_path / 'out'}/")
 
     assert done.returncode == 2
-    assert "no Ray cluster can be joined there" in done.stderr
+    # The second of a machine without IPv6.
+    reason = r"(Connection refused|Cannot assign requested address)"
+    assert re.search(rf"no Ray cluster can be joined there: \[Errno \d+\] {reason}", done.stderr)
     assert "ray start --head" in done.stderr
 
 
@@ -285,6 +355,9 @@ def test_an_address_without_a_cluster_is_refused(tmp_path: Path) -> None:
     [
         (("ray://127.0.0.1:10001", "a.png", "out/"), "is the address of a Ray client; run this command on a node"),
         (("10.0.0.1", "a.png", "out/"), "--ray 10.0.0.1 is no address; give auto, or the address of the head, such as"),
+        (("::1:6379", "a.png", "out/"), "is no address; give auto, or .*, such as .* or \\[fd00::1\\]:6379"),
+        (("10.0.0.1:99999", "a.png", "out/"), "--ray 10.0.0.1:99999 is no address"),
+        (("10.0.0.1:port", "a.png", "out/"), "--ray 10.0.0.1:port is no address"),
         (("auto", "-", "out.png"), "--ray converts files and objects"),
     ],
 )
@@ -298,7 +371,7 @@ def test_what_a_cluster_cannot_do_is_refused(
 
 
 def test_without_ray_the_extra_is_named(imgsrv: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_ray, "find_spec", lambda _name: None)
+    monkeypatch.setattr(joining, "find_spec", lambda _name: None)
     Path("a.png").write_bytes(SQUARE)
 
     with pytest.raises(BadArgument, match=r"pip install 'imgsrv\[ray\]'"):

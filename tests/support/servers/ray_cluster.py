@@ -23,6 +23,15 @@ STORE_BYTES = 80_000_000
 """Of the shared memory of a node, about the least that Ray takes."""
 
 
+HEALTH = {
+    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_health_check_timeout_ms": "100000",
+}
+"""The head misses a node that was killed at once, as its port is closed, and one that is frozen for minutes not."""
+
+
 class Node:
     """The processes of a node."""
 
@@ -31,6 +40,7 @@ class Node:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_memory_monitor_refresh_ms": "0",
             "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
+            **HEALTH,
         }
         self._process = subprocess.Popen(
             [
