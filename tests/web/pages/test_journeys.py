@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from browsers.visits import Visit, needs_chromium, visiting
 from pictures import SAMPLES
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from serving import Server, serving
 
@@ -227,6 +229,44 @@ def test_zoom_and_divider_work_with_the_keyboard(page: Page) -> None:
     page.focus("#divider")
     page.keyboard.press("Home")
     assert page.locator("#board").evaluate("(node) => node.style.getPropertyValue('--split')") == "0%"
+
+
+def test_zoom_counts_the_pixels_of_a_fine_screen(browser: Browser, playground: Server) -> None:
+    with visiting(browser, playground.url, device_scale_factor=2) as visit:
+        with_sample(visit.page)
+        visit.page.focus("#stage")
+        visit.page.keyboard.press("1")
+        for percent in (200, 400, 800):
+            visit.page.keyboard.press("+")
+            expect(visit.page.locator("#zoom-value")).to_have_text(f"{percent} %")
+        visit.page.keyboard.press("-")
+        expect(visit.page.locator("#zoom-value")).to_have_text("400 %")
+
+
+def test_a_picture_of_one_pixel_is_seen_beside_the_divider(page: Page, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), "red").save(tmp_path / "one.png")
+    page.set_input_files("#file", tmp_path / "one.png")
+    status(page)
+    expect(page.locator("#out-size")).to_have_text("1 × 1")
+    shown = page.locator("#after img").bounding_box()
+    knob = page.locator(".rule").bounding_box()
+    assert shown is not None
+    assert knob is not None
+    assert shown["width"] > 100
+    assert shown["x"] < knob["x"] - 50 < knob["x"] + 50 < shown["x"] + shown["width"]
+
+
+def test_nothing_is_divided_until_there_are_two_pictures(page: Page, tmp_path: Path) -> None:
+    board = page.locator("#board")
+    (tmp_path / "text.jpg").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "text.jpg")
+    expect(page.locator("#status")).to_have_attribute("data-kind", "wrong")
+    expect(page.locator(".rule")).to_be_hidden()
+    expect(page.locator("#divider")).to_be_disabled()
+    page.set_input_files("#file", COFFEE)
+    status(page)
+    expect(board).to_have_attribute("data-mode", "split")
+    expect(page.locator("#divider")).to_be_enabled()
 
 
 def test_a_part_is_drawn_on_the_picture_with_the_keyboard(page: Page) -> None:

@@ -3,6 +3,8 @@
 import { el, find } from "../../common/dom.js";
 
 const STEPS = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16];
+// How wide or high a picture of few pixels is shown at least, where it fits: it would lie behind the knob of the divider.
+const LEAST = 160;
 const MODES = ["split", "after", "before"];
 
 export class Stage {
@@ -40,8 +42,6 @@ export class Stage {
   setMode(mode) {
     this.mode = mode;
     find(`#mode-${mode}`).checked = true;
-    this.board.dataset.mode = mode;
-    this.slider.disabled = mode !== "split";
     this.place();
   }
 
@@ -55,9 +55,9 @@ export class Stage {
   }
 
   step(by) {
-    const now = this.scale;
+    const now = this.scale * devicePixelRatio;
     const next = by > 0 ? STEPS.find((step) => step > now * 1.01) : STEPS.findLast((step) => step < now * 0.99);
-    this.setZoom(next ?? (by > 0 ? STEPS.at(-1) : STEPS[0]));
+    if (next) this.setZoom(next);
   }
 
   get size() {
@@ -69,11 +69,20 @@ export class Stage {
     const { size, stage } = this;
     const ratio = 1 / devicePixelRatio;
     if (!size) return ratio;
-    return this.zoom ? this.zoom * ratio : Math.min(stage.clientWidth / size[0], stage.clientHeight / size[1], 8 * ratio);
+    return this.zoom ? this.zoom * ratio : Math.min(stage.clientWidth / size[0], stage.clientHeight / size[1], Math.max(8 * ratio, LEAST / Math.max(...size)));
+  }
+
+  // There is nothing to divide while only one picture is there.
+  get shownMode() {
+    const { before, after } = this.layers;
+    if (this.mode !== "split" || (before.size && after.size)) return this.mode;
+    return after.size ? "after" : "before";
   }
 
   place() {
     const { stage, board, size, scale } = this;
+    board.dataset.mode = this.shownMode;
+    this.slider.disabled = this.shownMode !== "split";
     if (!size) return;
     const [width, height] = size.map((side) => Math.max(1, side * scale));
     board.style.width = `${Math.max(width, stage.clientWidth)}px`;
@@ -113,7 +122,7 @@ export class Stage {
       if (event.button !== 0 || event.target.closest("button")) return;
       const box = this.board.getBoundingClientRect();
       const isNear = Math.abs(event.clientX - box.left - (slider.value / 100) * box.width) < 24;
-      moves = this.mode === "split" && isNear ? "divider" : "picture";
+      moves = this.shownMode === "split" && isNear ? "divider" : "picture";
       this.board.setPointerCapture(event.pointerId);
       if (moves === "divider") place(event);
     });

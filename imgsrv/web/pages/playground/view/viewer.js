@@ -89,7 +89,7 @@ export class Viewer {
 }
 
 function kindOf(blob) {
-  return blob.type.replace(/^[a-z]+\//, "").replace("svg+xml", "svg").replace(/;.*/, "").toUpperCase().slice(0, 12);
+  return blob.type.replace(/^[a-z]+\//, "").replace("svg+xml", "svg").replace(/^plain/, "text").replace(/;.*/, "").toUpperCase().slice(0, 12);
 }
 
 function extensionOf(blob) {
