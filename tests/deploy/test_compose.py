@@ -117,6 +117,15 @@ def test_a_stop_has_time_for_the_delay_and_the_open_requests(values: dict[str, A
     assert last("STOPSIGNAL") == "SIGTERM"
 
 
+def test_the_service_has_the_check_of_the_image() -> None:
+    options, _, words = last("HEALTHCHECK").partition("CMD ")
+    given = dict(word.removeprefix("--").split("=") for word in options.split())
+    assert IMGSRV["healthcheck"] == {
+        "test": ["CMD", *json.loads(words)],
+        **{name.replace("-", "_"): value for name, value in given.items()},
+    }
+
+
 def test_the_check_of_the_image_tells_a_server_that_lives_from_none(server: Server) -> None:
     words = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
     assert words[0] == "python"
