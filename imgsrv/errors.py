@@ -571,6 +571,19 @@ class UnsupportedFormat(RequestError):
         return f"the body is {self.found}; this server reads {joined(self.supported)}"
 
 
+class UnsupportedEncoding(RequestError):
+    """A body in a content coding such as gzip; none is taken."""
+
+    status_hint = 415
+    encoding: str
+
+    def __str__(self) -> str:
+        return (
+            f"the body is packed, as its header Content-Encoding: {self.encoding} says, and this server unpacks "
+            "nothing; send the bytes of the picture themselves, which are compressed already, without that header"
+        )
+
+
 class BadPicture(RequestError):
     """A recognised picture that cannot be processed."""
 
@@ -619,12 +632,18 @@ class TooManyPixels(BadPicture):
 
 
 class TooManyFrames(BadPicture):
-    """An animation with more frames than the limit."""
+    """An animation with more frames than the limit, or a frame beyond it.  asked: that frame or page."""
 
     limit: int
+    asked: str | None = None
 
     def __str__(self) -> str:
-        return f"the animation has more than {self.limit} frames (--max-frames)"
+        if self.asked is None:
+            return f"the animation has more than {self.limit} frames (--max-frames)"
+        return (
+            f"{self.asked} is beyond the limit: the picture has more than {self.limit} frames or pages, and the first "
+            f"{self.limit} can be asked for (--max-frames); frames count from 0, pages from 1"
+        )
 
 
 class ResultTooLarge(BadPicture):
@@ -701,6 +720,18 @@ class NoSuchFrame(BadPicture):
     def __str__(self) -> str:
         has = "one frame only" if self.frames == 1 else f"{self.frames} frames or pages"
         return f"{self.asked} does not exist: the picture has {has}; frames count from 0, pages from 1"
+
+
+class NoFaceFound(BadPicture):
+    """A picture without a face that was found, where one must be covered."""
+
+    operation: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} has found no face, and required=true wants one: look at the picture, name boxes if "
+            "there is one, or leave required out"
+        )
 
 
 class OperationDoesNotFit(BadPicture):

@@ -16,8 +16,10 @@ SYNONYMS = {
     "aspectratio": "aspect",
     "autorotate": "pipeline",
     "background_color": "background",
+    "bd": "redact",
     "bg": "background",
     "bl": "blur",
+    "blur_detections": "redact",
     "br": "brightness",
     "c": "crop",
     "chromasubsampling": "subsampling",
@@ -174,8 +176,8 @@ FORMATS = {
 }
 """Formats as sharp has them, each a function."""
 
-UNITS = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:px|pt|dp|em|rem|deg|°|%|vw|vh)", re.IGNORECASE)
-"""A number with the unit of CSS behind it."""
+UNITS = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:px|pt|dp|em|rem|deg|°|%|vw|vh|w|x)", re.IGNORECASE)
+"""A number with the unit of CSS or of `srcset` behind it."""
 
 
 _JOINTS = re.compile(r"[-_ +]")

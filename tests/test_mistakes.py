@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
+import lzma
+import zlib
 from pathlib import Path
 
 import httpx
@@ -51,6 +54,7 @@ PARAMETERS = [
     ("/pipeline?ops=rot:90", "did you mean rotate?"),
     ("/pipeline?ops=pix:10", "did you mean pixelate?"),
     ("/pipeline?ops=wm:0.5", "did you mean watermark?"),
+    ("/pipeline?ops=blur_detections:8:face", "did you mean redact?"),
     ("/pipeline?ops=t:10", "did you mean trim?"),
     ("/pipeline?ops=resize:width=300&sm=0", "did you mean metadata?"),
     ("/pipeline?ops=resize:width=300&scp=0", "did you mean icc?"),
@@ -79,14 +83,56 @@ PARAMETERS = [
     ("/resize?width=300&x=10&y=20", "to cut a part, use the operation crop"),
     ("/resize?width=300&blur=5", "blur is an operation of its own: put it behind a slash, as in ops=resize/blur"),
     ("/crop?width=1.0&height=1.0", "or a number above 0 and below 1"),
+    ("/pipeline?ops=flip&blur=5", "blur is an operation of its own: make it a step, as in ops=blur"),
+    ("/batch?widths=30&blur=5", "blur is an operation of its own: make it a step, as in ops=blur"),
+    ("/batch?widths=320w,640w", "did you mean 320?"),
+    ("/batch?widths=" + ",".join(map(str, range(100, 121))), "there are 21 widths and 16 are allowed"),
+    ("/resize?width=300&strip=true", "did you mean metadata?"),
 ]
 
-BODIES = [
-    (base64.b64encode(PHOTO), "text in Base64, as it seems: send the bytes that it stands for"),
-    (b"data:image/jpeg;base64," + base64.b64encode(PHOTO), "a data URI: send the bytes that it stands for"),
-    (b"https://example.com/a.jpg", "a URL: send the picture itself, or name it with source="),
-    (gzip.compress(PHOTO), "a gzip archive"),
-]
+BASE64 = base64.b64encode(PHOTO)
+JSON = b'{"image": "' + BASE64 + b'"}'
+
+BODIES = {
+    # packed
+    "gzip": (gzip.compress(PHOTO), "a gzip archive that holds JPEG: unpack it"),
+    "gzip-of-a-text": (gzip.compress(b"hello"), "a gzip archive: unpack it"),
+    "deflate": (zlib.compress(PHOTO), "packed with deflate that holds JPEG: unpack it"),
+    "zstd": (bytes.fromhex("28b52ffd0458"), "packed with zstd: unpack it"),
+    "bzip2": (bz2.compress(PHOTO), "packed with bzip2: unpack it"),
+    "xz": (lzma.compress(PHOTO), "packed with xz: unpack it"),
+    "zip": (b"PK\x03\x04" + bytes(30), "a ZIP archive: send the pictures in it one by one"),
+    # as text
+    "base64": (BASE64, "text in Base64, as it seems: send the bytes that it stands for"),
+    "base64-in-lines": (base64.encodebytes(PHOTO), "text in Base64, as it seems"),
+    "base64-in-quotes": (b'"' + BASE64 + b'"', "text in Base64, as it seems"),
+    "base64-for-urls": (base64.urlsafe_b64encode(PHOTO[:200] + b"\xff" * 90), "text in Base64, as it seems"),
+    "data-uri": (b"data:image/jpeg;base64," + BASE64, "a data URI: send the bytes that it stands for"),
+    "data-uri-in-quotes": (b'"data:image/png;base64,' + BASE64 + b'"', "a data URI"),
+    "hexadecimal": (PHOTO[:300].hex().encode(), "text in hexadecimal digits, as it seems"),
+    "hexadecimal-of-postgres": (b"\\x" + PHOTO[:300].hex().encode(), "text in hexadecimal digits, as it seems"),
+    "python": (repr(PHOTO[:300]).encode(), "the text that Python prints for bytes"),
+    "javascript": (b"[object File]", "send the Blob, the File or the ArrayBuffer itself"),
+    "node": (b"<Buffer ff d8 ff e0 ... 9 more bytes>", "send the Buffer itself"),
+    "jpeg-read-as-text": (PHOTO.decode(errors="replace").encode(), "a picture that was read as text"),
+    "png-read-as-text": (b"\x89PNG\r\n\x1a\n".decode(errors="replace").encode(), "a picture that was read as text"),
+    "jpeg-written-as-text": (PHOTO.decode("latin-1").encode(), "a picture whose bytes were written as text"),
+    "png-with-other-line-ends": (b"\x89PNG\n\x1a\n", "a PNG with other line ends"),
+    # something that names a picture, or holds one
+    "url": (b"https://example.com/a.jpg", "a URL: send the picture itself, or name it with source="),
+    "blob-url": (b"blob:https://example.com/6ba7b810-9dad", "a URL: send the picture itself"),
+    "file-name": (b"photo.jpg", "the name of a file, not what is in it"),
+    "curl-data": (b"file=@holiday/photo one.JPG", "write --data-binary @photo.jpg or -F file=@photo.jpg"),
+    "form": (b"image=" + BASE64 + b"&width=300", "a form of text"),
+    "json": (
+        JSON,
+        "JSON, which is no picture format: send the bytes of the picture as the body, or as the part 'file'",
+    ),
+    "json-of-a-buffer": (b'{"type":"Buffer","data":[255,216]}', "JSON, which is no picture format"),
+    "json-list": (b"[255, 216, 255]", "JSON, which is no picture format"),
+    "html": (b"<!DOCTYPE html><html><img src='a.jpg'></html>", "send the picture itself, not the page that shows it"),
+    "xml": (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "an XML document, and no SVG drawing"),
+}
 
 
 def test_there_are_at_least_sixty_mistakes() -> None:
@@ -101,12 +147,60 @@ def test_a_mistake_is_answered_with_what_to_write(client: httpx.Client, target: 
     assert fix in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("body", "what"), BODIES, ids=["base64", "data-uri", "url", "gzip"])
-def test_a_body_that_only_stands_for_a_picture_is_named(client: httpx.Client, body: bytes, what: str) -> None:
-    answer = client.post("/resize?width=30", content=body)
+@pytest.mark.parametrize(("body", "what"), BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded"], ids=["raw", "curl"])
+def test_a_body_that_only_stands_for_a_picture_is_named(
+    client: httpx.Client, body: bytes, what: str, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = client.post("/resize?width=30", content=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_format")
+    assert what in answer.json()["detail"]
+
+
+def test_what_stands_for_a_picture_is_named_in_a_form_too(client: httpx.Client) -> None:
+    answer = client.post("/resize?width=30", files={"file": ("a.jpg", BASE64)})
 
     assert answer.status_code == 415
-    assert what in answer.json()["detail"]
+    assert "text in Base64" in answer.json()["detail"]
+
+
+CODED = {
+    "gzip": (gzip.compress(PHOTO), "gzip"),
+    "deflate": (zlib.compress(PHOTO), "deflate"),
+    # Brotli has no signature.
+    "br": (bytes.fromhex("8b0280") + PHOTO[:20] + b"\x03", "br"),
+    "zstd": (bytes.fromhex("28b52ffd0458"), "zstd"),
+    "twice": (gzip.compress(gzip.compress(PHOTO)), "gzip, gzip"),
+}
+
+
+@pytest.mark.parametrize(("body", "coding"), CODED.values(), ids=CODED)
+@pytest.mark.parametrize("target", ["/resize?width=30", "/pipeline?format=webp", "/info", "/batch?widths=30"])
+def test_a_content_coding_is_refused_with_what_is_taken(
+    client: httpx.Client, target: str, body: bytes, coding: str
+) -> None:
+    answer = client.post(target, content=body, headers={"Content-Encoding": coding})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+    assert f"Content-Encoding: {coding}" in answer.json()["detail"]
+    # RFC 9110, sections 12.5.3 and 15.5.16.
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_packed_form_is_refused_by_its_coding(client: httpx.Client) -> None:
+    form = httpx.Request("POST", "http://x", files={"file": PHOTO})
+    headers = {"Content-Type": form.headers["Content-Type"], "Content-Encoding": "gzip"}
+    answer = client.post("/resize?width=30", content=gzip.compress(form.read()), headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_picture_is_one_whatever_its_coding_is_said_to_be(client: httpx.Client, coding: str) -> None:
+    plain = client.post("/resize?width=30", content=PHOTO)
+    assert client.post("/resize?width=30", content=PHOTO, headers={"Content-Encoding": coding}).content == plain.content
 
 
 def test_raw_utf_8_in_a_url_is_named(server: Server) -> None:

@@ -18,6 +18,7 @@ from imgsrv.imaging.codecs.output import SAME, Output
 from imgsrv.imaging.codecs.placeholders import SUFFIX as TEXT_SUFFIX
 from imgsrv.imaging.codecs.placeholders import suffix_of
 from imgsrv.imaging.formats import KNOWN_SUFFIXES, SUFFIXES, WRITTEN, written_as
+from imgsrv.imaging.operations import OPERATIONS
 
 STANDARD = "-"
 """The argument for standard input or output in place of a file."""
@@ -35,6 +36,8 @@ class Positionals:
 def split_positionals(paths: Sequence[str]) -> Positionals:
     """Split the arguments into IN…, OUT and the pipeline.  Raises BadArgument if there is no IN."""
     has_pipeline = not _is_target(paths[-1])
+    if steps := _steps_apart(paths):
+        raise BadArgument(f"write the steps as one argument, with slashes between them: {'/'.join(steps)}")
     inputs = tuple(paths[: -2 if has_pipeline else -1])
     if not inputs:
         raise BadArgument(
@@ -42,6 +45,14 @@ def split_positionals(paths: Sequence[str]) -> Positionals:
             f"and {paths[-1]!r} {'is taken as the pipeline' if has_pipeline else 'is the only one given'}"
         )
     return Positionals(inputs, paths[-2], paths[-1]) if has_pipeline else Positionals(inputs, paths[-1])
+
+
+def _steps_apart(paths: Sequence[str]) -> Sequence[str]:
+    """The arguments behind a target that are steps of one pipeline; none where there is at most one."""
+    last = max((at for at in range(1, len(paths)) if _is_target(paths[at])), default=len(paths))
+    behind = paths[last + 1 :]
+    are_steps = len(behind) > 1 and all(text.partition(":")[0] in OPERATIONS for text in behind)
+    return behind if are_steps else ()
 
 
 def _is_target(text: str) -> bool:

@@ -89,7 +89,12 @@ def _wish_in(scope: Message) -> Wish | None:
     """What a plain request asks for; None for one that is not plain."""
     if scope["method"] != "POST" or scope["path"] not in READERS or state_in(scope).body.expected == 0:
         return None
-    types = [value.lower() for name, value in scope["headers"] if name == b"content-type"]
+    types = []
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            return None  # the app says that no coding is taken
+        if name == b"content-type":
+            types.append(value.lower())
     if len(types) > 1 or (types and types[0].startswith(FORMS)):
         return None
     return _wish(scope["path"], scope["query_string"])

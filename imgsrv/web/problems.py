@@ -25,6 +25,7 @@ from imgsrv.errors import (
     UnknownKey,
     UnknownOperation,
     UnknownRoute,
+    UnsupportedEncoding,
     WrongMethod,
 )
 from imgsrv.imaging.operations import OPERATIONS
@@ -155,6 +156,9 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
         resp.set_header("Retry-After", str(error.retry_after_s))
     if isinstance(error, WrongMethod):
         resp.set_header("Allow", ", ".join(error.allowed))
+    if isinstance(error, UnsupportedEncoding):
+        # RFC 9110, sections 12.5.3 and 15.5.16: the codings that would have been accepted.
+        resp.set_header("Accept-Encoding", "identity")
     if isinstance(error, Unauthorized):
         resp.set_header("WWW-Authenticate", CHALLENGE[type(error)])
 

@@ -92,7 +92,7 @@ def parse_batch(query: str) -> BatchQuery:
     given: dict[str, str] = {}
     for name, value in _pairs(query):
         if name not in BATCH_PARAMETERS:
-            raise UnknownParameter(BATCH, name, list(BATCH_PARAMETERS), closest(name, BATCH_PARAMETERS))
+            raise unknown_parameter(BATCH, name, list(BATCH_PARAMETERS), OPERATIONS)
         if name in given:
             raise RepeatedParameter(BATCH, name)
         given[name] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -10,9 +11,17 @@ from dataclasses import dataclass
 
 from falcon.asgi import Request
 
-from imgsrv.errors import EmptyBody, LineEndsLost, Undecodable, UnsupportedFormat
+from imgsrv.errors import (
+    BadMultipart,
+    EmptyBody,
+    LineEndsLost,
+    RequestError,
+    Undecodable,
+    UnsupportedEncoding,
+    UnsupportedFormat,
+)
 from imgsrv.imaging.codecs.header_check import check_header
-from imgsrv.imaging.codecs.sniff import SNIFF_BYTES
+from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, UNKNOWN, has_lost_line_ends
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.imaging.pipelines.cost import glanced
 from imgsrv.imaging.pipelines.facts import Facts
@@ -24,6 +33,12 @@ from imgsrv.web.state import RequestState, state_of
 
 CURL_TYPE = "application/x-www-form-urlencoded"
 """The Content-Type that curl sends with -d and --data-binary."""
+
+LEAST_CUT = 512
+"""Random bytes of this length hold a line end with a probability of 98 %: (254/256)^512 = 0.02."""
+
+LONGEST_CODING = 64
+"""Characters of a Content-Encoding that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,11 @@ async def receive_parts(req: Request, max_body: int, fields: Collection[str] = (
     if not is_form(req):
         return parts
     with needing("the form"), BodyText(state.body.file, state.body.received, prot=mmap.PROT_READ) as text:
-        return find_parts(text, req.content_type or "", fields)
+        try:
+            return find_parts(text, req.content_type or "", fields)
+        except BadMultipart as error:
+            _refuse_coding(req, error)
+            raise
 
 
 def is_form(req: Request) -> bool:
@@ -94,17 +113,49 @@ def check_upload(body: Body, parts: Mapping[str, Place], limits: Limits) -> Uplo
 
 
 @contextmanager
-def detecting_lost_line_ends(req: Request) -> Iterator[None]:
-    """Raise LineEndsLost in place of the error of a broken picture if `curl -d` has removed the line ends from it."""
+def naming_the_mistake(req: Request) -> Iterator[None]:
+    """Raise UnsupportedEncoding or LineEndsLost in place of the error of what is no picture for one of these reasons.
+
+    The bytes decide: a picture that comes with a wrong header is a picture.
+    """
     try:
         yield
-    except (Undecodable, UnsupportedFormat) as error:
-        if req.content_type != CURL_TYPE:
-            raise
-        body = state_of(req).body
-        with needing("the body"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
-            # The first bytes of a picture are not all ASCII; a text never was one.
-            is_text = text[:SNIFF_BYTES].isascii()
-            if not is_text and text.find(b"\n") < 0 and text.find(b"\r") < 0:
-                raise LineEndsLost from error
+    except UnsupportedFormat as error:
+        _refuse_coding(req, error)
+        if error.found == UNKNOWN:
+            _refuse_lost_line_ends(req, error)
         raise
+    except Undecodable as error:
+        _refuse_lost_line_ends(req, error)
+        raise
+
+
+def _refuse_coding(req: Request, error: RequestError) -> None:
+    """Raise UnsupportedEncoding if the body comes in a content coding."""
+    coding = (req.get_header("Content-Encoding") or "").strip()
+    if coding.lower() not in ("", "identity") and state_of(req).body.expected != 0:
+        raise UnsupportedEncoding(coding[:LONGEST_CODING]) from error
+
+
+def _refuse_lost_line_ends(req: Request, error: RequestError) -> None:
+    """Raise LineEndsLost if `curl -d` has removed the line ends.
+
+    A short file may have none by chance, so that then only its signature tells.
+    """
+    body = state_of(req).body
+    if req.content_type != CURL_TYPE or not body.came:
+        return
+    with needing("the body"), BodyText(body.file, body.received, prot=mmap.PROT_READ) as text:
+        head = text[:SNIFF_BYTES]
+        is_cut = not _is_text(head) and text.find(b"\n") < 0 and text.find(b"\r") < 0
+        if is_cut and (has_lost_line_ends(head) or len(text) >= LEAST_CUT):
+            raise LineEndsLost from error
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are UTF-8, which those of a picture never are; the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True

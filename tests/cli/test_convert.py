@@ -91,6 +91,18 @@ def test_without_picture_and_target_the_rule_is_explained(paths: list[str]) -> N
 # ---- one picture -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("paths", "asked"),
+    [
+        pytest.param(["a.png", "b.webp", "resize:width=9", "flip"], "resize:width=9/flip", id="a-file"),
+        pytest.param(["a.png", "b.png", "out/", "flip", "flop", "edges"], "flip/flop/edges", id="a-folder"),
+    ],
+)
+def test_steps_in_several_arguments_are_told_to_be_one(paths: list[str], asked: str) -> None:
+    with pytest.raises(BadArgument, match=f"as one argument, with slashes between them: {asked}"):
+        split_positionals(paths)
+
+
 def test_a_picture_goes_through_the_pipeline(imgsrv: Convert) -> None:
     assert imgsrv("square.png", "out.png", "flip/flop") == 0
 

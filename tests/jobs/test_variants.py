@@ -109,3 +109,9 @@ def test_a_width_that_is_not_a_width_is_refused(text: str) -> None:
 def test_too_many_widths_and_the_same_twice_are_refused(text: str) -> None:
     with pytest.raises(BadOutputs):
         variants_of_widths(text, {})
+
+
+@pytest.mark.parametrize("count", [17, 21, 500])
+def test_too_many_widths_are_counted(count: int) -> None:
+    with pytest.raises(BadOutputs, match=f"there are {count} widths and 16 are allowed"):
+        variants_of_widths(",".join(map(str, range(100, 100 + count))), {})

@@ -1603,7 +1603,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "web.problems._answer_falcon": OURS,
     "web.services.Services.max_body": SETTINGS,
     "web.services.Services.offers": SETTINGS,
-    "web.upload.detecting_lost_line_ends": "looks for one byte",
+    "web.upload._refuse_lost_line_ends": "looks for one byte",
 }
 """Functions, and modules with a dot behind their names, that read something else."""
 

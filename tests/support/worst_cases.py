@@ -24,7 +24,13 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "foreign_words:_JOINTS": ("sub", (("", "-", ""),)),
     "foreign_words:_SHARE": ("fullmatch", ()),
     "imaging.codecs.foreign:_BASE64": ("fullmatch", (("", "A", "!"), ("", "\n", "!"))),
+    "imaging.codecs.foreign:_DATA": ("fullmatch", ()),
+    "imaging.codecs.foreign:_FILE_NAME": ("fullmatch", (("", "a", "!"), ("a=@", "a.jpg", "!"), ("", ".jpg", "!"))),
+    "imaging.codecs.foreign:_FORM": ("fullmatch", (("", "a", "!"), ("a=", "a", " !"))),
+    "imaging.codecs.foreign:_HEX": ("fullmatch", (("", "a", "!"), ("", " ", "!"), ("0x", "a:", "!"))),
+    "imaging.codecs.foreign:_JSON": ("fullmatch", (("[", " ", "!"), ("{", " ", "!"))),
     "imaging.codecs.foreign:_URL": ("fullmatch", (("http://a", "a", " !"), ("http://a", " ", "!"))),
+    "imaging.codecs.foreign:_URL_SAFE": ("fullmatch", (("", "A", "!"), ("", "-", "!"))),
     "errors:words": ("sub", (("", "A", ""), ("", "a", ""))),
     "imaging.formats.gain_maps.xmp_terms:_RDF_END": (
         "finditer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,8 @@ ASKED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "an-unknown-type": ("/flip", PHOTO, ("Content-Type: multipart/mixed; boundary=x",)),
     "two-types": ("/flip", PHOTO, ("Content-Type: image/png", "Content-Type: image/jpeg")),
     "no-form": ("/flip", PHOTO, ("Content-Type: multipart/form-data; boundary=x",)),
+    "in-a-coding": (RESIZE, gzip.compress(PHOTO), ("Content-Encoding: gzip",)),
+    "said-to-be-in-a-coding": (RESIZE, PHOTO, ("Content-Encoding: br",)),
     "no-picture": ("/flip", b"no picture", ()),
     "cut-off": (RESIZE, PHOTO[:4000], ()),
     "cut-off-and-accepted": (f"{RESIZE}&broken=accept", PHOTO[:4000], ()),

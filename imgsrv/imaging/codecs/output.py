@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from imgsrv.errors import NoSuchFrame, UnusableParameters, joined
+from imgsrv.errors import NoSuchFrame, TooManyFrames, UnusableParameters, joined
 from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
 from imgsrv.imaging.formats import FORMATS, KNOWN, KNOWN_SUFFIXES, WRITTEN
 from imgsrv.imaging.formats.format import EFFORT_STEPS, Format
@@ -172,13 +172,13 @@ class Output(BaseModel):
 
     @contextmanager
     def naming_its_frame(self) -> Iterator[None]:
-        """A block in which NoSuchFrame, which names a frame, names the page that was asked for."""
+        """A block in which an error that names a frame names the page that was asked for."""
         try:
             yield
-        except NoSuchFrame as error:
-            if self.page is None:
-                raise
-            raise NoSuchFrame(f"page={self.page}", error.frames) from error
+        except (NoSuchFrame, TooManyFrames) as error:
+            if self.page is not None and error.asked is not None:
+                error.asked = f"page={self.page}"
+            raise
 
     def check(self) -> Output:
         """The output itself.  Raises UnusableParameters for a given parameter that the named format does not use."""

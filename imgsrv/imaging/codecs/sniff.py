@@ -9,9 +9,22 @@ from imgsrv.imaging.formats import FORMATS, KNOWN
 SNIFF_BYTES = 1024
 """Enough for the brands of an ISO media file and for an SVG behind an XML declaration and a comment."""
 
+UNKNOWN = "in no picture format that is known here"
+"""What UnsupportedFormat says of bytes that nothing is known of."""
+
 HTML = (b"<!doctype html", b"<html")
 
 _SIGNATURES = tuple((form.signatures, form.name) for form in KNOWN.values() if form.signatures)
+
+_CUT_SIGNATURES = tuple(
+    bytes(byte for byte in one if byte not in removed)
+    for form in KNOWN.values()
+    for one in form.signatures
+    for removed in (b"\r\n", b"\r\n\0")
+    if b"\r\n" in one
+)
+"""Signatures that hold a line end to show whether it was changed, without it, and as some curls leave them: without
+zero bytes, too."""
 
 _TESTS = tuple((form.begins, form.name) for form in KNOWN.values())
 
@@ -47,12 +60,25 @@ def _recognised(head: bytes) -> str | None:
     return next((name for begins, name in _TESTS if begins(head)), None)
 
 
+def has_lost_line_ends(head: bytes) -> bool:
+    """Whether the first bytes are those of a format whose signature has line ends, without them."""
+    return head.startswith(_CUT_SIGNATURES)
+
+
+def _label(head: bytes) -> str | None:
+    """What people call the format that begins with the bytes."""
+    name = _recognised(head)
+    return None if name is None else KNOWN[name].label
+
+
 def _foreign(head: bytes) -> str:
-    if found := foreign(head):
+    if found := foreign(head, _label):
         return found
     if _is_html(head):
-        return "an HTML page"
-    return "in no picture format that is known here"
+        return "an HTML page: send the picture itself, not the page that shows it"
+    if head.lstrip().startswith(b"<?xml"):
+        return "an XML document, and no SVG drawing"
+    return UNKNOWN
 
 
 def _is_html(head: bytes) -> bool:

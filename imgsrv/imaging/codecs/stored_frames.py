@@ -99,15 +99,17 @@ def _opened(form: Format, image: Image.Image, part: Part) -> tuple[Image.Image, 
 
 def choose_frame(form: Format, image: Image.Image, data: Data, index: int, limits: Limits) -> None:
     """Go to the frame or page.  Raises NoSuchFrame, TooManyFrames, TooManyPixels, and one of BROKEN."""
-    limits.check_frames(index + 1)
+    # A picture with few frames is told so, whatever the limit is.
+    most = limits.frames_to_seek(index)
     animation = form.split(data) if form.split else None
     if animation:
         # Without a part there is the default image of a PNG.
-        found = sum(1 for _part in islice(animation.parts, index + 1)) or 1
+        found = sum(1 for _part in islice(animation.parts, most)) or 1
     else:
-        found = index + 1 if _is_there(image, index) else _counted(image, index)
-    if found <= index:
+        found = most if _is_there(image, most - 1) else _counted(image, most - 1)
+    if found < most:
         raise NoSuchFrame(f"frame={index}", found)
+    limits.check_frames(index + 1, f"frame={index}")
     if not form.is_vector:
         # Each page of a TIFF has a size of its own.
         limits.check_input(image.size)

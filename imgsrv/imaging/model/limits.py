@@ -55,10 +55,14 @@ class Limits:
         if not self.allows(math.prod(size) * frames):
             raise TooManyPixels(*size, frames, self.max_pixels)
 
-    def check_frames(self, frames: int) -> None:
-        """Raise TooManyFrames for an animation with more frames than the limit."""
+    def check_frames(self, frames: int, asked: str | None = None) -> None:
+        """Raise TooManyFrames for an animation with more frames than the limit.  asked: the one that is wanted."""
         if frames > self.max_frames:
-            raise TooManyFrames(self.max_frames)
+            raise TooManyFrames(self.max_frames, asked)
+
+    def frames_to_seek(self, index: int) -> int:
+        """The number of frames among which one is looked for: up to it, or to the first that is beyond the limit."""
+        return min(index, self.max_frames) + 1
 
     def check_result(self, owner: str, size: Size, frames: int = 1) -> None:
         """Raise ResultTooLarge if the result of the operation `owner` exceeds the limit."""

@@ -83,7 +83,9 @@ def unknown_parameter(owner: str, parameter: str, allowed: list[str], operations
         operation = SYNONYMS.get(parameter.lower(), parameter)
         advice = advice_for(parameter)
         if not advice and operation in operations:
-            advice = f"{operation} is an operation of its own: put it behind a slash, as in ops={owner}/{operation}"
+            step = f"{owner}/{operation}" if owner in operations else operation
+            where = "put it behind a slash, as in" if owner in operations else "make it a step, as in"
+            advice = f"{operation} is an operation of its own: {where} ops={step}"
     return UnknownParameter(owner, parameter, allowed, near, advice)
 
 

@@ -20,7 +20,7 @@ from imgsrv.web.query import BATCH, BATCH_PARAMETERS, BatchQuery, parse_batch
 from imgsrv.web.services import Services, work_headers
 from imgsrv.web.sources.taking import open_sources, read_sources, take_parts
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import check_upload, detecting_lost_line_ends
+from imgsrv.web.upload import check_upload, naming_the_mistake
 
 OUTPUTS_PART = "outputs"
 """The part of the upload that names the outputs."""
@@ -38,7 +38,7 @@ class BatchRoute:
         services, state = self._services, state_of(req)
         query = await parsed_with_fields(req, services, sources, text, BATCH_PARAMETERS, parse_batch)
         archive = query.archive or _accepted_archive(req.get_header("Accept") or "*/*")
-        with closing(state.body), detecting_lost_line_ends(req):
+        with closing(state.body), naming_the_mistake(req):
             async with open_sources(req, services, sources) as opened:
                 parts = await take_parts(req, services, opened)
             variants = _variants(query, state.body.file, parts.pop(OUTPUTS_PART, None))

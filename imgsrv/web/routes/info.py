@@ -13,7 +13,7 @@ from imgsrv.web.query import parse_info
 from imgsrv.web.services import Services
 from imgsrv.web.sources.taking import open_sources, read_sources, take_picture
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import detecting_lost_line_ends
+from imgsrv.web.upload import naming_the_mistake
 
 
 class InfoRoute:
@@ -27,7 +27,7 @@ class InfoRoute:
         sources, query = read_sources(req)
         services, state = self._services, state_of(req)
         include = await parsed_with_fields(req, services, sources, query, ("include",), parse_info)
-        with closing(state.body), detecting_lost_line_ends(req):
+        with closing(state.body), naming_the_mistake(req):
             async with open_sources(req, services, sources) as opened:
                 upload = await take_picture(req, services, opened, Pipeline())
             job = DescribeJob(upload.input, include, state.request_id)

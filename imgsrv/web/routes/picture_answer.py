@@ -41,7 +41,7 @@ from imgsrv.web.sources.opened import Validators
 from imgsrv.web.sources.origins import OpenedSources
 from imgsrv.web.sources.taking import BODYLESS, open_sources, take_picture
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import Upload, detecting_lost_line_ends
+from imgsrv.web.upload import Upload, naming_the_mistake
 
 IN_LOOP_BYTES = 1 << 20
 """Bytes are digested in the loop up to so many: a millisecond."""
@@ -62,7 +62,7 @@ class PictureAnswer:
         """Set the answer.  Raises the errors of requests and of the server."""
         if self._output.format == "auto":
             self._resp.set_header("Vary", "Accept")
-        with closing(self._state.body), detecting_lost_line_ends(self._req):
+        with closing(self._state.body), naming_the_mistake(self._req):
             picture = self._sources.picture
             version = await self._versions.find(picture) if picture is not None and not self._sources.parts else None
             if picture is not None and version is not None and self._versions.is_fresh(version):

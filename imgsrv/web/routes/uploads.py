@@ -15,7 +15,7 @@ from imgsrv.web.services import Services
 from imgsrv.web.sources.taking import asker_of
 from imgsrv.web.sources.uploads import Kept
 from imgsrv.web.state import state_of
-from imgsrv.web.upload import check_upload, detecting_lost_line_ends, receive_parts
+from imgsrv.web.upload import check_upload, naming_the_mistake, receive_parts
 
 
 class UploadsRoute:
@@ -30,7 +30,7 @@ class UploadsRoute:
             raise UnknownParameter("uploads", req.query_string.partition("&")[0].partition("=")[0], [])
         services, state = self._services, state_of(req)
         services.origins.uploads.check_allowed()
-        with closing(state.body), detecting_lost_line_ends(req):
+        with closing(state.body), naming_the_mistake(req):
             parts = await receive_parts(req, services.max_body)
             Pipeline().check_parts([name for name in parts if name != FILE_PART])
             upload = check_upload(state.body, parts, services.limits)

@@ -68,8 +68,25 @@ def test_a_page_is_checked_against_the_limits() -> None:
     data = animation([picture("R"), picture("GG/GG")], "TIFF")
     with pytest.raises(TooManyPixels):
         run(data, limits=Limits(max_pixels=3), page=2)
-    with pytest.raises(TooManyFrames):
-        run(data, limits=Limits(max_frames=4), frame=4)
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_a_frame_beyond_the_limit_is_named_with_the_limit(form: str) -> None:
+    data = animation(FRAMES, form)
+    with pytest.raises(TooManyFrames, match=r"frame=2 is beyond the limit: .* more than 2 frames or pages"):
+        run(data, limits=Limits(max_frames=2), frame=2)
+    with pytest.raises(TooManyFrames, match=r"page=9 is beyond the limit: .* first 2 can be asked for"):
+        run(data, limits=Limits(max_frames=2), page=9)
+    assert drawn(result(data, limits=Limits(max_frames=2), frame=1)) == ROWS[1]
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG", "AVIF"])
+def test_a_picture_with_few_frames_is_told_so_where_the_limit_is_lower_than_the_frame(form: str) -> None:
+    data = animation(FRAMES, form)
+    with pytest.raises(NoSuchFrame, match="frame=300 does not exist: the picture has 3 frames"):
+        run(data, frame=300)
+    with pytest.raises(NoSuchFrame, match="page=301 does not exist: the picture has one frame only"):
+        run(encoded(FRAMES[0], form), page=301)
 
 
 @pytest.mark.parametrize("rows", ["R", "RG/BY", "R./.G"])

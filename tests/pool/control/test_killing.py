@@ -95,7 +95,10 @@ def test_killing_a_job_that_does_not_exist_lists_those_that_do() -> None:
                 CommandFailed, match=r"no slot works on a request 'c3'; at work now: slot 0 \(request a1b2\)"
             ):
                 kill(server, "c3")
-            kill(server, "0")
+            assert kill(server, "0")["request_id"] == "a1b2"
             assert wire.answer().code == "job_killed"
+            wait_until(lambda: server.named("worker_replaced") != [], "its worker is replaced")
+            logged = [*server.named("job_killed"), *server.named("worker_replaced")]
+            assert [each["request_id"] for each in logged] == ["a1b2", "a1b2"]
         with pytest.raises(CommandFailed, match="kill-job needs JOB"):
             kill(server, "")

@@ -182,6 +182,9 @@ def test_the_error_of_one_output_is_the_answer_to_the_batch(
     [
         pytest.param("", "missing_parameter", "widths", id="nothing"),
         pytest.param("width=3", "unknown_parameter", "did you mean widths", id="misspelt"),
+        pytest.param("widths=3&blur=2", "unknown_parameter", "make it a step, as in ops=blur", id="an-operation"),
+        pytest.param("widths=320w,640w", "invalid_parameter", "did you mean 320?", id="as-in-srcset"),
+        pytest.param("widths=" + "1," * 20 + "1", "bad_outputs", "there are 21 widths and 16", id="too-many"),
         pytest.param("widths=3&widths=4", "repeated_parameter", "widths", id="repeated"),
         pytest.param("widths=3&archive=tar", "invalid_parameter", "multipart, zip, json or form", id="no-archive"),
         pytest.param("widths=3,x", "invalid_parameter", "whole number", id="no-width"),

@@ -151,6 +151,22 @@ def test_a_text_in_one_line_is_no_picture_that_has_lost_its_line_ends(server: Se
     checked(ask(server, post("/flip", text, form)), 415, "unsupported_format")
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        pytest.param(JPEG[:100].replace(b"\n", b"\0").replace(b"\r", b"\0"), 422, "undecodable", id="a-cut-jpeg"),
+        pytest.param(b"\x93\xfe\x01", 415, "unsupported_format", id="three-bytes"),
+        pytest.param("grüße ".encode() * 200, 415, "unsupported_format", id="a-long-text"),
+        pytest.param(b"\x1f\x8b\x08\0" + b"\xfe" * 2000, 415, "unsupported_format", id="packed"),
+    ],
+)
+def test_a_body_that_has_no_line_ends_by_chance_has_not_lost_them(
+    server: Server, body: bytes, status: int, code: str
+) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded"
+    checked(ask(server, post("/flip", body, form)), status, code)
+
+
 def test_an_empty_file_in_a_form_is_answered_400(server: Server) -> None:
     body = b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n\r\n--XX--\r\n'
     assert checked_any(ask(server, post("/flip", body, MULTIPART))) in ("empty_body", "unsupported_format")
