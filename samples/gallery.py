@@ -73,7 +73,7 @@ SHOWN = {
     "convolve": "convolve:kernel=-2;-1;0;-1;1;1;0;1;2",
     "watermark": "watermark:gravity=southeast,scale=0.4",
     "text": "text:text=Fresh coffee,size=32,gravity=south,outline=2",
-    "redact": "redact:boxes=105;20;85;105,mode=pixelate",
+    "redact": "redact:faces=true,mode=pixelate",
 }
 """Calls that show more than the shortest valid one, which an operation that is not listed here gets."""
 

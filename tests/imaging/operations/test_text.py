@@ -14,9 +14,11 @@ from PIL import Image
 
 from imgsrv.errors import BadSetting, InvalidParameter
 from imgsrv.imaging.lettering import fonts
-from imgsrv.imaging.lettering.fonts import BUILT_IN, font_names, typeface, use_fonts
+from imgsrv.imaging.lettering.fonts import BUILT_IN, chain_of, font_names, typeface, use_fonts
 from imgsrv.imaging.lettering.lines import Writer
+from imgsrv.imaging.lettering.masks import Block
 from imgsrv.imaging.lettering.typeface import UNITS
+from imgsrv.imaging.pipelines.pipeline import make_step
 
 BLACK = Image.new("RGB", (400, 200), "black")
 
@@ -195,3 +197,35 @@ def test_a_folder_without_a_font_is_refused(tmp_path: Path, content: bytes | Non
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="cannot be read"):
         use_fonts(tmp_path / "none")
+
+
+# ---- the work ------------------------------------------------------------------------------------------
+
+TEXTS = [
+    pytest.param("W" * 1000, 1000, 50, id="wide"),
+    pytest.param("i" * 1000, 300, 0, id="narrow"),
+    pytest.param("i" * 1000, 8, 50, id="narrow-with-a-wide-outline"),
+    pytest.param("weight of words " * 60, 60, 9, id="words"),
+    pytest.param("A" + "\u0301" * 900, 100, 10, id="marks"),
+    pytest.param("Line\n" * 200, 40, 2, id="lines"),
+]
+
+
+@pytest.mark.parametrize("frame", [(1, 1), (300, 200), (2000, 1500)])
+@pytest.mark.parametrize(("text", "size", "outline"), TEXTS)
+def test_no_fewer_pixels_of_letters_are_counted_than_are_drawn(
+    text: str, size: int, outline: int, frame: tuple[int, int]
+) -> None:
+    writer = Writer(chain_of(BUILT_IN), size)
+    block = Block(list(writer.lines(text, frame[0] * 0.9)), writer.fonts, size, "center")
+    left, top, right, bottom = block.ink
+    start = left - outline, top - outline
+    needed = min(frame[0], right - left + 2 * outline), min(frame[1], bottom - top + 2 * outline)
+    box = *start, start[0] + needed[0], start[1] + needed[1]
+    drawn = sum(
+        ((glyph.right - glyph.left) / UNITS + 2 * outline) * ((glyph.top - glyph.bottom) / UNITS + 2 * outline)
+        for glyph in block._glyphs
+        if glyph.touches(box, outline + 1)
+    )
+    step = make_step("text", [("text", text), ("size", str(size)), ("outline", str(outline))])
+    assert drawn <= step.operation.work(frame, frame, step.arguments) / (1 + (outline > 0))

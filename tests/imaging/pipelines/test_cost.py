@@ -25,6 +25,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.model.weights import FILE, use_weights, weights
+from imgsrv.imaging.operations.overlay.text import LETTER_PIXELS
 from imgsrv.imaging.pipelines.cost import (
     BUSY,
     DEEP_COLOURS_NS,
@@ -73,7 +74,7 @@ ATTACKS = [
     pytest.param(
         ("png", HUNDRED_MEGAPIXELS, 99_000, "morphology:kind=erode,radius=50"), {}, "morphology", id="one-large-disk"
     ),
-    pytest.param(("png", (1, 1), 70, "/".join([LETTERS] * 32)), {}, "text (×32)", id="letters"),
+    pytest.param(("png", (1, 1), 70, "/".join([ENLARGED, *[LETTERS] * 31])), {}, "text (×31)", id="letters"),
     pytest.param(
         ("png", HUNDRED_MEGAPIXELS, 99_000, f"redact:mode=blur,boxes={EVERYWHERE}"), {}, "redact", id="many-boxes"
     ),
@@ -169,12 +170,42 @@ def test_an_ordinary_job_passes(asked: tuple[Any, ...], output: dict[str, Any], 
         "crop:width=200,gravity=face",
         "resize:width=200,height=200,fit=cover,gravity=face",
         "smartcrop:width=200,height=200,faces=true",
+        "redact:faces=true",
     ],
 )
 def test_looking_for_faces_costs_its_time_in_a_small_picture_too(ops: str) -> None:
     name, *_arguments = ops.split(":")
     parts = dict(estimated("bmp", (300, 300), 270_000, ops).parts)
     assert 0.013 < parts[name] < 0.08
+
+
+def test_a_crop_whose_place_is_given_looks_for_nothing() -> None:
+    def work(ops: str) -> float:
+        return dict(estimated("bmp", (300, 300), 270_000, ops).parts)["crop"]
+
+    plain = work("crop:width=200,height=200,left=9,top=9")
+    assert work("crop:width=200,height=200,left=9,top=9,gravity=face") == plain
+    assert work("crop:width=200,height=200,left=0,top=0,gravity=smart") == plain
+    assert work("crop:width=200,height=200,left=9,gravity=face") > 10 * plain
+
+
+def test_faces_to_redact_are_looked_for_in_every_frame_and_in_parts_of_a_large_picture() -> None:
+    def work(size: Size, frames: int = 1) -> float:
+        return dict(estimated("gif", size, 270_000, "redact:faces=true", frames).parts)["redact"]
+
+    assert work((300, 300), 20) == pytest.approx(20 * work((300, 300)))
+    assert work((600, 600)) > 9 * work((300, 300))
+
+
+@pytest.mark.parametrize("outline", [0, 50])
+def test_letters_beyond_the_edges_are_only_shaped(outline: int) -> None:
+    def work(size: Size, letters: int) -> float:
+        step = parse_pipeline(f"text:text={'W' * letters},size=200,outline={outline}").steps[0]
+        return step.operation.work(size, size, step.arguments)
+
+    passes = 1 + (outline > 0)
+    assert work((400, 400), 1000) - work((400, 400), 500) == passes * 500 * LETTER_PIXELS
+    assert work((4000, 4000), 1000) > 10 * work((400, 400), 1000)
 
 
 def test_the_size_after_one_step_is_what_the_next_one_works_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
 from PIL import Image
@@ -45,11 +46,29 @@ LAYER_WORK = 3
 """Work of a pixel of the layer that the letters are composited in, for each pass."""
 
 
+NARROW = 0.25
+"""Advance of a narrow letter, as a fraction of the size of the letters."""
+
+
 def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int, shadow: int) -> float:
-    """The squares of all letters, those beyond the edges too, once for the letters, the outline and the shadow each."""
-    letters = len(text) * (LETTER_PIXELS + (size + 2 * outline) ** 2)
+    """All letters are shaped; those that may lie in the picture are drawn: the letters, the outline and the shadow."""
+    side = size + 2 * outline
+    layer = min(pixels(before), len(text) * (LETTER_PIXELS + side**2))
     passes = 1 + (outline > 0) + (shadow > 0)
-    return passes * (letters + LAYER_WORK * min(pixels(before), letters))
+    return passes * (len(text) * LETTER_PIXELS + _drawn(before, text, size, outline) + LAYER_WORK * layer)
+
+
+def _drawn(before: Size, text: str, size: int, outline: int) -> float:
+    """At least the pixels of the boxes around the letters, with their outlines, that lie in the picture.
+
+    A box that only touches the picture is drawn as a whole.  Marks take no place of their own in their line.
+    """
+    side = size + 2 * outline
+    width, height = before[0] + 2 * side, before[1] + 2 * side
+    letters = min(len(text), width / (NARROW * size))
+    lines = height / size
+    marks = sum(unicodedata.category(letter)[0] == "M" for letter in text)
+    return min(len(text) * side**2, lines * side * (width + 2 * outline * letters) + marks * side**2)
 
 
 def _check(*, text: str, font: str) -> None:

@@ -110,7 +110,8 @@ def _survey_crop(
     **part: Unpack[_Part],
 ) -> Edges:
     size = _part_size(source.size, **part)
-    position = position_of_part(frames, source, size, gravity=gravity, focus_x=focus_x, focus_y=focus_y)
+    used = gravity if gravity not in LOOKING or _looks(gravity, left, top) else "center"
+    position = position_of_part(frames, source, size, gravity=used, focus_x=focus_x, focus_y=focus_y)
     first, upper = top_left(source.size, size, position)
     if left is not None:
         first = _offset(left, source.size[0])
@@ -119,8 +120,13 @@ def _survey_crop(
     return first, upper, first + size[0], upper + size[1]
 
 
-def _crop_work(before: Size, after: Size, *, gravity: CropGravity) -> float:
-    look = (LOOK * pixels(before) if gravity in LOOKING else 0) + (FACES if gravity == "face" else 0)
+def _looks(gravity: CropGravity, left: Offset | None, top: Offset | None) -> bool:
+    """Whether the pixels decide where the part lies: at least one of its edges is not given."""
+    return gravity in LOOKING and (left is None or top is None)
+
+
+def _crop_work(before: Size, after: Size, *, gravity: CropGravity, left: Offset | None, top: Offset | None) -> float:
+    look = LOOK * pixels(before) + (FACES if gravity == "face" else 0) if _looks(gravity, left, top) else 0
     return max(pixels(before), pixels(after)) + look
 
 

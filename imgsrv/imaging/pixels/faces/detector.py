@@ -57,8 +57,8 @@ class Face:
         return self.width * self.height
 
 
-def faces_in(frame: Frame, source: Source) -> list[Face]:
-    """The faces of a frame, the largest first.  source: what the frame shows.
+def faces_in(frame: Frame, source: Source, least_score: float = LEAST_SCORE) -> list[Face]:
+    """The faces of a frame, the largest first.  source: what the frame shows, or the part of it that is looked at.
 
     A face is found from about a fourteenth of the longer side on.
     """
@@ -71,7 +71,7 @@ def faces_in(frame: Frame, source: Source) -> list[Face]:
     boxes, scores = _guesses(seen)
     found: list[Face] = []
     for index in np.argsort(-scores):
-        if scores[index] < LEAST_SCORE:
+        if scores[index] < least_score:
             break
         across, down, width, height = (float(value) * SIDE for value in boxes[index])
         face = Face(
