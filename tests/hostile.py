@@ -41,6 +41,9 @@ LEAST = 5
 
 MIXED_S, MIXED_SLOW = 1_800.0, 100
 
+LEAVING = ("worker_exit", "worker_replaced", "worker_not_responding")
+"""Events that say why another worker took the place of one."""
+
 CROWD, CROWD_S = 16, 15.0
 SLOW_CLIENTS, SLOW_S = 1_000, 8.0
 CROWD_ADDRESS = "127.0.0.2"
@@ -441,7 +444,9 @@ def mixed(start: Start) -> None:
         seen.append(holdings(server))
         lost = len(set(pids) - set(server.workers()))
         good = f"{len(client.seconds)} good ({len(client.failures)} failed {client.failures[:1]})"
-        row(f"**{MIXED_S / 60:.0f} minutes of mixed load**", " → ".join(seen), f"{good}, {asked}, {lost} workers lost")
+        reasons = [event["reason"] for name in LEAVING for event in server.named(name)]
+        answers = f"{good}, {asked}, {lost} workers replaced {reasons or ''}".strip()
+        row(f"**{MIXED_S / 60:.0f} minutes of mixed load**", " → ".join(seen), answers)
 
 
 def _ask(server: Server, over: threading.Event, kind: str, asked: dict[str, int]) -> None:
