@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from imgsrv.installed import install_command
 from imgsrv.settings_checks import split
 
 PORTS = {"http": 80, "https": 443}
@@ -81,7 +82,7 @@ def url_prefixes(text: str) -> str:
 def buckets(text: str) -> str:
     """Accept a list of buckets if the extra `s3` is installed, or an empty text."""
     if parse_buckets(text) and find_spec("obstore") is None:
-        raise ValueError("buckets need the extra `s3`: pip install 'imgsrv[s3]'")
+        raise ValueError(f"buckets need the extra `s3`: {install_command('s3')}")
     return text
 
 

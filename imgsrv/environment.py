@@ -50,7 +50,23 @@ def whereabouts(flags: Mapping[str, Any], file: Path | None) -> tuple[Path, str]
     flags: those that were given.  file: the file with settings; only `name` and `runtime_dir` in it are looked at.
     Raises BadSetting, and BadArgument if the file has several instances and none is named.
     """
-    wanted = {"name": DEFAULT_NAME, "runtime_dir": ""}
+    given = settings_unchecked({"name": DEFAULT_NAME, "runtime_dir": ""}, flags, file)
+    name, folder = given["name"], given["runtime_dir"]
+    if not isinstance(name[0], str) or not NAME.fullmatch(name[0]):
+        raise BadSetting(name[1], f"it must be {NAME_ALLOWED}")
+    if not isinstance(folder[0], str) or len(folder[0]) > LONGEST_RUNTIME_DIR:
+        raise BadSetting(folder[1], f"it must be {RUNTIME_DIR_ALLOWED}")
+    return runtime_folder(folder[0]), name[0]
+
+
+def settings_unchecked(
+    wanted: Mapping[str, Any], flags: Mapping[str, Any], file: Path | None
+) -> dict[str, tuple[Any, str]]:
+    """The values of some settings, and each as the user gave it.  wanted: their names and defaults.
+
+    flags: those that were given.  file: the file with settings.  Raises BadSetting if it is broken, and BadArgument if
+    it has several instances and none is named.
+    """
     values = file_values(file) if file and not wanted.keys() <= flags.keys() else {}
     if names := instance_names(values, file):
         if (which := wanted_name(flags)) is None:
@@ -65,12 +81,7 @@ def whereabouts(flags: Mapping[str, Any], file: Path | None) -> tuple[Path, str]
         else:
             value = values.get(setting, default)
             given[setting] = value, f"{setting} = {json.dumps(value, ensure_ascii=False, default=str)} in {file}"
-    name, folder = given["name"], given["runtime_dir"]
-    if not isinstance(name[0], str) or not NAME.fullmatch(name[0]):
-        raise BadSetting(name[1], f"it must be {NAME_ALLOWED}")
-    if not isinstance(folder[0], str) or len(folder[0]) > LONGEST_RUNTIME_DIR:
-        raise BadSetting(folder[1], f"it must be {RUNTIME_DIR_ALLOWED}")
-    return runtime_folder(folder[0]), name[0]
+    return given
 
 
 def file_values(file: Path) -> dict[str, Any]:

@@ -16,6 +16,9 @@ C0, C0_BUT_LAYOUT = "\x00-\x1f", "\x00-\x08\x0b-\x1f"
 CONTROLS = f"{C0}\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """C0, DEL and C1; marks, embeddings, overrides and isolates of direction; line and paragraph separators; surrogates."""
 
+OWN_NAME = "imgsrv: "
+"""Before each message of a command on standard error."""
+
 _ALL = re.compile(f"[{CONTROLS}]")
 _ALL_BUT_LAYOUT = re.compile(f"[{CONTROLS.replace(C0, C0_BUT_LAYOUT)}]")
 
@@ -46,6 +49,11 @@ def printable_data(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable_data(name): printable_data(each) for name, each in value.items()}
     return [printable_data(each) for each in value] if isinstance(value, list) else value
+
+
+def without_own_name(line: str) -> str:
+    """Return a line that another process of imgsrv has said, for a message that begins with the name itself."""
+    return line.removeprefix(OWN_NAME)
 
 
 def _escape(found: re.Match[str]) -> str:

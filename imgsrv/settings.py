@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainSerializer, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from imgsrv.allowed_places import buckets, url_prefixes
 from imgsrv.environment import (
@@ -76,10 +84,11 @@ MASKED = PlainSerializer(without_password, return_type=str, when_used="json")
 """The URL of a server: where settings are shown, its password is not."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting of the server, in the order in which `imgsrv config` prints them."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX)
+    # The help of a command needs the fields alone; what checks values is built when there are some.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: Annotated[
         str, Field(pattern=f"^{NAME.pattern}$", json_schema_extra={"allowed": NAME_ALLOWED}, description=NAME_MEANING)
@@ -168,7 +177,6 @@ class Settings(BaseSettings):
     ] = ""
     presets: Annotated[
         dict[str, str],
-        NoDecode,
         BeforeValidator(named_queries),
         Field(
             json_schema_extra={"allowed": "names with a query each, such as thumb=ops=resize:width=200&format=webp"},
@@ -598,7 +606,9 @@ def read_configuration(
     name = wanted_name(flags)
     from_file, from_table = _read_file(file, name, faults) if file else ({}, {})
     _refuse_unknown_variables(faults)
-    from_environment = EnvSettingsSource(Settings)()
+    variables = environment()
+    named = {name: environment_name(name) for name in Settings.model_fields}
+    from_environment = {name: variables[variable] for name, variable in named.items() if variable in variables}
     values = {**from_file, **from_table, **from_environment, **flags}
     sources = {
         **dict.fromkeys(Settings.model_fields, "default"),
@@ -608,7 +618,6 @@ def read_configuration(
         **{name: f"flag {flag_name(name)}" for name in flags},
     }
     try:
-        # model_validate and not the constructor, because the constructor would read the environment again.
         settings = Settings.model_validate(values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from imgsrv.installed import install_command
+
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*@")
 """A password in a URL, and what is before it."""
 
@@ -25,6 +27,9 @@ REACHABLE = "name another, or change the modes of the folders above it"
 
 UNIX = "unix"
 """The word in `trusted_proxies` for clients of the Unix socket, which have no address."""
+
+UNIX_PREFIX = "unix:"
+"""Before the path of a Unix socket in `host`."""
 
 
 def a_folder(name: str) -> str:
@@ -151,7 +156,7 @@ def a_collector(url: str) -> str:
             raise ValueError("it must be the address of a collector, such as http://127.0.0.1:4318")
         _ = parts.port  # raises ValueError for an invalid port
         if not _is_installed("opentelemetry.exporter.otlp.proto.http.trace_exporter"):
-            raise ValueError("traces need the extra `otel`: pip install 'imgsrv[otel]'")
+            raise ValueError(f"traces need the extra `otel`: {install_command('otel')}")
     return url
 
 
@@ -163,7 +168,7 @@ def a_redis(url: str) -> str:
             raise ValueError("it must be a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
         _ = parts.port  # raises ValueError for an invalid port
         if not _is_installed("redis.asyncio"):
-            raise ValueError("Redis needs the extra `redis`: pip install 'imgsrv[redis]'")
+            raise ValueError(f"Redis needs the extra `redis`: {install_command('redis')}")
     return url
 
 
@@ -179,7 +184,7 @@ def a_store(url: str) -> str:
         if not urlsplit(url).hostname:
             raise ValueError("it must name a bucket, such as s3://bucket/prefix")
         if not _is_installed("obstore"):
-            raise ValueError("a bucket needs the extra `s3`: pip install 'imgsrv[s3]'")
+            raise ValueError(f"a bucket needs the extra `s3`: {install_command('s3')}")
         return url
     if url and kind not in ("redis", "rediss", "unix"):
         raise ValueError("it must be a URL such as redis://127.0.0.1:6379/0 or s3://bucket/prefix")

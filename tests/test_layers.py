@@ -44,7 +44,7 @@ LAYERS = (
     ("allowed_places", "object_stores"),
     ("environment",),
     ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
-    ("errors", "routes", "foreign_words"),
+    ("errors", "routes", "foreign_words", "installed"),
 )
 """From top to bottom: a module imports from its own package and from the rows below, also for its types.
 

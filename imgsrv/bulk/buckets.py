@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from imgsrv.errors import BadArgument
+from imgsrv.installed import install_command
 from imgsrv.object_stores import open_bucket, says_missing, says_refused
 
 Given = TypeVar("Given")
@@ -42,7 +43,7 @@ class Object:
 def check_installed(url: str) -> None:
     """Raise BadArgument if the extra is not installed."""
     if find_spec("obstore") is None:
-        raise BadArgument(f"{url} needs the extra `s3`: pip install 'imgsrv[s3]'")
+        raise BadArgument(f"{url} needs the extra `s3`: {install_command('s3')}")
 
 
 def read(store: str, path: str) -> tuple[memoryview, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from imgsrv.bulk.globs import Glob, is_glob, parse_glob
-from imgsrv.bulk.places import Place, is_folder, is_url
+from imgsrv.bulk.places import Place, is_folder, is_url, refuse_other_url
 from imgsrv.errors import BadArgument, UnsupportedFormat, joined
 from imgsrv.imaging.codecs.sniff import SNIFF_BYTES, sniff
 from imgsrv.imaging.formats import SUFFIXES
@@ -59,6 +59,7 @@ def existing(text: str) -> Path:
     try:
         Path(text).stat()
     except (FileNotFoundError, NotADirectoryError):
+        refuse_other_url(text)
         raise BadArgument(f"there is no file {text}") from None
     except OSError as error:
         raise BadArgument(f"{text} cannot be read: {error.strerror}") from error

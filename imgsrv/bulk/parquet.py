@@ -17,6 +17,7 @@ from imgsrv.bulk.known import RUN
 from imgsrv.bulk.places import written_whole
 from imgsrv.bulk.work import own_mark
 from imgsrv.errors import BadArgument
+from imgsrv.installed import install_command
 
 SUFFIX = ".parquet"
 
@@ -39,7 +40,7 @@ def journal_of(manifest: Path) -> Path:
         return manifest
     if find_spec("pyarrow") is None:
         raise BadArgument(
-            f"{manifest} needs the extra `parquet`: pip install 'imgsrv[parquet]'; or name a file of JSON lines, such "
+            f"{manifest} needs the extra `parquet`: {install_command('parquet')}; or name a file of JSON lines, such "
             f"as {manifest.with_suffix('.jsonl')}"
         )
     return manifest.with_name(f"{manifest.name}.jsonl")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from typing import BinaryIO
 
 from imgsrv.allowed_places import STORES
 from imgsrv.bulk import buckets
-from imgsrv.errors import BadArgument
+from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.model.limits import Data
+
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,2}(?=[^/])")
 
 EXAMPLE = "write it like s3://bucket/photos/cat.jpg"
 
@@ -46,13 +49,24 @@ def is_url(text: str) -> bool:
     return text.startswith(tuple(f"{store}://" for store in STORES))
 
 
+def refuse_other_url(text: str) -> None:
+    """Raise BadArgument for a URL that is none of a bucket.  A file of such a name is written as ./NAME."""
+    found = URL.match(text)
+    if found is not None and not is_url(text):
+        stores = joined([f"{store}://" for store in STORES])
+        reason = f"{found[0]} is no bucket: files are read, and objects of {stores}; download it first"
+        raise BadArgument(f"{text} is no file, and {reason}")
+
+
 def parse_blob(text: str) -> Blob:
     """An object or a folder of a URL.  Raises BadArgument if it has no bucket or an odd path."""
     scheme, _, rest = text.partition("://")
     bucket, _, path = rest.partition("/")
     parts = path.removesuffix("/").split("/")
-    if not bucket or (path and any(part in ("", ".", "..") for part in parts)):
-        raise BadArgument(f"{text} is no object of a bucket; {EXAMPLE}")
+    odd = next((part for part in parts if path and part in ("", ".", "..")), None)
+    if not bucket or odd is not None:
+        reason = "with the name of a bucket" if not bucket else f"without the part {odd!r}" if odd else "without //"
+        raise BadArgument(f"{text} is no object of a bucket; {EXAMPLE}, {reason}")
     return Blob(f"{scheme}://{bucket}", "/".join(parts))
 
 

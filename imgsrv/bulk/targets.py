@@ -11,7 +11,7 @@ from imgsrv.bulk.bucket_inputs import object_of, objects_of
 from imgsrv.bulk.buckets import check_installed
 from imgsrv.bulk.clerk import Clerk
 from imgsrv.bulk.inputs import Found, Source, existing, format_of, names_several, pictures_of
-from imgsrv.bulk.places import Blob, Place, below, is_folder, is_url, place_of
+from imgsrv.bulk.places import Blob, Place, below, is_folder, is_url, place_of, refuse_other_url
 from imgsrv.bulk.work import Conversion
 from imgsrv.errors import BadArgument, joined
 from imgsrv.imaging.codecs.output import SAME, Output
@@ -85,6 +85,7 @@ def plan(inputs: Sequence[str], out: str, output: Output, clerk: Clerk, *, is_re
     """
     if is_url(out):
         check_installed(out)
+    refuse_other_url(out)
     if not is_folder(out):
         if len(inputs) > 1 or names_several(inputs[0]):
             raise BadArgument(

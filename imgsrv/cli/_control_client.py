@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._failures import say
-from imgsrv.environment import DEFAULT_NAME, NAME_MEANING, RUNTIME_DIR_MEANING, default_file, whereabouts
+from imgsrv.environment import DEFAULT_NAME, NAME_MEANING, RUNTIME_DIR_MEANING, default_file, flag_name, whereabouts
 from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
 from imgsrv.printable import printable_data
@@ -68,6 +70,23 @@ def place_of(parsed: argparse.Namespace) -> Place:
         found = Place(*whereabouts(flags, None))
         say(f"imgsrv: {error}; the instance is looked for without it")
         return found
+
+
+def further(parsed: argparse.Namespace, words: str) -> str:
+    """Return a command for the same instance as a shell takes it: `imgsrv stop --name thumbs`."""
+    given = {name: vars(parsed).get(name) for name in ("name", "runtime_dir", "config")}
+    flags = "".join(f" {flag_name(name)} {shlex.quote(str(value))}" for name, value in given.items() if value)
+    return f"{_program()} {words}{flags}"
+
+
+def _program() -> str:
+    """Return `imgsrv`, or the path by which it was called if that is not what a shell finds by the name."""
+    import shutil  # noqa: PLC0415  5 ms that most commands do not need
+
+    called, found = Path(sys.argv[0]), shutil.which("imgsrv")
+    if called.name != "imgsrv" or (found is not None and os.path.realpath(found) == os.path.realpath(called)):
+        return "imgsrv"
+    return shlex.quote(str(called))
 
 
 def folder_of(parsed: argparse.Namespace) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -21,6 +23,17 @@ UNLIMITED_COLUMNS = 10_000
 
 LATEST_EVENTS = 5
 """Events that `imgsrv status` shows."""
+
+
+class Screen(Console):
+    """A console that leaves it to `main` what becomes of a command whose output nobody reads; rich would end it."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error of the output.  Errors that nobody reads are dropped, as `say` drops them."""
+        if not self.stderr:
+            raise  # noqa: PLE0704  rich calls this where it has caught the BrokenPipeError
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def status(found: Result) -> None:
@@ -146,13 +159,13 @@ def _latency(found: Result) -> str:
     return " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in found.items())
 
 
-def console() -> Console:
+def console() -> Screen:
     """Return a console on standard output, as wide as the terminal or as COLUMNS says."""
     width = shutil.get_terminal_size((UNLIMITED_COLUMNS, 0)).columns
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return Screen(highlight=False, markup=False, emoji=False, width=width)
 
 
-def say(screen: Console, text: str) -> None:
+def say(screen: Screen, text: str) -> None:
     """Print a line without wrapping it, so that a command in it can be copied."""
     screen.print(Text(text), soft_wrap=True)
 
@@ -168,7 +181,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None
     return made
 
 
-def show(screen: Console, made: Table) -> None:
+def show(screen: Screen, made: Table) -> None:
     """Print a table without the spaces at the ends of its lines."""
     with screen.capture() as captured:
         screen.print(made)

@@ -12,21 +12,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from imgsrv import __version__
-from imgsrv.cli._bench_table import View
 from imgsrv.cli._failures import say
+from imgsrv.cli._numbers import number, whole_number
 from imgsrv.errors import BadArgument, ImgsrvError
-from imgsrv.imaging.info import describe_picture
-from imgsrv.imaging.model.limits import Limits
-from imgsrv.imaging.testcard import noise_card
 from imgsrv.loadtest.conversation import Request, fetched, posted
 from imgsrv.loadtest.phases import Phase, closed_phase, first_answer, open_phase
 from imgsrv.loadtest.target import Target, parse_target
-from imgsrv.printable import printable
+from imgsrv.printable import printable, without_own_name
+
+if TYPE_CHECKING:
+    from imgsrv.cli._bench_table import View
 
 EXIT_FAULTS = 1
 
@@ -73,14 +71,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--get", action="store_true", help="send GET requests without a picture")
     parser.add_argument(
         "--connections",
-        type=_number(1, MOST_CONNECTIONS),
+        type=whole_number(1, MOST_CONNECTIONS),
         default=8,
         metavar="N",
         help="connections of the closed loop (default: 8)",
     )
     parser.add_argument(
         "--seconds",
-        type=_number(0.2, MOST_SECONDS),
+        type=number(0.2, MOST_SECONDS),
         default=5.0,
         metavar="S",
         help="duration of each phase (default: 5)",
@@ -91,7 +89,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--rate",
-        type=_number(0.1, MOST_RATE),
+        type=number(0.1, MOST_RATE),
         metavar="R",
         help="run only one open loop, with R requests per second",
     )
@@ -101,6 +99,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load the server and print the results; return the exit status.  Raises BadArgument."""
+    from imgsrv.cli._bench_table import View  # noqa: PLC0415  the help needs no screen
+    from imgsrv.cli._render import Screen  # noqa: PLC0415
+
     if args.weights:
         return _weigh()
     if args.get and args.picture:
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         requests = _requests(target, bodies)
         first_answer(target, requests)
         about = [_about(request.expected) for request in requests]
-        view = View(Console(stderr=args.json), target.url, about)
+        view = View(Screen(stderr=args.json), target.url, about)
         phases = _load(target, requests, args, stack.enter_context(view))
     if args.json:
         print(json.dumps(_result(target, about, phases), indent=2))
@@ -135,11 +136,12 @@ def _why_none(phase: Phase) -> str:
 
 def _weigh() -> int:
     """Print the weights of this machine, with the progress on stderr."""
+    from imgsrv.cli._render import Screen  # noqa: PLC0415
     from imgsrv.imaging.prepare import prepare_process  # noqa: PLC0415  loads every codec
     from imgsrv.reference.weighing import Weighing, as_text  # noqa: PLC0415
 
     prepare_process()
-    with Console(stderr=True).status("") as status:
+    with Screen(stderr=True).status("") as status:
         numbers = Weighing().weigh(lambda name: status.update(f"measuring {name}"))
     sys.stdout.write(as_text(numbers))
     return 0
@@ -158,6 +160,8 @@ def _load(target: Target, requests: Sequence[Request], args: argparse.Namespace,
 
 
 def _bodies(files: Sequence[Path]) -> list[bytes]:
+    from imgsrv.imaging.testcard import noise_card  # noqa: PLC0415  the help needs no pictures
+
     try:
         return [file.read_bytes() for file in files] or [noise_card()]
     except OSError as error:
@@ -172,6 +176,9 @@ def _requests(target: Target, bodies: Sequence[bytes]) -> list[Request]:
 
 def _about(answer: bytes) -> str:
     """Describe an answer in words."""
+    from imgsrv.imaging.info import describe_picture  # noqa: PLC0415  as above
+    from imgsrv.imaging.model.limits import Limits  # noqa: PLC0415
+
     size = f"{len(answer):,} bytes"
     try:
         facts = describe_picture(answer, Limits())
@@ -219,33 +226,17 @@ def _url_in(log: Any, process: subprocess.Popen[bytes]) -> str:
             if line.endswith("\n") and '"event": "serving"' in line:
                 return str(json.loads(line)["url"])
         if is_over:
-            raise BadArgument(f"the server of --self did not start: {''.join(lines[-3:]).strip()}")
+            raise BadArgument(f"the server of --self did not start: {_said(lines[-3:])}")
         time.sleep(0.02)
     raise BadArgument(f"the server of --self was not ready in {SELF_READY_S:g} s")
 
 
-def _number(least: float, most: float) -> Any:
-    """Return a parser of numbers from `least` to `most`.  It takes whole numbers only if `least` is an int."""
-    kind = int if isinstance(least, int) else float
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(most + 1)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not a {_words(kind)} from {least:g} to {most:g}")
-        return value
-
-    return parse
-
-
-def _words(kind: type) -> str:
-    return "whole number" if kind is int else "number"
+def _said(lines: Sequence[str]) -> str:
+    return "".join(map(without_own_name, lines)).strip()
 
 
 def _percentages(text: str) -> tuple[float, ...]:
     if text == "none":
         return ()
-    parse = _number(1.0, 1000.0)
+    parse = number(1.0, 1000.0)
     return tuple(parse(part) for part in text.split(","))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import default_file, flag_name
 from imgsrv.errors import BadSetting, ImgsrvError
-from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Settings, read_configuration
-from imgsrv.settings_checks import split_address
+from imgsrv.settings_checks import REACHABLE, UNIX_PREFIX, a_folder, split_address
 
 EXIT_WRONG = 2
 
@@ -47,17 +47,26 @@ def run(parsed: argparse.Namespace) -> int:
         return 0
     lines = [("flag", "value", "source"), *((flag_name(name), str(values[name]), sources[name]) for name in values)]
     flag_width, value_width = (max(len(line[column]) for line in lines) for column in (0, 1))
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for flag, value, source in lines:
-        # Not a rich table, which would break a long path in two if the output is not a terminal.
-        style = {"default": "dim", "source": "bold"}.get(source)
-        console.print(f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", style=style)
+    shown = ((f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", source) for flag, value, source in lines)
+    # Not a rich table, which would break a long path in two.
+    if sys.stdout.isatty():
+        _print_coloured(shown)
+    else:
+        print("\n".join(line for line, _source in shown))
     return 0
+
+
+def _print_coloured(rows: Iterator[tuple[str, str]]) -> None:
+    from imgsrv.cli._render import Screen  # noqa: PLC0415  a pipe needs no colours
+
+    screen = Screen(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for line, source in rows:
+        screen.print(line, style={"default": "dim", "source": "bold"}.get(source))
 
 
 def _faults_of_hosts(settings: Settings) -> Iterator[BadSetting]:
     """Hosts that are neither an address nor a known name.  Whether their ports are free, only a start can tell."""
-    if not settings.host.startswith("unix:"):
+    if not settings.host.startswith(UNIX_PREFIX):
         yield from _faults_of_host("host", settings.host, settings.host, "127.0.0.1 or 0.0.0.0")
     for name in ("agent_listen", "metrics_listen"):
         if given := getattr(settings, name):
@@ -72,16 +81,44 @@ def _faults_of_host(name: str, given: str, host: str, examples: str) -> Iterator
         yield BadSetting(f"{flag_name(name)}={given}", f"{reason}; give an address such as {examples}")
 
 
+def _faults_of_places(settings: Settings) -> Iterator[BadSetting]:
+    """Files that a start makes, in folders that do not take them: a log file, or a Unix socket."""
+    if settings.log_file and (reason := _why_not_written(Path(settings.log_file))) is not None:
+        yield BadSetting(f"--log-file={settings.log_file}", reason)
+    if settings.host.startswith(UNIX_PREFIX):
+        try:
+            a_folder(str(Path(settings.host.removeprefix(UNIX_PREFIX)).parent))
+        except ValueError as error:
+            yield BadSetting(f"--host={settings.host}", str(error))
+
+
+def _why_not_written(file: Path) -> str | None:
+    """Return why this user cannot write a file; nothing is made."""
+    try:
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC))
+        except FileNotFoundError:
+            a_folder(str(file.parent))
+            if not os.access(file.parent, os.W_OK | os.X_OK):
+                return f"user {os.geteuid()} may not write to the folder {file.parent}; {REACHABLE}"
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be written: {error.strerror}; {REACHABLE}"
+    return None
+
+
 def _check(parsed: argparse.Namespace) -> int:
     """Print every fault that `serve` would find before it listens, and hooks that cannot be loaded."""
-    from imgsrv.web.access.rules import faults_of  # noqa: PLC0415  it needs operations, and printing does not
+    from imgsrv.server.workers import hooks_of  # noqa: PLC0415  printing needs neither hooks nor operations
+    from imgsrv.web.access.rules import faults_of  # noqa: PLC0415
 
     file = parsed.config or default_file()
     configuration, faults = read_configuration(given_flags(parsed), file)
     found: list[ImgsrvError] = [*faults]
     if configuration is not None:
         found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
-        found += _faults_of_hosts(configuration.settings)
+        found += [*_faults_of_hosts(configuration.settings), *_faults_of_places(configuration.settings)]
     for fault in found:
         say(f"imgsrv: {fault}")
     if found:

@@ -6,15 +6,14 @@ import argparse
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._control_client import add_instance, ask, place_of
+from imgsrv.cli._numbers import whole_number
 from imgsrv.cli.instances.every import add_all, every_place, say_of
-from imgsrv.cli.instances.logs_of_all import show_all
+from imgsrv.cli.instances.merged_logs import show_logs, with_names
 from imgsrv.environment import default_log_file
 from imgsrv.errors import BadArgument, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.logger import LEVELS
@@ -22,8 +21,6 @@ from imgsrv.observe.log.reader import LogReader, record_of
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer
 from imgsrv.pool.control.instances import Place
 from imgsrv.printable import printable, printable_json, printable_lines
-
-POLL_S = 0.2
 
 DEFAULT_LINES = 20
 
@@ -39,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "-n",
         "--lines",
-        type=_count,
+        type=whole_number(0),
         default=DEFAULT_LINES,
         metavar="N",
         help=f"number of records (default: {DEFAULT_LINES})",
@@ -60,8 +57,9 @@ def run(parsed: argparse.Namespace) -> int:
     with _opened(path) as reader:
         if not reader.is_there and not parsed.follow:
             raise BadArgument(f"there is no log file {path}; give the --log-file of the server")
-        with contextlib.suppress(BrokenPipeError):  # whoever reads this has seen enough
-            _show(reader, parsed)
+        shown = _renderer(as_json=parsed.json)
+        wanted = _filter(parsed.level, parsed.request)
+        show_logs({"": reader}, parsed.lines, wanted, lambda _name, line: shown(line), follows=parsed.follow)
     return 0
 
 
@@ -91,9 +89,8 @@ def _run_all(parsed: argparse.Namespace) -> int:
         if not logs:
             raise BadArgument("there is no log of any instance; `imgsrv list` shows those that run")
         wanted = _filter(parsed.level, parsed.request)
-        with contextlib.suppress(BrokenPipeError):  # whoever reads this has seen enough
-            shown = _renderer(as_json=parsed.json)
-            show_all(logs, parsed.lines, wanted, shown, follows=parsed.follow, as_json=parsed.json)
+        shown = with_names(logs, _renderer(as_json=parsed.json), as_json=parsed.json)
+        show_logs(logs, parsed.lines, wanted, shown, follows=parsed.follow)
     return status
 
 
@@ -110,24 +107,6 @@ def _log_file(place: Place) -> Path:
     if found is None:
         raise BadArgument(f"{place.name} logs to standard error; read that, or start it with --log-file")
     return Path(found)
-
-
-def _show(reader: LogReader, parsed: argparse.Namespace) -> None:
-    wanted, shown = _filter(parsed.level, parsed.request), _renderer(as_json=parsed.json)
-    for line in reversed(list(islice(filter(wanted, reader.backwards()), parsed.lines))):
-        print(shown(line))
-    sys.stdout.flush()
-    while parsed.follow:
-        for line in filter(wanted, reader.news()):
-            print(shown(line))
-        sys.stdout.flush()
-        time.sleep(POLL_S)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: it must be a whole number of at least 0")
-    return int(text)
 
 
 def _filter(level: str, request_id: str | None) -> Callable[[bytes], bool]:

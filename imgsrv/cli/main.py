@@ -86,6 +86,10 @@ class Parser(argparse.ArgumentParser):
         """Exit with the message and a reference to the help."""
         self.exit(EXIT_BAD_ARGUMENTS, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help.  That of argparse drops the error of an output that nobody reads."""
+        (file or sys.stderr).write(message)
+
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """Exit; a message that nobody can read is dropped."""
         if message:
@@ -137,7 +141,9 @@ def run(arguments: list[str]) -> int:
     try:
         return int(parsed.run(parsed))
     except ImgsrvError as error:
-        say(f"imgsrv: {error}")
+        from imgsrv.installed import with_command  # noqa: PLC0415  as above
+
+        say(f"imgsrv: {with_command(str(error))}")
         return EXIT_FAILED if isinstance(error, FAILURES) else EXIT_BAD_ARGUMENTS
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

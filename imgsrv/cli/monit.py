@@ -17,12 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 
 from imgsrv.cli._awaiting import BOOT_S, as_text, restarted, watched
 from imgsrv.cli._control_client import add_instance, ask, place_of
 from imgsrv.cli._monit_screen import Sample, View, draw
+from imgsrv.cli._render import Screen
 from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.reader import LogReader
 from imgsrv.pool.control.commands import COMMANDS
@@ -86,7 +86,7 @@ class Monitor:
 
     def watch(self, next_key: Callable[[float], str]) -> None:
         """Draw the screen and obey keys until a key quits.  Raises the errors of `ask` if the instance is gone."""
-        console = Console()
+        console = Screen()
         known = [f"{key} {words}" for key, (_c, _a, words) in self._known.items()]
         keys = " · ".join([*known, f"{LOG_KEY} log or events", "q quit"])
         view = self._sample(keys)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from imgsrv.cli._awaiting import BOOT_S, last_lines, size_of
-from imgsrv.cli._control_client import ask, place_of
+from imgsrv.cli._control_client import ask, further, place_of
 from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.cli.instances.every import add_all, named_in_file, one_of_all, refuse_name, say_of
@@ -29,9 +29,9 @@ from imgsrv.environment import (
     flag_name,
 )
 from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NameTaken, NoSuchInstance
-from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.control.instances import Place
-from imgsrv.printable import printable
+from imgsrv.pool.signals import KILL_GRACE_S
+from imgsrv.printable import printable, without_own_name
 from imgsrv.settings import Settings
 from imgsrv.trusted_paths import open_here
 
@@ -71,7 +71,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.is_all:
         return _run_all(parsed)
     settings, place = read_settings(parsed).settings, place_of(parsed)
-    _refuse_a_second(place)
+    _refuse_a_second(parsed, place)
     kept = _keep(settings)
     found = _start(parsed, settings, place, kept)
     _print_summary(parsed, found, kept)
@@ -107,17 +107,17 @@ def _serving(place: Place) -> dict[str, Any] | None:
         return None
 
 
-def _refuse_a_second(place: Place) -> None:
+def _refuse_a_second(parsed: argparse.Namespace, place: Place) -> None:
     try:
         found = _serving(place)
     except CommandFailed as error:
         raise CommandFailed(str(NameTaken(place.name, str(place.folder)))) from error
     if found is None:
         return
-    named = "" if place.name == Settings.model_fields["name"].default else f" --name {place.name}"
     raise CommandFailed(
-        f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); `imgsrv reload{named}` "
-        f"gives it new code and configuration, `imgsrv stop{named}` ends it, and another --name starts a second one"
+        f"{place.name} is already {found['state']} on {found['url']} (pid {found['pid']}); "
+        f"`{further(parsed, 'reload')}` gives it new code and configuration, `{further(parsed, 'stop')}` ends it, and "
+        "another --name, with a --port of its own, starts a second one"
     )
 
 
@@ -238,17 +238,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _failure(name: str, kept: Kept, log_size: int, reason: str) -> str:
     said = kept.errors.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_ERRORS:]
     logged = last_lines(kept.log, log_size)
-    lines = [f"{name} did not start: {reason}", *(printable(line.removeprefix("imgsrv: ")) for line in said)]
+    lines = [f"{name} did not start: {reason}", *(printable(without_own_name(line)) for line in said)]
     return "\n  ".join([*lines, *([f"the last lines of {kept.log}:", *logged] if logged else [])])
 
 
 def _print_summary(parsed: argparse.Namespace, found: dict[str, Any], kept: Kept) -> None:
     """Print the URL and the log of the server, and the commands that are useful next."""
-    given = {name: value for name, value in vars(parsed).items() if name in ("name", "runtime_dir", "config") and value}
-    named = "".join(f" {flag_name(name)} {value}" for name, value in given.items())
-    print(
-        f"""{found["name"]} serves on {found["url"]}, pid {found["pid"]}
-log {kept.log}
-  imgsrv status{named}   imgsrv logs -f{named}   imgsrv monit{named}
-  imgsrv reload{named}   imgsrv stop{named}"""
-    )
+    print(f"{found['name']} serves on {found['url']}, pid {found['pid']}\nlog {kept.log}")
+    for line in (("status", "logs -f", "monit"), ("reload", "stop")):
+        print("  " + "   ".join(further(parsed, words) for words in line))

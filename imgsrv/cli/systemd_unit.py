@@ -10,8 +10,8 @@ from typing import Any
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import flag_name
 from imgsrv.errors import BadArgument
-from imgsrv.server.listeners import UNIX_PREFIX
 from imgsrv.settings import Settings
+from imgsrv.settings_checks import UNIX_PREFIX
 
 PRIVILEGED_PORTS = 1024
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from imgsrv.observe.fields import IN_LINE, MEMORY
 from imgsrv.observe.processes import proportional_bytes
 from imgsrv.observe.scoreboard import Board, Row, WorkerState
-from imgsrv.pool.signals import HANDLED, blocked_signals
+from imgsrv.pool.signals import HANDLED, KILL_GRACE_S, blocked_signals
 from imgsrv.pool.slot import Slot
 from imgsrv.pool.worker.crashbox import CrashBox
 from imgsrv.pool.worker.worker import EXIT_BOOT_FAILED, KILL_JOB, Surroundings, Work, run_worker
@@ -26,9 +26,6 @@ HANG_GRACE_S = 2.0
 
 DEAF_S = 5.0
 """A worker whose job hangs is killed if it has not begun to drain so long after it was told to go."""
-
-KILL_GRACE_S = 2.0
-"""A worker is killed so long after the drain limit, at which it should end by itself."""
 
 MEMORY_FRESH_S = 1.0
 """A measured size is reported again for so long: a measurement takes the kernel a millisecond or more."""

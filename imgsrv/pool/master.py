@@ -66,7 +66,7 @@ class Master:
         self._pulses = Pulses(roster.events, roster.limits.silence_s)
         self._replacing, self._scaling, self._shutdown = Replacing(roster, facts), Scaling(roster), Shutdown(roster)
         self._reloading = Reloading(
-            roster, self._scaling, self._shutdown, self.control, self._signals, self.about.fixed
+            roster, self._scaling, self._shutdown, self.control, self._signals, self.about.changes
         )
         self._operator = Operator(
             *(roster, self.about, self.keeper, facts),

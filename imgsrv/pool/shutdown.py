@@ -6,8 +6,8 @@ import os
 import signal
 
 from imgsrv.pool.caller import Caller
-from imgsrv.pool.child import KILL_GRACE_S
 from imgsrv.pool.roster import Roster
+from imgsrv.pool.signals import KILL_GRACE_S
 
 
 class Shutdown:

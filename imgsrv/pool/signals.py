@@ -14,6 +14,9 @@ HANDLED = (
     *(signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1),
 )
 
+KILL_GRACE_S = 2.0
+"""A worker is killed so long after the drain limit, at which it should end by itself."""
+
 
 class Signals:
     """The signals of a process, for its loop: inside a `with` block they wake the selector and wait to be taken."""

@@ -121,7 +121,7 @@ def _format_row(name: str, form: Format) -> tuple[str, ...]:
         YES if form.has_animation else NO,
         YES if form.has_metadata else NO,
         YES if form.is_written else NO,
-        f"`imgsrv[{form.extra}]`" if form.extra else "imgsrv",
+        f"the extra `{form.extra}`" if form.extra else "imgsrv",
     )
 
 

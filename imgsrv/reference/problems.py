@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import create_model
 
 from imgsrv.errors import ANSWERS, ClientGone, ImgsrvError
 
@@ -29,7 +29,9 @@ def meaning(kind: type[ImgsrvError]) -> str:
 
 def facts_schema(kind: type[ImgsrvError]) -> dict[str, Any]:
     """The JSON schemas of the facts of an error, by name."""
-    properties: dict[str, Any] = TypeAdapter(kind).json_schema()["properties"]
+    types = get_type_hints(kind)
+    fields: dict[str, Any] = {name: (types[name], getattr(kind, name, ...)) for name in kind.fields}
+    properties: dict[str, Any] = create_model(kind.__name__, **fields).model_json_schema()["properties"]
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "default")}
         for name, schema in properties.items()

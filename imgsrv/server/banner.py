@@ -26,9 +26,12 @@ def warn_if_open(settings: Settings, listener: Listener, events: Events) -> None
 
 
 def announce(settings: Settings, listener: Listener, workers: int, events: Events) -> None:
-    """Log the event `serving`, and print the banner, except with --log-format json."""
+    """Log the event `serving`; on a terminal, print the banner too, except with --log-format json.
+
+    What collects logs gets the one line of the event.
+    """
     events.info("serving", url=listener.url, port=listener.port, workers=workers, pid=os.getpid())
-    if settings.log_format == "json":
+    if settings.log_format == "json" or not os.isatty(STANDARD_OUTPUT):
         return
     # Over a Unix socket curl accepts any host.
     url = listener.url if listener.port else "http://localhost"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from imgsrv.imaging.lettering.fonts import use_fallbacks, use_fonts
 from imgsrv.imaging.model.weights import use_weights
 from imgsrv.imaging.pixels import resample
 from imgsrv.imaging.prepare import preload, prepare_process
+from imgsrv.installed import with_command
 from imgsrv.observe.log.configure import configure_logs
 from imgsrv.observe.log.sink import STANDARD_ERROR, Sink
 from imgsrv.observe.log.unblocked import Writer, dropping_text, never_wait
@@ -33,9 +33,11 @@ from imgsrv.pool.reload.exec import Passed, command_line, execute_afresh, read_s
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.printable import printable_lines
 from imgsrv.server.banner import warn_if_open
-from imgsrv.server.listeners import open_listener, wait_for_address
+from imgsrv.server.cpus import worker_count
+from imgsrv.server.descriptors import raise_limit
+from imgsrv.server.listeners import open_beside, open_listener, wait_for_address
 from imgsrv.server.notify import Notifier
-from imgsrv.server.parts import claim_of, master_of, open_beside, work_of
+from imgsrv.server.parts import claim_of, master_of, work_of
 from imgsrv.server.trial import run_trial
 from imgsrv.server.workers import identity_of
 from imgsrv.settings import Configuration, Settings
@@ -70,7 +72,7 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     if not native_jpeg.IS_HERE:
         events.info("jpeg_decoder_missing", reason=native_jpeg.WHY_MISSING)
     if not turbojpeg.IS_HERE:
-        events.info("jpeg_fast_path_missing", extra="turbo", reason=turbojpeg.WHY_MISSING)
+        events.info("jpeg_fast_path_missing", extra="turbo", reason=with_command(turbojpeg.WHY_MISSING))
     if not resample.IS_FAST:
         events.info("resizer_missing", reason="cykooz-resizer has no wheel here; Pillow resizes, 3 to 9 times slower")
     status = _serve(configuration, identity, sink, events, on_turn, passed)
@@ -87,9 +89,7 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
 
 def _prepare_process(settings: Settings) -> None:
     """Set what holds for the whole process, and load what the workers share."""
-    # Every waiting job holds descriptors; the usual soft limit of 1024 is too low for that.
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_limit(worker_count(settings.workers))
     prepare_process()
     if settings.font_dir:
         # Root opens every font there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from imgsrv.imaging.codecs import turbojpeg
 from imgsrv.imaging.codecs.native import jpeg as native_jpeg
 from imgsrv.imaging.pixels import resample
 from imgsrv.pool.control.operator import About
+from imgsrv.pool.reload.changes import Changes
 from imgsrv.pool.reload.exec import command_line
+from imgsrv.server.moving import cannot_move
 from imgsrv.settings import Configuration, Settings
 
 FIXED = ("name", "runtime_dir", "host", "port", "socket_mode")
@@ -45,7 +48,7 @@ def about(configuration: Configuration) -> About:
         log_file=os.path.realpath(settings.log_file) if settings.log_file else None,
         version=__version__,
         max_queue=settings.max_queue,
-        fixed=fixed(settings),
+        changes=Changes(fixed(settings), partial(cannot_move, settings)),
         description={
             "command": command_line(),
             "folder": str(Path.cwd()),

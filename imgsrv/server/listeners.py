@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from imgsrv.environment import inherited_sockets
+from imgsrv.environment import flag_name, inherited_sockets
 from imgsrv.errors import CannotListen
-from imgsrv.pool.child import KILL_GRACE_S
+from imgsrv.pool.listen import beside
 from imgsrv.pool.listen.base import Listener
 from imgsrv.pool.listen.systemd import SystemdListener
 from imgsrv.pool.listen.tcp import TcpListener
 from imgsrv.pool.listen.unix import Owner, UnixListener
 from imgsrv.pool.reload.exec import Passed
+from imgsrv.pool.signals import KILL_GRACE_S
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.settings import Settings
-
-UNIX_PREFIX = "unix:"
+from imgsrv.settings_checks import UNIX_PREFIX
 
 ASK_AGAIN_S = 0.05
 """No event announces that an address becomes free."""
+
+BESIDE = {"agent": "agent_listen", "metrics": "metrics_listen"}
+"""The setting of each further address, by its name in the state that an image of the master passes to the next."""
+
+Sockets = Mapping[str, socket.socket]
+"""The sockets of further addresses, by the names in BESIDE."""
 
 
 def open_listener(settings: Settings, owner: Identity, state: Passed | None = None) -> Listener:
@@ -33,6 +40,16 @@ def open_listener(settings: Settings, owner: Identity, state: Passed | None = No
         rights = Owner(int(settings.socket_mode, 8), owner.user, owner.group)
         return UnixListener(path, settings.backlog, rights, passed)
     return TcpListener(settings.host, settings.port, settings.backlog, passed)
+
+
+def open_beside(settings: Settings, passed: Passed | None) -> Sockets:
+    """Listen on the further addresses that the settings name.  Raises CannotListen."""
+    before = {} if passed is None else passed.get("shared", {})
+    opened = {
+        name: beside.listen_beside(getattr(settings, field), flag_name(field), before.get(name))
+        for name, field in BESIDE.items()
+    }
+    return {name: each for name, each in opened.items() if each is not None}
 
 
 def wait_for_address(settings: Settings, owner: Identity, tell: Callable[..., None]) -> Listener:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from imgsrv.environment import flag_name, runtime_folder
+from imgsrv.environment import runtime_folder
 from imgsrv.imaging.apart.pool import set_deadline, take_losses
 from imgsrv.imaging.memory.malloc import let_go
 from imgsrv.imaging.model.limits import Limits
@@ -37,6 +36,7 @@ from imgsrv.pool.worker.worker import Work
 from imgsrv.server.banner import announce
 from imgsrv.server.cpus import worker_count
 from imgsrv.server.description import about
+from imgsrv.server.listeners import BESIDE, Sockets
 from imgsrv.server.memory import memory_budget
 from imgsrv.server.workers import hooks_of
 from imgsrv.settings import Configuration, Settings
@@ -44,22 +44,6 @@ from imgsrv.web.access.entry import LIMITS, entry_of
 from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
 from imgsrv.web.routes.pages import documents
-
-BESIDE = {"agent": "agent_listen", "metrics": "metrics_listen"}
-"""The setting of each further address, by its name in the state that an image of the master passes to the next."""
-
-Sockets = Mapping[str, socket.socket]
-"""The sockets of further addresses, by the names in BESIDE."""
-
-
-def open_beside(settings: Settings, passed: Passed | None) -> Sockets:
-    """Listen on the further addresses that the settings name.  Raises CannotListen."""
-    before = {} if passed is None else passed.get("shared", {})
-    opened = {
-        name: beside.listen_beside(getattr(settings, field), flag_name(field), before.get(name))
-        for name, field in BESIDE.items()
-    }
-    return {name: each for name, each in opened.items() if each is not None}
 
 
 def work_of(

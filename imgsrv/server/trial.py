@@ -16,8 +16,9 @@ from imgsrv.pool.worker.exchange import Exchange
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.pool.worker.worker import Work, die_with_master
 from imgsrv.server.description import fixed
-from imgsrv.server.listeners import open_listener
-from imgsrv.server.parts import claim_of, master_of, open_beside, work_of
+from imgsrv.server.listeners import open_beside, open_listener
+from imgsrv.server.moving import addresses
+from imgsrv.server.parts import claim_of, master_of, work_of
 from imgsrv.settings import Configuration
 
 
@@ -40,7 +41,7 @@ def run_trial(configuration: Configuration, identity: Identity, sink: Sink, pass
         raise fault
     work.self_test()
     uvloop.run(_start_front(work))
-    report(fixed(settings))
+    report({**fixed(settings), **addresses(settings)})
     if passed is not None:
         listener = open_listener(settings, identity, passed)
         master_of(configuration, work, listener, claim_of(settings, passed), Events(), passed)

@@ -198,7 +198,9 @@ def test_a_bucket_that_is_not_there_stops_the_run(bucket: Bucket) -> None:
         (("s3://raw/photos/", "out.png"), "several pictures need a folder"),
         (("s3://i*/photos/a.png", "out/"), "has a pattern in the name of its bucket"),
         (("s3://raw/../x/", "out/"), "is no object of a bucket; write it like s3://bucket/photos/cat.jpg"),
-        (("s3:///a.png", "out.png"), "is no object of a bucket"),
+        (("s3:///a.png", "out.png"), "s3://bucket/photos/cat.jpg, with the name of a bucket"),
+        (("s3://raw/a//b.png", "out.png"), "s3://bucket/photos/cat.jpg, without //"),
+        (("s3://raw/./b.png", "out.png"), "s3://bucket/photos/cat.jpg, without the part '.'"),
         (("s3://raw/photos/a.png", "s3://out/b", "flip"), "s3://out/b gives no format"),
     ],
 )

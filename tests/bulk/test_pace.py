@@ -9,7 +9,7 @@ import pytest
 from imgsrv.bulk.pace import Pace
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Conversion, Outcome
-from imgsrv.cli._conversion_report import LINE_S, Report
+from imgsrv.cli.conversion.report import LINE_S, Report
 
 
 class Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pictures import encoded, picture
 
 from imgsrv.bulk import parquet
 from imgsrv.errors import BadArgument
+from imgsrv.installed import install_command
 
 SQUARE = encoded(picture("RG/BY"))
 
@@ -61,5 +63,5 @@ def test_without_pyarrow_the_extra_is_named(imgsrv: Callable[..., int], monkeypa
     monkeypatch.setattr(parquet, "find_spec", lambda _name: None)
     Path("a.png").write_bytes(SQUARE)
 
-    with pytest.raises(BadArgument, match=r"pip install 'imgsrv\[parquet\]'; or name a file of JSON lines"):
+    with pytest.raises(BadArgument, match=re.escape(f"{install_command('parquet')}; or name a file of JSON lines")):
         imgsrv("a.png", "out/", "--manifest", "run.parquet")

@@ -116,3 +116,34 @@ def test_config_check_names_a_wrong_line_and_a_wrong_preset(tmp_path: Path) -> N
     (tmp_path / "imgsrv.toml").write_text('[presets]\nthumb = "ops=resise"\n')
     done = imgsrv("config", "--check", "--config", tmp_path / "imgsrv.toml")
     assert (done.returncode, "did you mean resize" in done.stderr) == (2, True)
+
+
+def test_the_files_are_those_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "imgsrv.toml").write_text(
+        f'keys_file = "{tmp_path}/keys"\n[instances.a]\n[instances.b]\nsecrets_file = "{tmp_path}/secrets"\n'
+    )
+    (tmp_path / "secrets").write_text(imgsrv("sign", "--new-secret", "only").stdout)
+    named = ("--config", tmp_path / "imgsrv.toml", "--name")
+    assert imgsrv("keys", "add", "shop", *named, "a").returncode == 0
+    assert imgsrv("keys", "list", *named, "b").stdout.split()[0] == "shop"
+    assert imgsrv("keys", "list", "--file", tmp_path / "keys").stdout == imgsrv("keys", "list", *named, "a").stdout
+    assert imgsrv("keys", "remove", "shop", *named, "a").returncode == 0
+    assert (tmp_path / "keys").read_text() == ""
+    assert "&signature=" in imgsrv("sign", *named, "b", "/flip?source=a").stdout
+    assert "name one with --file FILE, or the setting secrets_file in" in imgsrv("sign", *named, "a", "/flip").stderr
+
+
+def test_the_file_is_found_by_a_variable_and_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = imgsrv("keys", "list")
+    places = "--file FILE, or the setting keys_file in imgsrv.toml or IMGSRV_KEYS_FILE"
+    assert (done.returncode, done.stderr) == (2, f"imgsrv: no file is named; name one with {places}\n")
+    (tmp_path / "imgsrv.toml").write_text("keys_file = 7\n")
+    assert "keys_file = 7 in imgsrv.toml: it must be the name of a file" in imgsrv("keys", "list").stderr
+    (tmp_path / "imgsrv.toml").write_text('keys_file = "none"\n')
+    assert "there is no file none" in imgsrv("keys", "list").stderr
+    monkeypatch.setenv("IMGSRV_KEYS_FILE", "other")
+    assert imgsrv("keys", "add", "shop").returncode == 0
+    assert (tmp_path / "other").exists()

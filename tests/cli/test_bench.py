@@ -100,7 +100,7 @@ def test_the_option_self_starts_and_ends_a_server() -> None:
 
 
 def test_if_the_server_of_the_option_self_does_not_start_the_reason_is_shown(imgsrv: Bench) -> None:
-    with pytest.raises(BadArgument, match="workers"):
+    with pytest.raises(BadArgument, match="did not start: --workers=no: it must be"):
         imgsrv("--self", "--workers", "no")
 
 

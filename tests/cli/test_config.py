@@ -142,6 +142,35 @@ def test_a_check_reports_the_host_of_a_further_address(
     assert run(["config", "--check", f"{flag}=[::1]:8001"]) == 0
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost", "unix:/run/imgsrv.sock"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost", "unix:/tmp/imgsrv.sock"])
 def test_a_check_accepts_every_kind_of_host(capsys: pytest.CaptureFixture[str], host: str) -> None:
     assert run(["config", "--check", "--host", host]) == 0, capsys.readouterr().err
+
+
+def test_a_check_reports_a_log_file_that_cannot_be_written_and_makes_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for place, reason in (
+        ("missing/x.log", f"the folder {tmp_path}/missing does not exist; create it, or name another"),
+        ("file/x.log", "it cannot be written: Not a directory"),
+    ):
+        assert run(["config", "--check", f"--log-file={tmp_path / place}"]) == 2
+        assert capsys.readouterr().err.startswith(f"imgsrv: --log-file={tmp_path / place}: {reason}")
+    for place in ("new.log", "file"):
+        assert run(["config", "--check", f"--log-file={tmp_path / place}"]) == 0
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_check_reports_a_unix_socket_in_a_folder_that_does_not_exist(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["config", "--check", f"--host=unix:{tmp_path}/none/a.sock"]) == 2
+    assert f"the folder {tmp_path}/none does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["convert", "a", "b", "--jobs=0"], ["logs", "-n", "1_0"], ["logs", "-n", "\u0663"]])
+def test_a_whole_number_is_one_in_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(words)
+    assert " is not a whole number of at least " in capsys.readouterr().err

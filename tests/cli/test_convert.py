@@ -16,7 +16,7 @@ from serving import wait_until
 from imgsrv.bulk import work
 from imgsrv.bulk.targets import Positionals, split_positionals
 from imgsrv.cli import convert
-from imgsrv.cli._conversion_report import BROKEN_NOTE
+from imgsrv.cli.conversion.report import BROKEN_NOTE
 from imgsrv.errors import BadArgument, InvalidParameter, UnknownOperation, UnusableParameters
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.process import process_into
@@ -384,6 +384,9 @@ def test_a_picture_that_kills_its_process_is_named_and_the_others_are_converted(
         pytest.param(["out.jpg", "--format", "auto"], BadArgument, "Accept header", id="format-auto"),
         pytest.param(["out.png", "--quality", "80"], UnusableParameters, "has no use for quality", id="useless"),
         pytest.param(["none.png", "out/"], BadArgument, "there is no file none.png", id="input-not-there"),
+        pytest.param(["https://a.com/a.png", "out/"], BadArgument, "https:// is no bucket: files are read", id="a-url"),
+        pytest.param(["S3:/raw/*.png", "out/"], BadArgument, "objects of s3://, gs:// and az://", id="nearly-a-bucket"),
+        pytest.param(["in.png", "http://a.com/out/"], BadArgument, "http:// is no bucket", id="out-is-a-url"),
         pytest.param(["out", "flip"], BadArgument, "out gives no format", id="no-format"),
         pytest.param(["square.png", "out.jpg"], BadArgument, "need a folder", id="several-into-a-file"),
         pytest.param([".", "out.jpg"], BadArgument, "need a folder", id="folder-into-a-file"),

@@ -72,6 +72,7 @@ PLACES = (
         "convert D/a.jpg out.png --font-dir D/closed/f",
         "cache stats --cache-dir D/file/c",
     ),
+    "config --check --log-file D/closed/x.log",
     *("config --quarantine D/closed/x --check", "serve --crash-dir D/closed/c", "serve --quarantine D/file/c"),
     *("serve --font-dir D/closed/c", "serve --cache-dir D/closed/c", "cache purge --cache-dir D/closed/c"),
     *("serve --keys-file D/closed/c", "serve --secrets-file D/closed/c", "serve --uploads-dir D/closed/c"),

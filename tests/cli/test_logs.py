@@ -95,7 +95,7 @@ def test_a_closed_pipe_ends_the_command_quietly(log: Path) -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(20) == 0
+    assert process.wait(20) == 141
     process.stderr.close()
 
 

@@ -13,6 +13,14 @@ CODECS = {"cv2", "numpy", "PIL"}
 
 OF_A_SERVER = {"asyncio", "falcon", "pydantic", "structlog"}
 
+SETTINGS_ALONE = CODECS | OF_A_SERVER - {"pydantic"} | {"rich", "imgsrv.server.boot"}
+"""For a command whose only work, or whose help, is the settings: their types and bounds are pydantic's."""
+
+FORMATS_ALONE = {"cv2", "asyncio", "falcon", "structlog", "uvloop", "imgsrv.bulk.run", "imgsrv.server.boot"}
+"""For a command that knows the formats, whose rows need Pillow, or the operations, which need NumPy, by their names."""
+
+AT_ALL = CODECS | OF_A_SERVER | {"rich", "multiprocessing"}
+
 
 @pytest.mark.parametrize(
     ("arguments", "heavy"),
@@ -26,10 +34,22 @@ OF_A_SERVER = {"asyncio", "falcon", "pydantic", "structlog"}
         pytest.param(["logs"], CODECS | OF_A_SERVER, id="logs"),
         pytest.param(["monit"], CODECS | OF_A_SERVER, id="monit"),
         pytest.param(["completion", "zsh"], CODECS | OF_A_SERVER, id="completion"),
-        pytest.param(["keys", "list", "--file", "none"], CODECS | OF_A_SERVER, id="keys"),
-        pytest.param(["sign", "--new-secret", "x"], CODECS | OF_A_SERVER, id="sign"),
-        pytest.param(["config"], CODECS, id="config"),
-        pytest.param(["systemd-unit"], CODECS, id="systemd-unit"),
+        pytest.param(["keys", "list", "--file", "none"], AT_ALL, id="keys"),
+        pytest.param(["keys", "list"], AT_ALL, id="keys-of-the-configuration"),
+        pytest.param(["sign", "--new-secret", "x"], AT_ALL, id="sign"),
+        pytest.param(["config"], SETTINGS_ALONE, id="config"),
+        pytest.param(["config", "--json"], SETTINGS_ALONE, id="config-json"),
+        pytest.param(["systemd-unit"], SETTINGS_ALONE, id="systemd-unit"),
+        pytest.param(["serve", "--help"], SETTINGS_ALONE, id="help-of-serve"),
+        pytest.param(["serve", "--port", "x"], SETTINGS_ALONE, id="serve-with-a-fault"),
+        pytest.param(["start", "--help"], SETTINGS_ALONE, id="help-of-start"),
+        pytest.param(["cache", "--help"], SETTINGS_ALONE, id="help-of-cache"),
+        pytest.param(["cache", "stats", "--cache-dir", "."], SETTINGS_ALONE - {"asyncio"}, id="cache"),
+        pytest.param(["fonts", "--help"], SETTINGS_ALONE, id="help-of-fonts"),
+        pytest.param(["bench", "--help"], AT_ALL, id="help-of-bench"),
+        pytest.param(["convert", "--help"], FORMATS_ALONE | {"numpy"}, id="help-of-convert"),
+        pytest.param(["operations", "--help"], FORMATS_ALONE, id="help-of-operations"),
+        pytest.param(["operations", "--json"], FORMATS_ALONE, id="operations"),
     ],
 )
 def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: set[str], tmp_path: object) -> None:
@@ -47,9 +67,19 @@ def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: se
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_an_output_that_nobody_reads_ends_the_command_quietly() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["operations", "--json"], id="printed"),
+        pytest.param(["operations"], id="a-table"),
+        pytest.param(["config"], id="lines"),
+        pytest.param(["fonts"], id="fonts"),
+        pytest.param(["convert", "--help"], id="help"),
+    ],
+)
+def test_an_output_that_nobody_reads_ends_the_command_quietly(words: list[str]) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "imgsrv", "operations", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "imgsrv", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as command:
         assert command.stdout is not None
         assert command.stderr is not None

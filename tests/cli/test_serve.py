@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -23,17 +25,21 @@ from imgsrv.pool.control.instances import Place
 @pytest.fixture(scope="module")
 def bannered() -> Iterator[tuple[Server, list[str]]]:
     """A server on a terminal, and the lines of its banner."""
-    server = Server("--workers", "2", "--log-format", "text", "--max-body", "5MB", "--max-pixels", "20000000")
+    near, far = os.openpty()
+    flags = ("--workers", "2", "--log-format", "text", "--max-body", "5MB", "--max-pixels", "20000000")
+    server = Server(*flags, output=far)
     try:
-        assert server.process.stdout is not None
         lines: list[str] = []
-        for line in server.process.stdout:
-            lines.append(line.rstrip("\n"))
-            if "Ctrl-C" in line:
-                break
+        with open(near, encoding="utf-8", closefd=False) as terminal:
+            for line in terminal:
+                lines.append(line.rstrip("\n"))
+                if "Ctrl-C" in line:
+                    break
         yield server, lines
     finally:
         server.stop()
+        os.close(near)
+        os.close(far)
 
 
 def test_the_banner_names_version_address_workers_and_limits(bannered: tuple[Server, list[str]]) -> None:
@@ -69,17 +75,31 @@ def test_the_log_on_a_terminal_is_text(bannered: tuple[Server, list[str]]) -> No
     assert any("worker_ready" in line and "slot=0" in line for line in server.other_lines)
 
 
-def test_without_a_terminal_there_is_no_banner() -> None:
-    server = Server("--workers", "1")
+@pytest.mark.parametrize("style", ["auto", "json", "text"])
+def test_what_collects_logs_gets_a_line_for_each_event_and_no_banner(style: str) -> None:
+    server = Server("--workers", "1", "--log-format", style)
     try:
-        server.wait_ready()
+        told = server.other_lines if style == "text" else server.events
+        wait_until(lambda: any("serving" in str(line) for line in list(told)), "it serves")
         server.process.terminate()
         server.wait_exit()
         assert server.process.stdout is not None
         assert server.process.stdout.read() == ""
-        assert server.other_lines == []
+        assert (server.events if style == "text" else server.other_lines) == []
+        # A record of the text has the date and the time before the event.
+        assert [line for line in server.other_lines if not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line)] == []
     finally:
         server.stop()
+
+
+def test_too_few_descriptors_are_told_at_once_with_what_there_is_and_what_it_takes() -> None:
+    words = f"ulimit -n 20; exec {shlex.quote(sys.executable)} -m imgsrv serve --port 0 --workers 3"
+    done = subprocess.run(["/bin/bash", "-c", words], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "imgsrv: a process may have only 20 files and connections open, and with 3 workers it needs at least "
+    )
+    assert "LimitNOFILE=65536" in done.stderr
 
 
 WITHOUT_TURBO = "import sys; sys.modules['pylibjxl'] = None; from imgsrv.cli.main import main; main()"

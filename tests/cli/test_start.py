@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +17,7 @@ from typing import Any, cast
 import pytest
 from background import Background, background, lives
 from load import loading
+from servers.ports import free_port
 from serving import Server, wait_until
 from wire import HEALTH, ask
 
@@ -177,3 +182,118 @@ def test_a_restart_after_which_nothing_serves_gives_the_reason(place: Background
     assert "default ended before it served requests" in failed.stderr
     assert "warning: worker_exit  slot=0" in failed.stderr
     assert not any(map(lives, place.processes))
+
+
+# ---- other addresses and other files -----------------------------------------------------------------------
+
+
+def configured(place: Background, text: str) -> None:
+    (place.folder / "imgsrv.toml").write_text(text)
+    (place.folder / "imgsrv.toml").chmod(0o644)
+
+
+def test_a_restart_moves_to_another_port_and_gives_the_old_one_back(place: Background) -> None:
+    old, new = free_port(), free_port()
+    configured(place, f"port = {old}\nworkers = 1\n")
+    assert place.imgsrv("start").returncode == 0
+    configured(place, f"port = {new}\nworkers = 1\n")
+    refused = place.imgsrv("reload")
+    told = f"port is {old} and would be {new}: that takes `imgsrv restart --runtime-dir {place.folder}/run`"
+    assert f"{told}; nothing has changed" in refused.stderr
+    moved = place.imgsrv(*told.partition("`imgsrv ")[2].strip("`").split())
+    assert moved.returncode == 0, moved.stderr
+    assert moved.stdout.startswith(f"default is serving on http://127.0.0.1:{new} ")
+    assert ask(served(place), HEALTH).status == 200
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", old), 5)
+
+
+@pytest.mark.parametrize("setting", ["port", "metrics_listen", "agent_listen"])
+def test_a_restart_to_a_port_of_somebody_else_is_refused_while_the_old_server_serves_on(
+    place: Background, setting: str
+) -> None:
+    configured(place, f"port = {free_port()}\nworkers = 1\n")
+    assert place.imgsrv("start").returncode == 0
+    before = started_at(place)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        moved = f"port = {taken}" if setting == "port" else f'port = {place.port}\n{setting} = "127.0.0.1:{taken}"'
+        configured(place, f"{moved}\nworkers = 1\n")
+        refused = place.imgsrv("restart")
+    assert refused.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{taken}: another process already listens there" in refused.stderr
+    assert "nothing has changed" in refused.stderr
+    assert started_at(place) == before
+    assert ask(served(place), HEALTH).status == 200
+
+
+def test_a_restart_to_a_unix_socket_and_with_metrics_of_its_own_works(place: Background) -> None:
+    configured(place, f"port = {free_port()}\nworkers = 1\n")
+    assert place.imgsrv("start").returncode == 0
+    path, beside = place.folder / "a.sock", free_port()
+    configured(place, f'host = "unix:{path}"\nmetrics_listen = "127.0.0.1:{beside}"\nworkers = 1\n')
+    moved = place.imgsrv("restart")
+    assert moved.returncode == 0, moved.stderr
+    assert f"default is serving on unix:{path} " in moved.stdout
+    socket.create_connection(("127.0.0.1", beside), 5).close()
+
+
+def test_another_name_takes_a_stop_by_the_old_name_and_a_new_start(place: Background) -> None:
+    (place.folder / "a.toml").write_text('name = "old"\nworkers = 1\n')
+    place.name = "old"
+    place.start("--config", "a.toml")
+    (place.folder / "a.toml").write_text('name = "new"\nworkers = 1\n')
+    for command in ("restart", "reload"):
+        refused = place.imgsrv(command, "--name", "old")
+        assert refused.returncode == 1
+        told = refused.stderr.partition("that takes `imgsrv ")[2].partition("` and a new start")[0]
+        assert told.split()[:3] == ["stop", "--name", "old"]
+    assert place.imgsrv(*told.split()).returncode == 0
+    place.name = "new"
+    place.start("--config", "a.toml")
+
+
+def test_every_command_that_start_names_finds_the_instance(place: Background) -> None:
+    folder = place.folder / "it's here"
+    folder.mkdir()
+    (folder / "some.toml").write_text("workers = 1\n")
+    flags = ("--name", "thumbs", "--runtime-dir", str(folder / "run"), "--config", str(folder / "some.toml"))
+    said = place.start(*flags)
+    again = place.imgsrv("start", *flags)
+    assert again.returncode == 1
+    named = [*re.findall(r"imgsrv ((?:status|reload|stop) .*?)(?:   |$)", said, re.MULTILINE)]
+    assert len(named) == 3
+    assert [command for command in re.findall(r"`imgsrv (.*?)`", again.stderr) if command not in named] == []
+    for command in named:
+        done = place.imgsrv(*shlex.split(command))
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(place: Background) -> None:
+    program = place.folder / "bin" / "imgsrv"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom imgsrv.cli.main import main\nmain()\n")
+    program.chmod(0o755)
+    place.start("--workers", "1")
+    environment = {**os.environ, "IMGSRV_RUNTIME_DIR": str(place.folder / "run")}
+    for path, name in (("/usr/bin:/bin", "bin/imgsrv"), (f"{program.parent}:/usr/bin:/bin", "imgsrv")):
+        command = ["bin/imgsrv" if name != "imgsrv" else str(program), "start", "--port", "0"]
+        done = subprocess.run(
+            command, cwd=place.folder, env={**environment, "PATH": path}, capture_output=True, text=True, check=False
+        )
+        assert f"`{name} stop` ends it" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["reload", "restart"])
+def test_an_error_has_the_name_of_the_program_once(place: Background, command: str) -> None:
+    configured(place, "workers = 1\n")
+    place.start()
+    configured(place, "drain_s = -1\n")
+    refused = place.imgsrv(command, "--name", "default", "--runtime-dir", str(place.folder / "run"))
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith("imgsrv: drain_s = -1 in imgsrv.toml: it must be")
+    assert refused.stderr.count("imgsrv: ") == 1
+    failed = place.imgsrv("start", "--name", "second")
+    assert "imgsrv: imgsrv:" not in failed.stderr

@@ -88,7 +88,7 @@ def test_it_is_of_this_version() -> None:
 def test_every_variable_is_a_setting_that_the_server_accepts(values: Path) -> None:
     found = {name.removeprefix("IMGSRV_").lower(): value for name, value in variables(values).items()}
     # The file of keys is in a secret that this machine does not have.
-    settings = Settings(**{name: value for name, value in found.items() if name != "keys_file"})  # type: ignore[arg-type]
+    settings = Settings(**{name: value for name, value in found.items() if name != "keys_file"})
     assert settings.shutdown_delay_s == 5
     assert set(found) <= set(Settings.model_fields)
 

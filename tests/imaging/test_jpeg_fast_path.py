@@ -273,7 +273,7 @@ def test_the_format_is_what_pillow_writes() -> None:
 def test_only_a_missing_library_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert turbojpeg.WHY_MISSING == ""
     monkeypatch.setattr(turbojpeg, "WHEEL", "no_such_wheel")
-    assert turbojpeg._found() == (None, "no_such_wheel is not installed; pip install 'imgsrv[turbo]' adds it")
+    assert turbojpeg._found() == (None, "no_such_wheel is not installed; the extra `turbo` adds it")
     monkeypatch.setattr(turbojpeg, "WHEEL", "pylibjxl")
     monkeypatch.setattr(turbojpeg, "SIGNATURES", {"tj3NoSuchFunction": ()})
     assert turbojpeg._found()[1].endswith("has no tj3NoSuchFunction")

@@ -1569,6 +1569,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "web.app.make_front": SETTINGS,
     "web.cache.folder.FolderStore._read": "reads a file of the cache; the row of entries reads what is in it",
     "web.cache.locks._place": "reads a digest of ours",
+    "web.cache.named_store.": SETTINGS,
     "web.cache.setup.": SETTINGS,
     "web.cache.usage._read": "reads 16 bytes",
     "web.cache.bucket_store.": "gives what a bucket holds, bounded, to the row of entries",

@@ -48,8 +48,12 @@ class Server:
         descriptors: tuple[int, ...] = (),
         log_file: Path | None = None,
         is_bounded: bool = False,
+        output: int = subprocess.PIPE,
     ) -> None:
-        """is_bounded: refuse dear jobs, as a server does by default; tests of overload ask for endless ones."""
+        """output: a descriptor in place of a pipe.
+
+        is_bounded: refuse dear jobs, as a server does by default; tests of overload ask for endless ones.
+        """
         self.log_file = log_file
         if log_file is not None:
             flags = (*flags, f"--log-file={log_file}")
@@ -59,7 +63,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="imgsrv-test-"))
         self.process = subprocess.Popen(
             [*command, "serve", "--port", "0", "--log-format", "json", *flags],
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.PIPE,
             text=True,
             env={

@@ -17,12 +17,15 @@ LIMIT_S = 1.0
 
 METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli.main:findall": ("findall", ()),
+    "bulk.places:URL": ("match", (("", "a", ""), ("", "a:", ""))),
+    "cli._numbers:DIGITS": ("fullmatch", ()),
     "cli.access.sign:FOR": ("fullmatch", ()),
     "cli.access.sign:TARGET": ("fullmatch", (("http://", "a", " "), ("/", "a", " "))),
     "environment:NAME": ("fullmatch", ()),
     "foreign_words:UNITS": ("fullmatch", (("", "1", "!"), ("1.", "1", "!"))),
     "foreign_words:_JOINTS": ("sub", (("", "-", ""),)),
     "foreign_words:_SHARE": ("fullmatch", ()),
+    "installed:NAMED": ("search", (("", "the extra `", ""), ("the extra `", "a", ""), ("", "the extra `a", ""))),
     "imaging.codecs.foreign:_BASE64": ("fullmatch", (("", "A", "!"), ("", "\n", "!"))),
     "imaging.codecs.foreign:_DATA": ("fullmatch", ()),
     "imaging.codecs.foreign:_FILE_NAME": ("fullmatch", (("", "a", "!"), ("a=@", "a.jpg", "!"), ("", ".jpg", "!"))),

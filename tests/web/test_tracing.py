@@ -20,6 +20,7 @@ from serving import DEADLINE_S, serving, wait_until
 
 from imgsrv.cli.main import run
 from imgsrv.errors import BadSetting
+from imgsrv.installed import install_command
 from imgsrv.observe import otel
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.settings import load_configuration
@@ -210,7 +211,7 @@ def test_without_the_extra_the_start_is_refused_and_the_extra_is_named(
     monkeypatch.setattr("imgsrv.settings_checks.find_spec", lambda _name: None)
     assert run(["serve", "--port=0", "--otel-endpoint=http://127.0.0.1:4318"]) == 2
     assert "--otel-endpoint=" in (said := capsys.readouterr().err)
-    assert "traces need the extra `otel`: pip install 'imgsrv[otel]'" in said
+    assert f"traces need the extra `otel`: {install_command('otel')}" in said
 
 
 @pytest.mark.parametrize("url", ["localhost:4318", "grpc://a:4317", "http://", "http://a:99999", "http://a/?x=1"])

@@ -13,6 +13,7 @@ from typing import Any, Self
 from imgsrv.bulk.cluster.executor import convert_all
 from imgsrv.bulk.work import Conversion, Outcome, Recipe
 from imgsrv.errors import BadArgument
+from imgsrv.installed import install_command
 from imgsrv.settings_checks import split_address
 
 AUTO, EXAMPLE = "auto", "such as 10.0.0.1:6379 or [fd00::1]:6379"
@@ -30,7 +31,7 @@ class Cluster:
         Raises BadArgument if ray is not installed, or the cluster cannot be joined.
         """
         if find_spec("ray") is None:
-            raise BadArgument("--ray needs the extra `ray`: pip install 'imgsrv[ray]'")
+            raise BadArgument(f"--ray needs the extra `ray`: {install_command('ray')}")
         _check_address(address)
         self._ray: Any = import_module("ray")
         self._tell = tell

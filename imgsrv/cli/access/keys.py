@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from imgsrv.cli.access.named_file import add_file, file_of
 from imgsrv.errors import BadArgument
 from imgsrv.web.access.keys import NAME, BadKeyLine, Key, make_key, parse_keys
 from imgsrv.web.access.rates import Limit, parse_limit
+
+SETTING = "keys_file"
 
 MODE = 0o600
 """Of a new file.  Its hashes are salted, but names and limits are nobody else's business."""
@@ -27,8 +30,8 @@ def add_parser(commands: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="make a key and print it, once", description="Make a key and print it, once.")
-    _add_file(add)
-    add.add_argument("name", metavar="NAME", help="name of the key, as logs show it")
+    add_file(add, SETTING)
+    add.add_argument("key", metavar="NAME", help="name of the key, as logs show it")
     add.add_argument("--limit", type=_limit, metavar="RATE", help="requests, such as 100/minute")
     add.add_argument("--work", type=_limit, metavar="RATE", help="seconds of an engine, such as 30/minute")
     add.add_argument("--presets", metavar="NAMES", help="the only presets that it may ask for, separated by commas")
@@ -39,14 +42,10 @@ def add_parser(commands: Any) -> None:
         ("remove", _remove, "remove a key; it is valid until the server is reloaded"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        _add_file(action)
+        add_file(action, SETTING)
         if name == "remove":
-            action.add_argument("name", metavar="NAME", help="name of the key")
+            action.add_argument("key", metavar="NAME", help="name of the key")
         action.set_defaults(run=run)
-
-
-def _add_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--file", required=True, type=Path, metavar="FILE", help="the file of the setting keys_file")
 
 
 def _limit(text: str) -> Limit:
@@ -57,35 +56,35 @@ def _limit(text: str) -> Limit:
 
 
 def _add(parsed: argparse.Namespace) -> int:
-    if NAME.fullmatch(parsed.name) is None:
-        raise BadArgument(f"the name {parsed.name!r} must have 1 to 64 letters, digits and ._-")
+    if NAME.fullmatch(parsed.key) is None:
+        raise BadArgument(f"the name {parsed.key!r} must have 1 to 64 letters, digits and ._-")
     presets = None if parsed.presets is None else tuple(filter(None, parsed.presets.split(",")))
-    with _locked(parsed.file):
-        text, keys = _read(parsed.file, is_new_allowed=True)
-        if parsed.name in (key.name for key in keys):
-            raise BadArgument(f"{parsed.file} has a key named {parsed.name}; remove it first, or choose another name")
-        key, token = make_key(parsed.name, parsed.limit, parsed.work, presets, operator=parsed.operator)
+    with _locked(file := file_of(parsed, SETTING)):
+        text, keys = _read(file, is_new_allowed=True)
+        if parsed.key in (key.name for key in keys):
+            raise BadArgument(f"{file} has a key named {parsed.key}; remove it first, or choose another name")
+        key, token = make_key(parsed.key, parsed.limit, parsed.work, presets, operator=parsed.operator)
         end = "" if not text or text.endswith("\n") else "\n"
         # Before it is valid: nobody can ask for it again.
         print(token, flush=True)
-        _write(parsed.file, f"{text}{end}{key}\n")
+        _write(file, f"{text}{end}{key}\n")
     return 0
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    for key in _read(parsed.file)[1]:
+    for key in _read(file_of(parsed, SETTING))[1]:
         options = str(key).split()[4:]
         print(" ".join((f"{key.name:<24} {key.id}", *options)))
     return 0
 
 
 def _remove(parsed: argparse.Namespace) -> int:
-    with _locked(parsed.file):
-        text, keys = _read(parsed.file)
-        if parsed.name not in (key.name for key in keys):
-            raise BadArgument(f"{parsed.file} has no key named {parsed.name}; see `imgsrv keys list`")
+    with _locked(file := file_of(parsed, SETTING)):
+        text, keys = _read(file)
+        if parsed.key not in (key.name for key in keys):
+            raise BadArgument(f"{file} has no key named {parsed.key}; see `imgsrv keys list`")
         lines = text.splitlines(keepends=True)
-        _write(parsed.file, "".join(line for line in lines if (line.split() or [""])[0] != parsed.name))
+        _write(file, "".join(line for line in lines if (line.split() or [""])[0] != parsed.key))
     return 0
 
 

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from imgsrv.cli.access.named_file import add_file, file_of
 from imgsrv.errors import BadArgument
 from imgsrv.web.access.signatures import NAME, BadSecretLine, parse_secrets, sign
+
+SETTING = "secrets_file"
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -26,7 +29,7 @@ def add_parser(commands: Any) -> None:
         "sign",
         description="Print the URL with a signature.  The server must have the same file as its secrets_file.",
     )
-    parser.add_argument("--file", type=Path, metavar="FILE", help="the file of the setting secrets_file")
+    add_file(parser, SETTING)
     parser.add_argument("--signer", metavar="NAME", help="name of the secret; the last one of the file if left out")
     parser.add_argument("--for", dest="valid_s", type=_seconds, metavar="TIME", help="valid so long, such as 30m or 7d")
     parser.add_argument("--method", choices=("GET", "POST", "DELETE"), default="GET", help="GET is for HEAD too [GET]")
@@ -44,12 +47,12 @@ def run(parsed: argparse.Namespace) -> int:
             raise BadArgument("a name has 1 to 64 letters, digits, - and _")
         print(f"{parsed.new_secret} {secrets.token_urlsafe(32)}")
         return 0
-    if parsed.file is None or parsed.url is None:
-        raise BadArgument("name a URL and, with --file, the file of secrets; or --new-secret NAME")
-    known = _secrets(parsed.file)
+    if parsed.url is None:
+        raise BadArgument("name a URL to sign, or --new-secret NAME to make a secret")
+    known = _secrets(file := file_of(parsed, SETTING))
     signer = parsed.signer or next(reversed(known), None)
     if signer not in known:
-        raise BadArgument(f"{parsed.file} has no secret {signer!r}" if signer else f"{parsed.file} has no secret")
+        raise BadArgument(f"{file} has no secret {signer!r}" if signer else f"{file} has no secret")
     match = TARGET.fullmatch(parsed.url)
     if match is None or "#" in parsed.url:
         raise BadArgument(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.errors import BadArgument, CommandFailed
 from imgsrv.observe.log.text import size_text
 from imgsrv.settings import Settings
-from imgsrv.web.cache.locks import MachineLocks, make_lock_file
-from imgsrv.web.cache.setup import has_store, make_store
-from imgsrv.web.cache.store import Store, StoreFailed, Usage
+
+if TYPE_CHECKING:
+    from imgsrv.web.cache.store import Store, Usage
 
 Given = TypeVar("Given")
 
@@ -35,6 +34,8 @@ def add_parser(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what is in the cache, or empty it.  Raises BadSetting, BadArgument, CommandFailed."""
+    from imgsrv.web.cache.named_store import has_store  # noqa: PLC0415  the help needs no store
+
     settings = read_settings(parsed).settings
     if not has_store(settings):
         raise BadArgument("no cache is named; give the --cache-dir or the --cache-url of the server")
@@ -48,6 +49,12 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _with_store(settings: Settings, use: Callable[[Store], Awaitable[Given]]) -> Given:
+    import asyncio  # noqa: PLC0415  as above
+
+    from imgsrv.web.cache.locks import MachineLocks, make_lock_file  # noqa: PLC0415
+    from imgsrv.web.cache.named_store import make_store  # noqa: PLC0415
+    from imgsrv.web.cache.store import StoreFailed  # noqa: PLC0415
+
     async def using() -> Given:
         store, locks = make_store(settings, MachineLocks(make_lock_file()))
         try:

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._flags import add_settings, read_settings
-from imgsrv.cli._render import console, say, show, table
-from imgsrv.imaging.lettering.fonts import font_facts, unusable_fonts, use_fallbacks, use_fonts
-from imgsrv.imaging.lettering.missing import SCRIPTS
 from imgsrv.settings_checks import split
 
 COLUMNS = ("name", "family", "style", "file", "writes", "axes", "fallback")
@@ -30,6 +27,9 @@ def add_parser(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the list.  Raises BadSetting."""
+    from imgsrv.cli._render import console, say, show, table  # noqa: PLC0415  the help needs no fonts
+    from imgsrv.imaging.lettering.fonts import font_facts, unusable_fonts, use_fallbacks, use_fonts  # noqa: PLC0415
+
     settings = read_settings(parsed).settings
     if settings.font_dir:
         use_fonts(Path(settings.font_dir))
@@ -46,6 +46,8 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _row(fact: Mapping[str, Any]) -> tuple[str, ...]:
+    from imgsrv.imaging.lettering.missing import SCRIPTS  # noqa: PLC0415  as above
+
     scripts = dict.fromkeys(SCRIPTS.get(one, one) for one in fact["scripts"])
     axes = (f"{axis['tag']} {axis['min']:g}-{axis['max']:g}" for axis in fact["axes"])
     place = str(fact["fallback"] or "")

@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from imgsrv.cli._render import console, say, show, table
+from imgsrv.cli._render import Screen, console, say, show, table
 from imgsrv.cli.shell.completion import completes
 from imgsrv.errors import BadArgument, UnknownOperation
 from imgsrv.imaging.codecs.output import Output
@@ -18,6 +17,7 @@ from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.formats.format import Format
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.operations.registry import Operation
+from imgsrv.installed import install_command
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.markdown import depth_line, formats_table, operations_table, output_table
@@ -67,7 +67,7 @@ def _print_markdown(name: str | None) -> None:
     print(f"{operations_table()}\n\n{formats_table()}\n\n{output_table()}")
 
 
-def _print_overview(screen: Console) -> None:
+def _print_overview(screen: Screen) -> None:
     operations = [(row.name, _signature(row), row.summary) for row in OPERATIONS.values()]
     show(screen, table(("operation", "parameters", "what it does"), operations, "Operations"))
     screen.print()
@@ -76,20 +76,26 @@ def _print_overview(screen: Console) -> None:
         for name, form in KNOWN.items()
     ]
     show(screen, table(("format", "media type", "suffixes", "output parameters", "here"), formats, "Formats"))
+    for extra in sorted({form.extra for form in KNOWN.values() if form.extra and _lacks(form)}):
+        say(screen, f"the extra `{extra}`: {install_command(extra)}")
     screen.print()
     show(screen, _parameters("Output parameters", parameters_of(Output)))
     say(screen, "\nimgsrv operations NAME explains one of them.")
 
 
+def _lacks(form: Format) -> bool:
+    return form.name not in FORMATS or (form.is_written and form.name not in WRITTEN)
+
+
 def _standing(form: Format) -> str:
     if form.name not in FORMATS:
-        return f"no: {form.how_to_install}"
+        return f"no, it needs {form.extra_name}"
     if form.is_written and form.name not in WRITTEN:
-        return f"read; written with {form.how_to_install}"
+        return f"read; written with {form.extra_name}"
     return "read and written" if form.is_written else "read"
 
 
-def _print_page(screen: Console, operation: Operation) -> None:
+def _print_page(screen: Screen, operation: Operation) -> None:
     parameters, example = parameters_of(operation.parameters), example_of(operation)
     say(screen, f"{operation.name}: {operation.summary}")
     if operation.details:

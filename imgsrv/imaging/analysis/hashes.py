@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import base64
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from imgsrv.imaging.lazy import cv2
-from imgsrv.imaging.pixels.srgb import Floats, level_of, light_of
+from imgsrv.imaging.pixels.srgb import level_of, light_of
 from imgsrv.imaging.pixels.working_frame import Pixels
+
+if TYPE_CHECKING:
+    from imgsrv.imaging.pixels.srgb import Floats
 
 BLUR_COMPONENTS = (4, 3)
 """Number of cosines across and down."""

@@ -189,7 +189,7 @@ class Output(BaseModel):
         if self.format in (None, "auto", SAME):
             return self
         if self.format in KNOWN and self.format not in WRITTEN and KNOWN[self.format].is_written:
-            missing = KNOWN[self.format].how_to_install
+            missing = KNOWN[self.format].extra_name
             raise UnusableParameters(OWNER, f"format={self.format} cannot be written here; {missing} adds it")
         fields = FORMATS[self.format].fields if self.format in FORMATS else ()
         for name in FORMAT_FIELDS:

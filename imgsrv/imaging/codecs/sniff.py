@@ -40,7 +40,7 @@ def sniff(head: bytes) -> str:
         raise UnsupportedFormat(_foreign(head), readable_names())
     if name not in FORMATS:
         form = KNOWN[name]
-        raise UnsupportedFormat(f"{form.label}, which {form.how_to_install} adds", readable_names())
+        raise UnsupportedFormat(f"{form.label}, which {form.extra_name} adds", readable_names())
     return name
 
 

@@ -102,7 +102,7 @@ def _found() -> tuple[ctypes.CDLL | None, str]:
     """The library, or the reason why it is not there; what its wheel is made for is not imported."""
     spec = find_spec(WHEEL)
     if spec is None:
-        return None, f"{WHEEL} is not installed; pip install 'imgsrv[turbo]' adds it"
+        return None, f"{WHEEL} is not installed; the extra `turbo` adds it"
     files = [file for folder in spec.submodule_search_locations or () for file in Path(folder).glob(EXTENSION)]
     if not files:
         return None, f"{WHEEL} has no file {EXTENSION}"

@@ -339,9 +339,9 @@ class Format:
         return self.options is not None
 
     @property
-    def how_to_install(self) -> str:
-        """The command that brings its extra."""
-        return f"pip install 'imgsrv[{self.extra}]'"
+    def extra_name(self) -> str:
+        """Its extra in a message, as `imgsrv/installed.py` finds it."""
+        return f"the extra `{self.extra}`"
 
 
 def scaled_effort(effort: int, highest: int) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image
 
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.picture import Frame
-from imgsrv.imaging.pixels.resample import Plane
+
+if TYPE_CHECKING:
+    # The header of a JPEG XL needs the table below, and nothing that resamples.
+    from imgsrv.imaging.pixels.resample import Plane
 
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

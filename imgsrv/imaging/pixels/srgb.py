@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-Floats = NDArray[np.float64]
+from imgsrv.imaging.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 GAMMA, OFFSET, SLOPE = 2.4, 0.055, 12.92
 """`light = ((level + OFFSET) / (1 + OFFSET)) ^ GAMMA`, and `level / SLOPE` near black."""

@@ -13,6 +13,7 @@ from imgsrv.observe.totals import latency_of, totals_of
 from imgsrv.pool.caller import Caller
 from imgsrv.pool.control.running_jobs import at_work
 from imgsrv.pool.control.status import workers_of
+from imgsrv.pool.reload.changes import Changes
 from imgsrv.pool.reload.reloading import Reloading
 from imgsrv.pool.roster import Roster
 from imgsrv.pool.shutdown import Shutdown
@@ -28,7 +29,7 @@ class About:
     """Facts about the instance that the pool itself does not know.
 
     max_queue: the largest number of pictures that may wait.  description: the answer of `describe`, JSON-compatible.
-    fixed: the settings that a reload cannot change, with their values.
+    changes: the settings that a reload or restart cannot change.
     """
 
     name: str = "default"
@@ -36,7 +37,7 @@ class About:
     max_queue: int = 0
     log_file: str | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ restart    trial → shutdown → exec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from imgsrv.pool.caller import Caller, Signalled
 from imgsrv.pool.control.control_socket import Control
 from imgsrv.pool.reload import state
+from imgsrv.pool.reload.changes import Changes
 from imgsrv.pool.reload.exec import command_line, execute_with_state
 from imgsrv.pool.reload.rollout import Rollout
 from imgsrv.pool.reload.trial import Trial, start_trial
@@ -34,7 +35,7 @@ class _Attempt:
 class Reloading:
     """The one reload or restart of a pool that may be under way.
 
-    fixed: the settings that a reload cannot change, with their values.
+    changes: what the new settings may not change.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Reloading:
         shutdown: Shutdown,
         control: Control | None,
         signals: Signals,
-        fixed: Mapping[str, Any],
+        changes: Changes,
     ) -> None:
         self._roster, self._scaling, self._shutdown = roster, scaling, shutdown
-        self._control, self._signals, self._fixed = control, signals, fixed
+        self._control, self._signals, self._changes = control, signals, changes
         self._attempt: _Attempt | None = None
         self._rollout: Rollout | None = None
 
@@ -77,7 +78,7 @@ class Reloading:
         if self._attempt is None or self._attempt.trial.pid != pid:
             return
         attempt, self._attempt = self._attempt, None
-        fault = attempt.trial.fault(exit_code, self._fixed)
+        fault = attempt.trial.fault(exit_code, partial(self._changes.fault, restarts=attempt.restarts))
         if self._roster.is_stopping:
             fault = "the server was told to stop"
         if fault is not None:

@@ -1,9 +1,10 @@
 """The trial before a reload or restart, as the master sees it; server/trial.py is what the trial does.
 
 A trial is a process that loads the new code and configuration and proves that a worker can boot.  It prints as JSON the
-settings that a reload cannot change, or says on its standard error why the new code does not work.  Before a reload it
-also gets the state for the next image and makes a master of it that never runs: new code that does not understand the
-state must be found before it replaces the old code.  The running pool is untouched until the trial has ended well.
+settings that a reload cannot change and the further addresses, or says on its standard error why the new code does not
+work.  Before a reload it also gets the state for the next image and makes a master of it that never runs: new code that
+does not understand the state must be found before it replaces the old code.  The running pool is untouched until the
+trial has ended well.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from imgsrv.environment import environment
 from imgsrv.pool.reload.exec import STATE_FLAG, Passed, write_state
 from imgsrv.pool.signals import HANDLED
+from imgsrv.printable import without_own_name
 
 TRIAL_FLAG = "--trial"
 """Other versions start this one with it, so its name stays."""
@@ -57,10 +59,10 @@ class Trial:
         """Kill it; its exit is reaped later."""
         os.kill(self.pid, signal.SIGKILL)
 
-    def fault(self, exit_code: int, fixed: Mapping[str, Any]) -> str | None:
+    def fault(self, exit_code: int, beyond: Callable[[Mapping[str, Any]], str | None]) -> str | None:
         """Return the reason why the reload may not go on; None if it may.
 
-        fixed: the settings that a reload cannot change, with their running values.
+        beyond: says why settings need more than this reload; None if they do not.
         """
         said, complained = _content(self.said), _content(self.complained)
         os.close(self.said)
@@ -68,15 +70,11 @@ class Trial:
         if self.is_late:
             return f"the new code was not loaded within {LIMIT_S:g} s"
         found = _report(said)
-        changed = [
-            f"{name} is {value!r} and would be {found[name]!r}"
-            for name, value in fixed.items()
-            if name in found and found[name] != value
-        ]
-        if changed:
-            return f"{'; '.join(changed)}: that takes `imgsrv restart`"
+        if (fault := beyond(found)) is not None:
+            return fault
         if exit_code:
-            return "\n".join(complained.strip().splitlines()[-LAST_LINES:]) or f"the trial ended with {exit_code}"
+            last = complained.strip().splitlines()[-LAST_LINES:]
+            return "\n".join(map(without_own_name, last)) or f"the trial ended with {exit_code}"
         return None if found else f"the new code did not say what it is: {said[:200]!r}"
 
 
@@ -116,9 +114,9 @@ def _file(name: str, undo: contextlib.ExitStack) -> int:
     return file
 
 
-def report(fixed: Mapping[str, Any]) -> None:
-    """In the trial: say that all is well, and print the settings that a reload cannot change."""
-    sys.stdout.write(json.dumps(dict(fixed)) + "\n")
+def report(settings: Mapping[str, Any]) -> None:
+    """In the trial: say that all is well, and print the settings that the running server compares with its own."""
+    sys.stdout.write(json.dumps(dict(settings)) + "\n")
     sys.stdout.flush()
 
 

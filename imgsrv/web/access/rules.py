@@ -11,7 +11,7 @@ from typing import TypeVar
 from imgsrv.environment import flag_name
 from imgsrv.errors import BadSetting
 from imgsrv.settings import Settings
-from imgsrv.settings_checks import split
+from imgsrv.settings_checks import UNIX_PREFIX, split
 from imgsrv.trusted_paths import weakness
 from imgsrv.web.access.cors import Cors
 from imgsrv.web.access.keys import BadKeyLine, Key, Keys, parse_keys
@@ -90,7 +90,7 @@ def faults_of(settings: Settings) -> Iterator[BadSetting]:
 
 def listens_beyond_loopback(host: str) -> bool:
     """True for an address that other machines can reach.  host: as the setting has it."""
-    if host.startswith("unix:") or host == "localhost":
+    if host.startswith(UNIX_PREFIX) or host == "localhost":
         return False
     try:
         return not ipaddress.ip_address(host.strip("[]")).is_loopback

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
-from imgsrv.web.cache.bucket_store import BucketStore
 from imgsrv.web.cache.folder import FolderStore
 from imgsrv.web.cache.key import code_version
-from imgsrv.web.cache.locks import Locks, MachineLocks, make_lock_file
-from imgsrv.web.cache.redis_store import RedisLocks, RedisStore
+from imgsrv.web.cache.locks import MachineLocks, make_lock_file
+from imgsrv.web.cache.named_store import has_store, is_redis, make_store
 from imgsrv.web.cache.results import ResultCache
-from imgsrv.web.cache.store import GuardedStore, Store
+from imgsrv.web.cache.store import GuardedStore
 from imgsrv.web.cache.versions import Versions
-from imgsrv.web.stores.redis import Redis, load_redis
+from imgsrv.web.stores.redis import load_redis
 
 
 @dataclass
@@ -60,27 +58,3 @@ def make_cache(shared: Shared, row: Row, log: Logger) -> ResultCache:
         store.on_evicted = evicted
     guarded = GuardedStore(store, row, log, int(settings.cache_max_entry))
     return ResultCache(guarded, locks, row, lambda: shared.code, Versions(guarded, settings))
-
-
-def has_store(settings: Settings) -> bool:
-    """True if results are kept somewhere."""
-    return bool(settings.cache_dir or settings.cache_url)
-
-
-def is_redis(settings: Settings) -> bool:
-    """True if the results are kept in Redis."""
-    return settings.cache_url.startswith(("redis:", "rediss:", "unix:"))
-
-
-def make_store(settings: Settings, machine: Locks) -> tuple[Store, Locks]:
-    """The store that the settings name, and the locks that go with it; `has_store` must be true.
-
-    machine: the locks of this machine alone.
-    """
-    most = int(settings.cache_max_entry)
-    if is_redis(settings):
-        redis = Redis(settings.cache_url, settings.cache_timeout_s)
-        return RedisStore(redis, most), RedisLocks(redis, machine)
-    if settings.cache_url:
-        return BucketStore(settings.cache_url, settings.cache_timeout_s, most), machine
-    return FolderStore(Path(settings.cache_dir), int(settings.cache_size), most), machine

@@ -97,7 +97,7 @@ def test_without_its_extra_a_format_is_refused_and_the_extra_is_named(
         sniff(head)
 
     form = KNOWN[name]
-    assert caught.value.found == f"{form.label}, which pip install 'imgsrv[{form.extra}]' adds"
+    assert caught.value.found == f"{form.label}, which the extra `{form.extra}` adds"
     assert form.label not in caught.value.supported
 
 

@@ -49,7 +49,7 @@ from imgsrv.imaging.model.picture import Frame
 NAME, READER = "tiff", "TIFF of imgsrv"
 """The name of the format, and that of this reader in Pillow."""
 
-CAMERA_RAW = "the body is a camera raw file, which pip install 'imgsrv[raw]' adds"
+CAMERA_RAW = "the body is a camera raw file, which the extra `raw` adds"
 LATER_PAGE = "this page has the raw data of a camera, which is read from the first page alone"
 
 SAVE_AS = "or develop it and save it as a TIFF, PNG or JPEG"

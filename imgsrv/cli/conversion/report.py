@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from imgsrv.bulk.pace import Pace
@@ -13,6 +12,8 @@ from imgsrv.bulk.places import Place
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Outcome
 from imgsrv.cli._failures import say
+from imgsrv.cli._render import Screen
+from imgsrv.installed import with_command
 from imgsrv.printable import printable
 
 BROKEN_NOTE = "it is broken; the result shows what was there"
@@ -43,17 +44,18 @@ class Report:
 
         Elsewhere a line tells the pace twice a minute.
         """
-        console = Console(stderr=True, highlight=False, markup=False)
+        console = Screen(stderr=True, highlight=False, markup=False)
         columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         is_shown = console.is_terminal and len(self._todo.left) > 1
         # Automatic refreshing would need a thread, and this process forks.
         with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not is_shown) as progress:
             task = progress.add_task("", total=len(self._todo.left))
             for outcome in outcomes:
+                name = name_of_source(outcome.conversion.source)
                 if outcome.error is not None:
-                    console.print(f"{name_of_source(outcome.conversion.source)}: {outcome.error}", soft_wrap=True)
+                    console.print(f"{name}: {with_command(outcome.error)}", soft_wrap=True)
                 if outcome.is_broken:
-                    console.print(f"{name_of_source(outcome.conversion.source)}: {BROKEN_NOTE}", soft_wrap=True)
+                    console.print(f"{name}: {BROKEN_NOTE}", soft_wrap=True)
                 self._pace.count()
                 if is_shown:
                     progress.update(task, advance=1, description=self._pace.words(), refresh=True)

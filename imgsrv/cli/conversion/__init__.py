@@ -1,0 +1,1 @@
+"""What `imgsrv convert` does; its arguments are in imgsrv/cli/convert.py."""
