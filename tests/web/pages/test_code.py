@@ -93,6 +93,27 @@ def test_the_picture_element_names_three_widths_in_three_formats(visit: Visit) -
     ] * 4
 
 
+@pytest.mark.parametrize(
+    ("steps", "widths"),
+    [
+        pytest.param("", {"320w", "600w"}, id="no-step"),
+        pytest.param("ops=resize:width=400", {"200w", "400w", "600w"}, id="twice-is-too-wide"),
+        pytest.param("ops=resize:width=400,enlarge=true", {"200w", "400w", "800w"}, id="enlarged"),
+        pytest.param("ops=crop:width=0.5", {"300w"}, id="a-part"),
+    ],
+)
+def test_the_picture_element_names_no_width_that_the_picture_does_not_have(
+    browser: Browser, playground: Server, steps: str, widths: set[str]
+) -> None:
+    with visiting(browser, f"{playground.url}/#{steps}") as visit:
+        visit.page.set_input_files("#file", SAMPLES / "coffee.jpg")
+        expect(visit.page.locator("#status")).to_have_text(DONE)
+        visit.page.click("#tab-picture")
+        for width in widths:
+            expect(visit.page.locator("#code")).to_contain_text(f" {width}")
+        assert {*re.findall(r" (\d+w)", code(visit, "picture"))} == widths
+
+
 def test_what_is_copied_is_what_is_shown(browser: Browser, playground: Server) -> None:
     permissions = ["clipboard-read", "clipboard-write"]
     with visiting(browser, f"{playground.url}/{STEPS}", permissions=permissions) as visit:

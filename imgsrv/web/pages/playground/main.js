@@ -9,7 +9,6 @@ import { askForKey, Status } from "./app/status.js";
 import { Store } from "./app/store.js";
 import { Uploads } from "./app/uploads.js";
 import { CodeTabs } from "./code/tabs.js";
-import { Drawing } from "./forms/drawing.js";
 import { OutputForm } from "./forms/output.js";
 import { StepList } from "./forms/steps.js";
 import { Viewer } from "./view/viewer.js";
@@ -23,7 +22,6 @@ class Page {
     this.store = new Store();
     this.parts = new Map();
     this.file = null;
-    this.drawing = new Drawing();
     const context = { parts: this.parts, draw: (...words) => this.draw(...words) };
     this.requests = new Requests(catalogue, this.store, this.parts);
     this.uploads = new Uploads(catalogue.hasUploads);
@@ -31,7 +29,7 @@ class Page {
     this.viewer = new Viewer(status, send);
     this.steps = new StepList(catalogue, this.store, context, (text) => status.tell(text));
     this.output = new OutputForm(catalogue, this.store, context);
-    this.code = new CodeTabs(() => this.requests.request(this.file, this.viewer.type), (text) => status.say("ready", text));
+    this.code = new CodeTabs(() => this.requests.request(this.file, this.viewer.seen), (text) => status.say("ready", text));
     this.previewer = new Previewer(send, (event) => this.previewed(event));
     this.store.listen((kind) => this.changed(kind));
     this.showProblem(null);
@@ -99,6 +97,9 @@ class Page {
     const before = this.requests.steps.slice(0, this.requests.steps.indexOf(step));
     const question = this.requests.question(this.file, step.on ? before : this.requests.steps, BETWEEN);
     try {
+      // Asked for when somebody draws: most visitors do not.
+      const { Drawing } = await import("./forms/drawing.js");
+      this.drawing ??= new Drawing();
       const blob = await blobOf(await this.uploads.ask(question));
       await this.drawing.open(tool, step.values, URL.createObjectURL(blob), (values) => {
         form.setValues(values);

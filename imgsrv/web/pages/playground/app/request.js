@@ -34,8 +34,9 @@ export class Requests {
     return { path, files: [["file", file], ...this.partsOf(steps)] };
   }
 
-  // The request of the code tabs.  type: the media type of the last result, for a picture that keeps its format.
-  request(file, type) {
+  // The request of the code tabs.  seen: {type, before, after} of the last result, sizes in pixels or null; its media
+  // type is that of a picture that keeps its format.
+  request(file, seen) {
     const { steps, output } = this;
     const only = steps.length === 1 ? steps[0] : null;
     const given = only ? Object.entries(only.values).filter(([, value]) => value !== "") : [];
@@ -49,9 +50,9 @@ export class Requests {
       output,
       file: file?.name ?? "photo.jpg",
       parts: this.partsOf(steps).map(([name, content]) => [name, content.name]),
-      suffix: this.suffixOf(output.format, type),
+      suffix: this.suffixOf(output.format, seen.type),
       wantsKey: Boolean(key.get()),
-      widths: this.widths(steps),
+      widths: this.widths(steps, file, seen),
       stepsAt: (width) => this.stepsAt(steps, width),
       fitting: (values) => this.catalogue.sent(values),
     };
@@ -69,9 +70,14 @@ export class Requests {
     return steps.findLast((step) => scales(step) && Number(step.values.width));
   }
 
-  widths(steps) {
-    const own = Number(this.scaling(steps)?.values.width);
-    return own ? [Math.round(own / 2), own, own * 2] : WIDTHS;
+  // No wider than the picture, as far as it is known before that step: a wider one would not be what its `w` says.
+  widths(steps, file, seen) {
+    const scaling = this.scaling(steps);
+    const own = Number(scaling?.values.width);
+    const wanted = own ? [Math.round(own / 2), own, own * 2] : WIDTHS;
+    const mayGrow = scaling?.values.enlarge === "true" || scaling?.values.fit === "contain" || file?.type.includes("svg");
+    const most = mayGrow ? null : scaling ? scaling === steps[0] && seen.before?.[0] : seen.after?.[0];
+    return most ? [...new Set(wanted.map((width) => Math.min(width, most)))] : wanted;
   }
 
   stepsAt(steps, width) {

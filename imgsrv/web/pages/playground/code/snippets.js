@@ -131,5 +131,5 @@ export const TABS = [
   { name: "python", title: "Python", make: python, note: "" },
   { name: "javascript", title: "JavaScript", make: javascript, note: "" },
   { name: "php", title: "PHP", make: phpCode, note: "" },
-  { name: "picture", title: "<picture>", make: picture, note: "By GET: the server must allow the source, for example with --source-dir." },
+  { name: "picture", title: "<picture>", make: picture, note: "By GET: the server must allow the source, for example with --source-dir. POST /batch?widths=… gives the files instead." },
 ];

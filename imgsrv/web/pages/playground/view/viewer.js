@@ -18,16 +18,18 @@ export class Viewer {
     this.urls = {};
     this.before = Promise.resolve(null);
     this.number = 0;
-    this.type = "";
+    this.seen = { type: "", before: null, after: null };
   }
 
   showBefore(file) {
     clearResult();
     this.number += 1;
     this.put("after", null, null);
+    const kept = (this.seen = { type: this.seen.type, before: null, after: null });
     this.before = shown(file, this.send).then(async (seen) => {
       if (seen) await this.put("before", seen.blob, seen.size);
       else this.stage.show("before", null, null);
+      kept.before = seen?.size ?? null;
       showInput(file, seen?.isMade ? null : seen?.size, kindOf(file));
       return seen;
     });
@@ -36,8 +38,8 @@ export class Viewer {
   // event: a preview that is done.
   async showAfter({ answer, blob, ms }, file) {
     const number = ++this.number;
-    this.type = blob.type;
     const size = sizeIn(answer);
+    Object.assign(this.seen, { type: blob.type, after: size });
     showResult(blob, size, kindOf(blob), file.size);
     showTiming(answer.headers.get("Server-Timing"), ms);
     this.offer(blob, file);
