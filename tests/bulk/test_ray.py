@@ -182,11 +182,12 @@ def test_after_a_node_is_killed_every_output_is_there_once(cluster: RayCluster, 
     assert f"{MANY} converted, 0 failed" in said
 
 
+@pytest.mark.parametrize("program", ["", "/raylet"], ids=["all of it", "what hands out its cores"])
 def test_what_a_frozen_node_has_is_begun_elsewhere_and_nothing_of_it_comes_after(
-    cluster: RayCluster, node: Node, tmp_path: Path
+    cluster: RayCluster, node: Node, program: str, tmp_path: Path
 ) -> None:
     try:
-        said = killed_in_the_middle(cluster, tmp_path, node.suspend, start=("-c", IMPATIENT))
+        said = killed_in_the_middle(cluster, tmp_path, lambda: node.suspend(program), start=("-c", IMPATIENT))
         found = re.search(r"the node (\S+) is left out: nothing came from it for \d+ s; its \d+ pictures are", said)
         lost = {row["lost"] for row in rows(tmp_path / "run.jsonl") if "lost" in row}
         before = (tmp_path / "run.jsonl").read_text(), snapshot(tmp_path / "out")
@@ -196,8 +197,9 @@ def test_what_a_frozen_node_has_is_begun_elsewhere_and_nothing_of_it_comes_after
     finally:
         node.resume()
 
-    assert found is not None, said
-    assert lost == {found[1]}
+    # Without its raylet a node may go on with the core that it has handed out, until that is taken back.
+    assert found is not None or program, said
+    assert lost == ({found[1]} if found else set())
     assert f"{MANY} converted, 0 failed" in said
     assert before == ((tmp_path / "run.jsonl").read_text(), snapshot(tmp_path / "out"))
 

@@ -72,18 +72,19 @@ class Node:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def suspend(self) -> None:
-        """Cut the node off: nothing of it moves."""
-        self._signal(signal.SIGSTOP)
+    def suspend(self, program: str = "") -> None:
+        """Cut the node off: nothing of it moves, or nothing of one program of it."""
+        self._signal(signal.SIGSTOP, program)
 
     def resume(self) -> None:
         """Let a node that was cut off go on where it was."""
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals, program: str = "") -> None:
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+                if "".join(process.cmdline()[:1]).endswith(program):
+                    process.send_signal(number)
 
     def kill(self) -> None:
         """End the node as a power cut would: every process at once."""
