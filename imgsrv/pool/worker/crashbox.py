@@ -196,10 +196,17 @@ class CrashBox:
         return Remains(*self._received(), stack)
 
     def _received(self, flags: int = 0) -> tuple[int | None, bytes]:
+        descriptors = array.array("i")
         try:
-            note, descriptors, _flags, _address = socket.recv_fds(self._outside, NOTE.size, 1, flags)
+            # socket.recv_fds drops its flags: what is only looked at would be taken out (findings/).
+            note, rights, _flags, _address = self._outside.recvmsg(
+                NOTE.size, socket.CMSG_LEN(descriptors.itemsize), flags
+            )
         except BlockingIOError:
             return None, b""
+        for level, kind, data in rights:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(data[: len(data) // descriptors.itemsize * descriptors.itemsize])
         body = self._checked(descriptors)
         return (None, b"") if body is None else (body, _plan(note, body))
 

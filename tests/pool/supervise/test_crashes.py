@@ -58,6 +58,18 @@ def test_the_crash_box_has_the_job_of_a_dead_process(box: CrashBox) -> None:
     os.close(remains.body)
 
 
+def test_a_job_that_was_looked_at_stays_in_the_crash_box(box: CrashBox, body: int) -> None:
+    before = open_descriptors()
+    box.put(body, 7, 4)
+    assert [box.plan() for _ in range(3)] == [b"plan"] * 3
+    assert open_descriptors() == before
+    remains = box.open()
+    assert remains.body is not None
+    assert remains.plan == b"plan"
+    os.close(remains.body)
+    assert box.plan() == b""
+
+
 def test_the_crash_box_does_not_have_a_finished_job(box: CrashBox, body: int) -> None:
     before = open_descriptors()
     for _ in range(1000):
