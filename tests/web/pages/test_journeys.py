@@ -261,6 +261,7 @@ def test_nothing_is_divided_until_there_are_two_pictures(page: Page, tmp_path: P
     (tmp_path / "text.jpg").write_text("no picture")
     page.set_input_files("#file", tmp_path / "text.jpg")
     expect(page.locator("#status")).to_have_attribute("data-kind", "wrong")
+    expect(page.locator("#status")).to_contain_text("the file is in no picture format that is known here")
     expect(page.locator(".rule")).to_be_hidden()
     expect(page.locator("#divider")).to_be_disabled()
     page.set_input_files("#file", COFFEE)

@@ -41,7 +41,7 @@ export class Problem extends Error {
 // The server's words, which speak to programs, where the page knows better ones.
 function messageOf(status, body) {
   if (body.code === "missing_part") return `${body.operation} needs a further file: choose it in its step.`;
-  return body.detail || body.title || `The server answered ${status}.`;
+  return body.detail?.replace(/^the body /, "the file ") || body.title || `The server answered ${status}.`;
 }
 
 // No answer: the server is stopped, or the network is.
