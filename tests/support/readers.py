@@ -1583,6 +1583,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.operations.detail.denoise._denoised": ARRAYS,
     "imaging.operations.detail.denoise._smoothed": ARRAYS,
     "imaging.operations.overlay.text._wrapped": "wraps a text of at most 1,000 characters",
+    "imaging.operations.overlay.text._text_work": "splits a text of at most 1,000 characters",
     "imaging.lettering.lines.Writer.lines": "splits a text of at most 1,000 characters",
     "imaging.lettering.missing._missing": "splits a text of at most 1,000 characters",
     "imaging.operations.shape.resize._survey_smartcrop": ARRAYS,

@@ -18,6 +18,7 @@ from imgsrv.imaging.lettering.fonts import BUILT_IN, chain_of, font_names, typef
 from imgsrv.imaging.lettering.lines import Writer
 from imgsrv.imaging.lettering.masks import Block
 from imgsrv.imaging.lettering.typeface import UNITS
+from imgsrv.imaging.operations.overlay.text import LAYER_WORK
 from imgsrv.imaging.pipelines.pipeline import make_step
 
 BLACK = Image.new("RGB", (400, 200), "black")
@@ -208,6 +209,7 @@ TEXTS = [
     pytest.param("weight of words " * 60, 60, 9, id="words"),
     pytest.param("A" + "\u0301" * 900, 100, 10, id="marks"),
     pytest.param("Line\n" * 200, 40, 2, id="lines"),
+    pytest.param("W" * 500 + "\n" * 498 + "i", 10, 0, id="empty-lines"),
 ]
 
 
@@ -229,3 +231,4 @@ def test_no_fewer_pixels_of_letters_are_counted_than_are_drawn(
     )
     step = make_step("text", [("text", text), ("size", str(size)), ("outline", str(outline))])
     assert drawn <= step.operation.work(frame, frame, step.arguments) / (1 + (outline > 0))
+    assert needed[0] * needed[1] <= step.operation.work(frame, frame, step.arguments) / LAYER_WORK

@@ -25,7 +25,7 @@ from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS, KNOWN, WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
 from imgsrv.imaging.model.weights import FILE, use_weights, weights
-from imgsrv.imaging.operations.overlay.text import LETTER_PIXELS
+from imgsrv.imaging.operations.overlay.text import LETTER_PIXELS, LINE_PIXELS
 from imgsrv.imaging.pipelines.cost import (
     BUSY,
     DEEP_COLOURS_NS,
@@ -37,7 +37,7 @@ from imgsrv.imaging.pipelines.cost import (
 from imgsrv.imaging.pipelines.cost import _estimate as estimate_of_parts
 from imgsrv.imaging.pipelines.cost import glanced as of_check
 from imgsrv.imaging.pipelines.facts import DETAIL_STEP, Facts, facts_of
-from imgsrv.imaging.pipelines.pipeline import parse_pipeline
+from imgsrv.imaging.pipelines.pipeline import make_step, parse_pipeline
 from imgsrv.imaging.process import process
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.batch import process_batch
@@ -203,9 +203,18 @@ def test_letters_beyond_the_edges_are_only_shaped(outline: int) -> None:
         step = parse_pipeline(f"text:text={'W' * letters},size=200,outline={outline}").steps[0]
         return step.operation.work(size, size, step.arguments)
 
-    passes = 1 + (outline > 0)
-    assert work((400, 400), 1000) - work((400, 400), 500) == passes * 500 * LETTER_PIXELS
-    assert work((4000, 4000), 1000) > 10 * work((400, 400), 1000)
+    assert work((400, 400), 1000) - work((400, 400), 500) <= 500 * (LETTER_PIXELS + LINE_PIXELS)
+    assert work((4000, 4000), 1000) > 5 * work((400, 400), 1000)
+
+
+def test_the_box_around_lines_counts_where_most_are_short() -> None:
+    def work(text: str) -> float:
+        step = make_step("text", [("text", text), ("size", "10")])
+        return step.operation.work((5000, 5000), (5000, 5000), step.arguments)
+
+    # The layer is as wide as the longest line and as high as all of them.
+    assert work("W" * 500 + "\n" * 498 + "i") > 3 * 4000 * 5000
+    assert work("W" * 500) < 3 * 4000 * 5000
 
 
 def test_the_size_after_one_step_is_what_the_next_one_works_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from PIL import Image
@@ -42,6 +43,9 @@ FontName = Annotated[str, AfterValidator(_known_font), Field(json_schema_extra={
 LETTER_PIXELS = 3000
 """Work of measuring and shaping a letter, in pixels of letters."""
 
+LINE_PIXELS, LINE_HEIGHT = 9000, 1.3
+"""Work of breaking and shaping one line more, in the same pixels; and its height, in sizes of the letters."""
+
 LAYER_WORK = 3
 """Work of a pixel of the layer that the letters are composited in, for each pass."""
 
@@ -50,12 +54,21 @@ NARROW = 0.25
 """Advance of a narrow letter, as a fraction of the size of the letters."""
 
 
-def _text_work(before: Size, _after: Size, *, text: str, size: int, outline: int, shadow: int) -> float:
+def _text_work(before: Size, _after: Size, *, text: str, size: int, wrap: float, outline: int, shadow: int) -> float:
     """All letters are shaped; those that may lie in the picture are drawn: the letters, the outline and the shadow."""
-    side = size + 2 * outline
-    layer = min(pixels(before), len(text) * (LETTER_PIXELS + side**2))
+    paragraphs = text.splitlines() or [""]
+    lines = min(len(text), len(paragraphs) + len(text) * size / max(1.0, wrap * before[0]))
     passes = 1 + (outline > 0) + (shadow > 0)
-    return passes * (len(text) * LETTER_PIXELS + _drawn(before, text, size, outline) + LAYER_WORK * layer)
+    each = _drawn(before, text, size, outline) + LAYER_WORK * _layer(before, paragraphs, size, outline)
+    return len(text) * LETTER_PIXELS + lines * LINE_PIXELS + passes * each
+
+
+def _layer(before: Size, paragraphs: Sequence[str], size: int, outline: int) -> float:
+    """The pixels of the layer: of the letters, or of the box around all lines, which may be short or empty."""
+    letters = sum(map(len, paragraphs)) * (LETTER_PIXELS + (size + 2 * outline) ** 2)
+    width = min(before[0], max(map(len, paragraphs)) * size + 2 * outline)
+    height = min(before[1], len(paragraphs) * LINE_HEIGHT * size + 2 * outline)
+    return min(pixels(before), max(letters, width * height if len(paragraphs) > 1 else 0))
 
 
 def _drawn(before: Size, text: str, size: int, outline: int) -> float:
