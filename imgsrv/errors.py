@@ -842,7 +842,17 @@ class OutOfResources(Unavailable):
 
 
 class CannotKeepUploads(Unavailable):
-    """The folder of the uploads cannot be used now; the log says why."""
+    """The folder or the store of the uploads takes or removes none now; the log says why."""
+
+
+class UploadsUnavailable(Unavailable):
+    """The store of the uploads gives none now; the log says why."""
+
+
+class UploadStoreFull(Unavailable):
+    """The store of the uploads of several machines is full, by its own limits."""
+
+    status_hint = 507
 
 
 class OutOfMemoryBudget(Unavailable):

@@ -353,6 +353,19 @@ class Settings(BaseModel):
             "`source=upload:ID`; empty for none."
         ),
     ] = ""
+    uploads: Annotated[
+        str,
+        AfterValidator(a_store),
+        Field(
+            description="Store of uploads of several machines in place of a folder: redis://, rediss:// or unix:// for "
+            "Redis (extra `redis`); s3://bucket/prefix, gs:// or az:// for a bucket (extra `s3`)."
+        ),
+        MASKED,
+    ] = ""
+    uploads_timeout_s: Annotated[
+        PositiveSeconds,
+        Field(le=600, description="Longest time in which that store must take an upload, or answer a question."),
+    ] = 10.0
     uploads_ttl_s: Annotated[
         float,
         Field(gt=0, le=864_000, allow_inf_nan=False, description="How long an upload is kept."),

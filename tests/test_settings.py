@@ -163,6 +163,8 @@ WRONG = [
     ("source_ca_file", "/no/such/file", "/no/such/file cannot be loaded as certificates: No such file or directory"),
     ("source_redirects", "21", "a whole number from 0 to 20"),
     ("uploads_dir", "/no/such/folder", "the folder /no/such/folder does not exist; create it, or name another"),
+    ("uploads", "memcached://here", "it must be a URL such as redis://127.0.0.1:6379/0 or s3://bucket/prefix"),
+    ("uploads_timeout_s", "0", "a number above 0 and at most 600"),
     ("uploads_ttl_s", "0", "a number above 0 and at most 864000"),
     ("uploads_max_size", "0", "a size such as 1GB, of at least 1 byte"),
     ("uploads_max_count", "0", "a whole number from 1 to 100000"),

@@ -91,6 +91,7 @@ WORKER_FIELDS = (
     "codec_deaths",
     *(f"cache_{name}" for name in CACHE_COUNTS),
     *(f"source_{kind}_{name}" for kind in SOURCES for name in SOURCE_COUNTS),
+    "upload_store_failures",
     "limit_store_failures",
     "limits_evicted",
     *(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1)),

@@ -72,6 +72,7 @@ COUNTERS = (
     Count("imgsrv_cache_hit_bytes", "Bytes of pictures answered from the cache.", "cache_hit_bytes"),
     Count("imgsrv_cache_stored_bytes", "Bytes of results stored in the cache.", "cache_stored_bytes"),
     Count("imgsrv_cache_evicted_bytes", "Bytes of the disk that evictions have freed.", "cache_evicted_bytes"),
+    Count("imgsrv_upload_store_failures", "Failures of the store of uploads.", "upload_store_failures"),
     Count("imgsrv_limit_store_failures", "Questions that the store of limits did not answer.", "limit_store_failures"),
     Count("imgsrv_limits_evicted", "Allowances that went although they were not full again.", "limits_evicted"),
     Count("imgsrv_worker_starts", "Workers forked.", "starts"),

@@ -44,6 +44,7 @@ from imgsrv.web.access.entry import LIMITS, entry_of
 from imgsrv.web.app import make_front
 from imgsrv.web.cache.setup import prepare_cache
 from imgsrv.web.routes.pages import documents
+from imgsrv.web.sources.uploads.setup import prepare_uploads
 
 
 def work_of(
@@ -63,8 +64,11 @@ def work_of(
     limits = Limits(
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
+    prepare_uploads(settings)
     # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
-    pages = documents(settings.presets, has_pages=settings.pages, has_uploads=bool(settings.uploads_dir))
+    pages = documents(
+        settings.presets, has_pages=settings.pages, has_uploads=bool(settings.uploads_dir or settings.uploads)
+    )
     shared = {} if entry.table is None else {LIMITS: entry.table.dump()}
     for name, each in sockets.items():
         shared[name] = beside.dump(getattr(settings, BESIDE[name]), each)

@@ -94,7 +94,7 @@ def make_front(
     gate = gated(app if cache.keeps else PlainWay(app, access, services))
 
     async def close_app() -> None:
-        origins.close()
+        await origins.close()
         await cache.close()
         await limiter.close()
         if tracing is not None:

@@ -67,7 +67,8 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "web.sources.naming:USER": ("sub", (("//", "a", ""), ("", "//@", ""))),
     "web.sources.remote:LENGTH": ("fullmatch", ()),
     "web.sources.opened:PLAIN": ("fullmatch", ()),
-    "web.sources.uploads:ID": ("fullmatch", ()),
+    "web.sources.uploads.bucket:NUMBER": ("fullmatch", ()),
+    "web.sources.uploads.ids:ID": ("fullmatch", ()),
     "web.sources.urls:NUMERIC": ("search", (("", "0x", ""), ("", ".0", "!"), ("0x", "0", "!"))),
     "web.sources.urls:URL": ("fullmatch", (("http://", "a.", "!"), ("http://a/", "%", " "), ("http://[", ":", ""))),
     "web.sources.urls:split": ("findall", (("", "/", ""),)),
@@ -119,7 +120,7 @@ A `pattern` of a setting or a parameter runs in pydantic, whose engine is linear
 TRUSTED = {
     *("reference.readme:BEGIN", "reference.readme:SECTION"),
     *("web.cache.key:DEVELOPMENT", "web.cache.key:NAME"),
-    *("web.sources.uploads:FILE", "web.sources.uploads:TAG", "web.sources.uploads:UNFINISHED"),
+    *(f"web.sources.uploads.folder:{name}" for name in ("FILE", "TAG", "UNFINISHED")),
     *("web.cache.eviction:FOLDER", "web.cache.eviction:ENTRY", "web.cache.eviction:UNFINISHED"),
 }
 """Patterns that read the project's own documents, the metadata of its package, and names of at most 255 bytes."""

@@ -116,6 +116,9 @@ def _check_use(settings: Settings) -> None:
             raise BadSetting(f"{flag_name(name)}={getattr(settings, name)}", reason)
     if settings.cache_posts and not (settings.cache_dir or settings.cache_url):
         raise BadSetting(flag_name("cache_posts"), "there is no cache to keep results in: name one with --cache-dir")
+    if settings.uploads and settings.uploads_dir:
+        reason = "uploads lie in a folder or in a store, and --uploads names a store; leave one of the two out"
+        raise BadSetting(f"{flag_name('uploads_dir')}={settings.uploads_dir}", reason)
 
 
 def _keys(settings: Settings, presets: Presets) -> list[Key] | None:

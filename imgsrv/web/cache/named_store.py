@@ -10,16 +10,12 @@ from pathlib import Path
 from imgsrv.settings import Settings
 from imgsrv.web.cache.locks import Locks
 from imgsrv.web.cache.store import Store
+from imgsrv.web.stores.redis import Redis, is_redis
 
 
 def has_store(settings: Settings) -> bool:
     """True if results are kept somewhere."""
     return bool(settings.cache_dir or settings.cache_url)
-
-
-def is_redis(settings: Settings) -> bool:
-    """True if the results are kept in Redis."""
-    return settings.cache_url.startswith(("redis:", "rediss:", "unix:"))
 
 
 def make_store(settings: Settings, machine: Locks) -> tuple[Store, Locks]:
@@ -28,9 +24,8 @@ def make_store(settings: Settings, machine: Locks) -> tuple[Store, Locks]:
     machine: the locks of this machine alone.
     """
     most = int(settings.cache_max_entry)
-    if is_redis(settings):
+    if is_redis(settings.cache_url):
         from imgsrv.web.cache.redis_store import RedisLocks, RedisStore  # noqa: PLC0415  one of the three is used
-        from imgsrv.web.stores.redis import Redis  # noqa: PLC0415
 
         redis = Redis(settings.cache_url, settings.cache_timeout_s)
         return RedisStore(redis, most), RedisLocks(redis, machine)

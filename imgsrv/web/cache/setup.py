@@ -11,11 +11,11 @@ from imgsrv.settings import Settings
 from imgsrv.web.cache.folder import FolderStore
 from imgsrv.web.cache.key import code_version
 from imgsrv.web.cache.locks import MachineLocks, make_lock_file
-from imgsrv.web.cache.named_store import has_store, is_redis, make_store
+from imgsrv.web.cache.named_store import has_store, make_store
 from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.cache.store import GuardedStore
 from imgsrv.web.cache.versions import Versions
-from imgsrv.web.stores.redis import load_redis
+from imgsrv.web.stores.redis import is_redis, load_redis
 
 
 @dataclass
@@ -35,7 +35,7 @@ def prepare_cache(settings: Settings) -> Shared:
     """Make the shared parts in the master, before it forks."""
     if not has_store(settings):
         return Shared(settings, None)
-    if is_redis(settings):
+    if is_redis(settings.cache_url):
         load_redis()
     shared = Shared(settings, make_lock_file())
     _ = shared.code  # it takes 20 ms, once for all workers

@@ -13,7 +13,7 @@ from imgsrv.imaging.pipelines.pipeline import Pipeline
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.services import Services
 from imgsrv.web.sources.taking import asker_of
-from imgsrv.web.sources.uploads import Kept
+from imgsrv.web.sources.uploads.uploads import Kept
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import check_upload, naming_the_mistake, receive_parts
 
@@ -50,13 +50,13 @@ class UploadRoute:
     async def on_get(self, req: Request, resp: Response, upload: str) -> None:
         """Answer with what is known of it; 404 for that of another owner too."""
         resp.set_header("Cache-Control", "no-store")
-        resp.media = _told(self._services.origins.uploads.look_up(upload, asker_of(req)))
+        resp.media = _told(await self._services.origins.uploads.look_up(upload, asker_of(req)))
 
     on_head = on_get
 
     async def on_delete(self, req: Request, resp: Response, upload: str) -> None:
         """Remove it."""
-        self._services.origins.uploads.remove(upload, asker_of(req))
+        await self._services.origins.uploads.remove(upload, asker_of(req))
         resp.status = 204
 
 

@@ -20,13 +20,16 @@ from imgsrv.web.sources.files import Folder
 from imgsrv.web.sources.naming import Source, Sources
 from imgsrv.web.sources.opened import Asker, Opened, Validators
 from imgsrv.web.sources.remote import Remote
-from imgsrv.web.sources.uploads import Uploads
+from imgsrv.web.sources.uploads.setup import make_uploads
 
 NONE_KNOWN: Mapping[str, Validators] = {}
 
 
 KINDS = {"file": "file", "http": "http", "https": "http", "upload": "upload"}
 """Of SOURCES of the scoreboard, by the scheme."""
+
+FETCHED_KINDS = ("http", "bucket")
+"""Kinds of places that are always asked over the network."""
 
 
 def kind_of(source: Source) -> str:
@@ -102,7 +105,7 @@ class Origins:
 
     def __init__(self, settings: Settings, row: Row) -> None:
         self._row = row
-        remote, self.uploads = Remote(settings), Uploads(settings)
+        remote, self.uploads = Remote(settings), make_uploads(settings, row)
         self._origins: dict[str, Origin] = {
             "file": Folder(settings.source_dir, flag_name("source_dir")),
             "http": remote,
@@ -152,6 +155,10 @@ class Origins:
         origin = self._origins[source.scheme]
         return partial(origin.is_current, source, identity) if isinstance(origin, Folder) else None
 
-    def close(self) -> None:
+    def is_fetched(self, source: Source) -> bool:
+        """True if the source is asked for over the network."""
+        return kind_of(source) in FETCHED_KINDS or (source.scheme == "upload" and self.uploads.is_shared)
+
+    async def close(self) -> None:
         """End what goes on between requests."""
-        self.uploads.close()
+        await self.uploads.close()

@@ -21,14 +21,11 @@ from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.services import Services
 from imgsrv.web.sources.naming import Sources, split_sources
 from imgsrv.web.sources.opened import Asker, Opened, Validators
-from imgsrv.web.sources.origins import NONE_KNOWN, OpenedSources, kind_of
+from imgsrv.web.sources.origins import NONE_KNOWN, OpenedSources
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import Upload, check_upload, receive_parts
 
 BODYLESS = ("GET", "HEAD")
-
-FETCHED_KINDS = ("http", "bucket")
-"""Kinds of places that are asked over the network."""
 
 QUESTION_S, BYTE_S = 0.001, 2e-9
 """What the limits of work are charged for a question to another server, and for a byte of its answer.
@@ -67,7 +64,7 @@ async def open_sources(
     Raises SourceTimeout, what `Origins.open` raises, and WorkLimited and LimitsUnavailable for what has to be fetched.
     """
     names = [*([sources.picture] if sources.picture else []), *sources.parts.values()]
-    if fetched := sum(kind_of(name) in FETCHED_KINDS for name in names):
+    if fetched := sum(map(services.origins.is_fetched, names)):
         await services.limiter.admit_fetch(state_of(req), fetched * QUESTION_S)
     async with _in_time(req, services, sources):
         opened = await services.origins.open(sources, asker_of(req), known)
@@ -116,7 +113,7 @@ async def _fetched(req: Request, services: Services, opened: OpenedSources, part
         except BodyTooLarge as error:
             raise SourceTooLarge(str(name), limit, None if error.size is None else error.size - start) from error
         finally:
-            if kind_of(name) in FETCHED_KINDS:
+            if origins.is_fetched(name):
                 await services.limiter.charge_fetched(state_of(req), (body.received - start) * BYTE_S)
     origins.count_read(name, size)
     return start, size

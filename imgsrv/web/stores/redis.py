@@ -10,22 +10,32 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from imgsrv.web.stores.failures import ServerFailed, ServerFull
+
+SCHEMES = ("redis", "rediss", "unix")
+"""Of the URLs that name a Redis."""
+
 MOST_CONNECTIONS = 64
 """Most connections of one worker; further calls wait for a free one within their time limit."""
 
 STALL_S = 0.01
 """A loop that an engine has stopped for longer than the time limit has not yet read the answer that came in time."""
 
-FULL = "OOM "
-"""How Redis begins its refusal to write beyond `maxmemory`."""
+FULL = ("OOM ", "-OOM ")
+"""How Redis refuses to write beyond `maxmemory`: its answer begins so, or before version 7 that of a script has it."""
 
 
-class RedisFailed(Exception):
+class RedisFailed(ServerFailed):
     """The server cannot be reached, is late, or answers what makes no sense."""
 
 
-class RedisFull(RedisFailed):
+class RedisFull(RedisFailed, ServerFull):
     """The server keeps nothing more, by its own limit of memory."""
+
+
+def is_redis(url: str) -> bool:
+    """True for the URL of a Redis."""
+    return url.partition(":")[0] in SCHEMES
 
 
 class Redis:
@@ -95,7 +105,8 @@ class Redis:
         except (RedisError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             # What is no Redis is found by the parser in many ways.
             text = f"{type(error).__name__}: {error}"[:200]
-            if str(error).startswith(FULL) or type(error).__name__ == "OutOfMemoryError":
+            is_full = str(error).startswith(FULL[0]) or FULL[1] in str(error)
+            if is_full or type(error).__name__ == "OutOfMemoryError":
                 raise RedisFull(text) from error
             raise RedisFailed(text) from error
 

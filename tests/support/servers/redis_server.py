@@ -44,6 +44,19 @@ class RedisServer:
             self.process.wait()
             self.process = None
 
+    def values(self) -> int:
+        """How many values it holds."""
+        return int(self._told(b"DBSIZE").removeprefix(b":"))
+
+    def empty(self) -> None:
+        """Remove every value."""
+        assert self._told(b"FLUSHALL") == b"+OK\r\n"
+
+    def _told(self, command: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
+            line.sendall(command + b"\r\n")
+            return line.recv(64)
+
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
             probe.sendall(b"PING\r\n")
@@ -57,8 +70,8 @@ def redis_server(folder: Path, *flags: str) -> Iterator[RedisServer]:
     if not PROGRAM:
         pytest.skip("redis-server is not installed")
     server = RedisServer(folder)
-    server.start(*flags)
     try:
+        server.start(*flags)
         yield server
     finally:
         server.stop()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ import httpx
 import pytest
 from pictures import encoded, opened, sample
 from prometheus_client.parser import text_string_to_metric_families
+from servers.liar import LIES, Liar
 from servers.ports import free_port
 from servers.redis_server import RedisServer, redis_server
 from servers.s3_server import s3_server
@@ -103,51 +102,7 @@ def test_a_redis_that_is_not_there_fails_at_once() -> None:
     asyncio.run(scenario())
 
 
-class Liar(threading.Thread):
-    """A server on a free port that answers whatever comes with the same bytes, or with silence."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__(daemon=True)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._answer, self._lines = answer, list[socket.socket]()
-        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}"
-
-    def run(self) -> None:
-        while True:
-            try:
-                line, _ = self._listening.accept()
-            except OSError:
-                return
-            self._lines.append(line)
-            if self._answer:
-                threading.Thread(target=self._answering, args=(line,), daemon=True).start()
-
-    def _answering(self, line: socket.socket) -> None:
-        try:
-            while line.recv(65_536):
-                line.sendall(self._answer)
-        except OSError:
-            return
-
-    def stop(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for line in self._lines:
-            line.close()
-        self.join(20)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(b"", id="silence"),
-        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="another-protocol"),
-        pytest.param(b"+OK\r\n", id="the-wrong-kind"),
-        pytest.param(b":1\r\n", id="a-number"),
-        pytest.param(b"*-7\r\n$x\r\n", id="garbage"),
-        pytest.param(b"$999999999\r\n", id="an-endless-value"),
-    ],
-)
+@LIES
 def test_a_server_that_is_no_redis_fails_in_time(answer: bytes) -> None:
     liar = Liar(answer)
     liar.start()

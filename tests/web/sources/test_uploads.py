@@ -21,7 +21,9 @@ from imgsrv.errors import CannotKeepUploads, SourceNotFound, UploadsFull
 from imgsrv.settings import Settings
 from imgsrv.web.sources.naming import Source
 from imgsrv.web.sources.opened import Asker
-from imgsrv.web.sources.uploads import ABANDONED_S, Kept, Uploads
+from imgsrv.web.sources.uploads.folder import ABANDONED_S, FolderUploads
+from imgsrv.web.sources.uploads.store import Bounds
+from imgsrv.web.sources.uploads.uploads import Kept, Uploads
 
 PHOTO = encoded(sample("coffee.jpg"), "JPEG", quality=90)
 LOGO = encoded(picture("RG/BY"), "PNG")
@@ -215,9 +217,17 @@ def test_a_deleted_folder_is_answered_503_and_serves_again_when_it_is_back(tmp_p
 
 
 def uploads(folder: Path, clock: Any = time.time, **settings: Any) -> Uploads:
-    return Uploads(
-        Settings.model_construct(**{**Settings().model_dump(), "uploads_dir": str(folder), **settings}), clock
-    )
+    bounds = Bounds.of(Settings.model_construct(**{**Settings().model_dump(), **settings}))
+    return Uploads(FolderUploads(folder, bounds, clock))
+
+
+def look_up(kept: Uploads, upload: str, asker: Asker = NOBODY) -> Kept:
+    return asyncio.run(kept.look_up(upload, asker))
+
+
+def sweep(kept: Uploads) -> None:
+    assert isinstance(kept._store, FolderUploads)
+    kept._store._sweep()
 
 
 def keep(kept: Uploads, data: bytes = LOGO, asker: Asker = NOBODY) -> Kept:
@@ -232,7 +242,7 @@ def keep(kept: Uploads, data: bytes = LOGO, asker: Asker = NOBODY) -> Kept:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test may change.  No sweep goes on by itself."""
-    monkeypatch.setattr(Uploads, "_sweep_later", lambda _self: None)
+    monkeypatch.setattr(FolderUploads, "_sweep_later", lambda _self: None)
     return [1_000_000.0]
 
 
@@ -240,15 +250,15 @@ def test_an_upload_of_one_key_is_nobody_elses(tmp_path: Path, now: list[float]) 
     kept = uploads(tmp_path, lambda: now[0])
     made = keep(kept, asker=Asker("web"))
 
-    assert kept.look_up(made.id, Asker("web")).size == len(LOGO)
-    assert kept.look_up(made.id, Asker("", is_trusted=True)).size == len(LOGO)
+    assert look_up(kept, made.id, Asker("web")).size == len(LOGO)
+    assert look_up(kept, made.id, Asker("", is_trusted=True)).size == len(LOGO)
     for other in (NOBODY, Asker("mobile")):
         with pytest.raises(SourceNotFound):
-            kept.look_up(made.id, other)
+            look_up(kept, made.id, other)
         with pytest.raises(SourceNotFound):
             asyncio.run(kept.open(Source("upload", made.id), None, other))
         with pytest.raises(SourceNotFound):
-            kept.remove(made.id, other)
+            asyncio.run(kept.remove(made.id, other))
 
 
 def test_every_key_has_limits_of_its_own(tmp_path: Path, now: list[float]) -> None:
@@ -266,7 +276,7 @@ def test_the_bytes_of_all_uploads_have_a_limit(tmp_path: Path, now: list[float])
     keep(kept)
     with pytest.raises(UploadsFull):
         keep(kept)
-    kept.remove(first.id, NOBODY)
+    asyncio.run(kept.remove(first.id, NOBODY))
 
     assert keep(kept).size == len(LOGO)
 
@@ -288,13 +298,13 @@ def test_a_sweep_removes_what_has_ended_and_what_a_dead_worker_left(tmp_path: Pa
     foreign.touch()
     for file in (unfinished, foreign):
         os.utime(file, (now[0], now[0]))
-    kept._sweep()
-    assert kept.look_up(made.id, NOBODY).size == len(LOGO)
+    sweep(kept)
+    assert look_up(kept, made.id).size == len(LOGO)
     assert unfinished.exists()
 
     now[0] += ABANDONED_S
     os.utime(tmp_path / ".swept", (0, 0))
-    kept._sweep()
+    sweep(kept)
 
     assert sorted(file.name for file in folder.iterdir()) == [".lock", "notes.txt"]
 
