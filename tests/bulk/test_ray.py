@@ -56,10 +56,11 @@ def cluster(bucket: dict[str, str]) -> Iterator[RayCluster]:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def node(cluster: RayCluster) -> Node:
-    """A second node.  Tests may freeze it, and let it go on at their end."""
-    return cluster.add()
+    """A second node.  It is that of the test before, if that has left it alive; tests that freeze it let it go on."""
+    alive = [node for node in cluster.nodes[1:] if node.is_alive()]
+    return alive[0] if alive else cluster.add()
 
 
 IMPATIENT = """
@@ -136,6 +137,57 @@ def killed_in_the_middle(
     return said
 
 
+# ---- on the head, then on two nodes, of which the last test kills one --------------------------------
+
+
+def test_nodes_read_and_write_buckets_by_themselves(
+    cluster: RayCluster, bucket: dict[str, str], tmp_path: Path
+) -> None:
+    source, out = pictures(tmp_path / "in", 5, SQUARE), f"{tmp_path / 'out'}/"
+
+    up = ran(cluster.address, str(source), "s3://cache/up/", "flip", environment=bucket)
+    down = ran(cluster.address, "s3://cache/up/*.png", out, "flip", "--format", "bmp", environment=bucket)
+    missing = ran(cluster.address, str(source), "s3://no-such-bucket/", environment=bucket)
+
+    assert "5 converted, 0 failed" in up.stderr
+    assert "5 converted, 0 failed" in down.stderr
+    assert {file.read_bytes() for file in Path(out).iterdir()} == {encoded(picture("RG/BY"), "BMP")}
+    assert missing.returncode == 1
+    assert "stopped, as no further picture could be written: there is no bucket" in missing.stderr
+
+
+def test_after_a_process_of_a_node_is_killed_its_picture_is_begun_again(cluster: RayCluster, tmp_path: Path) -> None:
+    def kill() -> None:
+        wait_until(lambda: bool(cluster.head.workers()), "a picture is being converted")
+        for process in cluster.head.workers():
+            process.kill()
+
+    assert f"{MANY} converted, 0 failed" in killed_in_the_middle(cluster, tmp_path, kill)
+
+
+def test_an_interrupt_sums_up_and_leaves_no_half_file(cluster: RayCluster, tmp_path: Path) -> None:
+    source, out = pictures(tmp_path / "in", 100, LARGE), tmp_path / "out"
+    running = subprocess.Popen(
+        command(cluster.address, str(source), f"{out}/", *SLOW),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=take_interrupts,  # noqa: PLW1509  no thread is running yet
+    )
+    wait_until(lambda: any(out.glob("*.webp")), "a picture is converted", 100)
+
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 130, said
+    assert re.fullmatch(
+        r"\d+ converted, 0 failed in [\d.]+ s, [\d,]+ bytes written; interrupted, \d+ not converted: "
+        r"--skip-existing goes on from here\n",
+        said,
+    )
+    wait_until(lambda: not any(each.workers() for each in cluster.nodes), "no picture is being converted any more", 60)
+    assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
+
+
 def test_two_nodes_convert_pictures_and_errors_stop_nothing(cluster: RayCluster, node: Node, tmp_path: Path) -> None:
     assert node.is_alive()
     source, manifest = pictures(tmp_path / "in", MANY, LARGE), tmp_path / "run.jsonl"
@@ -157,29 +209,6 @@ def test_two_nodes_convert_pictures_and_errors_stop_nothing(cluster: RayCluster,
     )
     assert local.error is None
     assert (tmp_path / "local.png").read_bytes() == (tmp_path / "out/001.png").read_bytes()
-
-
-def test_nodes_read_and_write_buckets_by_themselves(
-    cluster: RayCluster, bucket: dict[str, str], tmp_path: Path
-) -> None:
-    source, out = pictures(tmp_path / "in", 5, SQUARE), f"{tmp_path / 'out'}/"
-
-    up = ran(cluster.address, str(source), "s3://cache/up/", "flip", environment=bucket)
-    down = ran(cluster.address, "s3://cache/up/*.png", out, "flip", "--format", "bmp", environment=bucket)
-    missing = ran(cluster.address, str(source), "s3://no-such-bucket/", environment=bucket)
-
-    assert "5 converted, 0 failed" in up.stderr
-    assert "5 converted, 0 failed" in down.stderr
-    assert {file.read_bytes() for file in Path(out).iterdir()} == {encoded(picture("RG/BY"), "BMP")}
-    assert missing.returncode == 1
-    assert "stopped, as no further picture could be written: there is no bucket" in missing.stderr
-
-
-def test_after_a_node_is_killed_every_output_is_there_once(cluster: RayCluster, tmp_path: Path) -> None:
-    node = cluster.add()
-    said = killed_in_the_middle(cluster, tmp_path, node.kill)
-
-    assert f"{MANY} converted, 0 failed" in said
 
 
 @pytest.mark.parametrize("program", ["", "/raylet"], ids=["all of it", "what hands out its cores"])
@@ -233,36 +262,10 @@ def test_a_frozen_node_that_comes_back_takes_part_again_and_no_picture_is_there_
     assert {(file.suffix, file.read_bytes()) for file in out.iterdir()} == {(".webp", (out / "000.webp").read_bytes())}
 
 
-def test_after_a_process_of_a_node_is_killed_its_picture_is_begun_again(cluster: RayCluster, tmp_path: Path) -> None:
-    def kill() -> None:
-        wait_until(lambda: bool(cluster.head.workers()), "a picture is being converted")
-        for process in cluster.head.workers():
-            process.kill()
+def test_after_a_node_is_killed_every_output_is_there_once(cluster: RayCluster, node: Node, tmp_path: Path) -> None:
+    said = killed_in_the_middle(cluster, tmp_path, node.kill)
 
-    assert f"{MANY} converted, 0 failed" in killed_in_the_middle(cluster, tmp_path, kill)
-
-
-def test_an_interrupt_sums_up_and_leaves_no_half_file(cluster: RayCluster, tmp_path: Path) -> None:
-    source, out = pictures(tmp_path / "in", 100, LARGE), tmp_path / "out"
-    running = subprocess.Popen(
-        command(cluster.address, str(source), f"{out}/", *SLOW),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=take_interrupts,  # noqa: PLW1509  no thread is running yet
-    )
-    wait_until(lambda: any(out.glob("*.webp")), "a picture is converted", 100)
-
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-
-    assert running.returncode == 130, said
-    assert re.fullmatch(
-        r"\d+ converted, 0 failed in [\d.]+ s, [\d,]+ bytes written; interrupted, \d+ not converted: "
-        r"--skip-existing goes on from here\n",
-        said,
-    )
-    wait_until(lambda: not any(each.workers() for each in cluster.nodes), "no picture is being converted any more", 60)
-    assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
+    assert f"{MANY} converted, 0 failed" in said
 
 
 # ---- refused -----------------------------------------------------------------------------------------
@@ -338,19 +341,27 @@ def test_a_cluster_of_another_python_is_refused_with_both_versions(tmp_path: Pat
     assert len(done.stderr.splitlines()) <= 2
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_an_address_without_a_cluster_is_refused(host: str, tmp_path: Path) -> None:
+def test_an_address_without_a_cluster_is_refused(tmp_path: Path) -> None:
     if find_spec("ray") is None:
         pytest.skip("the extra ray is not installed")
     (tmp_path / "a.png").write_bytes(SQUARE)
 
-    done = ran(f"{host}:{free_port()}", str(tmp_path / "a.png"), f"{tmp_path / 'out'}/")
+    done = ran(f"127.0.0.1:{free_port()}", str(tmp_path / "a.png"), f"{tmp_path / 'out'}/")
 
     assert done.returncode == 2
-    # The second of a machine without IPv6.
-    reason = r"(Connection refused|Cannot assign requested address)"
-    assert re.search(rf"no Ray cluster can be joined there: \[Errno \d+\] {reason}", done.stderr)
+    assert "no Ray cluster can be joined there" in done.stderr
     assert "ray start --head" in done.stderr
+
+
+def test_an_address_of_ipv6_stands_in_brackets(imgsrv: Callable[..., int]) -> None:
+    if find_spec("ray") is None:
+        pytest.skip("the extra ray is not installed")
+    Path("a.png").write_bytes(SQUARE)
+
+    # The second of a machine without IPv6.
+    reason = "(Connection refused|Cannot assign requested address)"
+    with pytest.raises(BadArgument, match=rf"no Ray cluster can be joined there: \[Errno \d+\] {reason}"):
+        imgsrv("--ray", f"[::1]:{free_port()}", "a.png", "out/")
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,9 @@ class _Run:
         self._nodes.look()
         for node in self._nodes:
             self._ask(node)
-        asked = list(self._questions)
-        if asked:
-            ready, _ = self._ray.wait(asked, num_returns=len(asked), timeout=START_S)
-            for ref in ready:
+        end = time.monotonic() + START_S
+        while self._questions and (left_s := end - time.monotonic()) > 0:
+            for ref in self._ray.wait(list(self._questions), num_returns=1, timeout=left_s)[0]:
                 self._take_answer(ref)
         for node in self._questions.values():
             self._tell(f"the node {node.name} does not answer; it is given no picture until it does")
