@@ -111,6 +111,14 @@ def test_a_picture_that_the_server_has_forgotten_is_sent_again(page: Page, keepi
     assert len(kept_in(folder)) == 1
 
 
+def test_a_picture_is_sent_while_the_store_of_uploads_is_out_of_reach(page: Page, keeping: Server) -> None:
+    problem = {"status": 503, "code": "uploads_unavailable", "detail": "the store of the uploads does not answer"}
+    page.route("**/pipeline?*source=upload:*", lambda route: route.fulfill(status=503, json=problem), times=1)
+    change(page, 33)
+    change(page, 34)
+    assert [row["method"] for row in asked(keeping, 4)[-2:]] == ["POST", "GET"]
+
+
 def test_an_upload_that_is_refused_leaves_the_page_as_without_uploads(
     browser: Browser, noise: Path, tmp_path: Path
 ) -> None:

@@ -5,8 +5,8 @@ import { ask, Problem } from "../../common/server.js";
 // Fewer bytes are sent with each question: they take less time than one question more.
 const LEAST_BYTES = 200_000;
 
-// The server does not have it any longer, or keeps no uploads any longer.
-const LOST = ["source_not_found", "source_not_allowed"];
+// The server does not have it any longer, keeps no uploads any longer, or does not reach its store of them.
+const LOST = ["source_not_found", "source_not_allowed", "uploads_unavailable"];
 
 export class Uploads {
   // isOn: the server keeps uploads.
