@@ -40,7 +40,9 @@ CONVERSIONS = [command for command in COMMANDS if command.startswith(".venv/bin/
 OPERATING = [
     command for command in COMMANDS if re.match(r"(\.venv/bin/)?imgsrv (start|status|reload|logs|monit)\b", command)
 ]
-TASKS = re.findall(r"^\| [^|]+ \| .*`/.*\|$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+TASKS = re.findall(
+    r"^\| [^|]+ \| .*`/.*\|$", (ROOT / "docs/first-steps.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+)
 SET_UPS = [command for command in COMMANDS if command.startswith("python3 -m venv ")]
 
 
@@ -66,7 +68,7 @@ def test_a_curl_command_of_the_documents_works(command: str, server: Server) -> 
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.split("|")[1].strip())
-def test_a_task_of_the_readme_is_done_by_its_line(task: str, server: Server) -> None:
+def test_a_task_of_the_first_steps_is_done_by_its_line(task: str, server: Server) -> None:
     photo = (ROOT / "samples/coffee.jpg").read_bytes()
     target, *form = re.findall(r"`(/[^`]*|-F [^`]*)`", task)
     fields = dict(word.split("=", 1) for word in shlex.split(form[0] if form else "") if word != "-F")
