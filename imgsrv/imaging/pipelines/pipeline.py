@@ -120,8 +120,8 @@ class Pipeline:
     def run(self, picture: Picture, limits: Limits, parts: Mapping[str, Data]) -> Picture:
         """The picture after every step, frame by frame.
 
-        parts: further parts of the upload, by name.  Raises OperationDoesNotFit, ResultTooLarge, MissingPart, and
-        the children of BadPicture for a broken part.
+        parts: further parts of the upload, by name.  Raises OperationDoesNotFit, NoFaceFound, ResultTooLarge,
+        MissingPart, and the children of BadPicture for a broken part.
         """
         has_16_bits = is_deep(picture.frames[0])
         if has_16_bits:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pictures import opened
 from strategies import MOST_PIXELS, files, steps
 
-from imgsrv.errors import ImgsrvError, OperationDoesNotFit, ResultTooLarge
+from imgsrv.errors import ImgsrvError, NoFaceFound, OperationDoesNotFit, ResultTooLarge
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits, Size
@@ -56,7 +56,9 @@ def hold_promise(file: tuple[bytes, Size, int], pipeline: Pipeline, after: str) 
     try:
         made = opened(process(data, pipeline, Output(format=after), LIMITS, parts))
     except ImgsrvError as error:
-        is_promised = str(error) == str(refusal) or max(size) > WRITTEN[after].max_side
+        # Only the pixels tell that a face which is required is not there.
+        is_told = str(error) == str(refusal) or isinstance(error, NoFaceFound)
+        is_promised = is_told or max(size) > WRITTEN[after].max_side
         if error.status_hint != 422 or (is_known and not is_promised):
             raise
         return
