@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 from imgsrv.errors import (
     CannotKeepUploads,
-    ImgsrvError,
     SourceNotFound,
     Unavailable,
     UploadsFull,
@@ -33,6 +32,9 @@ RETRY_AFTER_S = 10
 
 MOST_FORGOTTEN = 256
 """Uploads of one worker that failed and are being removed; what is left of more ends by itself."""
+
+FORGET_PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Before each attempt to remove a failed upload: a server that hung may perform later what it was asked for before."""
 
 
 class UploadServer(Protocol):
@@ -117,7 +119,9 @@ class SharedUploads:
     async def close(self) -> None:
         """Wait a moment for what is being removed, and let go of the connections."""
         if self._forgetting:
-            await asyncio.wait(self._forgetting, timeout=self._timeout_s)
+            _done, late = await asyncio.wait(self._forgetting, timeout=self._timeout_s)
+            for task in late:
+                task.cancel()
         await self._server.close()
 
     @contextlib.contextmanager
@@ -145,9 +149,16 @@ class SharedUploads:
     def _forget(self, name: UploadName, size: int) -> None:
         """Remove what a failed upload may have left; nobody waits for it."""
         if len(self._forgetting) < MOST_FORGOTTEN:
-            task = asyncio.get_running_loop().create_task(_quietly(self._server.forget(name, size)))
+            task = asyncio.get_running_loop().create_task(self._forgotten(name, size))
             self._forgetting.add(task)
             task.add_done_callback(self._forgetting.discard)
+
+    async def _forgotten(self, name: UploadName, size: int) -> None:
+        for pause_s in FORGET_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(ServerFailed):
+                await self._server.forget(name, size)
+                return
 
     def _failed(self, error: ServerFailed) -> None:
         self._row.add("upload_store_failures")
@@ -198,8 +209,3 @@ class OpenedUpload:
         """Let go of the pieces; a library ends its connection."""
         if isinstance(self._pieces, AsyncGenerator):
             await self._pieces.aclose()
-
-
-async def _quietly(forgetting: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(ServerFailed, ImgsrvError):
-        await forgetting
