@@ -24,6 +24,9 @@ LONGEST_REASON = 300
 
 NO_BUCKET = "NoSuchBucket"
 
+NO_CREDENTIALS = ("/latest/api/token", "/latest/meta-data/", "/computeMetadata/", "/metadata/identity/")
+"""Paths of the services of machines in three clouds, which are asked if nothing else has credentials."""
+
 REFUSALS = ("403 Forbidden", "401 Unauthorized")
 
 
@@ -109,6 +112,11 @@ def _asked(url: str, verb: str, call: Callable[[], Given]) -> Given:
             raise FileNotFoundError(f"there is no {url}") from error
         if type(error).__name__ == "AlreadyExistsError":
             raise FileExistsError(url) from error
+        if any(path in reason for path in NO_CREDENTIALS):
+            raise BucketRefused(
+                f"there are no credentials for {url}: give them in the environment, such as AWS_ACCESS_KEY_ID and "
+                f"AWS_SECRET_ACCESS_KEY; this machine was asked for some, and has none ({reason})"
+            ) from error
         # A listing that is refused is an error without a class of its own.
         if says_refused(error) or any(status in reason for status in REFUSALS):
             raise BucketRefused(

@@ -8,6 +8,8 @@ from typing import Any
 from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.pool.reload.exec import STATE_FLAG
 from imgsrv.pool.reload.trial import TRIAL_FLAG
+from imgsrv.server.cpus import worker_count
+from imgsrv.server.descriptors import raise_limit
 
 
 def add_parser(commands: Any) -> None:
@@ -26,6 +28,7 @@ def add_parser(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Serve; return the exit status when all open requests are done.  Raises BadSetting and CannotListen."""
     configuration = read_settings(parsed)
+    raise_limit(worker_count(configuration.settings.workers))
     from imgsrv.server.boot import boot  # noqa: PLC0415  the help and a wrong setting need no server
 
     return boot(configuration, parsed.state_file, is_trial=parsed.trial)

@@ -33,8 +33,6 @@ from imgsrv.pool.reload.exec import Passed, command_line, execute_afresh, read_s
 from imgsrv.pool.worker.identity import Identity
 from imgsrv.printable import printable_lines
 from imgsrv.server.banner import warn_if_open
-from imgsrv.server.cpus import worker_count
-from imgsrv.server.descriptors import raise_limit
 from imgsrv.server.listeners import open_beside, open_listener, wait_for_address
 from imgsrv.server.notify import Notifier
 from imgsrv.server.parts import claim_of, master_of, work_of
@@ -89,7 +87,6 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
 
 def _prepare_process(settings: Settings) -> None:
     """Set what holds for the whole process, and load what the workers share."""
-    raise_limit(worker_count(settings.workers))
     prepare_process()
     if settings.font_dir:
         # Root opens every font there.

@@ -23,9 +23,9 @@ def raise_limit(workers: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     needed = OF_EACH + FOR_A_WORKER * workers
     if hard != resource.RLIM_INFINITY and hard < needed:
-        pool = "1 worker" if workers == 1 else f"{workers} workers"
+        pool, end = ("1 worker", "") if workers == 1 else (f"{workers} workers", ", or with fewer --workers")
         raise BadArgument(
             f"a process may have only {hard} files and connections open, and with {pool} it needs at least {needed}; "
             "start the server where `ulimit -Hn` shows more, such as 65536 (LimitNOFILE=65536 in a unit of systemd, "
-            "--ulimit nofile=65536 for a container), or with fewer --workers"
+            f"--ulimit nofile=65536 for a container){end}"
         )

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +265,31 @@ def test_a_place_is_a_file_or_an_object() -> None:
 def test_a_url_without_a_bucket_or_with_an_odd_path_is_refused(text: str) -> None:
     with pytest.raises(BadArgument, match="no object of a bucket"):
         parse_blob(text)
+
+
+class NoMetadata(BaseHTTPRequestHandler):
+    """The service of a machine that has no role."""
+
+    def do_PUT(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_missing_credentials_are_told_as_such(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoMetadata) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "imgsrv", "convert", "s3://raw/a.png", "out.png"],
+            cwd=tmp_path,
+            env={**environment, "AWS_METADATA_ENDPOINT": f"http://127.0.0.1:{service.server_port}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        service.shutdown()
+    assert done.returncode == 2
+    assert done.stderr.startswith("imgsrv: there are no credentials for s3://raw/a.png: give them in the environment")
