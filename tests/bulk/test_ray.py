@@ -217,7 +217,9 @@ def test_what_a_frozen_node_has_is_begun_elsewhere_and_nothing_of_it_comes_after
 ) -> None:
     try:
         said = killed_in_the_middle(cluster, tmp_path, lambda: node.suspend(program), start=("-c", IMPATIENT))
-        found = re.search(r"the node (\S+) is left out: nothing came from it for \d+ s; its \d+ pictures are", said)
+        found = re.search(
+            r"the node (\S+) is left out: nothing came from it for \d+ s; begun elsewhere of what it had: \d+\n", said
+        )
         lost = {row["lost"] for row in rows(tmp_path / "run.jsonl") if "lost" in row}
         before = (tmp_path / "run.jsonl").read_text(), snapshot(tmp_path / "out")
 

@@ -178,7 +178,7 @@ class _Run:
         tasks = {ref: self._running[ref] for ref in refs if ref in self._running}
         held = [one for task in tasks.values() for one in task.batch]
         if held:
-            self._tell(f"the node {node.name} is left out: {how}; its {len(held)} pictures are begun elsewhere")
+            self._tell(f"the node {node.name} is left out: {how}; begun elsewhere of what it had: {len(held)}")
         self._dropped += [(one.conversion.target, one.mark) for one in held]
         for ref, task in tasks.items():
             yield from self._finish(ref, task.ended(lambda one: one.was_lost(node, how)))
