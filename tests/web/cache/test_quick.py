@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -145,8 +146,12 @@ def test_its_answer_is_that_of_the_app(caching: Server) -> None:
         assert {name: value for name, value in quick.headers.items() if name not in differing} == {
             name: value for name, value in computed.headers.items() if name not in differing
         }
-    hits = [event for event in caching.named("request") if event.get("cache") == "hit"]
-    assert len({frozenset(event) for event in hits}) == 1
+
+    def hits() -> list[dict[str, Any]]:
+        return [event for event in caching.named("request") if event.get("cache") == "hit"]
+
+    wait_until(lambda: len(hits()) >= 2, "the hits are logged")
+    assert len({frozenset(event) for event in hits()}) == 1
 
 
 def test_a_client_with_two_accept_headers_changes_no_answer_of_others(caching: Server) -> None:

@@ -153,17 +153,21 @@ def redact(
     """
     result = frame.convert("RGB") if frame.mode == "L" and mode == "fill" else frame.copy()
     for left, top, width, height in (*(boxes or ()), *found):
-        part = result.crop((left, top, left + width, top + height))
-        if mode == "fill":
-            part = blank(result, result.mode, part.size, (*colour[:3], 255)[: len(result.getbands())])
-        elif mode == "blur":
-            part = blur(part, sigma=min(100.0, max(2.0, min(width, height) * BLUR_SHARE)))
-        else:
-            cell = max(1.0, min(width, height) / CELLS)
-            small = resample(part, (math.ceil(width / cell), math.ceil(height / cell)), kernel="box")
-            part = resample(small, part.size, kernel="nearest")
-        result.paste(part, (left, top))
+        result.paste(_unreadable(result, (left, top, width, height), mode, colour), (left, top))
     return result
+
+
+def _unreadable(frame: Frame, box: PixelBox, mode: Mode, colour: Colour) -> Frame:
+    """What covers a box of a frame."""
+    left, top, width, height = box
+    if mode == "fill":
+        return blank(frame, frame.mode, (width, height), (*colour[:3], 255)[: len(frame.getbands())])
+    part = frame.crop((left, top, left + width, top + height))
+    if mode == "blur":
+        return blur(part, sigma=min(100.0, max(2.0, min(width, height) * BLUR_SHARE)))
+    cell = max(1.0, min(width, height) / CELLS)
+    small = resample(part, (math.ceil(width / cell), math.ceil(height / cell)), kernel="box")
+    return resample(small, part.size, kernel="nearest")
 
 
 @operation(keeps_depth=always)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgsrv.imaging.model.limits import Box, Size
 from imgsrv.imaging.model.picture import Frame, Source
 from imgsrv.imaging.pixels.faces.detector import SIDE, faces_in
+from imgsrv.imaging.pixels.working_frame import shallow
 
 PARTS = 3
 """Parts along each side, each of half of it."""
@@ -65,9 +66,12 @@ def merged(boxes: Iterable[Box]) -> list[Box]:
 
 def _found(frame: Frame) -> Iterator[Box]:
     """The boxes of the faces of a frame, in its pixels."""
+    # Once for all looks: resampling 16 bits a channel, or transparency, takes a copy of the frame.
+    seen = shallow(frame)
+    seen = frame if seen is frame else seen.convert("RGB")
     for left, top, width, height in _parts(frame.size):
         size = max(1, round(width)), max(1, round(height))
-        for face in faces_in(frame, Source(size, (left, top, width, height)), LEAST_SCORE):
+        for face in faces_in(seen, Source(size, (left, top, width, height)), LEAST_SCORE):
             yield left + face.left * width, top + face.top * height, face.width * width, face.height * height
 
 
