@@ -115,11 +115,11 @@ async function start() {
   const status = new Status();
   let [page, given] = [null, null];
   listenForPictures((...words) => (page ? page.take(...words) : (given = words)));
-  for (;;) {
+  let catalogue = null;
+  while (!catalogue) {
     try {
       const answer = await persist(() => ask("operations", { accept: "application/json" }), (error, seconds) => status.pause(error, seconds));
-      page = new Page(new Catalogue(await answer.json()), status, given);
-      return;
+      catalogue = await answer.json();
     } catch (error) {
       if (error.wantsKey) await askForKey(error.message);
       else if (!(error instanceof Gone || error instanceof SyntaxError || error instanceof TypeError)) {
@@ -128,6 +128,7 @@ async function start() {
       } else await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
+  page = new Page(new Catalogue(catalogue), status, given);
 }
 
 start();
