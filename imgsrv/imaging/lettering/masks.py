@@ -91,7 +91,9 @@ class Block:
         """The coverage of each pixel of the box by what is at most this many pixels away from the letters."""
         result = self.mask(box)
         # A shadow has the same strokes as the outline.
-        strokes = self._strokes.setdefault(radius, Strokes(self._fonts, self._size, radius))
+        if radius not in self._strokes:
+            self._strokes[radius] = Strokes(self._fonts, self._size, radius)
+        strokes = self._strokes[radius]
         for glyph in self._glyphs:
             if glyph.touches(box, radius + 1):
                 stroke = strokes.of(glyph.font, glyph.number, glyph.x)
