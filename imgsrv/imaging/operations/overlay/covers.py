@@ -16,7 +16,7 @@ from imgsrv.imaging.model.picture import Frame, Source
 from imgsrv.imaging.operations.detail.filters import blur
 from imgsrv.imaging.operations.registry import always, operation, pixels
 from imgsrv.imaging.pixels.composite import composite
-from imgsrv.imaging.pixels.faces import face_boxes, looks, pixels_looked_at
+from imgsrv.imaging.pixels.faces import PixelBox, face_boxes, looks, pixels_looked_at
 from imgsrv.imaging.pixels.resample import resample
 from imgsrv.imaging.pixels.strips import through_rows
 from imgsrv.imaging.pixels.working_frame import Pixels, blank, frame_of, steps_of
@@ -35,9 +35,6 @@ BLUR_SHARE = 0.25
 """Standard deviation of the blur of a box, as a fraction of its shorter side."""
 
 ONE_BOX = "[0-9]{1,5};[0-9]{1,5};[1-9][0-9]{0,4};[1-9][0-9]{0,4}"
-
-PixelBox = tuple[int, int, int, int]
-"""Left, top, width and height in pixels."""
 
 Mode = Literal["fill", "blur", "pixelate"]
 

