@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -224,6 +225,11 @@ def inherited_sockets() -> int:
 def flag_name(setting: str) -> str:
     """`max_body` → `--max-body`."""
     return "--" + setting.replace("_", "-")
+
+
+def as_flags(given: Mapping[str, object]) -> str:
+    """Settings as the end of a command, as a shell takes it: ` --name thumbs`.  Empty ones are left out."""
+    return "".join(f" {flag_name(name)} {shlex.quote(str(value))}" for name, value in given.items() if value)
 
 
 def environment_name(setting: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._failures import say
-from imgsrv.environment import DEFAULT_NAME, NAME_MEANING, RUNTIME_DIR_MEANING, default_file, flag_name, whereabouts
+from imgsrv.environment import DEFAULT_NAME, NAME_MEANING, RUNTIME_DIR_MEANING, as_flags, default_file, whereabouts
 from imgsrv.errors import BadRuntimeFolder, BadSetting, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.pool.control.instances import Place, check, names
 from imgsrv.printable import printable_data
@@ -75,8 +75,7 @@ def place_of(parsed: argparse.Namespace) -> Place:
 def further(parsed: argparse.Namespace, words: str) -> str:
     """Return a command for the same instance as a shell takes it: `imgsrv stop --name thumbs`."""
     given = {name: vars(parsed).get(name) for name in ("name", "runtime_dir", "config")}
-    flags = "".join(f" {flag_name(name)} {shlex.quote(str(value))}" for name, value in given.items() if value)
-    return f"{_program()} {words}{flags}"
+    return f"{_program()} {words}{as_flags(given)}"
 
 
 def _program() -> str:

@@ -6,12 +6,11 @@ the command that asked, and every later one, looks for the instance there.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgsrv.environment import DEFAULT_NAME, flag_name
+from imgsrv.environment import DEFAULT_NAME, as_flags
 
 Found = Mapping[str, Any]
 """Settings by their names."""
@@ -46,8 +45,4 @@ class Changes:
     def _flags(self) -> str:
         """Return the flags by which a command finds this instance."""
         given = {name: self.fixed.get(name) for name in PLACE}
-        return "".join(
-            f" {flag_name(name)} {shlex.quote(str(value))}"
-            for name, value in given.items()
-            if value and (name, value) != ("name", DEFAULT_NAME)
-        )
+        return as_flags({name: value for name, value in given.items() if (name, value) != ("name", DEFAULT_NAME)})
