@@ -172,6 +172,11 @@ def a_redis(url: str) -> str:
     return url
 
 
+def is_redis(url: str) -> bool:
+    """True for the URL of a Redis, as `a_redis` takes it, by its scheme alone."""
+    return url.partition(":")[0] in ("redis", "rediss", "unix")
+
+
 def without_password(text: str) -> str:
     """The text with `***` in place of a password in a URL."""
     return PASSWORD.sub(r"\1***@", text)
@@ -186,7 +191,7 @@ def a_store(url: str) -> str:
         if not _is_installed("obstore"):
             raise ValueError(f"a bucket needs the extra `s3`: {install_command('s3')}")
         return url
-    if url and kind not in ("redis", "rediss", "unix"):
+    if url and not is_redis(url):
         raise ValueError("it must be a URL such as redis://127.0.0.1:6379/0 or s3://bucket/prefix")
     return a_redis(url)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from imgsrv.settings import Settings
+from imgsrv.settings_checks import is_redis
 from imgsrv.web.cache.locks import Locks
 from imgsrv.web.cache.store import Store
-from imgsrv.web.stores.redis import Redis, is_redis
+from imgsrv.web.stores.redis import Redis
 
 
 def has_store(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from imgsrv.observe.log.logger import Logger
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
+from imgsrv.settings_checks import is_redis
 from imgsrv.web.cache.folder import FolderStore
 from imgsrv.web.cache.key import code_version
 from imgsrv.web.cache.locks import MachineLocks, make_lock_file
@@ -15,7 +16,7 @@ from imgsrv.web.cache.named_store import has_store, make_store
 from imgsrv.web.cache.results import ResultCache
 from imgsrv.web.cache.store import GuardedStore
 from imgsrv.web.cache.versions import Versions
-from imgsrv.web.stores.redis import is_redis, load_redis
+from imgsrv.web.stores.redis import load_redis
 
 
 @dataclass

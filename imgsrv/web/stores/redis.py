@@ -12,9 +12,6 @@ from typing import Any
 
 from imgsrv.web.stores.failures import ServerFailed, ServerFull
 
-SCHEMES = ("redis", "rediss", "unix")
-"""Of the URLs that name a Redis."""
-
 MOST_CONNECTIONS = 64
 """Most connections of one worker; further calls wait for a free one within their time limit."""
 
@@ -31,11 +28,6 @@ class RedisFailed(ServerFailed):
 
 class RedisFull(RedisFailed, ServerFull):
     """The server keeps nothing more, by its own limit of memory."""
-
-
-def is_redis(url: str) -> bool:
-    """True for the URL of a Redis."""
-    return url.partition(":")[0] in SCHEMES
 
 
 class Redis:

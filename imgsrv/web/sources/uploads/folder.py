@@ -24,7 +24,7 @@ from imgsrv.web.sources.files import OpenedFile, disk_error
 from imgsrv.web.sources.naming import Source
 from imgsrv.web.sources.opened import Validators
 from imgsrv.web.sources.uploads.ids import UploadName
-from imgsrv.web.sources.uploads.store import Bounds, Content, Found
+from imgsrv.web.sources.uploads.store import RETRY_AFTER_S, Bounds, Content, Found
 
 FILE = re.compile(r"[0-9a-f]{40}")
 UNFINISHED = re.compile(r"\.new-[0-9a-f]{16}")
@@ -37,8 +37,6 @@ SWEEP_S = 30.0
 """What has ended is removed from the disk at most so much later; it is never served."""
 
 PIECE_BYTES = 1 << 20
-
-RETRY_AFTER_S = 10
 
 
 class FolderUploads:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imgsrv.observe.scoreboard import Row
 from imgsrv.settings import Settings
+from imgsrv.settings_checks import is_redis
 from imgsrv.web.sources.uploads.bucket import BucketUploads
 from imgsrv.web.sources.uploads.folder import FolderUploads
 from imgsrv.web.sources.uploads.redis import RedisUploads
@@ -15,7 +16,7 @@ from imgsrv.web.sources.uploads.shared import SharedUploads, UploadServer
 from imgsrv.web.sources.uploads.store import Bounds
 from imgsrv.web.sources.uploads.uploads import Uploads
 from imgsrv.web.stores.bucket import Bucket
-from imgsrv.web.stores.redis import Redis, is_redis, load_redis
+from imgsrv.web.stores.redis import Redis, load_redis
 
 
 def prepare_uploads(settings: Settings) -> None:

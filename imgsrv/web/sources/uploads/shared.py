@@ -25,10 +25,8 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.web.http.body import Body
 from imgsrv.web.sources.naming import Source
 from imgsrv.web.sources.uploads.ids import UploadName
-from imgsrv.web.sources.uploads.store import Content, Found
+from imgsrv.web.sources.uploads.store import RETRY_AFTER_S, Content, Found
 from imgsrv.web.stores.failures import ServerFailed, ServerFull
-
-RETRY_AFTER_S = 10
 
 MOST_FORGOTTEN = 256
 """Uploads of one worker that failed and are being removed; what is left of more ends by itself."""

@@ -13,6 +13,9 @@ from imgsrv.web.sources.naming import Source
 from imgsrv.web.sources.opened import Opened, Validators
 from imgsrv.web.sources.uploads.ids import UploadName
 
+RETRY_AFTER_S = 10
+"""When a client may try again after a failure of the place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
