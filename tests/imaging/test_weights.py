@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from imgsrv.errors import BadArgument
 from imgsrv.imaging import operations
 from imgsrv.imaging.formats import WRITTEN
+from imgsrv.imaging.memory.kept import Kept
 from imgsrv.imaging.model.weights import EFFORTS, FILE, Encoder, Weights, blended, use_weights, weights
-from imgsrv.reference.weighing import Weighing, as_text
+from imgsrv.reference.weighing import RUNS, Weighing, _ns, as_text
 
 
 @pytest.fixture
@@ -110,3 +112,10 @@ def test_between_two_efforts_the_time_grows_by_factors() -> None:
     ]
 
     assert times == pytest.approx([10, 20, 40, 80])
+
+
+def test_what_is_kept_of_the_run_before_is_not_weighed() -> None:
+    kept: Kept[str, int] = Kept(1 << 20, lambda _key, _value: 1)
+    made = count()
+    _ns(lambda: kept.of("picture", lambda: next(made)), 1)
+    assert next(made) == RUNS

@@ -47,22 +47,18 @@ class _Placed:
 
 
 class Block:
-    """Lines below each other.  Its origin is the start of the widest line, at the first baseline."""
+    """Lines below each other.  Its origin is the start of the widest line, at the first baseline.
+
+    ink: the box of the ink; empty where there is none.  It never changes, and threads may share it.
+    """
 
     def __init__(self, lines: Sequence[Line], fonts: list[Any], size: int, align: str) -> None:
         self._fonts, self._size = fonts, size
         self._glyphs = list(_placed(lines, fonts, ALIGNED[align]))
-        self._strokes: dict[int, Strokes] = {}
+        self.ink: Box = _ink(self._glyphs)
 
-    @property
-    def ink(self) -> Box:
-        """The box of the ink; empty where there is none."""
-        shown = [glyph for glyph in self._glyphs if glyph.right > glyph.left]
-        if not shown:
-            return 0, 0, 0, 0
-        left, top = min(glyph.left for glyph in shown), max(glyph.top for glyph in shown)
-        right, bottom = max(glyph.right for glyph in shown), min(glyph.bottom for glyph in shown)
-        return left // UNITS, -(top // UNITS) - 1, right // UNITS + 1, -(bottom // UNITS)
+    def __len__(self) -> int:
+        return len(self._glyphs)
 
     def mask(self, box: Box) -> Mask:
         """The coverage of each pixel of the box by letters: (height, width), 0 to 255."""
@@ -87,19 +83,28 @@ class Block:
         rows = np.frombuffer(image.buffer, np.uint8).reshape(extents.height, extents.stride)[::-1, : extents.width]
         return np.ascontiguousarray(rows)
 
-    def outlined(self, box: Box, radius: int) -> Mask:
-        """The coverage of each pixel of the box by what is at most this many pixels away from the letters."""
-        result = self.mask(box)
-        # A shadow has the same strokes as the outline.
-        if radius not in self._strokes:
-            self._strokes[radius] = Strokes(self._fonts, self._size, radius)
-        strokes = self._strokes[radius]
+    def outlined(self, box: Box, radius: int, letters: Mask | None = None) -> Mask:
+        """The coverage of each pixel of the box by what is at most this many pixels away from the letters.
+
+        letters: the `mask` of the box, where it is known.
+        """
+        result = self.mask(box) if letters is None else letters.copy()
+        strokes = Strokes(self._fonts, self._size, radius)
         for glyph in self._glyphs:
             if glyph.touches(box, radius + 1):
                 stroke = strokes.of(glyph.font, glyph.number, glyph.x)
                 left, top = glyph.x // UNITS + stroke.left - box[0], -(glyph.y // UNITS) + stroke.top - box[1]
                 _lay(result, stroke.mask, left, top)
         return result
+
+
+def _ink(glyphs: Sequence[_Placed]) -> Box:
+    shown = [glyph for glyph in glyphs if glyph.right > glyph.left]
+    if not shown:
+        return 0, 0, 0, 0
+    left, top = min(glyph.left for glyph in shown), max(glyph.top for glyph in shown)
+    right, bottom = max(glyph.right for glyph in shown), min(glyph.bottom for glyph in shown)
+    return left // UNITS, -(top // UNITS) - 1, right // UNITS + 1, -(bottom // UNITS)
 
 
 def _lay(below: Mask, mask: Mask, left: int, top: int) -> None:

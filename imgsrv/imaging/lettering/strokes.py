@@ -6,10 +6,12 @@ The edge is drawn with a round pen on a mask that is finer than the pixels, whic
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from imgsrv.imaging.lazy import cv2, np
 from imgsrv.imaging.lettering.typeface import UNITS
+from imgsrv.imaging.memory.kept import Kept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,9 +30,28 @@ FLAT = 16.0
 MOST_PIECES = 64
 
 KEPT_PIXELS = 1 << 24
-"""Pixels of outlines that are kept for further places of the same glyph."""
+"""Pixels of outlines that are kept for further places of the same glyph in one text."""
+
+KEPT_BYTES = 2 << 20
+"""Bytes of outlines that a process keeps for further texts: of small letters some hundreds."""
 
 Point = tuple[float, float]
+
+
+@lru_cache(MOST_PIECES)
+def _parabola(pieces: int) -> list[tuple[float, float, float]]:
+    """The weights of the three points of a quadratic curve at the end of each piece."""
+    return [((1 - t) ** 2, 2 * t * (1 - t), t * t) for t in _ends(pieces)]
+
+
+@lru_cache(MOST_PIECES)
+def _cubic(pieces: int) -> list[tuple[float, float, float, float]]:
+    """The weights of the four points of a cubic curve at the end of each piece."""
+    return [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in _ends(pieces)]
+
+
+def _ends(pieces: int) -> list[float]:
+    return [number / pieces for number in range(1, pieces + 1)]
 
 
 @dataclass
@@ -47,35 +68,25 @@ class _Edges:
         self.lines[-1].append(point)
 
     def qCurveTo(self, control: Point, end: Point) -> None:  # noqa: N802
-        start = self.lines[-1][-1]
-        bend = abs(start[0] - 2 * control[0] + end[0]) + abs(start[1] - 2 * control[1] + end[1])
-        for t in self._steps(bend / 4):
-            self.lines[-1].append(
-                tuple(  # type: ignore[arg-type]  # of two numbers
-                    (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c
-                    for a, b, c in zip(start, control, end, strict=True)
-                )
-            )
+        line = self.lines[-1]
+        (ax, ay), (bx, by), (cx, cy) = line[-1], control, end
+        bend = abs(ax - 2 * bx + cx) + abs(ay - 2 * by + cy)
+        for a, b, c in _parabola(self._pieces(bend / 4)):
+            line.append((a * ax + b * bx + c * cx, a * ay + b * by + c * cy))
 
     def curveTo(self, first: Point, second: Point, end: Point) -> None:  # noqa: N802
-        start = self.lines[-1][-1]
-        triples = (start, first, second), (first, second, end)
-        bends = (abs(a - 2 * b + c) for three in triples for a, b, c in zip(*three, strict=True))
-        for t in self._steps(sum(bends) * 3 / 4):
-            self.lines[-1].append(
-                tuple(  # type: ignore[arg-type]  # of two numbers
-                    (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t * t * (1 - t) * c + t**3 * d
-                    for a, b, c, d in zip(start, first, second, end, strict=True)
-                )
-            )
+        line = self.lines[-1]
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = line[-1], first, second, end
+        bends = abs(ax - 2 * bx + cx), abs(ay - 2 * by + cy), abs(bx - 2 * cx + dx), abs(by - 2 * cy + dy)
+        for a, b, c, d in _cubic(self._pieces(sum(bends) * 3 / 4)):
+            line.append((a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy))
 
     def closePath(self) -> None:  # noqa: N802
         """Every line is closed."""
 
-    def _steps(self, bend: float) -> list[float]:
-        """Where a curve is cut.  bend: how far it is from a line, times the square of the number of pieces."""
-        pieces = min(MOST_PIECES, int((bend * self.scale / FLAT) ** 0.5) + 1)
-        return [number / pieces for number in range(1, pieces + 1)]
+    def _pieces(self, bend: float) -> int:
+        """Into how many lines a curve is cut.  bend: how far it is from a line, times the square of that number."""
+        return min(MOST_PIECES, int((bend * self.scale / FLAT) ** 0.5) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +98,12 @@ class Stroke:
     top: int
 
 
+_KEPT: Kept[tuple[Any, int, int, int], Stroke] = Kept(KEPT_BYTES, lambda _key, stroke: stroke.mask.nbytes)
+"""By font, radius, glyph and part of a pixel; one font is one size of a file (`Typeface.at`)."""
+
+
 class Strokes:
-    """The outlines of glyphs of some fonts at a size in pixels.  radius: of the pen, in pixels."""
+    """The outlines of the glyphs of one text, in some fonts at a size in pixels.  radius: of the pen, in pixels."""
 
     def __init__(self, fonts: list[Any], size: int, radius: int) -> None:
         self._fonts, self._radius = fonts, radius
@@ -101,7 +116,7 @@ class Strokes:
         part = x % UNITS * self._fine // UNITS
         key = font, number, part
         if key not in self._kept:
-            made = self._drawn(font, number, part)
+            made = _KEPT.of((self._fonts[font], self._radius, number, part), lambda: self._drawn(font, number, part))
             self._kept_pixels += made.mask.size
             if self._kept_pixels > KEPT_PIXELS:
                 self._kept.clear()

@@ -24,6 +24,9 @@ BRAILLE_BLANK = "\u2800"
 
 KEPT_CLUSTERS = 4096
 
+KEPT_FONTS = 64
+"""Sizes of all fonts together in which a font is kept."""
+
 
 class NoFontError(ValueError):
     """The file is no font at all."""
@@ -49,10 +52,8 @@ class Typeface:
         self._can_write = lru_cache(KEPT_CLUSTERS)(self._writes)
 
     def at(self, size: int) -> Any:
-        """The font for letters of this size in pixels; its units are UNITS."""
-        font = hb.Font(self.face)
-        font.scale = (size * UNITS, size * UNITS)
-        return font
+        """The font for letters of this size in pixels; its units are UNITS.  Nobody may change it."""
+        return _font(self, size)
 
     def has(self, letter: str) -> bool:
         """The font maps this character to a glyph."""
@@ -106,6 +107,13 @@ class Typeface:
             {"tag": axis.tag, "min": axis.min_value, "default": axis.default_value, "max": axis.max_value}
             for axis in self.face.axis_infos
         )
+
+
+@lru_cache(KEPT_FONTS)
+def _font(typeface: Typeface, size: int) -> Any:
+    font = hb.Font(typeface.face)
+    font.scale = (size * UNITS, size * UNITS)
+    return font
 
 
 @lru_cache(KEPT_CLUSTERS)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from threading import Lock
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imgsrv.errors import BadLookUpTable
+from imgsrv.imaging.memory.kept import ENTRY_BYTES, Kept
 from imgsrv.imaging.model.limits import Data, Limits
 from imgsrv.imaging.model.parameter_types import PartName, Unit
 from imgsrv.imaging.model.picture import Frame
@@ -40,8 +39,8 @@ LINES_SEARCHED = 1000
 LONGEST_SIZE = 9
 """Digits of LUT_3D_SIZE that are looked at."""
 
-MOST_KEPT = 4
-"""Parsed tables that a process keeps; the largest has 3.3 MB."""
+MOST_KEPT, LARGEST_BYTES = 4, 3 * 4 * LARGEST_SIDE**3
+"""Parsed tables that a process keeps, each counted as the largest, of 3.3 MB."""
 
 ROW_STARTS = frozenset("+-.0123456789")
 """What a line of three numbers begins with, as a rule."""
@@ -55,8 +54,7 @@ class Cube:
     values: NDArray[np.float32]
 
 
-_kept: OrderedDict[bytes, Cube] = OrderedDict()
-_kept_lock = Lock()
+_kept: Kept[bytes, Cube] = Kept(MOST_KEPT * (LARGEST_BYTES + ENTRY_BYTES), lambda _digest, _cube: LARGEST_BYTES)
 
 
 def _read_cube(data: Data, _limits: Limits) -> Cube:
@@ -68,17 +66,7 @@ def _read_cube(data: Data, _limits: Limits) -> Cube:
     if len(data) > MOST_BYTES:
         raise BadLookUpTable(f"it has {len(data)} bytes and may have {MOST_BYTES}")
     text = bytes(data)
-    digest = hashlib.blake2b(text).digest()
-    with _kept_lock:
-        if (cube := _kept.get(digest)) is not None:
-            _kept.move_to_end(digest)
-            return cube
-    cube = _parse(text)
-    with _kept_lock:
-        _kept[digest] = cube
-        if len(_kept) > MOST_KEPT:
-            _kept.popitem(last=False)
-    return cube
+    return _kept.of(hashlib.blake2b(text).digest(), lambda: _parse(text))
 
 
 def _parse(text: bytes) -> Cube:

@@ -6,19 +6,17 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from PIL import Image
 from pydantic import AfterValidator, Field
 
 from imgsrv.imaging.lettering.fonts import BUILT_IN, chain_of, font_list, font_names, unusable_fonts
-from imgsrv.imaging.lettering.lines import Writer
-from imgsrv.imaging.lettering.masks import Block
+from imgsrv.imaging.lettering.layers import Look, Written, text_layer
 from imgsrv.imaging.lettering.missing import complaint
 from imgsrv.imaging.model.limits import Size
 from imgsrv.imaging.model.parameter_types import BLACK, WHITE, Colour, ColourParameter, Gravity
 from imgsrv.imaging.model.picture import Frame
 from imgsrv.imaging.model.validation import NotAllowed
 from imgsrv.imaging.operations.registry import always, operation, pixels
-from imgsrv.imaging.pixels.composite import composite, composite_at, place_in_margins
+from imgsrv.imaging.pixels.composite import composite_at, place_in_margins
 from imgsrv.wording import closest
 
 SHADE = Colour(0, 0, 0, 128)
@@ -124,25 +122,9 @@ def text(
     --font-fallback has is an error that names fonts with it; the built-in font has Latin, Greek and Cyrillic letters.
     Text beyond the edges of the picture is cut off.
     """
-    writer = Writer(chain_of(font), size)
-    block = Block(list(writer.lines(text, frame.width * wrap)), writer.fonts, size, align)
-    left, top, right, bottom = block.ink
-    width, height = right - left + 2 * outline + shadow, bottom - top + 2 * outline + shadow
-    needed = max(1, min(frame.width, width)), max(1, min(frame.height, height))
-    layer = Image.new("RGBA", needed)
-
-    def add(tint: Colour, offset: int, stroke: int) -> None:
-        start = left - outline - offset, top - outline - offset
-        box = *start, start[0] + needed[0], start[1] + needed[1]
-        mask = Image.fromarray(block.outlined(box, stroke) if stroke else block.mask(box))
-        painted = Image.new("RGBA", needed, tint[:3])
-        painted.putalpha(mask.point([round(level * tint.alpha / 255) for level in range(256)]))
-        nonlocal layer
-        layer = composite(layer, painted)
-
-    if shadow:
-        add(shadow_colour, shadow, outline)
-    if outline:
-        add(outline_colour, 0, outline)
-    add(colour, 0, 0)
-    return composite_at(frame, layer, place_in_margins(frame.size, needed, round(margin * min(frame.size)), gravity))
+    written = Written(tuple(chain_of(font)), size, text, frame.width * wrap, align)
+    look = Look(colour, outline, outline_colour, shadow, shadow_colour)
+    layer = text_layer(written, look, frame.size)
+    return composite_at(
+        frame, layer, place_in_margins(frame.size, layer.size, round(margin * min(frame.size)), gravity)
+    )
