@@ -4,7 +4,7 @@
 # Expected: 40 bytes of header, 16 rows of 48 bytes, and the AND mask of 16 rows of one bit a pixel, each filled up to
 # 4 bytes like all rows of a bitmap (Microsoft's description of icons and BITMAPINFOHEADER): 872 bytes.
 # What happens: the rows of the mask are filled up to whole bytes only: 32 bytes too few.  OpenImageIO does not read the
-# file, libvips (ImageMagick) takes it for fully transparent, and Pillow, which looks for the mask from the end, takes
+# file, ImageMagick takes it for fully transparent, and Pillow, which looks for the mask from the end, takes
 # the last rows of colours for its first rows: a white square has holes.
 # With a second, larger size the mask has the size of the last picture for all of them, so the first ones have room.
 #
