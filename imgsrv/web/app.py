@@ -32,7 +32,7 @@ from imgsrv.web.http.proxy_headers import Client, Proxies
 from imgsrv.web.line import make_lines
 from imgsrv.web.memory_budget import MemoryBudget
 from imgsrv.web.middleware import Gate
-from imgsrv.web.plain import PlainWay
+from imgsrv.web.plain.way import PlainWay
 from imgsrv.web.problems import add_handlers
 from imgsrv.web.routes.batch import BatchRoute
 from imgsrv.web.routes.images import OperationRoute, PipelineRoute

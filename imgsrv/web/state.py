@@ -48,7 +48,7 @@ class RequestState:
     work: the allowances from which the work is taken, and charged_s the seconds that were taken from them.
     client: who asks, as jobs are shared out; see `client_of`.  when_sent: calls back when the client has all that was
     written, or is gone.  formats: of the pictures in the answer.  fault: what the request failed with on
-    the short way; see `plain.py`.
+    the short way; see `plain/way.py`.
     parts: of the body, where it was received before its picture was asked for.
     is_fixed: the query is all that may be asked for; a form adds nothing.
     is_stream: the answer goes on until the client leaves, so its time says nothing.

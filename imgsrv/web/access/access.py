@@ -108,18 +108,25 @@ class Access:
         return query
 
     async def process_response(self, req: Request, resp: Response, _resource: object, _succeeded: bool) -> None:  # noqa: FBT001  as Falcon calls it
-        """Keep an answer for a key from caches that would give it to others, and any for no longer than its URL."""
+        """Say for whom and for how long caches may keep the answer."""
         state, said = state_of(req), resp.get_header("Cache-Control")
-        if said is None and state.key is not None and req.method in ("GET", "HEAD"):
+        if said is not None:
+            resp.set_header("Cache-Control", self.cache_control(state, said))
+        elif state.key is not None and req.method in ("GET", "HEAD"):
             # Some proxies keep what says nothing, and do not know that X-API-Key stands for a client.
             resp.set_header("Cache-Control", "private")
-        if said is None or not said.startswith(PUBLIC):
-            return
-        if state.key is not None:
-            resp.set_header("Cache-Control", f"private{said.removeprefix(PUBLIC)}")
-        elif state.expires is not None:
+
+    def cache_control(self, state: RequestState, said: str) -> str:
+        """The Cache-Control of an answer: one for a key is kept from other clients, and any for no longer than its URL.
+
+        said: what holds for its picture.
+        """
+        if said.startswith(PUBLIC) and state.key is not None:
+            return f"private{said.removeprefix(PUBLIC)}"
+        if said.startswith(PUBLIC) and state.expires is not None:
             left_s = max(0, state.expires - int(self._clock()))
-            resp.set_header("Cache-Control", MAX_AGE.sub(lambda age: f"{age[1]}{min(int(age[2]), left_s)}", said))
+            return MAX_AGE.sub(lambda age: f"{age[1]}{min(int(age[2]), left_s)}", said)
+        return said
 
     def _who(self, scope: Message, state: RequestState) -> tuple[Key | None, str | None, RequestError | None]:
         """The key of a request, its query if it is signed, and why it is refused.  A signed request needs no key."""

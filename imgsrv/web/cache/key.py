@@ -35,15 +35,20 @@ def result_key(code: str, sources: Mapping[str, str], pipeline: Pipeline, output
     code: of `code_version`.  sources: the identity of the picture and of each further part, by the parts' names.
     accept: the Accept header; it counts for `format=auto` alone.
     """
+    return key_of(code, sources, asked_text(pipeline, output, accept))
+
+
+def asked_text(pipeline: Pipeline, output: Output, accept: str | None = None) -> str:
+    """What a request asks for, as the key has it: the same for every picture, and dearer to make than the rest."""
     accepted = accepted_formats(accept or "*/*") if output.format == "auto" else ()
-    parts = [
-        code,
-        sorted(sources.items()),
-        str(pipeline),
-        sorted(output.model_dump(mode="json", exclude_defaults=True).items()),
-        accepted,
-    ]
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()
+    parts = [str(pipeline), sorted(output.model_dump(mode="json", exclude_defaults=True).items()), accepted]
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def key_of(code: str, sources: Mapping[str, str], asked: str) -> bytes:
+    """The key of a result.  code, sources: see `result_key`.  asked: of `asked_text`."""
+    begin = json.dumps([code, sorted(sources.items())], separators=(",", ":"))
+    return hashlib.sha256(f"{begin[:-1]},{asked[1:]}".encode()).digest()
 
 
 def etag_of(key: bytes) -> str:

@@ -15,13 +15,14 @@ from imgsrv.observe.scoreboard import Row
 from imgsrv.web.cache.entry import Entry
 from imgsrv.web.cache.flights import Compute, Flights, Landed
 from imgsrv.web.cache.folder import FolderStore
-from imgsrv.web.cache.key import result_key
+from imgsrv.web.cache.key import key_of, result_key
 from imgsrv.web.cache.locks import Locks
 from imgsrv.web.cache.quick import QuickHits
 from imgsrv.web.cache.store import GuardedStore
 from imgsrv.web.cache.versions import Versions
 from imgsrv.web.http.body import Body
 from imgsrv.web.http.host import Quick
+from imgsrv.web.multipart import FILE_PART
 
 NAME = "imgsrv"
 """The name of this cache in the header `Cache-Status`."""
@@ -55,6 +56,10 @@ class ResultCache:
     def key(self, sources: Mapping[str, str], pipeline: Pipeline, output: Output, accept: str | None) -> bytes:
         """The key of a result; see `result_key`."""
         return result_key(self._code(), sources, pipeline, output, accept)
+
+    def key_of(self, identity: str, asked: str) -> bytes:
+        """The key of a result of one picture.  identity: of the picture.  asked: of `asked_text`."""
+        return key_of(self._code(), {FILE_PART: identity}, asked)
 
     async def find(self, key: bytes) -> Entry | None:
         """The kept result; None if there is none."""

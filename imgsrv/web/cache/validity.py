@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from imgsrv.web.sources.opened import Validators
+
 LONGEST_HEADER = 4096
 """Characters of a header that is read; a longer one counts as absent."""
 
@@ -67,6 +69,29 @@ def cache_control(validity: Validity, usual_s: float, most_s: float) -> str:
     if not validity.may_keep:
         return f"private, max-age={seconds}" if validity.is_private else "no-store"
     return f"public, max-age={seconds}" if seconds else "no-cache"
+
+
+def version_headers(
+    validators: Validators | None, age_s: float | None, usual_s: float, most_s: float
+) -> dict[str, str]:
+    """The headers that say how long an answer holds, and since when its picture is as it is.
+
+    validators: of the picture; None if no place has told any.  age_s: of a version that was kept; None if its place
+    was asked just now.  usual_s, most_s: see `cache_control`.
+    """
+    validity = validity_in(validators)
+    found = {
+        "cache-control": cache_control(validity, usual_s, most_s),
+        "age": str(round(validity.age_s if age_s is None else age_s)),
+    }
+    if validators is not None and validators.last_modified:
+        found["last-modified"] = validators.last_modified
+    return found
+
+
+def validity_in(validators: Validators | None) -> Validity:
+    """The validity that the place of a picture gives it."""
+    return Validity() if validators is None else validity_of(validators.cache_control, validators.age_s)
 
 
 def wants_no_store(request: str | None) -> bool:

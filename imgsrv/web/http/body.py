@@ -62,19 +62,32 @@ class Files:
 
     def __init__(self, budget: BodyBudget) -> None:
         self._kept: list[int] = []
+        self._contents: dict[int, str] = {}
         self.budget = budget
 
     def take(self) -> int:
         """A memfd, which may still contain an earlier body.  Raises OutOfResources if no descriptor is left."""
         if self._kept:
-            return self._kept.pop()
+            return self._released(self._kept[-1])
         with needing("the body"):
             return refuse_scarce(os.memfd_create("imgsrv-body"), FOR_REPLIES)
 
-    def give_back(self, file: int, *, is_unused: bool) -> None:
-        """Keep or close a memfd.  is_unused: no engine can still read it."""
+    def take_holding(self, content: str) -> int | None:
+        """A kept memfd that begins with that content; None if there is none."""
+        found = next((file for file, held in self._contents.items() if held == content), None)
+        return None if found is None else self._released(found)
+
+    def _released(self, file: int) -> int:
+        self._kept.remove(file)
+        self._contents.pop(file, None)
+        return file
+
+    def give_back(self, file: int, *, is_unused: bool, content: str = "") -> None:
+        """Keep or close a memfd.  is_unused: no engine can still read it.  content: what it begins with, if known."""
         if is_unused and len(self._kept) < KEPT_FILES and os.fstat(file).st_size <= KEPT_BYTES:
             self._kept.append(file)
+            if content:
+                self._contents[file] = content
         else:
             os.close(file)
 
@@ -84,7 +97,8 @@ class Body:
 
     expected: its announced length, 0 without a body, None if it is chunked.  is_held_back: the client waits for
     `100 Continue` and decides itself what it does without it.  came: the bytes that have arrived, received: those of
-    them that are in the file, with the `fetched` ones that the server has put there itself.
+    them that are in the file, with the `fetched` ones that the server has put there itself.  content: the identity of
+    all bytes received, where their place gives one; the file can be used again for a body of the same ones.
     """
 
     def __init__(self, reader: BodyReader, files: Files, expected: int | None, *, is_held_back: bool = False) -> None:
@@ -95,6 +109,7 @@ class Body:
         self.is_wanted = self.is_dropped = False
         self.is_client_gone = False
         self.is_unused = True
+        self.content = ""
         self._limit = self._most = self._counted = 0
         self._early, self._gathered = bytearray(), bytearray()
         self._file: int | None = None
@@ -141,6 +156,20 @@ class Body:
             self._file = self._files.take()
         self._limit, self._most = limit, limit if size is None else self.received + size
 
+    def expect_held(self, content: str, size: int, limit: int) -> bool:
+        """Take a kept file that begins with that content, which then need not be put; False if there is none.
+
+        size: bytes of the content.  Raises OutOfMemoryBudget.
+        """
+        if self._file is not None or size > limit or (file := self._files.take_holding(content)) is None:
+            return False
+        self._file, self._limit, self._most = file, limit, size
+        self._files.budget.check(size or 1)
+        self._count(size)
+        self.received, self.content = size, content
+        self.fetched += size
+        return True
+
     def put(self, data: bytes | bytearray | memoryview, *, is_last: bool = False) -> None:
         """Append bytes of a fetched picture.  is_last: the file must hold all of it now.
 
@@ -157,8 +186,9 @@ class Body:
 
     def cut(self, size: int) -> None:
         """Forget what was put behind the first `size` bytes, which is to come again."""
-        self.fetched -= self.received - size
-        self.received = size
+        self.fetched -= self.received + len(self._gathered) - size
+        self._gathered.clear()
+        self.received, self.content = size, ""
 
     @property
     def file(self) -> int:
@@ -181,7 +211,7 @@ class Body:
         self._files.budget.release_body(self._counted)
         self._counted = 0
         if self._file is not None:
-            self._files.give_back(self._file, is_unused=self.is_unused)
+            self._files.give_back(self._file, is_unused=self.is_unused, content=self.content)
             self._file = None
 
     def when_gone(self, callback: Callable[[], object]) -> None:
@@ -269,6 +299,7 @@ class Body:
     def _append(self, data: bytes | bytearray | memoryview) -> None:
         if self._file is None or self._failure:
             return
+        self.content = ""
         try:
             self._count(self.received + len(data))
             _write(self._file, data, self.received)

@@ -39,7 +39,7 @@ class BatchRoute:
         query = await parsed_with_fields(req, services, sources, text, BATCH_PARAMETERS, parse_batch)
         archive = query.archive or _accepted_archive(req.get_header("Accept") or "*/*")
         with closing(state.body), naming_the_mistake(req):
-            async with open_sources(req, services, sources) as opened:
+            async with open_sources(state, services, sources) as opened:
                 parts = await take_parts(req, services, opened)
             variants = _variants(query, state.body.file, parts.pop(OUTPUTS_PART, None))
             _check_parts(variants, parts.keys() - {FILE_PART})

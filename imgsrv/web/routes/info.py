@@ -28,7 +28,7 @@ class InfoRoute:
         services, state = self._services, state_of(req)
         include = await parsed_with_fields(req, services, sources, query, ("include",), parse_info)
         with closing(state.body), naming_the_mistake(req):
-            async with open_sources(req, services, sources) as opened:
+            async with open_sources(state, services, sources) as opened:
                 upload = await take_picture(req, services, opened, Pipeline())
             job = DescribeJob(upload.input, include, state.request_id)
             resp.media, _result = await services.perform(state, job, upload)

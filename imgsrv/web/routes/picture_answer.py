@@ -11,11 +11,7 @@ A picture whose version nobody tells (a POST, a place without validators) is rec
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 
@@ -25,13 +21,14 @@ from imgsrv.errors import JobTimeout
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.codecs.placeholders import media_type_of
 from imgsrv.imaging.pipelines.pipeline import Pipeline
-from imgsrv.jobs.job import Input, ProcessJob
+from imgsrv.jobs.job import ProcessJob
 from imgsrv.web.cache.entry import Entry
 from imgsrv.web.cache.flights import Computed, Landed
+from imgsrv.web.cache.identity import identity_of_bytes
 from imgsrv.web.cache.key import etag_of
 from imgsrv.web.cache.quick import Meaning
 from imgsrv.web.cache.results import status_of
-from imgsrv.web.cache.validity import Validity, cache_control, is_known, validity_of, wants_no_store
+from imgsrv.web.cache.validity import is_known, validity_in, version_headers, wants_no_store
 from imgsrv.web.cache.versions import Version, Versions
 from imgsrv.web.counting import format_of
 from imgsrv.web.multipart import FILE_PART
@@ -42,9 +39,6 @@ from imgsrv.web.sources.origins import OpenedSources
 from imgsrv.web.sources.taking import BODYLESS, open_sources, take_picture
 from imgsrv.web.state import state_of
 from imgsrv.web.upload import Upload, naming_the_mistake
-
-IN_LOOP_BYTES = 1 << 20
-"""Bytes are digested in the loop up to so many: a millisecond."""
 
 
 class PictureAnswer:
@@ -72,7 +66,7 @@ class PictureAnswer:
                     return
                 version = None  # its bytes are needed
             known = {} if picture is None or version is None else {picture.text: version.validators}
-            async with open_sources(self._req, self._services, self._sources, known) as opened:
+            async with open_sources(self._state, self._services, self._sources, known) as opened:
                 await self._give(opened, version)
 
     async def _give(self, opened: OpenedSources, version: Version | None) -> None:
@@ -82,13 +76,14 @@ class PictureAnswer:
             key = self._key(version.identity)
             self._tell_version(opened.validators, None)
             if not await self._give_kept(key):
-                async with open_sources(self._req, self._services, self._sources) as again:
+                async with open_sources(self._state, self._services, self._sources) as again:
                     await self._compute(key, again, None, version.identity)
             return
         identity, upload = opened.identity, None
         if identity is None:
             upload = await take_picture(self._req, self._services, opened, self._pipeline)
-            identity = await self._digest(upload.input) if self._is_get or self._keeps_posts else None
+            is_keyed = self._is_get or self._keeps_posts
+            identity = await identity_of_bytes(self._state.body.file, upload.input) if is_keyed else None
         self._tell_version(opened.validators, None)
         if identity is None:
             self._set_landed(Landed(await self._computed(opened, upload, None)))
@@ -164,48 +159,32 @@ class PictureAnswer:
     def _deadline(self) -> float:
         return (self._state.received or self._state.started) + self._services.settings.job_timeout_s
 
-    async def _digest(self, source: Input) -> str:
-        """The identity of the bytes of the picture and its further parts."""
-        places = {FILE_PART: (source.start, source.size), **source.parts}
-        file = self._state.body.file
-        if sum(size for _start, size in places.values()) <= IN_LOOP_BYTES:
-            return _digest(file, places)
-        return await asyncio.to_thread(_digest, file, places)
-
     async def _computed(self, opened: OpenedSources, upload: Upload | None, identity: str | None) -> Computed:
         """Perform the job.  upload: None if the sources are not read yet.  identity: the one in the key."""
         req, services = self._req, self._services
         if upload is None:
             upload = await take_picture(req, services, opened, self._pipeline)
             # It may have been changed between the question for its version and the reading.
-            is_same = identity == (opened.identity or await self._digest(upload.input))
+            is_same = identity == (opened.identity or await identity_of_bytes(self._state.body.file, upload.input))
         else:
             is_same = identity is not None
         offers = services.offers(req, upload.format, self._output)
         job = ProcessJob(upload.input, self._pipeline, self._output, self._state.request_id, offers)
         report, result = await services.process(self._state, job, upload)
         entry = Entry(media_type_of(report.format), *report.size, report.is_broken, time.time(), result)
-        may_keep = self._validity(opened.validators).may_keep and not self._wants_no_store
+        may_keep = validity_in(opened.validators).may_keep and not self._wants_no_store
         return Computed(entry, report, keeps=is_same and may_keep and self._cache.keeps)
 
     @property
     def _wants_no_store(self) -> bool:
         return wants_no_store(self._req.get_header("Cache-Control"))
 
-    def _validity(self, validators: Validators | None) -> Validity:
-        return Validity() if validators is None else validity_of(validators.cache_control, validators.age_s)
-
     def _tell_version(self, validators: Validators | None, version: Version | None) -> None:
         """Say how long the answer holds.  version: a kept one; None if its place was asked just now."""
         if not self._is_get:
             return
-        settings, resp = self._services.settings, self._resp
-        validity = self._validity(validators)
-        control = cache_control(validity, settings.cache_ttl_s, settings.cache_max_ttl_s)
-        resp.set_header("Cache-Control", control)
-        resp.set_header("Age", str(round(validity.age_s if version is None else version.age_s(time.time()))))
-        if validators is not None and validators.last_modified:
-            resp.set_header("Last-Modified", validators.last_modified)
+        settings, age_s = self._services.settings, None if version is None else version.age_s(time.time())
+        self._resp.set_headers(version_headers(validators, age_s, settings.cache_ttl_s, settings.cache_max_ttl_s))
 
     def _set_hit(self, entry: Entry) -> None:
         self._set(entry)
@@ -235,14 +214,3 @@ class PictureAnswer:
     def _tell(self, name: str, status: str) -> None:
         self._state.cache = name
         self._resp.set_header("Cache-Status", status)
-
-
-def _digest(file: int, places: Mapping[str, tuple[int, int]]) -> str:
-    found = []
-    for name, (start, size) in sorted(places.items()):
-        digest, place = hashlib.sha256(), start
-        while place < start + size and (piece := os.pread(file, min(IN_LOOP_BYTES, start + size - place), place)):
-            digest.update(piece)
-            place += len(piece)
-        found.append(f"{name}={digest.hexdigest()}")
-    return f"bytes:{','.join(found)}"

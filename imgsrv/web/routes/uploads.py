@@ -35,7 +35,7 @@ class UploadsRoute:
             Pipeline().check_parts([name for name in parts if name != FILE_PART])
             upload = check_upload(state.body, parts, services.limits)
             place = upload.input
-            kept = await services.origins.uploads.keep(state.body.file, place.start, place.size, asker_of(req))
+            kept = await services.origins.uploads.keep(state.body.file, place.start, place.size, asker_of(state))
         resp.status = 201
         resp.set_header("Location", f"/uploads/{kept.id}")
         resp.media = {**_told(kept), "format": upload.format}
@@ -50,13 +50,13 @@ class UploadRoute:
     async def on_get(self, req: Request, resp: Response, upload: str) -> None:
         """Answer with what is known of it; 404 for that of another owner too."""
         resp.set_header("Cache-Control", "no-store")
-        resp.media = _told(await self._services.origins.uploads.look_up(upload, asker_of(req)))
+        resp.media = _told(await self._services.origins.uploads.look_up(upload, asker_of(state_of(req))))
 
     on_head = on_get
 
     async def on_delete(self, req: Request, resp: Response, upload: str) -> None:
         """Remove it."""
-        await self._services.origins.uploads.remove(upload, asker_of(req))
+        await self._services.origins.uploads.remove(upload, asker_of(state_of(req)))
         resp.status = 204
 
 

@@ -22,7 +22,7 @@ from imgsrv.web.services import Services
 from imgsrv.web.sources.naming import Sources, split_sources
 from imgsrv.web.sources.opened import Asker, Opened, Validators
 from imgsrv.web.sources.origins import NONE_KNOWN, OpenedSources
-from imgsrv.web.state import state_of
+from imgsrv.web.state import RequestState, state_of
 from imgsrv.web.upload import Upload, check_upload, receive_parts
 
 BODYLESS = ("GET", "HEAD")
@@ -49,15 +49,14 @@ def read_sources(req: Request) -> tuple[Sources, str]:
     return sources, query
 
 
-def asker_of(req: Request) -> Asker:
+def asker_of(state: RequestState) -> Asker:
     """Who asks, for the places that must know it."""
-    state = state_of(req)
     return Asker(state.key or "", is_trusted=state.signer is not None)
 
 
 @asynccontextmanager
 async def open_sources(
-    req: Request, services: Services, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN
+    state: RequestState, services: Services, sources: Sources, known: Mapping[str, Validators] = NONE_KNOWN
 ) -> AsyncIterator[OpenedSources]:
     """The opened sources; none if the query names none.
 
@@ -65,9 +64,9 @@ async def open_sources(
     """
     names = [*([sources.picture] if sources.picture else []), *sources.parts.values()]
     if fetched := sum(map(services.origins.is_fetched, names)):
-        await services.limiter.admit_fetch(state_of(req), fetched * QUESTION_S)
-    async with _in_time(req, services, sources):
-        opened = await services.origins.open(sources, asker_of(req), known)
+        await services.limiter.admit_fetch(state, fetched * QUESTION_S)
+    async with _in_time(state, services, sources):
+        opened = await services.origins.open(sources, asker_of(state), known)
     async with opened:
         yield opened
 
@@ -88,7 +87,7 @@ async def take_parts(
     """The places of all parts in the body's file, by their names; the picture is the part `file`.
 
     pipeline: it must need the parts that come from sources, which is checked before these are fetched.
-    Raises SourceTooLarge, SourceTimeout, ClientGone, and what `receive_parts` and `Opened.read_into` raise.
+    Raises what `receive_parts` and `fetch_parts` raise.
     """
     state, names = state_of(req), opened.names
     parts = {} if names.picture is not None else await receive_parts(req, services.max_body)
@@ -96,16 +95,24 @@ async def take_parts(
         pipeline.check_parts([name for name in (*parts, *names.parts) if name != FILE_PART])
     if both := [name for name in names.parts if name in parts]:
         raise UnusableParameters("the request", f"the part {both[0]!r} comes with the body and from a source")
-    async with _in_time(req, services, names):
-        for part, source in opened.by_part.items():
-            parts[part] = await _fetched(req, services, opened, part, source)
+    parts.update(await fetch_parts(state, services, opened))
+    return parts
+
+
+async def fetch_parts(state: RequestState, services: Services, opened: OpenedSources) -> dict[str, Place]:
+    """Read all opened sources; gives their places in the body's file, by the names of their parts.
+
+    Raises SourceTooLarge, SourceTimeout, ClientGone, and what `Opened.read_into` raises.
+    """
+    async with _in_time(state, services, opened.names):
+        parts = {part: await _fetched(state, services, opened, part, source) for part, source in opened.by_part.items()}
     state.received = time.monotonic()
     return parts
 
 
-async def _fetched(req: Request, services: Services, opened: OpenedSources, part: str, source: Opened) -> Place:
+async def _fetched(state: RequestState, services: Services, opened: OpenedSources, part: str, source: Opened) -> Place:
     """The place in the body's file of a source that is read now."""
-    body, limit, origins = state_of(req).body, services.max_body, services.origins
+    body, limit, origins = state.body, services.max_body, services.origins
     name, start = opened.named(part), body.received
     with origins.counting(name):
         try:
@@ -114,15 +121,15 @@ async def _fetched(req: Request, services: Services, opened: OpenedSources, part
             raise SourceTooLarge(str(name), limit, None if error.size is None else error.size - start) from error
         finally:
             if origins.is_fetched(name):
-                await services.limiter.charge_fetched(state_of(req), (body.received - start) * BYTE_S)
+                await services.limiter.charge_fetched(state, (body.received - start) * BYTE_S)
     origins.count_read(name, size)
     return start, size
 
 
 @asynccontextmanager
-async def _in_time(req: Request, services: Services, sources: Sources) -> AsyncIterator[None]:
+async def _in_time(state: RequestState, services: Services, sources: Sources) -> AsyncIterator[None]:
     """End the block if the sources do not come in time, or the client leaves meanwhile."""
-    body, task, limit_s = state_of(req).body, asyncio.current_task(), services.settings.source_timeout_s
+    body, task, limit_s = state.body, asyncio.current_task(), services.settings.source_timeout_s
     if not sources or task is None:
         yield
         return

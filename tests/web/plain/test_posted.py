@@ -1,20 +1,20 @@
-"""The short way of a plain picture gives what the app gives: bytes, headers, counts and log."""
+"""The short way of a picture in a body gives what the app gives: bytes, headers, counts and log."""
 
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 from pictures import encoded, sample
-from serving import Server, serving, wait_until
+from servers.two_ways import check_alike, counted_and_logged
+from serving import Server, serving
 from wire import PNG, Answer, Wire, ask, chunked, head, post
 
 from imgsrv.web.access.keys import make_key
 from imgsrv.web.access.rates import parse_limit
-from imgsrv.web.plain import READERS, _wish
+from imgsrv.web.plain.wishes import READERS, _body_wish
 
 PHOTO = encoded(sample("coffee.jpg").resize((320, 261)), "JPEG", quality=85)
 KEY, TOKEN = make_key("shop", None, None, None, operator=False)
@@ -92,21 +92,6 @@ def both(server: Server, target: str, body: bytes, headers: tuple[str, ...]) -> 
     return ask(server, post(target, body, *headers)), ask(server, post(f"/{target}", body, *headers))
 
 
-def lasting(headers: dict[str, str]) -> dict[str, str]:
-    """The headers, with the same times and counts in all answers."""
-    varying = ("date", "server-timing", "ratelimit", "retry-after")
-    return {
-        name: re.sub(r"dur=[0-9.]+|[rt]=[0-9]+|[0-9:]{8}|^[0-9]+$", "…", value) if name in varying else value
-        for name, value in headers.items()
-    }
-
-
-def check_alike(short: Answer, long: Answer) -> None:
-    assert short.status == long.status, (short.body, long.body)
-    assert list(lasting(short.headers).items()) == list(lasting(long.headers).items())
-    assert short.body == long.body
-
-
 @pytest.mark.parametrize("name", ASKED)
 def test_both_ways_give_one_answer(plain: Server, name: str) -> None:
     check_alike(*both(plain, *ASKED[name]))
@@ -140,35 +125,13 @@ def test_bodies_come_in_any_way_of_http(plain: Server, version: str, name: str) 
 
 
 def test_what_is_counted_and_logged_is_alike(plain: Server) -> None:
-    found: list[tuple[dict[str, float], list[set[str]]]] = []
+    found = []
     for slash in ("", "/"):
-        before, seen = metrics(plain), len(plain.named("request"))
-        for name in ("a-jpeg", "a-png", "no-picture", "cut-off-and-accepted"):
-            target, body, headers = ASKED[name]
-            ask(plain, post(f"{slash}{target}", body, *headers))
-        after = metrics(plain)
-
-        def is_logged(seen: int = seen) -> bool:
-            return len(own(plain, seen)) == 4
-
-        wait_until(is_logged, "every request is in the log")
-        changed = {name: after[name] - before.get(name, 0) for name in after if counts(name)}
-        found.append((changed, [set(event) for event in own(plain, seen)]))
+        asked = [ASKED[name] for name in ("a-jpeg", "a-png", "no-picture", "cut-off-and-accepted")]
+        requests = [partial(ask, plain, post(f"{slash}{target}", body, *more)) for target, body, more in asked]
+        changed, logged = counted_and_logged(plain, requests)
+        found.append((changed, [set(event) for event in logged]))
     assert found[0] == found[1]
-
-
-def counts(name: str) -> bool:
-    """Counts of requests, pictures and bytes; not of times."""
-    return "_total" in name and not re.search("seconds|beats|predict|response_body|_cpu|log", name)
-
-
-def own(server: Server, seen: int) -> list[dict[str, Any]]:
-    return [event for event in server.named("request")[seen:] if event["path"] != "/metrics"]
-
-
-def metrics(server: Server) -> dict[str, float]:
-    lines = ask(server, head("/metrics", method="GET")).body.decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
 def test_the_queries_that_are_plain() -> None:
@@ -183,4 +146,4 @@ def test_the_queries_that_are_plain() -> None:
 
 def is_plain(target: str) -> bool:
     path, _, query = target.partition("?")
-    return _wish(path, query.encode()) is not None
+    return _body_wish(path, query.encode()) is not None

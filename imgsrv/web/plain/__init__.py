@@ -1,0 +1,1 @@
+"""The short way of plain requests past Falcon and the routes."""
