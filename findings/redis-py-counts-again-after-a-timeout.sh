@@ -3,8 +3,8 @@
 # forks, and the client has a timeout of 0.3 s.
 #
 # Expected: one call of `incr` counts at most once, and raises TimeoutError if it is not known whether it did.
-# What happens: since redis-py 6 a client tries up to three times more after a timeout, unless it is told otherwise
-# (`retry`), whatever the command.  A command that timed out has been sent: Redis reads and executes it later, although
+# What happens: since redis-py 6 a client tries again after a timeout, up to ten times in redis-py 8, unless it is told
+# otherwise (`retry`), whatever the command.  A command that timed out has been sent: Redis reads and executes it later, although
 # its connection is closed by then.  One request of a client counts several times.  The same happens with LPUSH, and
 # with scripts and transactions that count.  Only the number that INCR returns gives it away.
 # A client that counts needs `retry=Retry(NoBackoff(), 0)`.
