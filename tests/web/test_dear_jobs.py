@@ -136,6 +136,23 @@ def test_the_only_engine_does_dear_jobs_too() -> None:
         assert ask(alone, post(DEAR, PNG)).status == 200
 
 
+def test_an_engine_that_took_a_dear_job_while_it_was_alone_counts_as_taken_when_another_comes() -> None:
+    long = DEAR.replace("&", "/median:radius=9/median:radius=9&")
+    with serving("--workers", "1") as made, contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(Wire(made)) for _ in range(2))
+        first.send(post(long, PNG))
+        wait_until(lambda: metric(made, "imgsrv_jobs_begun_total") == 1, "the first is at work")
+        made.signal(signal.SIGTTIN)
+        wait_until(lambda: len(made.named("worker_ready")) == 2, "a second engine is there")
+        second.send(post(DEAR, PNG))
+        wait_until(lambda: metric(made, "imgsrv_jobs_submitted_total") == 2, "the second is in the queue")
+        cheap = [ask(made, post("/flip", PNG)).status for _ in range(4)]
+        waiting = metric(made, "imgsrv_jobs_waiting")
+        answers = [wire.answer().status for wire in (first, second)]
+
+    assert (cheap, waiting, answers) == ([200] * 4, 1, [200] * 2)
+
+
 def test_the_death_of_a_worker_at_a_dear_job_loses_no_turn() -> None:
     with serving("--workers", "2") as made, contextlib.ExitStack() as stack:
         low = min(made.workers())

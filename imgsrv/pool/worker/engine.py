@@ -167,6 +167,8 @@ class Engine(threading.Thread):
 
     def _next(self) -> Parcel | None:
         for is_dear in self._turns.order():
+            if is_dear and not (self._exchange.waiting_dear() and self._turns.may_take_dear()):
+                continue
             if (parcel := self._exchange.receive(is_dear=is_dear)) is not None:
                 self._row.add(f"{CLASSES[is_dear]}_taken_us", parcel.cost_us)
                 return parcel

@@ -87,6 +87,37 @@ def test_an_engine_of_other_code_or_one_that_gives_no_sign_of_life_is_neither_ke
     assert [Turns(made, made.row(slot)).is_kept_free() for slot in (1, 2)] == [True, False]
 
 
+def test_an_engine_that_a_dear_job_occupies_is_not_the_one_that_is_kept_free() -> None:
+    # Slot 0 took a dear job while it was alone, for example while the worker of slot 1 was replaced.
+    made = board(WorkerState.READY, WorkerState.READY, WorkerState.READY)
+    made.row(0).set("job_is_dear", 1)
+    made.row(0).set("job_began_us", 1)
+
+    assert [Turns(made, made.row(slot)).is_kept_free() for slot in (1, 2)] == [True, False]
+
+    made.row(0).set("job_began_us", 0)
+
+    assert [Turns(made, made.row(slot)).is_kept_free() for slot in (0, 1)] == [True, False]
+
+
+def test_an_engine_whose_job_makes_its_front_silent_still_counts() -> None:
+    made = board(WorkerState.READY, WorkerState.READY)
+    for field in ("is_silent", "job_is_dear", "job_began_us"):
+        made.row(1).set(field, 1)
+
+    assert Turns(made, made.row(0)).is_kept_free()
+
+
+def test_before_a_dear_job_is_taken_an_engine_looks_at_the_others_anew() -> None:
+    made, clock = board(WorkerState.READY, WorkerState.READY), Clock()
+    turns = Turns(made, made.row(1), clock)
+    before = turns.order()
+    made.row(0).set("job_is_dear", 1)
+    made.row(0).set("job_began_us", 1)
+
+    assert (before, turns.may_take_dear()) == ((DEAR, CHEAP), False)
+
+
 def test_after_a_dear_job_cheap_ones_come_first_for_the_same_time() -> None:
     made, clock = board(WorkerState.READY), Clock()
     turns = Turns(made, made.row(0), clock)
