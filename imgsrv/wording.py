@@ -51,6 +51,22 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     return begun[0] if len(begun) == 1 else next(iter(difflib.get_close_matches(name.lower(), names, n=1)), None)
 
 
+def value_text(value: Any) -> str:
+    """A default as a caller would write it; an empty text if there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def depth_words(depth: str) -> str:
+    """The sentence that says when an operation keeps 16 bits a channel.  depth: `always`, `never`, or a condition."""
+    if depth == "never":
+        return "It works on 8 bits a channel."
+    return "It keeps 16 bits a channel" + ("." if depth == "always" else f" {depth}.")
+
+
 def describe_allowed(schema: Mapping[str, Any]) -> str:
     """The values that the JSON schema of one parameter allows, in words: `a whole number from 1 to 100`.
 

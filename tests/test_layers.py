@@ -41,7 +41,7 @@ LAYERS = (
     ("imaging",),
     ("observe", "loadtest"),
     ("settings",),
-    ("allowed_places", "object_stores"),
+    ("allowed_places", "object_stores", "settings_rows"),
     ("environment",),
     ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
     ("errors", "routes", "foreign_words", "installed"),

@@ -13,16 +13,16 @@ from PIL import Image
 from imgsrv.foreign_words import SYNONYMS
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
-from imgsrv.settings import Settings, load_configuration
+from imgsrv.settings import SETTINGS, load_configuration
 from imgsrv.web.problems import PATHS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (`.*`) \| `([^`]*)` \|", DOCUMENT, re.MULTILINE)
 PHOTO = (ROOT / "samples" / "coffee.jpg").read_bytes()
-SETTINGS = [right for _left, right in ROWS if right.startswith("--")]
+FLAGS = [right for _left, right in ROWS if right.startswith("--")]
 PAGES = ["/healthz"]
-CALLS = [right for _left, right in ROWS if right not in (*SETTINGS, *PAGES)]
+CALLS = [right for _left, right in ROWS if right not in (*FLAGS, *PAGES)]
 
 
 def target_of(right: str) -> str:
@@ -55,7 +55,7 @@ def test_a_page_on_the_right_exists(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("right", sorted(set(SETTINGS)))
+@pytest.mark.parametrize("right", sorted(set(FLAGS)))
 def test_a_setting_on_the_right_exists(right: str) -> None:
     name, _, value = right.removeprefix("--").replace("-", "_").partition("=")
     assert load_configuration({name: value}).sources[name] == f"flag {right.partition('=')[0]}"
@@ -83,4 +83,4 @@ def test_the_error_for_a_name_of_another_server_gives_ours(client: httpx.Client,
 
 
 def test_the_settings_have_no_names_of_other_servers() -> None:
-    assert set(SYNONYMS).isdisjoint(Settings.model_fields)
+    assert set(SYNONYMS).isdisjoint(SETTINGS)

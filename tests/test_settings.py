@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ByteSize, TypeAdapter
 
 from imgsrv.environment import default_file, environment_name, flag_name
 from imgsrv.errors import BadSetting
-from imgsrv.settings import Settings, load_configuration, read_configuration
-
-SETTINGS = tuple(Settings.model_fields)
+from imgsrv.settings import SETTINGS, Settings, load_configuration, read_configuration, shown
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +98,45 @@ def test_text_from_the_environment_becomes_a_value(
 
 
 def test_settings_cannot_be_changed_once_they_are_read() -> None:
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError, match="port"):
         load_configuration({}).settings.port = 1  # type: ignore[misc]  # that it is refused is the point
+
+
+SIZES = (
+    *(
+        "0",
+        "1000",
+        " 7 kb ",
+        "64MB",
+        "1.5GB",
+        ".5MB",
+        "0.5KB",
+        "3k",
+        "2M",
+        "1MiB",
+        "1.5 gib",
+        "12 B",
+        "1tb",
+        "1PB",
+        "1EiB",
+    ),
+    *("", "MB", "-1", "1e3", "1ki", "1 000"),
+)
+
+
+@pytest.mark.parametrize("text", SIZES)
+def test_a_size_is_what_pydantic_takes_it_for(text: str) -> None:
+    try:
+        size = int(TypeAdapter(ByteSize).validate_python(text))
+    except ValueError:
+        size = None
+
+    try:
+        ours = load_configuration({"max_worker_memory": text}).settings.max_worker_memory
+    except BadSetting:
+        assert size is None
+    else:
+        assert ours == size
 
 
 # ---- wrong values -----------------------------------------------------------------------------------------
@@ -240,7 +277,7 @@ class TestAWrongValue:
 def test_a_password_of_a_url_is_neither_shown_nor_repeated() -> None:
     settings = load_configuration({"limit_store": "redis://me:secret@cache:6379/0"}).settings
     assert settings.limit_store == "redis://me:secret@cache:6379/0"
-    assert settings.model_dump(mode="json")["limit_store"] == "redis://me:***@cache:6379/0"
+    assert shown(settings)["limit_store"] == "redis://me:***@cache:6379/0"
     with pytest.raises(BadSetting, match="redis://me:") as raised:
         load_configuration({"limit_store": "redis://me:secret@cache:port/0"})
     assert "secret" not in str(raised.value)
@@ -299,7 +336,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str, reas
 
 
 def test_every_setting_has_a_description() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    assert [name for name, row in SETTINGS.items() if not row.description] == []
 
 
 def test_all_faults_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,16 @@
-"""Flags for settings, derived from the fields of `Settings`."""
+"""Flags for settings, derived from SETTINGS."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic import ByteSize
-from pydantic.fields import FieldInfo
+from typing import Any
 
 from imgsrv.cli.shell.completion import completes
 from imgsrv.environment import DEFAULT_FILE, default_file, environment_name, flag_name
-from imgsrv.settings import Configuration, Settings, load_configuration
+from imgsrv.settings import SETTINGS, Configuration, load_configuration
+from imgsrv.settings_rows import Setting
 
 METAVARS = {
     "port": "PORT",
@@ -39,12 +37,10 @@ def add_settings(parser: argparse.ArgumentParser, shown: Collection[str] | None 
     group = parser.add_argument_group(
         "settings", "A setting can also come from the environment (IMGSRV_…) or from the file.  A flag wins."
     )
-    for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        is_switch = field.annotation is bool
-        help_text = f"{field.description} [{default}] ({environment_name(name)})"
+    for name, setting in SETTINGS.items():
+        help_text = f"{setting.description} [{setting.default}] ({environment_name(name)})"
         details: dict[str, Any] = (
-            {"action": argparse.BooleanOptionalAction} if is_switch else {"metavar": _metavar(name, field)}
+            {"action": argparse.BooleanOptionalAction} if setting.is_switch else {"metavar": _metavar(setting)}
         )
         action = group.add_argument(
             flag_name(name),
@@ -53,16 +49,16 @@ def add_settings(parser: argparse.ArgumentParser, shown: Collection[str] | None 
             help=argparse.SUPPRESS if shown is not None and name not in shown else help_text.replace("%", "%%"),
             **details,
         )
-        if get_origin(field.annotation) is Literal:
-            completes(action, *get_args(field.annotation))
+        if setting.choices:
+            completes(action, *setting.choices)
 
 
-def _metavar(name: str, field: FieldInfo) -> str:
+def _metavar(setting: Setting) -> str:
     """Return the placeholder of a value in the help: its choices, its unit, or the last word of its name."""
-    if get_origin(field.annotation) is Literal:
-        return "|".join(get_args(field.annotation))
-    unit = "N" if field.annotation is int else "SIZE" if field.annotation is ByteSize else ""
-    return METAVARS.get(name) or unit or name.rsplit("_", 1)[-1].upper()
+    if setting.choices:
+        return "|".join(setting.choices)
+    unit = "SIZE" if setting.is_size else "N" if setting.kind is int else ""
+    return METAVARS.get(setting.name) or unit or setting.name.rsplit("_", 1)[-1].upper()
 
 
 def read_settings(parsed: argparse.Namespace) -> Configuration:
@@ -72,4 +68,4 @@ def read_settings(parsed: argparse.Namespace) -> Configuration:
 
 def given_flags(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given as flags."""
-    return {name: value for name, value in vars(parsed).items() if name in Settings.model_fields}
+    return {name: value for name, value in vars(parsed).items() if name in SETTINGS}

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from imgsrv.observe.log.text import size_text
 from imgsrv.printable import printable
 
 Result = Mapping[str, Any]
 
-UNLIMITED_COLUMNS = 10_000
-"""Width for a pipe or a file, so that each row is one line."""
-
 LATEST_EVENTS = 5
 """Events that `imgsrv status` shows."""
 
 
-class Screen(Console):
-    """A console that leaves it to `main` what becomes of a command whose output nobody reads; rich would end it."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise the error of the output.  Errors that nobody reads are dropped, as `say` drops them."""
-        if not self.stderr:
-            raise  # noqa: PLE0704  rich calls this where it has caught the BrokenPipeError
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
 def status(found: Result) -> None:
     """Print workers, queue, totals and latest events."""
+    from imgsrv.cli._tables import console, say, show, table  # noqa: PLC0415  most commands print a line at most
+
     screen, totals = console(), found["totals"]
     latency = found["latency_s"]
     say(screen, f"{_headline(found)}, generation {found['generation']}, up {duration(found['uptime_s'])}")
@@ -63,6 +44,8 @@ def instances(found: Sequence[Result]) -> None:
     if not found:
         print("no instance runs")
         return
+    from imgsrv.cli._tables import console, show, table  # noqa: PLC0415  as above
+
     rows = [
         (
             one["name"],
@@ -80,6 +63,8 @@ def instances(found: Sequence[Result]) -> None:
 
 def description(found: Result) -> None:
     """Print how the instance was started, and every setting."""
+    from imgsrv.cli._tables import console, say, show, table  # noqa: PLC0415  as above
+
     screen = console()
     say(screen, _headline(found))
     for name, value in found.items():
@@ -157,33 +142,3 @@ def _latency(found: Result) -> str:
     if found["p50"] is None:
         return "not known yet"
     return " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in found.items())
-
-
-def console() -> Screen:
-    """Return a console on standard output, as wide as the terminal or as COLUMNS says."""
-    width = shutil.get_terminal_size((UNLIMITED_COLUMNS, 0)).columns
-    return Screen(highlight=False, markup=False, emoji=False, width=width)
-
-
-def say(screen: Screen, text: str) -> None:
-    """Print a line without wrapping it, so that a command in it can be copied."""
-    screen.print(Text(text), soft_wrap=True)
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
-    """Return a table without lines between its columns."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in heads:
-        made.add_column(head, overflow="fold")
-    for row in rows:
-        # As Text, because rich reads a string in brackets as markup.
-        made.add_row(*map(Text, row))
-    return made
-
-
-def show(screen: Screen, made: Table) -> None:
-    """Print a table without the spaces at the ends of its lines."""
-    with screen.capture() as captured:
-        screen.print(made)
-    for line in captured.get().splitlines():
-        print(line.rstrip())

@@ -100,7 +100,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Load the server and print the results; return the exit status.  Raises BadArgument."""
     from imgsrv.cli._bench_table import View  # noqa: PLC0415  the help needs no screen
-    from imgsrv.cli._render import Screen  # noqa: PLC0415
+    from imgsrv.cli._tables import Screen  # noqa: PLC0415
 
     if args.weights:
         return _weigh()
@@ -136,7 +136,7 @@ def _why_none(phase: Phase) -> str:
 
 def _weigh() -> int:
     """Print the weights of this machine, with the progress on stderr."""
-    from imgsrv.cli._render import Screen  # noqa: PLC0415
+    from imgsrv.cli._tables import Screen  # noqa: PLC0415
     from imgsrv.imaging.prepare import prepare_process  # noqa: PLC0415  loads every codec
     from imgsrv.reference.weighing import Weighing, as_text  # noqa: PLC0415
 

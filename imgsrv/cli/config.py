@@ -15,7 +15,7 @@ from imgsrv.cli._failures import say
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import default_file, flag_name
 from imgsrv.errors import BadSetting, ImgsrvError
-from imgsrv.settings import Settings, read_configuration
+from imgsrv.settings import Settings, read_configuration, shown
 from imgsrv.settings_checks import REACHABLE, UNIX_PREFIX, a_folder, split_address
 
 EXIT_WRONG = 2
@@ -40,24 +40,24 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.check:
         return _check(parsed)
     configuration = read_settings(parsed)
-    values, sources = configuration.settings.model_dump(mode="json"), configuration.sources
+    values, sources = shown(configuration.settings), configuration.sources
     if parsed.json:
-        rows = {name: {"value": value, "source": sources[name]} for name, value in values.items()}
-        print(json.dumps(rows, indent=2))
+        facts = {name: {"value": value, "source": sources[name]} for name, value in values.items()}
+        print(json.dumps(facts, indent=2))
         return 0
     lines = [("flag", "value", "source"), *((flag_name(name), str(values[name]), sources[name]) for name in values)]
     flag_width, value_width = (max(len(line[column]) for line in lines) for column in (0, 1))
-    shown = ((f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", source) for flag, value, source in lines)
+    rows = ((f"{flag:<{flag_width}}  {value:<{value_width}}  {source}", source) for flag, value, source in lines)
     # Not a rich table, which would break a long path in two.
     if sys.stdout.isatty():
-        _print_coloured(shown)
+        _print_coloured(rows)
     else:
-        print("\n".join(line for line, _source in shown))
+        print("\n".join(line for line, _source in rows))
     return 0
 
 
 def _print_coloured(rows: Iterator[tuple[str, str]]) -> None:
-    from imgsrv.cli._render import Screen  # noqa: PLC0415  a pipe needs no colours
+    from imgsrv.cli._tables import Screen  # noqa: PLC0415  a pipe needs no colours
 
     screen = Screen(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line, source in rows:

@@ -1,6 +1,7 @@
 """`imgsrv convert`: process picture files as the server does, without HTTP, many files at a time.
 
-The help needs the formats and their parameters.  What converts is loaded when there is something to convert.
+The help takes the formats and their parameters from the record of the catalogue.  What converts is loaded when there is
+something to convert.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from typing import Any
 from imgsrv.cli._numbers import whole_number
 from imgsrv.cli.shell.completion import completes
 from imgsrv.errors import joined
-from imgsrv.imaging.codecs.output import Output
-from imgsrv.imaging.codecs.placeholders import PLACEHOLDERS
-from imgsrv.imaging.formats import WRITTEN
 from imgsrv.imaging.model.limits import Limits
-from imgsrv.reference.parameters import Parameter, default_text, parameters_of
+from imgsrv.reference.recorded import Row, output_parameters, written_here
+from imgsrv.wording import value_text
 
 EPILOG = """\
 The last argument is OUT if it is a folder or a URL such as s3://bucket/, ends with /, is - or has the suffix of a
@@ -44,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", metavar="IN … OUT [PIPELINE]", help="pictures, target and pipeline")
-    for parameter in parameters_of(Output):
+    for parameter in output_parameters():
         _add_option(parser, parameter)
     parser.add_argument(
         "--part", action="append", default=[], metavar="NAME=FILE",
@@ -93,20 +92,25 @@ def run(args: argparse.Namespace) -> int:
     return run(args)
 
 
-def _add_option(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    flag, meaning = f"--{parameter.name.replace('_', '-')}", _meaning(parameter).replace("%", "%%")
-    if parameter.is_switch:
+def _add_option(parser: argparse.ArgumentParser, parameter: Row) -> None:
+    flag, meaning = f"--{parameter['name'].replace('_', '-')}", _meaning(parameter).replace("%", "%%")
+    if _is_switch(parameter):
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=meaning)
     else:
-        words = (*WRITTEN, *PLACEHOLDERS) if parameter.name == "format" else parameter.schema.get("enum", ())
-        completes(parser.add_argument(flag, metavar=parameter.name.upper(), help=meaning), *map(str, words))
+        words = written_here() if parameter["name"] == "format" else parameter.get("choices", ())
+        completes(parser.add_argument(flag, metavar=parameter["name"].upper(), help=meaning), *map(str, words))
 
 
-def _meaning(parameter: Parameter) -> str:
-    if parameter.name == "format":
-        names = joined([*WRITTEN, *PLACEHOLDERS])
-        return f"One of {names} (default: by the suffix of OUT; in a folder, the format of each picture)"
-    if parameter.is_switch:
-        return parameter.description
-    default = default_text(parameter)
-    return f"{parameter.description}  Values: {parameter.words}" + (f" (default: {default})" if default else "")
+def _is_switch(parameter: Row) -> bool:
+    return isinstance(parameter["default"], bool)
+
+
+def _meaning(parameter: Row) -> str:
+    if parameter["name"] == "format":
+        return (
+            f"One of {joined(written_here())} (default: by the suffix of OUT; in a folder, the format of each picture)"
+        )
+    if _is_switch(parameter):
+        return str(parameter["description"])
+    default = value_text(parameter["default"])
+    return f"{parameter['description']}  Values: {parameter['type']}" + (f" (default: {default})" if default else "")

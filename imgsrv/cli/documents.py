@@ -1,6 +1,6 @@
 """`python -m imgsrv.cli.documents FILE… [--check]`: write the generated sections of documents, or check them.
 
-A manual page, whose name ends with `.1`, is generated as a whole.
+A manual page, whose name ends with `.1`, and the record of the catalogue, with `.json`, are generated as a whole.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from imgsrv.reference.markdown import (
     table,
 )
 from imgsrv.reference.readme import render, stale_sections
-from imgsrv.settings import Settings
-
-MANUAL = ".1"
-"""Suffix of a manual page, in the section of commands."""
+from imgsrv.reference.recording import recording
+from imgsrv.settings import SETTINGS
 
 STALE, UNUSABLE = 1, 2
 """Exit codes: a section is out of date; the arguments or the files cannot be used."""
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the sections of the files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m imgsrv.cli.documents", description=__doc__)
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections, or manual page"
+        "files", nargs="+", type=Path, metavar="FILE", help="Markdown file with marked sections, manual page or record"
     )
     parser.add_argument("--check", action="store_true", help="change nothing; name the sections that are out of date")
     args = parser.parse_args(arguments)
@@ -58,14 +56,15 @@ def sections() -> dict[str, str]:
         "output": output_table(),
         "include": included_table(),
         "errors": errors_table(),
-        "settings": settings_table(Settings),
+        "settings": settings_table(SETTINGS.values()),
         "commands": commands_table(),
     }
 
 
 def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
     for file in files:
-        text = page() if file.suffix == MANUAL else render(file.read_text(encoding="utf-8"), known)
+        whole = WHOLE.get(file.suffix)
+        text = whole() if whole else render(file.read_text(encoding="utf-8"), known)
         file.write_text(text, encoding="utf-8")
     return 0
 
@@ -79,14 +78,18 @@ def _check(files: Sequence[Path], known: Mapping[str, str]) -> int:
 
 def _stale(file: Path, known: Mapping[str, str]) -> Sequence[str]:
     text = file.read_text(encoding="utf-8")
-    if file.suffix == MANUAL:
-        return () if text == page() else ("all of it",)
+    if whole := WHOLE.get(file.suffix):
+        return () if text == whole() else ("all of it",)
     return stale_sections(text, known)
 
 
 def page() -> str:
     """Return the manual page imgsrv(1)."""
     return manual(whole_parser())
+
+
+WHOLE = {".1": page, ".json": recording}
+"""What makes a whole file, by its suffix: the manual page in the section of commands, and the record."""
 
 
 def commands_table() -> str:

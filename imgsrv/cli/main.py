@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -130,8 +130,8 @@ def run(arguments: list[str]) -> int:
     if not arguments:
         parser.print_help(sys.stderr)
         return EXIT_BAD_ARGUMENTS
-    if not arguments[0].startswith("-") and arguments[0] not in commands:
-        parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv: {_no_command(arguments[0], commands)}\n")
+    if arguments[0] not in commands and not _stands_alone(arguments[0]):
+        parser.exit(EXIT_BAD_ARGUMENTS, f"imgsrv: {_no_command(arguments, commands)}\n")
     parsed, unknown = parser.parse_known_args(arguments)
     from imgsrv.cli._control_client import take_bare_name  # noqa: PLC0415  `imgsrv --version` does not need it
 
@@ -155,14 +155,12 @@ def whole_parser() -> Parser:
 
 
 def _parser_for(arguments: list[str]) -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser of the command that comes first, or of every command if an option comes before it.
+    """Return the parser of the command that comes first, or that of every command in outline.
 
     So only the module of that command is imported: `imgsrv list` does not need OpenCV.  Nothing is imported for a word
     that is no command, and for the help of all.
     """
     asked = arguments[0] if arguments else ""
-    if asked.startswith("-") and asked not in ("-h", "--help"):
-        return _parser(MODULES)
     parser, commands = _parser((next((module for module in MODULES if _name_of(module) == asked), OPERATE),))
     return (parser, commands) if asked in commands else _parser(MODULES, is_outline=True)
 
@@ -193,7 +191,18 @@ def _parser(modules: Iterable[str], *, is_outline: bool = False) -> tuple[Parser
     return parser, choices
 
 
-def _no_command(name: str, commands: Iterable[str]) -> str:
+def _stands_alone(word: str) -> bool:
+    """True for an option that needs no command, also shortened, as argparse takes it."""
+    return word == "-h" or (len(word) > len("--") and any(one.startswith(word) for one in ("--help", "--version")))
+
+
+def _no_command(arguments: list[str], commands: Mapping[str, Any]) -> str:
+    name = arguments[0]
+    if name.startswith("-"):
+        option, command = name.partition("=")[0], next((word for word in arguments if word in commands), None)
+        if command is None:
+            return f"there is no option {option}; see `imgsrv --help`"
+        return f"{option} comes before the command; options of {command} come after it: `imgsrv {command} {option} …`"
     near = PM2_COMMANDS.get(name) or closest(name, commands)
     return f"there is no command {name!r}; " + (f"did you mean {near}?" if near else "see `imgsrv --help`")
 

@@ -22,7 +22,7 @@ from rich.live import Live
 from imgsrv.cli._awaiting import BOOT_S, as_text, restarted, watched
 from imgsrv.cli._control_client import add_instance, ask, place_of
 from imgsrv.cli._monit_screen import Sample, View, draw
-from imgsrv.cli._render import Screen
+from imgsrv.cli._tables import Screen
 from imgsrv.errors import BadArgument, CommandFailed, ImgsrvError, NoSuchInstance
 from imgsrv.observe.log.reader import LogReader
 from imgsrv.pool.control.commands import COMMANDS

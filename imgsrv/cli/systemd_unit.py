@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
-from imgsrv.environment import flag_name
+from imgsrv.environment import DEFAULT_NAME, flag_name
 from imgsrv.errors import BadArgument
-from imgsrv.settings import Settings
+from imgsrv.settings import SETTINGS, Settings
 from imgsrv.settings_checks import UNIX_PREFIX
 
 PRIVILEGED_PORTS = 1024
@@ -128,7 +128,7 @@ def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespa
     return SERVICE.format(
         name=name,
         # Commands of root look in `imgsrv` by default.  Two services may have different users, so each has its folder.
-        folder="imgsrv" if name == Settings.model_fields["name"].default else f"imgsrv-{name}",
+        folder="imgsrv" if name == DEFAULT_NAME else f"imgsrv-{name}",
         requires=f"\nRequires=imgsrv-{name}.socket" if parsed.with_socket else "",
         who=_who(settings),
         program=program,
@@ -164,7 +164,7 @@ def _program() -> Path:
 
 
 def _flag(name: str, value: Any) -> str:
-    if Settings.model_fields[name].annotation is bool:
+    if SETTINGS[name].is_switch:
         return flag_name(name) if value else f"--no-{flag_name(name).removeprefix('--')}"
     return _quoted(f"{flag_name(name)}={value}")
 

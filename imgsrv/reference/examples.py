@@ -23,11 +23,6 @@ class Example:
     pipeline: str
     part: str | None = None
 
-    @property
-    def curl_data(self) -> str:
-        """The arguments of curl that send the upload."""
-        return f"-F file=@photo.jpg -F {self.part}=@{self.part}.png" if self.part else "--data-binary @photo.jpg"
-
 
 def example_of(operation: Operation) -> Example:
     """A short valid call: the required parameters, and optional ones until the operation accepts the call."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel
-
 from imgsrv.environment import environment_name, flag_name
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import KNOWN
@@ -16,6 +14,8 @@ from imgsrv.reference.catalogue import included_texts
 from imgsrv.reference.parameters import Parameter, default_text, parameters_of
 from imgsrv.reference.problems import meaning, problems
 from imgsrv.routes import all_routes
+from imgsrv.settings_rows import Setting
+from imgsrv.wording import depth_words, value_text
 
 YES, NO = "yes", "–"
 
@@ -36,10 +36,7 @@ def operations_list() -> str:
 
 def depth_line(operation: Operation) -> str:
     """The sentence that says whether the operation keeps 16 bits a channel."""
-    if operation.depth == "never":
-        return "It works on 8 bits a channel."
-    when = "" if operation.depth == "always" else f" {operation.depth}"
-    return f"It keeps 16 bits a channel{when}."
+    return depth_words(operation.depth)
 
 
 def parameters_table(operation: Operation) -> str:
@@ -74,11 +71,11 @@ def errors_table() -> str:
     )
 
 
-def settings_table(settings: type[BaseModel]) -> str:
-    """Every field of a model of settings, with its flag and its environment variable."""
+def settings_table(settings: Iterable[Setting]) -> str:
+    """Every setting, with its flag and its environment variable."""
     rows = [
-        (f"`{flag_name(one.name)}`", f"`{environment_name(one.name)}`", _code(default_text(one)), one.description)
-        for one in parameters_of(settings)
+        (f"`{flag_name(one.name)}`", f"`{environment_name(one.name)}`", _code(value_text(one.default)), one.description)
+        for one in settings
     ]
     return table(("flag", "environment variable", "default", "meaning"), rows)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from imgsrv.imaging.model.parameter_types import Colour
-from imgsrv.wording import describe_allowed
+from imgsrv.wording import describe_allowed, value_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Parameter:
 
 @cache
 def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
-    """The parameters of an operation, of the output or of the settings, in the order of their declaration.
+    """The parameters of an operation or of the output, in the order of their declaration.
 
     They are kept: a schema takes a millisecond, and the documents of a server ask for some seven times.
     """
@@ -50,11 +50,7 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
 
 def default_text(parameter: Parameter) -> str:
     """The default as a caller would write it; an empty text if there is none."""
-    if parameter.default is None:
-        return ""
-    if parameter.is_switch:
-        return str(parameter.default).lower()
-    return f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+    return value_text(parameter.default)
 
 
 def _parameter(name: str, field: FieldInfo, schema: Mapping[str, Any]) -> Parameter:

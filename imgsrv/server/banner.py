@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from pydantic import ByteSize
+
 from imgsrv import __version__
 from imgsrv.observe.log.unblocked import Writer
 from imgsrv.pool.events import Events
@@ -36,12 +38,13 @@ def announce(settings: Settings, listener: Listener, workers: int, events: Event
     # Over a Unix socket curl accepts any host.
     url = listener.url if listener.port else "http://localhost"
     curl = "curl" if listener.port else f"curl --unix-socket {listener.url.removeprefix('unix:')}"
+    body = ByteSize(settings.max_body).human_readable(decimal=True)
     # The server serves whether or not anybody reads this.
     with contextlib.suppress(OSError):
         Writer(STANDARD_OUTPUT)(
             f"""
   imgsrv {__version__} serves on {listener.url}
-  {workers} {"worker" if workers == 1 else "workers"} · bodies up to {settings.max_body.human_readable(decimal=True)} \
+  {workers} {"worker" if workers == 1 else "workers"} · bodies up to {body} \
 · pictures up to {settings.max_pixels / 1e6:g} megapixels · {settings.job_timeout_s:g} s a picture
 
   Try:

@@ -17,7 +17,7 @@ from imgsrv.pool.control.operator import About
 from imgsrv.pool.reload.changes import Changes
 from imgsrv.pool.reload.exec import command_line
 from imgsrv.server.moving import cannot_move
-from imgsrv.settings import Configuration, Settings
+from imgsrv.settings import Configuration, Settings, shown
 
 FIXED = ("name", "runtime_dir", "host", "port", "socket_mode")
 """The settings that a reload cannot change."""
@@ -42,7 +42,7 @@ EXTRAS = {
 def about(configuration: Configuration) -> About:
     """Return the facts about an instance with these settings."""
     settings = configuration.settings
-    values = settings.model_dump(mode="json")
+    values = shown(settings)
     return About(
         name=settings.name,
         log_file=os.path.realpath(settings.log_file) if settings.log_file else None,

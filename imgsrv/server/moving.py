@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from imgsrv.environment import flag_name, inherited_sockets
@@ -26,7 +27,7 @@ def cannot_move(now: Settings, then: Mapping[str, Any]) -> str | None:
     them; a trial of an older version leaves out some.
     """
     own = _ports(now)
-    new = now.model_copy(update={name: then.get(name, value) for name, value in addresses(now).items()})
+    new = replace(now, **{name: then.get(name, value) for name, value in addresses(now).items()})
     try:
         has_moved = (new.host, new.port) != (now.host, now.port) and not inherited_sockets()
         if has_moved and (new.host.startswith(UNIX_PREFIX) or new.port not in own):

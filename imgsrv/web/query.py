@@ -17,7 +17,6 @@ from imgsrv.errors import (
     MissingParameter,
     RepeatedParameter,
     UnknownParameter,
-    UnusableParameters,
     joined,
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
@@ -27,6 +26,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
 from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.variants import Variant, variants_of_widths
+from imgsrv.web.pairs import check_count
 from imgsrv.wording import closest
 
 Pairs = list[tuple[str, str]]
@@ -37,9 +37,6 @@ BATCH = "batch"
 """The name of the route in the messages of errors."""
 
 BATCH_PARAMETERS = ("widths", "archive", *OUTPUT_PARAMETERS)
-
-MOST_PAIRS = 128
-"""Parameters of one query; every operation and output together have fewer names that can stand in one."""
 
 KEPT_QUERIES = 256
 """Size of each cache of parsed queries."""
@@ -117,8 +114,7 @@ def parse_info(query: str) -> tuple[str, ...]:
 
 
 def _pairs(query: str) -> Pairs:
-    if (count := query.count("&") + 1) > MOST_PAIRS:
-        raise UnusableParameters("the query", f"it has {count} parameters and may have {MOST_PAIRS}")
+    check_count(query)
     return parse_qsl(query, keep_blank_values=True)
 
 

@@ -9,19 +9,19 @@ import pytest
 
 from imgsrv.cli.main import run
 from imgsrv.environment import environment_name, flag_name
-from imgsrv.settings import Settings
+from imgsrv.settings import SETTINGS
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in SETTINGS:
         monkeypatch.delenv(environment_name(name), raising=False)
 
 
 def test_every_setting_is_printed_on_a_line_with_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config"]) == 0
     _heading, *lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [flag_name(name) for name in Settings.model_fields]
+    assert [line.split()[0] for line in lines] == [flag_name(name) for name in SETTINGS]
 
 
 def test_a_line_has_the_value_and_its_source(
@@ -41,7 +41,7 @@ def test_a_line_has_the_value_and_its_source(
 def test_json_is_one_object_with_value_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "--json", "--no-access-log"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert list(rows) == list(Settings.model_fields)
+    assert list(rows) == list(SETTINGS)
     assert rows["access_log"] == {"value": False, "source": "flag --access-log"}
     assert rows["max_body"] == {"value": 64_000_000, "source": "default"}
 
@@ -122,8 +122,8 @@ def test_help_mentions_every_setting_with_its_variable(capsys: pytest.CaptureFix
             run([command, "--help"])
         text = capsys.readouterr().out
         assert ended.value.code == 0
-        assert [name for name in Settings.model_fields if flag_name(name) not in text] == []
-        assert [name for name in Settings.model_fields if environment_name(name) not in text] == []
+        assert [name for name in SETTINGS if flag_name(name) not in text] == []
+        assert [name for name in SETTINGS if environment_name(name) not in text] == []
 
 
 @pytest.mark.parametrize("host", ["not a host", "999.1.1.1", "a" * 300, "1.2.3.4.5", "host.invalid"])

@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from imgsrv.cli.main import whole_parser
+from imgsrv.cli.main import MODULES, OPERATE, whole_parser
 
-CODECS = {"cv2", "numpy", "PIL"}
+HEAVY = {"PIL", "cv2", "falcon", "multiprocessing", "numpy", "pydantic", "structlog", "uvloop"}
+"""Modules that take 30 ms or more of a processor, which no command loads that neither serves nor converts."""
 
-OF_A_SERVER = {"asyncio", "falcon", "pydantic", "structlog"}
+TABLES = HEAVY | {"asyncio"}
+"""For a command that draws a table, for which it loads rich, in 30 ms."""
 
-SETTINGS_ALONE = CODECS | OF_A_SERVER - {"pydantic"} | {"rich", "imgsrv.server.boot"}
-"""For a command whose only work, or whose help, is the settings: their types and bounds are pydantic's."""
-
-FORMATS_ALONE = {"cv2", "asyncio", "falcon", "structlog", "uvloop", "imgsrv.bulk.run", "imgsrv.server.boot"}
-"""For a command that knows the formats, whose rows need Pillow, or the operations, which need NumPy, by their names."""
-
-AT_ALL = CODECS | OF_A_SERVER | {"rich", "multiprocessing"}
+LIGHT = TABLES | {"rich"}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "heavy"),
-    [
-        pytest.param(["--version"], CODECS | OF_A_SERVER, id="version"),
-        pytest.param(["--help"], CODECS | OF_A_SERVER, id="help"),
-        pytest.param(["no-command"], CODECS | OF_A_SERVER, id="no-command"),
-        pytest.param(["list"], CODECS | OF_A_SERVER, id="list"),
-        pytest.param(["status", "--all"], CODECS | OF_A_SERVER, id="status"),
-        pytest.param(["stop"], CODECS | OF_A_SERVER, id="stop"),
-        pytest.param(["logs"], CODECS | OF_A_SERVER, id="logs"),
-        pytest.param(["monit"], CODECS | OF_A_SERVER, id="monit"),
-        pytest.param(["completion", "zsh"], CODECS | OF_A_SERVER, id="completion"),
-        pytest.param(["keys", "list", "--file", "none"], AT_ALL, id="keys"),
-        pytest.param(["keys", "list"], AT_ALL, id="keys-of-the-configuration"),
-        pytest.param(["sign", "--new-secret", "x"], AT_ALL, id="sign"),
-        pytest.param(["config"], SETTINGS_ALONE, id="config"),
-        pytest.param(["config", "--json"], SETTINGS_ALONE, id="config-json"),
-        pytest.param(["systemd-unit"], SETTINGS_ALONE, id="systemd-unit"),
-        pytest.param(["serve", "--help"], SETTINGS_ALONE, id="help-of-serve"),
-        pytest.param(["serve", "--port", "x"], SETTINGS_ALONE, id="serve-with-a-fault"),
-        pytest.param(["start", "--help"], SETTINGS_ALONE, id="help-of-start"),
-        pytest.param(["cache", "--help"], SETTINGS_ALONE, id="help-of-cache"),
-        pytest.param(["cache", "stats", "--cache-dir", "."], SETTINGS_ALONE - {"asyncio"}, id="cache"),
-        pytest.param(["fonts", "--help"], SETTINGS_ALONE, id="help-of-fonts"),
-        pytest.param(["bench", "--help"], AT_ALL, id="help-of-bench"),
-        pytest.param(["convert", "--help"], FORMATS_ALONE | {"numpy"}, id="help-of-convert"),
-        pytest.param(["operations", "--help"], FORMATS_ALONE, id="help-of-operations"),
-        pytest.param(["operations", "--json"], FORMATS_ALONE, id="operations"),
-    ],
-)
-def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: set[str], tmp_path: object) -> None:
+COMMAND_LINES: dict[str, tuple[list[str], set[str]]] = {
+    "version": (["--version"], LIGHT),
+    "help": (["--help"], LIGHT),
+    "no-command": (["no-command"], LIGHT),
+    "no-option": (["--no-option"], LIGHT),
+    "an-option-before-the-command": (["--port", "80", "serve"], LIGHT),
+    "list": (["list"], LIGHT),
+    "status": (["status", "--all"], LIGHT),
+    "stop": (["stop"], LIGHT),
+    "logs": (["logs"], LIGHT),
+    "monit": (["monit"], TABLES),
+    "completion": (["completion", "zsh"], LIGHT),
+    "keys": (["keys", "list", "--file", "none"], LIGHT),
+    "keys-of-the-configuration": (["keys", "list"], LIGHT),
+    "sign": (["sign", "--new-secret", "x"], LIGHT),
+    "config": (["config"], LIGHT),
+    "config-json": (["config", "--json"], LIGHT),
+    "config-of-given-settings": (["config", "--max-body", "1GB", "--user", "root"], LIGHT),
+    "config-check": (["config", "--check", "--port", "0"], LIGHT),
+    "config-with-a-fault": (["config", "--prot", "0"], LIGHT),
+    "systemd-unit": (["systemd-unit"], LIGHT),
+    "systemd-unit-of-given-settings": (["systemd-unit", "--port", "80"], LIGHT),
+    "help-of-serve": (["serve", "--help"], LIGHT),
+    "serve-with-a-fault": (["serve", "--port", "x"], LIGHT),
+    "help-of-start": (["start", "--help"], LIGHT),
+    "start-with-a-fault": (["start", "--port", "x"], LIGHT),
+    "help-of-cache": (["cache", "--help"], LIGHT),
+    "cache": (["cache", "stats", "--cache-dir", "."], HEAVY | {"rich"}),
+    "help-of-fonts": (["fonts", "--help"], LIGHT),
+    "fonts": (["fonts"], TABLES),
+    "fonts-of-given-settings": (["fonts", "--font-dir", "."], TABLES),
+    "help-of-bench": (["bench", "--help"], LIGHT),
+    "help-of-convert": (["convert", "--help"], LIGHT),
+    "convert-with-a-fault": (["convert", "--qualty", "5", "a.jpg", "b.jpg"], LIGHT),
+    "help-of-operations": (["operations", "--help"], LIGHT),
+    "operations": (["operations"], TABLES),
+    "one-operation": (["operations", "resize"], TABLES),
+    "no-operation": (["operations", "reszie"], LIGHT),
+    "operations-json": (["operations", "--json"], LIGHT),
+    "operations-markdown": (["operations", "--markdown"], LIGHT),
+}
+"""Commands, and what each does without."""
+
+
+@pytest.mark.parametrize(("arguments", "heavy"), COMMAND_LINES.values(), ids=COMMAND_LINES)
+def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: set[str], tmp_path: Path) -> None:
     code = (
         f"import sys; sys.argv = ['imgsrv', *{arguments!r}]\n"
         "from imgsrv.cli.main import run\n"
@@ -61,10 +74,34 @@ def test_a_command_imports_no_more_than_it_needs(arguments: list[str], heavy: se
         f"print(sorted({heavy!r} & set(sys.modules)))"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_stands_in_the_list_above() -> None:
+    named = {arguments[0] for arguments, _heavy in COMMAND_LINES.values()}
+
+    assert {module.rpartition(".")[2].replace("_", "-") for module in MODULES if module != OPERATE} <= named
+
+
+@pytest.mark.parametrize("line", ["imgsrv convert --format ", "imgsrv serve --log-level ", "imgsrv operations re"])
+def test_a_shell_that_asks_waits_for_no_heavy_module(line: str, tmp_path: Path) -> None:
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "IFS": "\n"}
+    code = (
+        "import atexit, os, sys; from imgsrv.cli.main import run\n"
+        f"leave = lambda _status: print(sorted({LIGHT!r} & set(sys.modules)))\n"
+        "os._exit = leave\n"
+        "try: run([])\n"
+        "except SystemExit: pass\n"
+    )
+    environment = {**os.environ, **asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "words")}
+
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines()[:1] == ["[]"], done.stderr
+    assert (tmp_path / "words").read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from imgsrv.cli.documents import main, page
 from imgsrv.cli.main import whole_parser
 from imgsrv.cli.shell.manual import _escaped, _text
-from imgsrv.settings import Settings
+from imgsrv.settings import SETTINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "imgsrv.1"
 
@@ -52,7 +52,7 @@ def test_man_shows_every_command_and_setting_without_a_warning() -> None:
     commands = next(action.choices for action in whole_parser()._actions if action.dest == "==SUPPRESS==")
     assert commands is not None
     assert [name for name in commands if f"imgsrv {name}" not in text] == []
-    flags = [f"--{name.replace('_', '-')}" for name in Settings.model_fields]
+    flags = [f"--{name.replace('_', '-')}" for name in SETTINGS]
     assert [flag for flag in flags if flag not in text] == []
     assert "imgsrv convert photo.jpg small.webp resize:width=800" in text, "an example can be copied"
 

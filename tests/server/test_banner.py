@@ -47,7 +47,7 @@ def test_keys_secrets_or_presets_only_are_enough() -> None:
     events = Events()
     with TcpListener("127.0.0.1", 0, 1) as listener:
         for closed in ({"keys_file": "k"}, {"secrets_file": "s"}, {"presets_only": True, "presets": {"a": "ops=flip"}}):
-            warn_if_open(Settings.model_validate({"host": "::", **closed}), listener, events)
+            warn_if_open(Settings(host="::", **closed), listener, events)
         assert list(events.recent) == []
         warn_if_open(Settings(host="::", client_limit="1/day"), listener, events)
     assert [event["event"] for event in events.recent] == ["anybody_may_ask"]

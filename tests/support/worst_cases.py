@@ -85,6 +85,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli.shell.manual:split-2": ("split", ()),
     "settings_checks:fullmatch": ("fullmatch", (("", "1", "x"),)),
     "settings_checks:PASSWORD": ("sub", (("", "://", ""), ("://a:", "b", ""), ("", "://a:", ""))),
+    "settings_rows:SIZE": ("fullmatch", (("", " ", "x"), ("", "1", "x"), ("1", " ", "x"))),
     "settings:pattern": ("match", ()),
     "settings:pattern-2": ("match", ()),
     "settings:pattern-3": ("match", ()),

@@ -12,7 +12,7 @@ from imgsrv.bulk.places import Place
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Outcome
 from imgsrv.cli._failures import say
-from imgsrv.cli._render import Screen
+from imgsrv.cli._tables import Screen
 from imgsrv.installed import with_command
 from imgsrv.printable import printable
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from imgsrv.cli._flags import add_settings, read_settings
 from imgsrv.errors import BadArgument, CommandFailed
 from imgsrv.observe.log.text import size_text
-from imgsrv.settings import Settings
+from imgsrv.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from imgsrv.web.cache.store import Store, Usage
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("action", choices=("stats", "purge"), help="what to do")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_settings(parser, [name for name in Settings.model_fields if name.startswith("cache_")])
+    add_settings(parser, [name for name in SETTINGS if name.startswith("cache_")])
     parser.set_defaults(run=run)
 
 

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the list.  Raises BadSetting."""
-    from imgsrv.cli._render import console, say, show, table  # noqa: PLC0415  the help needs no fonts
+    from imgsrv.cli._tables import console, say, show, table  # noqa: PLC0415  the help needs no fonts
     from imgsrv.imaging.lettering.fonts import font_facts, unusable_fonts, use_fallbacks, use_fonts  # noqa: PLC0415
 
     settings = read_settings(parsed).settings
@@ -46,7 +46,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _row(fact: Mapping[str, Any]) -> tuple[str, ...]:
-    from imgsrv.imaging.lettering.missing import SCRIPTS  # noqa: PLC0415  as above
+    from imgsrv.imaging.lettering.scripts import SCRIPTS  # noqa: PLC0415  as above
 
     scripts = dict.fromkeys(SCRIPTS.get(one, one) for one in fact["scripts"])
     axes = (f"{axis['tag']} {axis['min']:g}-{axis['max']:g}" for axis in fact["axes"])

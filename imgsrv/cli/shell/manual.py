@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from imgsrv import __version__
-from imgsrv.settings import Settings
-
-SETTINGS = frozenset(Settings.model_fields)
+from imgsrv.settings import SETTINGS
 
 NAME = "imgsrv \\- an image-processing HTTP server that uses every core of one machine"
 
@@ -72,7 +70,7 @@ def _commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 def _command(command: argparse.ArgumentParser) -> Iterator[str]:
     actions = [action for action in command._actions if action.help != argparse.SUPPRESS]  # noqa: SLF001
-    has_settings = {action.dest for action in actions} >= SETTINGS
+    has_settings = {action.dest for action in actions} >= SETTINGS.keys()
     own = [action for action in actions if not (has_settings and action.dest in SETTINGS) and action.dest != "help"]
     arguments = [action for action in own if not action.option_strings]
     options = [action for action in own if action.option_strings]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from imgsrv.errors import joined
 from imgsrv.imaging.lettering.fonts import fonts_with
 from imgsrv.imaging.lettering.lines import clusters, shown_letters
+from imgsrv.imaging.lettering.scripts import SCRIPTS
 from imgsrv.imaging.lettering.typeface import Typeface, script_of
 
 KEPT_TEXTS = 256
@@ -16,36 +17,6 @@ KEPT_TEXTS = 256
 
 LETTERS_SHOWN = 3
 FONTS_SHOWN = 3
-
-SCRIPTS = {
-    "Arab": "Arabic",
-    "Armn": "Armenian",
-    "Beng": "Bengali",
-    "Cyrl": "Cyrillic",
-    "Deva": "Devanagari",
-    "Ethi": "Ethiopic",
-    "Geor": "Georgian",
-    "Grek": "Greek",
-    "Gujr": "Gujarati",
-    "Guru": "Gurmukhi",
-    "Hang": "Korean",
-    "Hani": "Chinese",
-    "Hebr": "Hebrew",
-    "Hira": "Japanese",
-    "Kana": "Japanese",
-    "Khmr": "Khmer",
-    "Knda": "Kannada",
-    "Laoo": "Lao",
-    "Latn": "Latin",
-    "Mlym": "Malayalam",
-    "Mymr": "Burmese",
-    "Sinh": "Sinhala",
-    "Taml": "Tamil",
-    "Telu": "Telugu",
-    "Thai": "Thai",
-    "Tibt": "Tibetan",
-}
-"""Names of scripts by ISO 15924; another one is told by its code."""
 
 
 def complaint(text: str, chain: Sequence[Typeface]) -> str | None:

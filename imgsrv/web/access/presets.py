@@ -18,9 +18,8 @@ from imgsrv.errors import (
     RepeatedParameter,
     RequestError,
     UnknownPreset,
-    UnusableParameters,
 )
-from imgsrv.web.query import MOST_PAIRS, parse_operations
+from imgsrv.web.pairs import check_count
 from imgsrv.wording import closest
 
 PARAMETER = "preset"
@@ -82,8 +81,7 @@ class Presets:
         return self._expanded(query, allowed)
 
     def _expand(self, query: str, allowed: tuple[str, ...] | None) -> str:
-        if (count := query.count("&") + 1) > MOST_PAIRS:
-            raise UnusableParameters("the query", f"it has {count} parameters and may have {MOST_PAIRS}")
+        check_count(query)
         given = [(unquote_plus(text.partition("=")[0]), text) for text in query.split("&") if text]
         named, steps, rest = (_of(given, name) for name in (PARAMETER, "ops", None))
         if self.only or allowed is not None:
@@ -140,6 +138,8 @@ def _check_only(named: list[tuple[str, str]], others: list[tuple[str, str]]) -> 
 def _check(name: str, query: str) -> None:
     if NAME.fullmatch(name) is None:
         raise BadPreset(f"the name {name!r} must have 1 to 64 letters, digits, - and _, the first a letter or a digit")
+    from imgsrv.web.query import parse_operations  # noqa: PLC0415  `imgsrv config --check` seldom needs the operations
+
     try:
         parse_operations(query)
     except RequestError as error:

@@ -43,13 +43,13 @@ from imgsrv.jobs.archive import ARCHIVES
 from imgsrv.jobs.batch import process_batch
 from imgsrv.jobs.variants import Variant
 from imgsrv.reference.examples import example_of
-from imgsrv.settings import Settings
+from imgsrv.settings import SETTINGS
 
 HUNDRED_MEGAPIXELS = (10_000, 10_000)
 NINE_MEGAPIXELS = (3000, 3000)
 DEFAULTS = Limits(
-    max_job_cost_s=Settings.model_fields["max_job_cost_s"].default,
-    max_job_memory=Settings.model_fields["max_job_memory"].default,
+    max_job_cost_s=SETTINGS["max_job_cost_s"].default,
+    max_job_memory=SETTINGS["max_job_memory"].default,
 )
 ENLARGED = "resize:width=10000,height=10000,fit=fill,enlarge=true"
 LETTERS = f"text:text={'W' * 1000},size=1000,outline=50"

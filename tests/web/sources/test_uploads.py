@@ -217,7 +217,7 @@ def test_a_deleted_folder_is_answered_503_and_serves_again_when_it_is_back(tmp_p
 
 
 def uploads(folder: Path, clock: Any = time.time, **settings: Any) -> Uploads:
-    bounds = Bounds.of(Settings.model_construct(**{**Settings().model_dump(), **settings}))
+    bounds = Bounds.of(Settings(**settings))
     return Uploads(FolderUploads(folder, bounds, clock))
 
 
