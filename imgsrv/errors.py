@@ -153,11 +153,17 @@ class MissingPart(BadRequest):
 
     operation: str
     part: str
+    unused: str = ""
 
     def __str__(self) -> str:
+        if self.unused:
+            return (
+                f"{self.operation} needs a part named {self.part!r}, and the upload has {self.unused!r}: give it that "
+                f"name, or write part={self.unused}"
+            )
         return (
             f"{self.operation} needs a part named {self.part!r} beside the part 'file': send both as "
-            f"multipart/form-data, as in curl -F file=@photo.jpg -F {self.part}=@…"
+            f"multipart/form-data, as in curl -F file=@photo.jpg -F {self.part}=@…, or name it with source.{self.part}="
         )
 
 
@@ -181,11 +187,12 @@ class InvalidParameter(BadRequest):
     value: str
     allowed: str
     suggestion: str | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
         return (
             f"{self.parameter}={self.value} of {self.owner} is not allowed: it must be {self.allowed}"
-            f"{_suggestion(self.suggestion)}"
+            f"{f'; {self.advice}' if self.advice else _suggestion(self.suggestion)}"
         )
 
 
@@ -196,7 +203,8 @@ class RepeatedParameter(BadRequest):
     parameter: str
 
     def __str__(self) -> str:
-        return f"{self.parameter} is given more than once to {self.owner}; give it once"
+        how = ", with commas between the names, as in preset=thumb,grey" if self.parameter == "preset" else ""
+        return f"{self.parameter} is given more than once to {self.owner}; give it once{how}"
 
 
 class UnusableParameters(BadRequest):
@@ -320,7 +328,10 @@ class UnknownKey(Unauthorized):
     """The API key is none of this server's."""
 
     def __str__(self) -> str:
-        return "the API key is none of this server's; it may have been removed, or it was not copied as a whole"
+        return (
+            "the API key is none of this server's; it may have been removed, it was not copied as a whole, or the "
+            "server was not reloaded since it was added"
+        )
 
 
 class Forbidden(RequestError):
@@ -472,8 +483,11 @@ class UnknownRoute(RequestError):
     status_hint = 404
     path: str
     suggestion: str | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
+        if self.advice:
+            return f"there is no route {self.path}; {self.advice}"
         return (
             f"there is no route {self.path}{_suggestion(self.suggestion) or ';'} "
             "POST a picture to /resize?width=800, or see GET /operations"

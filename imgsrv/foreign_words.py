@@ -1,12 +1,13 @@
 """Words of other image servers, of sharp and of CSS, and what they are here: for the messages of errors.
 
-Tables of text alone.  docs/migrating.md says the same for people who read first; tests/test_mistakes.py has requests.
+Names and values alone; foreign_advice.py has whole sentences.  docs/migrating.md says the same for people who read
+first; tests/test_mistakes.py has requests.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 
 SYNONYMS = {
     "angle": "degrees",
@@ -85,27 +86,6 @@ SYNONYMS = {
 }
 """Names that are not similar to ours, and the operation, route or parameter that does the same."""
 
-ADVICE = {
-    "auto": "format=auto chooses the format by the Accept header, and EXIF orientation is always applied",
-    "autoorient": "EXIF orientation is always applied: leave it out",
-    "crop": "fit=cover fills width and height and cuts the rest; the operation crop cuts without scaling",
-    "image": "send the picture as the body, or name it with source=",
-    "force": "fit=fill stretches the picture to width and height",
-    "img": "send the picture as the body, or name it with source=",
-    "left": "to cut a part, use the operation crop: ops=crop:left=10,top=20,width=300,height=200",
-    "mode": "fit says how width and height are met: inside, outside, cover, contain or fill",
-    "percent": "width and height are pixels; the operation crop takes fractions below 1",
-    "scale": "give width or height in pixels; dpr multiplies both",
-    "size": "give width and height, each in pixels",
-    "src": "send the picture as the body, or name it with source=",
-    "top": "to cut a part, use the operation crop: ops=crop:left=10,top=20,width=300,height=200",
-    "url": "send the picture as the body, or name it with source=",
-    "withoutenlargement": "a picture is made larger only with enlarge=true: leave it out",
-    "x": "to cut a part, use the operation crop: ops=crop:left=10,top=20,width=300,height=200",
-    "y": "to cut a part, use the operation crop: ops=crop:left=10,top=20,width=300,height=200",
-}
-"""What to do instead, for names that no single name of ours replaces; without lines and in small letters."""
-
 _GRAVITY = {
     "centre": "center",
     "middle": "center",
@@ -163,22 +143,14 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 }
 """Values of a parameter elsewhere, without lines and in small letters, and the value that means the same."""
 
-FORMATS = {
-    **{name: name for name in ("png", "webp", "avif", "gif", "tiff", "jxl")},
-    "jpeg": "jpeg",
-    "jpg": "jpeg",
-    "heif": "heic",
-    "heic": "heic",
-    "tojpeg": "jpeg",
-    "towebp": "webp",
-    "topng": "png",
-    "toavif": "avif",
-}
-"""Formats as sharp has them, each a function."""
-
 UNITS = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:px|pt|dp|em|rem|deg|°|%|vw|vh|w|x)", re.IGNORECASE)
 """A number with the unit of CSS or of `srcset` behind it."""
 
+
+BYTES = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(k|kb|kib|m|mb|mib)", re.IGNORECASE)
+"""An amount of bytes with its unit, as settings take it."""
+
+PER_UNIT = {"k": 1000, "kb": 1000, "kib": 1024, "m": 1_000_000, "mb": 1_000_000, "mib": 1_048_576}
 
 _JOINTS = re.compile(r"[-_ +]")
 _SHARE = re.compile(r"0?\.[0-9]{1,2}|1\.0")
@@ -189,24 +161,13 @@ def plain(word: str) -> str:
     return _JOINTS.sub("", word.lower())
 
 
-def advice_for(parameter: str) -> str:
-    """Return what to do instead of a parameter; an empty text if there is no advice."""
-    return ADVICE.get(plain(parameter), "")
-
-
-def operation_advice(name: str, parameters: Container[str]) -> str:
-    """Return how to write what is no operation here but a parameter of the output; else an empty text."""
-    if plain(name) in FORMATS:
-        return f"the format is a parameter of the output: write &format={FORMATS[plain(name)]} behind the steps"
-    near = SYNONYMS.get(name.lower())
-    return f"{near} is a parameter of the output: write &{near}=… behind the steps" if near in parameters else ""
-
-
 def value_meant(parameter: str, value: str) -> str | None:
     """Return the value here that means the same; None if none is known.
 
     A number with a unit is meant without it.  A quality up to 1, as canvas.toBlob takes it, is meant in hundredths.
     """
+    if parameter == "max_bytes" and (found := BYTES.fullmatch(value.strip())):
+        return f"{float(found[1]) * PER_UNIT[found[2].lower()]:.0f}"
     if known := VALUES.get(parameter, {}).get(plain(value)):
         return known
     if found := UNITS.fullmatch(value.strip()):

@@ -29,7 +29,7 @@ _FORMAT_WORDS = {
     "corners": "4 points from 0 to 1, clockwise from the top left,",
     "curve": "2 to 32 points from 0 to 1, from left to right,",
     "boxes": "1 to 100 boxes, each left;top;width;height in whole pixels,",
-    "part": "1 to 64 letters, digits, lines and underscores",
+    "part": "1 to 64 letters, digits, hyphens and underscores",
     "font": "the name of a font",
 }
 

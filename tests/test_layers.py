@@ -43,7 +43,7 @@ LAYERS = (
     ("settings",),
     ("allowed_places", "object_stores", "settings_rows"),
     ("environment",),
-    ("settings_checks", "wording", "shortages", "trusted_paths", "printable"),
+    ("foreign_advice", "settings_checks", "wording", "shortages", "trusted_paths", "printable"),
     ("errors", "routes", "foreign_words", "installed"),
 )
 """From top to bottom: a module imports from its own package and from the rows below, also for its types.

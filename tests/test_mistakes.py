@@ -88,6 +88,46 @@ PARAMETERS = [
     ("/batch?widths=320w,640w", "did you mean 320?"),
     ("/batch?widths=" + ",".join(map(str, range(100, 121))), "there are 21 widths and 16 are allowed"),
     ("/resize?width=300&strip=true", "did you mean metadata?"),
+    # parts of the ten tasks, as somebody guessed them
+    ("/batch?widths=320,640&sizes=1", "widths=320,640 makes an output for each width"),
+    ("/resize?sizes=320,640", "POST /batch?widths=320,640 makes an output for each width"),
+    ("/resize?widths=320,640", "POST /batch?widths=320,640 makes an output for each width"),
+    ("/pipeline?ops=round:radius=50%2525", "did you mean 0.5?"),
+    ("/pipeline?ops=round:radius=max", "shape=circle makes a circle"),
+    ("/pipeline?ops=circle", "write round:shape=circle"),
+    ("/avatar?width=256", "write resize:width=256,height=256,fit=cover,gravity=face/round:shape=circle"),
+    ("/resize?width=256&zoom=2", "to come closer, cut first"),
+    ("/watermark?opacity=50", "did you mean 0.5?"),
+    ("/watermark?opacity=50%25", "did you mean 0.5?"),
+    ("/watermark?margin=20", "it is a fraction of the shorter side"),
+    ("/watermark?left=20&top=20", "gravity says where it stands, and margin how far from the edges"),
+    ("/watermark?repeat=true", "tile=true repeats the mark"),
+    ("/watermark?gravity=re", "tile=true repeats a mark"),
+    ("/watermark?angle=30", "turn the mark before you send it"),
+    ("/watermark?image=https://example.com/a.png", "name it with source.watermark="),
+    ("/text?text=a&stroke=3", "outline=2 and outline_colour=000000"),
+    ("/text?text=a&strokeWidth=3", "outline=2 and outline_colour=000000"),
+    ("/text?text=a&weight=bold", "font=SourceSansPro-Bold"),
+    ("/resize?width=300&animated=true", "an animation stays one"),
+    ("/resize?width=300&loop=0", "plays as often as before: leave it out"),
+    ("/pipeline?format=jpeg&autorotate=true", "EXIF orientation is always applied"),
+    ("/pipeline?format=png&density=144", "write resize:width=600, or width=300,dpr=2"),
+    ("/pipeline?metadata=copyright,icc", "icc=keep beside metadata=copyright"),
+    ("/pipeline?metadata=copyright&profile=keep", "icc=keep keeps the colours and their profile"),
+    ("/pipeline?strip_color_profile=0", "icc=keep keeps the colours and their profile"),
+    ("/pipeline?keep_copyright=1", "metadata=copyright keeps the author and the licence"),
+    ("/pipeline?metadata=keep&gps=false", "metadata=copyright keeps the author and the licence"),
+    ("/pipeline?max_bytes=100KB", "did you mean 100000?"),
+    ("/pipeline?max_bytes=100KiB", "did you mean 102400?"),
+    ("/pipeline?max_size=100000", "max_bytes=100000 bounds the bytes"),
+    ("/blurhash", "write &format=blurhash behind the steps"),
+    ("/placeholder", "write &format=lqip behind the steps"),
+    ("/pipeline?format=dominant", "POST /info?include=dominant"),
+    ("/info?include=lqip", "POST /pipeline?format=lqip"),
+    ("/info?blurhash=true", "write include=blurhash"),
+    ("/resize?rs=fit:300:200", "rs:fit:300:200 is resize:width=300,height=200"),
+    ("/insecure/rs:fit:300:200/plain/s3://photos/a.jpg@webp", "it looks like a path of imgproxy"),
+    ("/unsafe/300x200/a.jpg", "its options are a query here"),
 ]
 
 BASE64 = base64.b64encode(PHOTO)
@@ -145,6 +185,19 @@ def test_a_mistake_is_answered_with_what_to_write(client: httpx.Client, target: 
 
     assert answer.status_code in {400, 404}
     assert fix in answer.json()["detail"]
+
+
+def test_a_mark_under_another_name_is_named_with_the_two_ways_to_use_it(client: httpx.Client) -> None:
+    answer = client.post("/watermark", files={"file": PHOTO, "logo": PHOTO})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "missing_part")
+    assert "the upload has 'logo': give it that name, or write part=logo" in answer.json()["detail"]
+
+
+def test_a_part_that_is_missing_may_be_named_with_source(client: httpx.Client) -> None:
+    answer = client.post("/watermark", content=PHOTO)
+
+    assert "or name it with source.watermark=" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("body", "what"), BODIES.values(), ids=BODIES)

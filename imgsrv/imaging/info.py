@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from imgsrv.errors import InvalidParameter, RepeatedParameter, joined
+from imgsrv.foreign_advice import value_advice
 from imgsrv.imaging.analysis.measures import AT_FULL_SIZE, MEASURES
 from imgsrv.imaging.codecs.bit_depth import bit_depth_of
 from imgsrv.imaging.codecs.decode import Header, decode, read_header
@@ -48,7 +49,8 @@ def parse_include(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in INCLUDES:
             allowed = joined(list(INCLUDES)).replace(" and ", " or ")
-            raise InvalidParameter(OWNER, "include", name, allowed, closest(name, INCLUDES))
+            advice = value_advice("include", name)
+            raise InvalidParameter(OWNER, "include", name, allowed, closest(name, INCLUDES), advice)
         if names.count(name) > 1:
             raise RepeatedParameter(OWNER, name)
     given = (*MEASURES, PLACE, BROKEN)

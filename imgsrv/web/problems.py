@@ -28,6 +28,8 @@ from imgsrv.errors import (
     UnsupportedEncoding,
     WrongMethod,
 )
+from imgsrv.foreign_advice import operation_advice, path_advice
+from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.observe.log.logger import get_logger
 from imgsrv.routes import ROUTES
@@ -165,6 +167,10 @@ def _set(req: falcon.asgi.Request, resp: falcon.asgi.Response, error: ImgsrvErro
 
 def _not_found(path: str) -> ImgsrvError:
     name = path.strip("/")
+    if advice := path_advice(path):
+        return UnknownRoute(path, None, advice)
+    if advice := operation_advice(name, Output.model_fields):
+        return UnknownOperation(name, None, advice)
     near = closest(name, PATHS)
     if path == f"/{near}":
         return UnknownRoute(path, None)  # another address of this server has it

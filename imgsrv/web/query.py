@@ -20,7 +20,7 @@ from imgsrv.errors import (
     joined,
 )
 from imgsrv.imaging.codecs.output import OWNER, Output
-from imgsrv.imaging.info import parse_include
+from imgsrv.imaging.info import INCLUDES, parse_include
 from imgsrv.imaging.model.validation import unknown_parameter, validate
 from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.imaging.pipelines.pipeline import Pipeline, make_step, parse_pipeline
@@ -106,7 +106,8 @@ def parse_info(query: str) -> tuple[str, ...]:
     texts: list[str] = []
     for name, value in _pairs(query):
         if name != "include":
-            raise UnknownParameter("info", name, ["include"], closest(name, ["include"]))
+            advice = f"write include={name}" if name in INCLUDES else ""
+            raise UnknownParameter("info", name, ["include"], closest(name, ["include"]), advice)
         if texts:
             raise RepeatedParameter("info", name)
         texts.append(value)

@@ -1175,7 +1175,10 @@ READERS = (
         _query,
         (RequestError,),
         (b"width=3&fit=cover&format=webp&quality=80", b"ops=resize:width%3D3/sharpen&format=auto&effort=1"),
-        ("web.query._pairs", "imaging.info.parse_include", "jobs.variants.variants_of_widths"),
+        (
+            *("web.query._pairs", "imaging.info.parse_include", "jobs.variants.variants_of_widths"),
+            "imaging.model.validation._share_meant",
+        ),
         (
             (b"", b"a&", b""),
             (b"", b"&", b""),
@@ -1187,6 +1190,7 @@ READERS = (
             (b"", b"+", b""),
             (b"width", b"h", b"=1"),
             (b"quality=", b"1", b""),
+            (b"opacity=", b"5", b"%25"),
         ),
         words=(b"include=", b"widths=", b"ops=", b"format=auto", b"%00", b"+", b"&", b"target=ssim:0.9"),
     ),

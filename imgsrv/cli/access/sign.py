@@ -56,7 +56,8 @@ def run(parsed: argparse.Namespace) -> int:
     match = TARGET.fullmatch(parsed.url)
     if match is None or "#" in parsed.url:
         raise BadArgument(
-            f"{parsed.url!r} is no URL or path as it is sent; encode white space and other letters as %.."
+            f"{parsed.url!r} is no URL or path as it is sent; begin it with / or https://, and encode white space and "
+            "other letters as %.."
         )
     expires = None if parsed.valid_s is None else int(time.time()) + parsed.valid_s
     print((match[1] or "") + sign(known[signer], parsed.method, match[2], signer, expires))

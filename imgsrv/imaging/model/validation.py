@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Container, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -16,10 +17,13 @@ from imgsrv.errors import (
     UnknownParameter,
     UnusableParameters,
 )
-from imgsrv.foreign_words import SYNONYMS, advice_for, value_meant
+from imgsrv.foreign_advice import advice_for, is_particular, value_advice
+from imgsrv.foreign_words import SYNONYMS, value_meant
 from imgsrv.wording import closest, describe_allowed
 
 Model = TypeVar("Model", bound=BaseModel)
+
+PER_CENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?) ?(%?)")
 
 
 class NotAllowed(ValueError):
@@ -67,7 +71,9 @@ def translated(error: ValidationError, model: type[BaseModel], values: Mapping[s
     if isinstance(reason, NotAllowed):
         return InvalidParameter(owner, parameter, str(value), reason.allowed, reason.meant)
     choices = _choices(properties[parameter])
-    meant = value_meant(parameter, str(value))
+    if advice := value_advice(parameter, str(value)) or _of_a_fraction(properties[parameter], str(value)):
+        return InvalidParameter(owner, parameter, str(value), allowed, advice=advice)
+    meant = _share_meant(properties[parameter], str(value)) or value_meant(parameter, str(value))
     if meant is None or (choices and meant not in choices):
         meant = closest(str(value), choices)
     return InvalidParameter(owner, parameter, str(value), allowed, meant)
@@ -79,10 +85,10 @@ def unknown_parameter(owner: str, parameter: str, allowed: list[str], operations
     operations: the names of all operations, where the parameter may have been meant as one.
     """
     near, advice = closest(parameter, allowed), ""
-    if SYNONYMS.get(parameter.lower()) not in allowed:
+    if SYNONYMS.get(parameter.lower()) not in allowed or is_particular(parameter, owner):
         operation = SYNONYMS.get(parameter.lower(), parameter)
-        advice = advice_for(parameter)
-        if not advice and operation in operations:
+        advice = advice_for(parameter, owner)
+        if not advice and operation in operations and operation != owner:
             step = f"{owner}/{operation}" if owner in operations else operation
             where = "put it behind a slash, as in" if owner in operations else "make it a step, as in"
             advice = f"{operation} is an operation of its own: {where} ops={step}"
@@ -94,6 +100,32 @@ def _properties(model: type[BaseModel]) -> Mapping[str, Any]:
     """The JSON schema of each parameter.  Made once: it takes a front 1.3 ms, more than the rest of a refusal."""
     properties: Mapping[str, Any] = model.model_json_schema()["properties"] if model.model_fields else {}
     return properties
+
+
+def _share_meant(schema: Mapping[str, Any], value: str) -> str | None:
+    """The fraction that is meant by per cent: 50 % or, where nothing is above 1, 50.  None where it is none."""
+    most = [_most(option) for option in schema.get("anyOf", [schema])]
+    found = PER_CENT.fullmatch(value.strip())
+    if found is None or not (1 in most if found[2] else most == [1]):
+        return None
+    share = float(found[1]) / 100
+    least = 0.0 if found[2] else 0.02
+    return f"{share:g}" if least < share < 1 else None
+
+
+def _of_a_fraction(schema: Mapping[str, Any], value: str) -> str:
+    """What a fraction is one of, for a number that may be meant in pixels; an empty text where it is none."""
+    most = _most(schema)
+    if most is None or most >= 1 or not PER_CENT.fullmatch(value.strip()) or "fraction" not in schema["description"]:
+        return ""
+    text: str = schema["description"]
+    return f"it is a {text[text.index('fraction') :].rstrip('.')}"
+
+
+def _most(schema: Mapping[str, Any]) -> float | None:
+    """The largest number, or the one below which numbers are."""
+    most: float | None = schema.get("maximum", schema.get("exclusiveMaximum"))
+    return most
 
 
 def _choices(schema: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from imgsrv.errors import BadPipeline, MisplacedParameter, MissingPart, RepeatedParameter, UnknownOperation, UnusedPart
-from imgsrv.foreign_words import operation_advice
+from imgsrv.foreign_advice import operation_advice
 from imgsrv.imaging import operations
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.model.limits import Data, ExactSize, Limits, Size
@@ -111,10 +111,11 @@ class Pipeline:
     def check_parts(self, names: Collection[str]) -> None:
         """Raise MissingPart for a part that a step needs and that is missing, UnusedPart for one that no step uses."""
         wanted = {part: step.operation.name for step in self.steps if (part := step.part) is not None}
+        unused = set(names) - set(wanted)
         for part, operation in wanted.items():
             if part not in names:
-                raise MissingPart(operation, part)
-        if unused := set(names) - set(wanted):
+                raise MissingPart(operation, part, min(unused, default=""))
+        if unused:
             raise UnusedPart(min(unused))
 
     def run(self, picture: Picture, limits: Limits, parts: Mapping[str, Data]) -> Picture:
@@ -167,8 +168,8 @@ def make_step(name: str, values: Iterable[tuple[str, str]]) -> Step:
 
 def _operation(name: str) -> Operation:
     if name not in operations.OPERATIONS:
-        near = closest(name, operations.OPERATIONS)
-        raise UnknownOperation(name, near, "" if near else operation_advice(name, Output.model_fields))
+        advice = operation_advice(name, Output.model_fields)
+        raise UnknownOperation(name, None if advice else closest(name, operations.OPERATIONS), advice)
     return operations.OPERATIONS[name]
 
 
