@@ -251,6 +251,70 @@ def test_a_bucket_that_may_not_be_written_stops_the_run(tmp_path: Path) -> None:
     assert asked <= 2
 
 
+class LosesAnAnswer(BaseHTTPRequestHandler):
+    """A bucket that stores an object, and breaks the connection instead of saying so."""
+
+    objects: dict[str, bytes]
+    puts: int
+
+    def do_PUT(self) -> None:
+        type(self).puts += 1
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["If-None-Match"] == "*" and self.path in self.objects:
+            self.answer(412)
+        else:
+            self.objects[self.path] = body
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        self.answer(200, self.objects[self.path])
+
+    def do_HEAD(self) -> None:
+        self.answer(200, self.objects[self.path])
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in (
+            ("Content-Length", str(len(body))),
+            ("ETag", '"1"'),
+            ("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_of_others", [False, True])
+def test_an_object_whose_answer_was_lost_is_known_again(tmp_path: Path, *, is_of_others: bool) -> None:
+    """findings/obstore-says-its-own-upload-was-there-before.sh; an object of somebody else with as many bytes stays."""
+    (tmp_path / "a.png").write_bytes(SQUARE)
+    convert(tmp_path, {}, "a.png", "b.png")
+    made = (tmp_path / "b.png").read_bytes()
+    foreign = {"/out/a.png": bytes(len(made))} if is_of_others else {}
+
+    class Store(LosesAnAnswer):
+        objects = dict(foreign)  # noqa: RUF012  for one server
+        puts = 0
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{service.server_port}"
+        done = convert(tmp_path, credentials(url), "a.png", "s3://out/", "--no-overwrite")
+        service.shutdown()
+
+    if is_of_others:
+        assert (done.returncode, Store.puts, Store.objects) == (1, 1, foreign)
+        assert "a.png: s3://out/a.png exists, and --no-overwrite is given" in done.stderr
+    else:
+        assert (done.returncode, Store.puts, Store.objects) == (0, 2, {"/out/a.png": made})
+        assert done.stderr.startswith("s3://out/a.png: 2×2")
+
+
 def test_a_place_is_a_file_or_an_object() -> None:
     assert is_url("s3://a/b")
     assert is_url("gs://a")
