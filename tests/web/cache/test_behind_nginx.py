@@ -16,6 +16,11 @@ DEPLOYED = (Path(__file__).parents[3] / "deploy/nginx-cache.conf").read_text(enc
 URL = "/resize?width=300&source=file:photo.jpg"
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+SAFARI = (
+    "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,image/svg+xml,image/*;q=0.8,"
+    "video/*;q=0.8,*/*;q=0.5"
+)
+PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 PAGES = ("https://shop.example", "https://blog.example")
 ORIGINS: tuple[dict[str, str], ...] = ({}, {"Origin": PAGES[0]}, {"Origin": PAGES[1]}, {})
 
@@ -69,10 +74,29 @@ def test_equal_requests_reach_imgsrv_once_and_later_as_a_question(place: Path, b
 
 def test_browsers_that_show_the_same_formats_share_an_entry(place: Path, behind: Server) -> None:
     url = f"{URL}&format=auto"
-    kinds = [ask(place, url, accept).headers["content-type"] for accept in (CHROME, FIREFOX, "*/*")]
-    assert kinds == ["image/avif", "image/avif", "image/jpeg"]
+    kinds = [ask(place, url, accept).headers["content-type"] for accept in (CHROME, FIREFOX, SAFARI, "*/*")]
+    assert kinds == ["image/avif", "image/avif", "image/avif", "image/jpeg"]
     wait_until(lambda: len(statuses(behind)) >= 2, "both are logged")
     assert statuses(behind).count(200) == 2
+
+
+@pytest.mark.usefixtures("behind")
+@pytest.mark.parametrize(("accept", "kind"), [("image/avif,*/*", "image/avif"), ("image/webp,*/*", "image/webp")])
+def test_a_browser_that_names_one_format_gets_it(place: Path, accept: str, kind: str) -> None:
+    assert ask(place, f"{URL}&format=auto", accept).headers["content-type"] == kind
+
+
+@pytest.mark.usefixtures("behind")
+def test_a_browser_gets_the_page_and_a_program_the_json(place: Path) -> None:
+    kinds = [ask(place, "/", accept).headers["content-type"].partition(";")[0] for accept in (PAGE, "*/*", PAGE)]
+    assert kinds == ["text/html", "application/json", "text/html"]
+
+
+@pytest.mark.usefixtures("behind")
+@pytest.mark.parametrize("accept", ["application/zip", "application/json"])
+def test_accept_chooses_the_archive_of_a_batch(place: Path, accept: str) -> None:
+    answer = ask(place, "/batch?widths=30,60&format=webp&source=file:photo.jpg", accept)
+    assert answer.headers["content-type"].partition(";")[0] == accept
 
 
 @pytest.mark.usefixtures("behind")
