@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import Any
 
 from imgsrv.cli._flags import add_settings, read_settings
@@ -29,6 +30,11 @@ def run(parsed: argparse.Namespace) -> int:
     """Serve; return the exit status when all open requests are done.  Raises BadSetting and CannotListen."""
     configuration = read_settings(parsed)
     raise_limit(worker_count(configuration.settings.workers))
-    from imgsrv.server.boot import boot  # noqa: PLC0415  the help and a wrong setting need no server
+    # Until the workers are forked: all that is loaded stays, so the collector would search it in vain, again and again.
+    gc.disable()
+    try:
+        from imgsrv.server.boot import boot  # noqa: PLC0415  the help and a wrong setting need no server
 
-    return boot(configuration, parsed.state_file, is_trial=parsed.trial)
+        return boot(configuration, parsed.state_file, is_trial=parsed.trial)
+    finally:
+        gc.enable()

@@ -15,6 +15,7 @@ from imgsrv.imaging.apart.pool import keep_warm
 from imgsrv.imaging.codecs.output import Output
 from imgsrv.imaging.formats import FORMATS
 from imgsrv.imaging.lazy import hb
+from imgsrv.imaging.lettering.fonts import font_names
 from imgsrv.imaging.memory.malloc import keep_freed_memory
 from imgsrv.imaging.operations import OPERATIONS
 
@@ -38,4 +39,7 @@ def preload() -> None:
     Output.model_rebuild()
     for row in OPERATIONS.values():
         row.parameters.model_rebuild()
+    Image.preinit()
     hb.version_string()
+    # A worker of another user could perhaps not read them.
+    font_names()

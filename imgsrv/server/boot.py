@@ -62,9 +62,6 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     sink.give_to(identity.user, identity.group)
     if is_trial:
         return run_trial(configuration, identity, sink, passed)
-    # The workers share the memory of all that is loaded by now, as long as the garbage collector does not touch it.
-    gc.collect()
-    gc.freeze()
     events = Events()
     on_turn = _notify(events)
     if not native_jpeg.IS_HERE:
@@ -115,6 +112,10 @@ def _serve(
         if passed is None:
             warn_if_open(settings, listener, events)
         master = master_of(configuration, work, listener, claim, events, passed, on_turn)
+        # The workers share the memory of all that is there by now, as long as the collector does not touch it.  Nothing
+        # is collected before: new objects of each worker would fill the holes, in pages that would be shared.
+        gc.freeze()
+        gc.enable()
         try:
             # Code of others prints there too; in the workers, which are forked below, and in the master.
             with contextlib.redirect_stderr(dropping_text(STANDARD_ERROR)):

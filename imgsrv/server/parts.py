@@ -65,7 +65,6 @@ def work_of(
         settings.max_pixels, settings.max_frames, settings.max_job_cost_s, min(max_memory, int(settings.max_job_memory))
     )
     prepare_uploads(settings)
-    # Made here once: in each worker they would take 0.3 s, and memory that no worker shares.
     pages = documents(
         settings.presets, has_pages=settings.pages, has_uploads=bool(settings.uploads_dir or settings.uploads)
     )

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
-import structlog
-
+from imgsrv.observe.log.lean_structlog import structlog
 from imgsrv.observe.log.logger import LEVELS, get_logger
 from imgsrv.observe.log.sink import STANDARD_ERROR, LogFile, Sink
 from imgsrv.observe.log.text import NO_WRAPPING, HumanRenderer

@@ -45,6 +45,7 @@ class Logger(Protocol):
 
 def get_logger() -> Logger:
     """Return the one logger of the process; it works before `configure_logs`, too."""
-    import structlog  # noqa: PLC0415  commands that ask a running server write no log and must start quickly
+    # Commands that ask a running server write no log and must start quickly.
+    from imgsrv.observe.log.lean_structlog import structlog  # noqa: PLC0415
 
     return cast("Logger", structlog.get_logger())

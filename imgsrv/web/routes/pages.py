@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from falcon.asgi import Request, Response
@@ -20,7 +21,7 @@ from imgsrv.web.pages.serve import Files, Home
 from imgsrv.web.routes.document import Document, JsonPage
 
 Page = Document | Home | Files
-"""A route that any worker answers by itself, from what was made before the fork."""
+"""A route that any worker answers by itself."""
 
 
 class HealthPage:
@@ -67,13 +68,13 @@ def documents(presets: Mapping[str, str], *, has_pages: bool, has_uploads: bool)
 
     has_pages: with the pages for browsers, and the files of these.  has_uploads: the server keeps uploads.
     """
-    start, files = JsonPage(index()), Files() if has_pages else None
+    start, files = JsonPage(index), Files() if has_pages else None
     return {
         "/": start if files is None else Home(start, files.page("playground/index.html")),
         **({} if files is None else _pages(files)),
-        "/operations": JsonPage(catalogue(presets, has_uploads=has_uploads)),
-        "/fonts": JsonPage({"fonts": list(font_facts())}),
-        "/openapi.json": JsonPage(openapi(__version__, presets)),
+        "/operations": JsonPage(partial(catalogue, presets, has_uploads=has_uploads)),
+        "/fonts": JsonPage(lambda: {"fonts": list(font_facts())}),
+        "/openapi.json": JsonPage(partial(openapi, __version__, presets)),
     }
 
 
