@@ -92,6 +92,17 @@ def _faults_of_places(settings: Settings) -> Iterator[BadSetting]:
             yield BadSetting(f"--host={settings.host}", str(error))
 
 
+def _faults_of_fonts(settings: Settings) -> Iterator[BadSetting]:
+    """A folder without fonts that can be used, or a fallback that is no font."""
+    if settings.font_dir or settings.font_fallback:
+        from imgsrv.server.boot import load_fonts  # noqa: PLC0415  most configurations name no fonts
+
+        try:
+            load_fonts(settings)
+        except BadSetting as error:
+            yield error
+
+
 def _why_not_written(file: Path) -> str | None:
     """Return why this user cannot write a file; nothing is made."""
     try:
@@ -119,6 +130,7 @@ def _check(parsed: argparse.Namespace) -> int:
     if configuration is not None:
         found += [*hooks_of(configuration.settings).faults(), *faults_of(configuration.settings)]
         found += [*_faults_of_hosts(configuration.settings), *_faults_of_places(configuration.settings)]
+        found += _faults_of_fonts(configuration.settings)
     for fault in found:
         say(f"imgsrv: {fault}")
     if found:

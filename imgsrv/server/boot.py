@@ -82,15 +82,20 @@ def boot(configuration: Configuration, state_file: int | None = None, *, is_tria
     return status
 
 
-def _prepare_process(settings: Settings) -> None:
-    """Set what holds for the whole process, and load what the workers share."""
-    prepare_process()
+def load_fonts(settings: Settings) -> None:
+    """Take the fonts of the settings over.  Raises BadSetting."""
     if settings.font_dir:
         # Root opens every font there.
         if (fault := weakness(Path(settings.font_dir))) is not None:
             raise BadSetting(f"--font-dir={settings.font_dir}", f"root does not read it: {fault}")
         use_fonts(Path(settings.font_dir))
     use_fallbacks(split(settings.font_fallback))
+
+
+def _prepare_process(settings: Settings) -> None:
+    """Set what holds for the whole process, and load what the workers share."""
+    prepare_process()
+    load_fonts(settings)
     if settings.weights_file:
         use_weights(Path(settings.weights_file))
     load_tracing(settings)

@@ -116,6 +116,19 @@ def test_a_check_reports_a_hook_that_cannot_be_loaded(
     assert capsys.readouterr().err == f"imgsrv: on_worker_stop {hook}: {reason}\n"
 
 
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [("--font-fallback=Comic", "there is no font 'Comic'"), ("--font-dir={empty}", "it holds no font")],
+    ids=["no-such-fallback", "a-folder-without-fonts"],
+)
+def test_a_check_reports_fonts_that_cannot_be_used(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str, reason: str
+) -> None:
+    given = flag.format(empty=tmp_path)
+    assert run(["config", "--check", given]) == 2
+    assert capsys.readouterr().err.startswith(f"imgsrv: {given}: {reason}")
+
+
 def test_help_mentions_every_setting_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("serve", "config"):
         with pytest.raises(SystemExit) as ended:

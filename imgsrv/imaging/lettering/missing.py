@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from imgsrv.errors import joined
-from imgsrv.imaging.lettering.fonts import fonts_with
+from imgsrv.imaging.lettering.fonts import fallback_names, fonts_with
 from imgsrv.imaging.lettering.lines import clusters, shown_letters
 from imgsrv.imaging.lettering.scripts import SCRIPTS
 from imgsrv.imaging.lettering.typeface import Typeface, script_of
@@ -17,6 +17,9 @@ KEPT_TEXTS = 256
 
 LETTERS_SHOWN = 3
 FONTS_SHOWN = 3
+
+MOST_SCRIPTS = 8
+"""Missing scripts for each of which a font is looked for."""
 
 
 def complaint(text: str, chain: Sequence[Typeface]) -> str | None:
@@ -49,6 +52,31 @@ def _named(letter: str) -> str:
     return f"{shown}U+{ord(letter):04X}" + (f" ({name})" if name else "")
 
 
+def _advice_by_script(letters: Sequence[str]) -> str:
+    """What to do where no single font has all letters: a font for each script, or the scripts that no font here has."""
+    scripts: dict[str, list[str]] = {}
+    for letter in letters:
+        scripts.setdefault(script_of(letter) or "", []).append(letter)
+    fonts = (
+        {script: fonts_with("".join(own)) for script, own in scripts.items()} if len(scripts) <= MOST_SCRIPTS else {}
+    )
+    if len(fonts) > 1 and all(fonts.values()):
+        return f"no single font here has them all: start with {_fallback(*map(_first, fonts.values()))}"
+    lacking = [SCRIPTS.get(script, script) for script, found in fonts.items() if script and not found]
+    of = f" of {joined(lacking)}" if lacking and len(fonts) > 1 else ""
+    return f"no font here has them{of}: put one that has into the folder of --font-dir"
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first name of a regular weight, or else the first name."""
+    return next((name for name in names if name.endswith("-Regular")), names[0])
+
+
+def _fallback(*names: str) -> str:
+    """The setting with which these fonts follow those of today."""
+    return f"--font-fallback={','.join(dict.fromkeys((*fallback_names(), *names)))}"
+
+
 def _scripts(letters: Sequence[str]) -> str:
     scripts = [SCRIPTS.get(script, script) for script in dict.fromkeys(map(script_of, letters)) if script]
     return f", of the {'script' if len(scripts) == 1 else 'scripts'} {joined(scripts)}" if scripts else ""
@@ -57,6 +85,6 @@ def _scripts(letters: Sequence[str]) -> str:
 def _advice(letters: Sequence[str]) -> str:
     found = fonts_with("".join(letters))
     if not found:
-        return "no font here has them: put one that has into the folder of --font-dir"
+        return _advice_by_script(letters)
     verb, first = "has" if len(found) == 1 else "have", found[0]
-    return f"{joined(found[:FONTS_SHOWN])} {verb} them: write font={first}, or start with --font-fallback={first}"
+    return f"{joined(found[:FONTS_SHOWN])} {verb} them: write font={first}, or start with {_fallback(first)}"

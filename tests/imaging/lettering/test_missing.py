@@ -67,6 +67,27 @@ def test_a_named_fallback_writes_what_the_font_lacks(folder: Path) -> None:
     assert np.count_nonzero(both) > np.count_nonzero(latin)
 
 
+def test_scripts_that_no_single_font_has_are_answered_with_a_chain_of_fonts(folder: Path) -> None:
+    hebrew, thai = give(folder, "Hebrew"), give(folder, "Thai")
+    with pytest.raises(UnusableParameters, match=f"has them all: start with --font-fallback={hebrew},{thai}$"):
+        write(f"{HEBREW} \u0e01")
+    use_fallbacks([hebrew, thai])
+    assert np.asarray(write(f"{HEBREW} \u0e01")).any()
+
+
+def test_the_advice_keeps_the_fallbacks_of_today(folder: Path) -> None:
+    hebrew, thai = give(folder, "Hebrew"), give(folder, "Thai")
+    use_fallbacks([hebrew])
+    with pytest.raises(UnusableParameters, match=f"start with --font-fallback={hebrew},{thai}$"):
+        write(f"{HEBREW} \u0e01")
+
+
+def test_of_several_scripts_the_one_that_no_font_has_is_named(folder: Path) -> None:
+    give(folder, "Hebrew")
+    with pytest.raises(UnusableParameters, match="no font here has them of Thai: put one that has"):
+        write(f"{HEBREW} \u0e01")
+
+
 def test_a_fallback_is_not_used_for_what_the_font_has(folder: Path) -> None:
     before = np.asarray(write("Hi 12, (ok)"))
     use_fallbacks([give(folder, "Thai")])
