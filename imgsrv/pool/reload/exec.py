@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from imgsrv.pool.signals import Signals
@@ -24,9 +25,23 @@ Passed = dict[str, Any]
 
 
 def command_line() -> list[str]:
-    """The command that this process was started with, without the flag of a reload."""
+    """The command that this process was started with, without the flag of a reload.
+
+    A script behind a link, such as /opt/imgsrv/current/bin/imgsrv, is executed itself, without the interpreter of now:
+    the link may point to an environment of another version, whose interpreter the first line of its script names.
+    """
     words = [sys.executable, *sys.orig_argv[1:]]
-    return words[:-2] if words[-2] == STATE_FLAG else words
+    words = words[:-2] if words[-2] == STATE_FLAG else words
+    return words[1:] if len(words) > 1 and _is_script_behind_a_link(words[1]) else words
+
+
+def _is_script_behind_a_link(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            is_script = file.read(2) == b"#!"
+    except OSError:
+        return False
+    return is_script and os.access(path, os.X_OK) and Path(path).resolve() != Path(path).absolute()
 
 
 def execute_with_state(command: list[str], state: Mapping[str, Any], descriptors: list[int], signals: Signals) -> None:

@@ -214,6 +214,33 @@ def test_after_a_reload_new_code_serves_even_with_other_fields_on_the_scoreboard
     assert (found["version"], found["generation"], found["totals"]["jobs_done"]) == ("99.0", 2, 2)
 
 
+def test_a_reload_follows_a_link_to_the_environment_of_another_version(tmp_path: Path) -> None:
+    for version in ("98.0", "99.0"):
+        script = tmp_path / version / "bin" / "imgsrv"
+        script.parent.mkdir(parents=True)
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nimport imgsrv\nimgsrv.__version__ = {version!r}\n"
+            "from imgsrv.cli.main import main\nsys.exit(main())\n"
+        )
+        script.chmod(0o755)
+    current = tmp_path / "current"
+    current.symlink_to("98.0")
+    with serving("--workers", "1", program=[str(current / "bin" / "imgsrv")]) as server:
+        assert status(server)["version"] == "98.0"
+        current.unlink()
+        current.symlink_to("99.0")
+        command(place(server), "reload", patience_s=60)
+        settled(server, 1)
+        assert (status(server)["version"], status(server)["pid"]) == ("99.0", server.process.pid)
+        # Once more, and back: the command of a reload is that of the start.
+        current.unlink()
+        current.symlink_to("98.0")
+        command(place(server), "reload", patience_s=60)
+        settled(server, 1)
+        assert (status(server)["version"], status(server)["generation"]) == ("98.0", 3)
+        assert is_flipped(ask(server, post("/flip", PNG)))
+
+
 def test_a_second_reload_is_refused_while_one_is_under_way_and_a_stop_cancels_it(
     copied: tuple[Server, Path],
 ) -> None:
