@@ -6,6 +6,8 @@ a status or a format without a name of its own counts as OTHER.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from imgsrv.errors import ANSWERS
 from imgsrv.routes import all_routes
 
@@ -30,6 +32,7 @@ PICTURE_FIELDS = {name: f"pictures_{name}" for name in FORMATS}
 """The field of the board that counts the pictures in a format."""
 
 
+@lru_cache(maxsize=1024)
 def answer_field(route: str, status: int) -> str:
     """The field that counts an answer.  route: as in ROUTES, or anything."""
     name = str(status)

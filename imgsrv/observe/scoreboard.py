@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import time
+from bisect import bisect_left
 from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
@@ -37,6 +38,9 @@ CELL_BYTES = 8
 
 LARGEST = 2**64 - 1
 """The largest number in a cell."""
+
+BUCKETS = tuple(f"bucket_{index}" for index in range(len(BUCKETS_S) + 1))
+"""Fields of the latency histogram."""
 
 SPARE_ROWS = 4096
 """Rows for later workers; a row takes no memory until it is used."""
@@ -129,10 +133,11 @@ class Row:
 
     def observe_request(self, seconds: float) -> None:
         """Enter the duration of a request into the latency histogram."""
-        self.add(f"bucket_{_bucket(seconds)}")
+        self.add(BUCKETS[_bucket(seconds)])
         taken_us = round(seconds * 1e6)
         self.add("request_us", taken_us)
-        self.set("slowest_us", max(self["slowest_us"], taken_us))
+        if taken_us > self["slowest_us"]:
+            self.set("slowest_us", taken_us)
 
     def observe_stages(self, stages: Mapping[str, float]) -> None:
         """Add the stages of a request, in seconds, and enter its wait into the histogram of waits."""
@@ -256,7 +261,7 @@ class Board:
 
 
 def _bucket(seconds: float) -> int:
-    return next((index for index, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
+    return bisect_left(BUCKETS_S, seconds)
 
 
 def now_us() -> int:

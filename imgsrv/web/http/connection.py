@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import cast
 
 from imgsrv.errors import HeadersTooLarge, ImgsrvError, OutOfResources, RequestTimeout
 from imgsrv.shortages import FOR_BODIES, RETRY_AFTER_S, is_scarce
 from imgsrv.web.http.body import Body
+from imgsrv.web.http.deadline import Deadline
 from imgsrv.web.http.host import App, Host
 from imgsrv.web.http.outflow import Outflow
 from imgsrv.web.http.peer import Probe, addresses
@@ -50,7 +50,7 @@ class Connection(asyncio.BufferedProtocol):
         self.blocked: asyncio.Event | None = None
         self._is_paused = False
         self._body: Body | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(host.loop)
         self._refusal: ImgsrvError | None = None
         self._lingered = -1
         self._window_began_with = 0
@@ -75,7 +75,9 @@ class Connection(asyncio.BufferedProtocol):
             self._http.is_in_head = True
             self.refuse(OutOfResources("the server has no room for another connection", RETRY_AFTER_S))
             return
-        self._arm(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.header_timeout_s, self._idle_over)
+        self._deadline.set(
+            IDLE_GRACE_S if self._host.drain.has_begun else self._settings.header_timeout_s, self._idle_over
+        )
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the body knows better
         """The buffer for the next bytes; for a body never longer than the rest of it."""
@@ -125,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the reason changes nothing
         """The connection is gone; the job of its client is cancelled."""
-        self._disarm()
+        self._deadline.close()
         self._outflow.end()
         if self.blocked is not None:
             self.blocked.set()
@@ -151,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def head_complete(self, body: Body) -> None:
         """A request's head is here; the app takes over."""
-        self._disarm()
+        self._deadline.clear()
         self._body = body
 
     def body_wanted(self) -> None:
@@ -163,7 +165,7 @@ class Connection(asyncio.BufferedProtocol):
     def body_ended(self) -> None:
         """The body is complete: its deadlines end."""
         if self._http.is_answering:
-            self._disarm()
+            self._deadline.clear()
         elif not self.is_closing():
             self._await_request()
 
@@ -174,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._refusal:
             self.refuse(self._refusal)
         elif self._http.is_in_head:
-            self._arm(self._settings.header_timeout_s, self._head_late)
+            self._deadline.set(self._settings.header_timeout_s, self._head_late)
         elif self._body is not None and not self._body.is_complete:
             self._body.drop()
             self._watch_body()
@@ -184,7 +186,7 @@ class Connection(asyncio.BufferedProtocol):
     def begin_drain(self) -> None:
         """Give an idle client a last moment for a request."""
         if self._is_idle():
-            self._arm(IDLE_GRACE_S, self._idle_over)
+            self._deadline.set(IDLE_GRACE_S, self._idle_over)
 
     def close(self) -> None:
         """Close so that the answer arrives: if input were left unread, the kernel would reset the connection."""
@@ -198,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         self.resume_reading()
         self._transport.write_eof()
         self._outflow.watch()
-        self._arm(LINGER_S, self._linger_over)
+        self._deadline.set(LINGER_S, self._linger_over)
 
     def is_closing(self) -> bool:
         """True if no further answer is sent."""
@@ -246,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._http.head_bytes > self._settings.max_header:
                 self.refuse(HeadersTooLarge(int(self._settings.max_header)))
             elif not was_in_head or self._http.has_passed_head:
-                self._arm(self._settings.header_timeout_s, self._head_late)
+                self._deadline.set(self._settings.header_timeout_s, self._head_late)
         elif (body := self._body) is not None and self._http.is_answering and not body.is_complete:
             self._check_framing(len(data))
             if body.is_unwanted:
@@ -268,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
             self._await_request()
 
     def _await_request(self) -> None:
-        self._arm(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.keepalive_s, self._idle_over)
+        self._deadline.set(IDLE_GRACE_S if self._host.drain.has_begun else self._settings.keepalive_s, self._idle_over)
 
     def _watch_body(self) -> None:
         """Start the body's deadlines: for a body that the app wants, and for a rest that is dropped."""
@@ -282,10 +284,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         left = self._body_due - self._loop.time()
         if left <= RATE_WINDOW_S:
-            self._arm(max(0.0, left), self._body_late)
+            self._deadline.set(max(0.0, left), self._body_late)
         else:
             self._window_began_with = body.came
-            self._arm(RATE_WINDOW_S, self._rate_due)
+            self._deadline.set(RATE_WINDOW_S, self._rate_due)
 
     def _rate_due(self) -> None:
         body, rate = self._body, self._settings.body_rate
@@ -321,19 +323,10 @@ class Connection(asyncio.BufferedProtocol):
     def _linger_over(self) -> None:
         """Give up on what the client sends, unless it still reads its answers."""
         if self._outflow.waiting:
-            self._arm(LINGER_S, self._linger_over)
+            self._deadline.set(LINGER_S, self._linger_over)
         else:
             self._transport.abort()
 
     def _close_when_sent(self) -> None:
         self._transport.close()
         self._outflow.watch()
-
-    def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._disarm()
-        self._timer = self._loop.call_later(seconds, callback)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
