@@ -23,6 +23,13 @@ ACCEPTED = (
 )
 """Headers of a request that a script may send.  `*` in their place would not include Authorization."""
 
+EMBEDDED = (b"cross-origin-resource-policy", b"cross-origin")
+"""Lets `<img>` show an answer in pages that ask for it (`Cross-Origin-Embedder-Policy: require-corp`).
+
+All other pages show it without, so it is not bound to the origins that may read: an `<img>` says no origin.
+Source: the Fetch standard, section 3.7, Cross-Origin-Resource-Policy.
+"""
+
 METHODS = ("GET", "HEAD", "POST", "DELETE")
 
 ANY = "*"
@@ -49,12 +56,12 @@ class Cors:
         if not self._origins:
             return []
         if self._any:
-            return [(b"access-control-allow-origin", b"*"), self._exposed]
+            return [(b"access-control-allow-origin", b"*"), self._exposed, EMBEDDED]
         # An answer that depends on the origin must not be given to another one by a cache.
         vary = (b"vary", b"Origin")
         if origin is None or origin not in self._origins:
-            return [vary]
-        return [(b"access-control-allow-origin", origin), self._exposed, vary]
+            return [vary, EMBEDDED]
+        return [(b"access-control-allow-origin", origin), self._exposed, vary, EMBEDDED]
 
     def answering(self, request: Headers) -> Headers:
         """The headers of the answer to a request with these headers."""

@@ -284,6 +284,13 @@ def test_another_origin_gets_nothing_but_vary(guarded: Server) -> None:
         assert answer.headers["vary"] == "Origin"
 
 
+def test_a_page_that_isolates_itself_may_show_an_answer_and_so_may_pages_of_other_origins(guarded: Server) -> None:
+    # An <img> sends no Origin, so the answer cannot depend on it.
+    for lines in ([], [f"Origin: {ORIGIN}"], ["Origin: https://other.example"]):
+        answer = ask(guarded, post("/flip", PNG, bearer(SHOPS), *lines))
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
 def test_any_origin_may_read_with_a_star() -> None:
     with serving("--workers", "1", "--cors-origins=*") as server:
         answer = ask(server, post("/flip", PNG, "Origin: https://other.example"))
