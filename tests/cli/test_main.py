@@ -17,6 +17,8 @@ HEAVY = {"PIL", "cv2", "falcon", "multiprocessing", "numpy", "pydantic", "struct
 TABLES = HEAVY | {"asyncio"}
 """For a command that draws a table, for which it loads rich, in 30 ms."""
 
+SAMPLE = str(Path(__file__).parents[2] / "samples" / "coffee.jpg")
+
 LIGHT = TABLES | {"rich"}
 
 
@@ -54,6 +56,7 @@ COMMAND_LINES: dict[str, tuple[list[str], set[str]]] = {
     "help-of-bench": (["bench", "--help"], LIGHT),
     "help-of-convert": (["convert", "--help"], LIGHT),
     "convert-with-a-fault": (["convert", "--qualty", "5", "a.jpg", "b.jpg"], LIGHT),
+    "convert": (["convert", SAMPLE, "small.webp", "resize:width=30"], {"rich", "ssl", "urllib.request", "falcon"}),
     "help-of-operations": (["operations", "--help"], LIGHT),
     "operations": (["operations"], TABLES),
     "one-operation": (["operations", "resize"], TABLES),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from imgsrv.bulk.pace import Pace
 from imgsrv.bulk.places import Place
 from imgsrv.bulk.run import Todo
 from imgsrv.bulk.work import Outcome
 from imgsrv.cli._failures import say
-from imgsrv.cli._tables import Screen
 from imgsrv.installed import with_command
 from imgsrv.printable import printable
 
@@ -44,24 +42,33 @@ class Report:
 
         Elsewhere a line tells the pace twice a minute.
         """
+        if sys.stderr.isatty() and len(self._todo.left) > 1:
+            yield from self._with_bar(outcomes)
+            return
+        for outcome in outcomes:
+            for note in _notes(outcome):
+                say(note)
+            self._pace.count()
+            yield outcome
+            if line := self._line():
+                say(line)
+
+    def _with_bar(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415  50 ms
+
+        from imgsrv.cli._tables import Screen  # noqa: PLC0415  as above
+
         console = Screen(stderr=True, highlight=False, markup=False)
         columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        is_shown = console.is_terminal and len(self._todo.left) > 1
         # Automatic refreshing would need a thread, and this process forks.
-        with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not is_shown) as progress:
+        with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
             task = progress.add_task("", total=len(self._todo.left))
             for outcome in outcomes:
-                name = name_of_source(outcome.conversion.source)
-                if outcome.error is not None:
-                    console.print(f"{name}: {with_command(outcome.error)}", soft_wrap=True)
-                if outcome.is_broken:
-                    console.print(f"{name}: {BROKEN_NOTE}", soft_wrap=True)
+                for note in _notes(outcome):
+                    console.print(note, soft_wrap=True)
                 self._pace.count()
-                if is_shown:
-                    progress.update(task, advance=1, description=self._pace.words(), refresh=True)
+                progress.update(task, advance=1, description=self._pace.words(), refresh=True)
                 yield outcome
-                if not is_shown and (line := self._line()):
-                    console.print(line, soft_wrap=True)
 
     def tell(self, stopped: BaseException | None = None) -> None:
         """Print the summary, if results went to files.  stopped: the error that ended the run before its time."""
@@ -91,6 +98,15 @@ class Report:
         seconds = self._clock() - self._started
         counts = f"{self.done} converted, {self.failed} failed{passed_over(self._todo)}"
         return f"{counts} in {seconds:.1f} s, {self._length:,} bytes written"
+
+
+def _notes(outcome: Outcome) -> Iterator[str]:
+    """What a person has to know of one picture."""
+    name = name_of_source(outcome.conversion.source)
+    if outcome.error is not None:
+        yield f"{name}: {with_command(outcome.error)}"
+    if outcome.is_broken:
+        yield f"{name}: {BROKEN_NOTE}"
 
 
 def name_of_source(source: Place | None) -> str:

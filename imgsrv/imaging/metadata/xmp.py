@@ -10,7 +10,8 @@ from __future__ import annotations
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
+
+from imgsrv.imaging.model.xml_text import escaped, quoted
 
 MOST_BYTES = 1 << 20
 """A longer packet is dropped; a JPEG holds 65 KB of it."""
@@ -128,7 +129,7 @@ class _Rewriting:
             return
         kept = [(key, value) for key, value in pairs if not self._is_stale_attribute(key, value)]
         self.has_dropped = self.has_dropped or len(kept) < len(pairs)
-        self._add(f"<{name}{''.join(f' {key}={quoteattr(value)}' for key, value in kept)}>")
+        self._add(f"<{name}{''.join(f' {key}={quoted(value)}' for key, value in kept)}>")
 
     def _end(self, name: str) -> None:
         for prefix in self._open.pop():
@@ -139,7 +140,7 @@ class _Rewriting:
             self._add(f"</{name}>")
 
     def _text(self, text: str) -> None:
-        self._add(escape(text))
+        self._add(escaped(text))
 
     def _add(self, text: str) -> None:
         if not self._dropped_depth:

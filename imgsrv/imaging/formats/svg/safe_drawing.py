@@ -15,6 +15,7 @@ from imgsrv.imaging.formats.svg.embedded import DRAWING, bytes_of, data_url, is_
 from imgsrv.imaging.formats.svg.lengths import size_of, view_box
 from imgsrv.imaging.formats.svg.source import MOST_BYTES, NAME, SIMPLIFY, begins, text_of
 from imgsrv.imaging.formats.svg.styles import OWN_FONT, declarations, transform_of, with_own_font
+from imgsrv.imaging.model.xml_text import escaped, quoted
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK_HREF = "http://www.w3.org/1999/xlink href"
@@ -41,10 +42,6 @@ DOUBLED = ("transform", "opacity", "filter", "mask", "clip-path", "style", "clas
 
 PLACED = ("x", "y", "width", "height", "viewBox", "preserveAspectRatio", "overflow", "xml:space")
 """Attributes of an inner svg element that say where it lies; the others hold for all of it."""
-
-ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-IN_QUOTES = {**ESCAPES, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})}
-"""Escapes for text and for values of attributes.  xml.sax.saxutils has both, but it imports urllib and ssl."""
 
 WRITE_OUT = "replace its entities by their text"
 """Advice for a drawing that other programs open."""
@@ -204,7 +201,7 @@ class SafeDrawing:
     def _text(self, text: str) -> None:
         if not self._dropped:
             shown = with_own_font(text) if self._tags[-1] == "style" else text
-            self._parts.append(shown.translate(ESCAPES))
+            self._parts.append(escaped(shown))
 
 
 def _styled(style: str) -> dict[str, str]:
@@ -219,8 +216,4 @@ def _styled(style: str) -> dict[str, str]:
 
 
 def _tag(name: str, attributes: Mapping[str, str]) -> str:
-    return f"<{name}{''.join(f' {key}={_quoted(value)}' for key, value in attributes.items())}>"
-
-
-def _quoted(value: str) -> str:
-    return f'"{value.translate(IN_QUOTES)}"'
+    return f"<{name}{''.join(f' {key}={quoted(value)}' for key, value in attributes.items())}>"
