@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import grp
+import pwd
+import stat
 import sys
 from pathlib import Path
 from typing import Any
 
 from imgsrv.cli._flags import add_settings, given_flags, read_settings
 from imgsrv.environment import DEFAULT_NAME, flag_name
-from imgsrv.errors import BadArgument
+from imgsrv.errors import BadArgument, BadSetting, joined
 from imgsrv.settings import SETTINGS, Settings
 from imgsrv.settings_checks import UNIX_PREFIX
 
 PRIVILEGED_PORTS = 1024
+
+WRITTEN = ("cache_dir", "uploads_dir", "crash_dir", "quarantine", "log_file")
+"""Settings that name what the server writes."""
+
+SECRET = ("keys_file", "secrets_file")
+"""Settings that name what the server's user must be able to read, and others should not."""
+
+KEPT_FOLDERS = {"/var/cache": "CacheDirectory", "/var/log": "LogsDirectory", "/var/lib": "StateDirectory"}
+"""Where systemd makes a folder of the service's own user, and by which line of the unit."""
 
 UNIT_SETTINGS = ("user", "group")
 """Settings that have their own line in the unit: systemd starts the server as this user and group."""
@@ -41,8 +53,8 @@ OOMPolicy=continue
 
 RuntimeDirectory={folder}
 RuntimeDirectoryMode=0755
-StateDirectory={folder}
-WorkingDirectory=%S/{folder}
+StateDirectory={kept}
+{writable}WorkingDirectory=%S/{folder}
 Environment=IMGSRV_RUNTIME_DIR=%t/{folder}
 
 NoNewPrivileges=yes
@@ -107,7 +119,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print the unit.  Raises BadSetting, and BadArgument for a value that systemd cannot take."""
+    """Print the unit.
+
+    Raises BadSetting, also for what the user of the service may not do, and BadArgument for what systemd cannot take.
+    """
     settings = read_settings(parsed).settings
     flags = given_flags(parsed)
     for value in (*map(str, flags.values()), parsed.memory_max):
@@ -124,11 +139,11 @@ def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespa
     if parsed.config:
         arguments.append(_quoted(f"--config={parsed.config.absolute()}"))
     name = settings.name
+    _check_secrets(settings)
     needs_right = settings.port < PRIVILEGED_PORTS and not parsed.with_socket and not _is_unix(settings)
     return SERVICE.format(
         name=name,
-        # Commands of root look in `imgsrv` by default.  Two services may have different users, so each has its folder.
-        folder="imgsrv" if name == DEFAULT_NAME else f"imgsrv-{name}",
+        folder=_own_folder(name),
         requires=f"\nRequires=imgsrv-{name}.socket" if parsed.with_socket else "",
         who=_who(settings),
         program=program,
@@ -136,7 +151,59 @@ def _service(settings: Settings, flags: dict[str, Any], parsed: argparse.Namespa
         stop_s=round(settings.shutdown_delay_s + settings.drain_s + settings.send_timeout_s) + 10,
         memory=parsed.memory_max,
         capabilities="CAP_NET_BIND_SERVICE" if needs_right else "",
+        **_writable(settings),
     )
+
+
+def _own_folder(name: str) -> str:
+    """Commands of root look in `imgsrv` by default.  Two services may have different users, so each has its folder."""
+    return "imgsrv" if name == DEFAULT_NAME else f"imgsrv-{name}"
+
+
+def _writable(settings: Settings) -> dict[str, str]:
+    """The lines that let the service write where its settings say.  Raises BadSetting for a place that it may not."""
+    kept: dict[str, list[str]] = {"StateDirectory": [_own_folder(settings.name)]}
+    others = list[str]()
+    for setting in WRITTEN:
+        if not (given := getattr(settings, setting)):
+            continue
+        folder = Path(given).absolute().parent if setting == "log_file" else Path(given).absolute()
+        root = next((root for root in KEPT_FOLDERS if folder.is_relative_to(root) and folder != Path(root)), None)
+        if root is not None:
+            kept.setdefault(KEPT_FOLDERS[root], []).append(str(folder.relative_to(root)))
+        elif settings.user:
+            others.append(_quoted(str(folder)))
+        else:
+            reason = f"the service runs as a user of its own, which may not write to {folder}; name a folder below "
+            raise BadSetting(f"{flag_name(setting)}={given}", f"{reason}{joined(list(KEPT_FOLDERS))}, or give --user")
+    state = _words(kept.pop("StateDirectory"))
+    lines = [f"{key}={_words(folders)}\n" for key, folders in kept.items()]
+    lines += [f"ReadWritePaths={' '.join(dict.fromkeys(others))}\n"] if others else []
+    return {"kept": state, "writable": "".join(lines)}
+
+
+def _words(folders: list[str]) -> str:
+    return " ".join(dict.fromkeys(map(_quoted, folders)))
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Raise BadSetting for a file of keys or secrets that the user of the service may not read."""
+    owner = pwd.getpwnam(settings.user) if settings.user else None
+    group = grp.getgrnam(settings.group).gr_gid if settings.group else owner and owner.pw_gid
+    for setting in SECRET:
+        if not (given := getattr(settings, setting)) or (owner is not None and owner.pw_uid == 0):
+            continue
+        facts = Path(given).stat()
+        if not (
+            facts.st_mode & stat.S_IROTH
+            or (facts.st_gid == group and facts.st_mode & stat.S_IRGRP)
+            or (owner is not None and facts.st_uid == owner.pw_uid and facts.st_mode & stat.S_IRUSR)
+        ):
+            user = settings.user or "imgsrv"
+            who = f"the user {user}" if owner else "the service, which runs as a user of its own,"
+            first = "" if owner else f"make a user (useradd --system {user}), give --user {user}, and "
+            advice = f"{first}let it own the file: chown {user} {given}"
+            raise BadSetting(f"{flag_name(setting)}={given}", f"{who} may not read it; {advice}")
 
 
 def _socket(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import grp
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from imgsrv.cli import systemd_unit
 from imgsrv.cli.main import run
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -82,6 +84,49 @@ def test_a_value_with_special_characters_of_systemd_is_escaped(
     folder.mkdir()
     command = printed(capsys, "--font-dir", str(folder))["Service"]["ExecStart"]
     assert f'"--font-dir={tmp_path}/a b%%c$$d"' in command
+
+
+def test_folders_that_it_writes_are_made_by_systemd_or_opened_for_its_user(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd_unit, "KEPT_FOLDERS", {str(tmp_path / "cache"): "CacheDirectory"})
+    (tmp_path / "cache" / "imgsrv" / "results").mkdir(parents=True)
+    kept = f"--cache-dir={tmp_path}/cache/imgsrv/results"
+    service = printed(capsys, kept)["Service"]
+    assert service["CacheDirectory"] == "imgsrv/results"
+    assert (service["StateDirectory"], "ReadWritePaths" in service) == ("imgsrv", False)
+    service = printed(capsys, kept, f"--log-file={tmp_path}/imgsrv.log", "--user=root")["Service"]
+    assert (service["CacheDirectory"], service["ReadWritePaths"]) == ("imgsrv/results", str(tmp_path))
+
+
+def test_a_folder_that_a_user_of_the_moment_cannot_have_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["systemd-unit", f"--cache-dir={tmp_path}"]) == 2
+    told = capsys.readouterr().err
+    assert f"--cache-dir={tmp_path}: the service runs as a user of its own, which may not write to {tmp_path}" in told
+    assert "below /var/cache, /var/log and /var/lib, or give --user" in told
+
+
+@pytest.mark.parametrize("setting", ["keys-file", "secrets-file"])
+def test_a_file_of_secrets_that_its_user_may_not_read_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, setting: str
+) -> None:
+    file = tmp_path / "secrets"
+    made = ["keys", "add", "shop", "--file", str(file)] if setting == "keys-file" else ["sign", "--new-secret", "a"]
+    assert run(made) == 0
+    line = capsys.readouterr().out
+    if setting == "secrets-file":
+        file.write_text(line)
+    file.chmod(0o600)
+    assert run(["systemd-unit", f"--{setting}={file}"]) == 2
+    assert f"useradd --system imgsrv), give --user imgsrv, and let it own the file: chown imgsrv {file}" in (
+        capsys.readouterr().err
+    )
+    group = f"--group={grp.getgrgid(file.stat().st_gid).gr_name}"
+    for mode, flags in ((0o644, []), (0o640, [group])):
+        file.chmod(mode)
+        assert printed(capsys, f"--{setting}={file}", *flags)["Service"]["DynamicUser"] == "yes"
 
 
 def test_a_value_with_a_line_break_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
