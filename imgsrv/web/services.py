@@ -105,7 +105,7 @@ class Services:
         Raises the error that the engine met, WorkerLost, JobKilled, JobTimeout, Overloaded, OutOfResources,
         OutOfMemoryBudget, ClientGone, JobTooDear, JobTooLarge, WorkLimited, LimitsUnavailable.
         """
-        prediction = state.prediction = self._possible(predict(job, upload, self.limits))
+        prediction = state.prediction = self._possible(upload.prediction or predict(job, upload, self.limits))
         await self.limiter.admit_work(state, prediction.seconds)
         try:
             answer, result = await self._returned(state, job, prediction)

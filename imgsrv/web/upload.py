@@ -29,7 +29,7 @@ from imgsrv.jobs.job import Input, Place
 from imgsrv.shortages import needing
 from imgsrv.web.http.body import Body
 from imgsrv.web.multipart import FILE_PART, BodyText, find_parts
-from imgsrv.web.state import RequestState, state_of
+from imgsrv.web.state import Prediction, RequestState, state_of
 
 CURL_TYPE = "application/x-www-form-urlencoded"
 """The Content-Type that curl sends with -d and --data-binary."""
@@ -46,11 +46,13 @@ class Upload:
     """A received picture whose header has been checked.
 
     facts: of the picture, for an estimate.  is_sure: its size is known; else it is guessed from the bytes.
+    prediction: what its job will cost, where that is remembered from an equal one.
     """
 
     input: Input
     facts: Facts
     is_sure: bool
+    prediction: Prediction | None = None
 
     @property
     def format(self) -> str:

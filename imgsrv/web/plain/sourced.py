@@ -6,24 +6,27 @@ A file that the kernel has in memory is read at once.  All else is opened and re
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from collections import OrderedDict
+from dataclasses import replace
 
+from imgsrv.jobs.job import ProcessJob
 from imgsrv.web.access.access import Access
 from imgsrv.web.cache.identity import identity_of_bytes
 from imgsrv.web.cache.key import etag_of
 from imgsrv.web.cache.validity import version_headers
+from imgsrv.web.http.body import Body
 from imgsrv.web.http.host import Headers
 from imgsrv.web.multipart import FILE_PART
 from imgsrv.web.plain.wishes import SourceWish
-from imgsrv.web.services import Services
+from imgsrv.web.services import Services, predict
 from imgsrv.web.sources.opened import Validators
 from imgsrv.web.sources.origins import joint_identity
 from imgsrv.web.sources.taking import fetch_parts, open_sources
 from imgsrv.web.state import RequestState
 from imgsrv.web.upload import Upload, check_upload
 
-KEPT_ETAGS = 1024
-"""Validators that are remembered: the same pictures are asked for again."""
+MOST_KNOWN = 1024
+"""Results whose pictures a worker knows, about 2 KB each: the same ones are asked for again."""
 
 
 class Sourced:
@@ -31,36 +34,46 @@ class Sourced:
 
     def __init__(self, access: Access, services: Services) -> None:
         self._access, self._services = access, services
-        self._etag = lru_cache(maxsize=KEPT_ETAGS)(self._etag_of_place)
+        self._known: OrderedDict[tuple[str, str], tuple[Upload, str]] = OrderedDict()
 
     async def take(self, state: RequestState, wish: SourceWish) -> tuple[Upload, Headers]:
         """The picture in the body's file, its header checked, and the headers of its version.
 
-        Raises what `open_sources`, `fetch_parts` and `check_upload` raise.
+        Raises what `open_sources`, `fetch_parts`, `check_upload` and `predict` raise.
         """
         services, body = self._services, state.body
         validators = services.origins.take_now(wish.source, body, services.max_body)
         if validators is not None:
             state.received = time.monotonic()
-            parts, identity = {FILE_PART: (0, body.received)}, validators.identity
-        else:
-            async with open_sources(state, services, wish.sources) as opened:
-                parts = await fetch_parts(state, services, opened)
-                found = opened.by_part[FILE_PART]
-                validators, identity = found.validators, found.validators.identity
+            upload, etag = self._file_in(body, wish, validators)
+            return upload, self._told(state, validators, etag)
+        async with open_sources(state, services, wish.sources) as opened:
+            parts = await fetch_parts(state, services, opened)
+            identity, validators = opened.identity, opened.by_part[FILE_PART].validators
         upload = check_upload(body, parts, services.limits)
-        if identity is not None:
-            etag = self._etag(identity, wish.asked)
-        else:
-            etag = self._etag_of(await identity_of_bytes(body.file, upload.input), wish.asked)
-        return upload, self._told(state, validators, etag)
+        if identity is None:
+            identity = await identity_of_bytes(body.file, upload.input)
+        return upload, self._told(state, validators, self._etag(identity, wish))
 
-    def _etag_of_place(self, identity: str, asked: str) -> str:
-        """The ETag of a result.  identity: of the picture, as its place gives it."""
-        return self._etag_of(joint_identity({FILE_PART: identity}), asked)
+    def _file_in(self, body: Body, wish: SourceWish, validators: Validators) -> tuple[Upload, str]:
+        """The file that the body holds, and the ETag of its result; both are remembered for the same bytes."""
+        known = body.content, wish.asked
+        if body.content and known in self._known:
+            self._known.move_to_end(known)
+            return self._known[known]
+        limits = self._services.limits
+        upload = check_upload(body, {FILE_PART: (0, body.received)}, limits)
+        prediction = predict(ProcessJob(upload.input, wish.pipeline, wish.output), upload, limits)
+        upload = replace(upload, prediction=prediction)
+        found = upload, self._etag(joint_identity({FILE_PART: str(validators.identity)}), wish)
+        if body.content:
+            self._known[known] = found
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return found
 
-    def _etag_of(self, identity: str, asked: str) -> str:
-        return etag_of(self._services.cache.key_of(identity, asked))
+    def _etag(self, identity: str, wish: SourceWish) -> str:
+        return etag_of(self._services.cache.key_of(identity, wish.asked))
 
     def _told(self, state: RequestState, validators: Validators, etag: str) -> Headers:
         """The headers that say which version it is, and how long it holds."""

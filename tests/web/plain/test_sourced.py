@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,14 +21,23 @@ from serving import Server, serving
 from wire import PNG, Answer, Wire, ask, chunked, head, post
 
 from imgsrv.errors import OutOfMemoryBudget
+from imgsrv.imaging.model.limits import Limits
+from imgsrv.settings import Settings
+from imgsrv.web.access.access import Access
 from imgsrv.web.access.keys import make_key
 from imgsrv.web.access.rates import parse_limit
+from imgsrv.web.access.rules import Rules
 from imgsrv.web.http.body import Body, Files
+from imgsrv.web.http.host import Headers
+from imgsrv.web.plain import sourced as sourced_pictures
+from imgsrv.web.plain.sourced import Sourced
 from imgsrv.web.plain.wishes import SourceWish, _source_wish
 from imgsrv.web.sources import files as file_sources
 from imgsrv.web.sources.files import Folder
 from imgsrv.web.sources.naming import Source
 from imgsrv.web.sources.opened import Validators
+from imgsrv.web.state import RequestState
+from imgsrv.web.upload import Upload
 
 PHOTO = encoded(sample("coffee.jpg").resize((320, 261)), "JPEG", quality=85)
 OTHER = encoded(sample("rocket.jpg").resize((320, 261)), "JPEG", quality=85)
@@ -401,3 +410,59 @@ def test_a_file_without_room_for_it_goes_the_usual_way(files: Files, photo: Path
         body, validators = taken(files, photo, limit)
         assert (validators, body.received, body.fetched) == (None, 0, 0)
         body.close()
+
+
+def sourced(files: Files, folder: Path) -> tuple[Sourced, Callable[[str], tuple[Upload, Headers]]]:
+    """What takes pictures from the folder, and a function that takes one by its query."""
+    place, settings = Folder(str(folder), "--source-dir"), Settings(source_dir=str(folder))
+    services = SimpleNamespace(
+        origins=SimpleNamespace(take_now=place.take_now),
+        cache=SimpleNamespace(key_of=lambda identity, asked: f"{identity} {asked}".encode()),
+        limits=Limits(),
+        max_body=1_000_000,
+        settings=settings,
+    )
+    found = Sourced(Access(Rules(), cast("Any", None), settings), cast("Any", services))
+
+    def take(query: str) -> tuple[Upload, Headers]:
+        body, wish = Body(cast("Any", None), files, 0), _source_wish("/resize", query.encode())
+        assert wish is not None
+        try:
+            return asyncio.run(found.take(RequestState("a", body, 0.0), wish))
+        finally:
+            body.close()
+
+    return found, take
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_is_known_of_a_picture_is_not_found_out_again(
+    files: Files, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _found, take = sourced(files, photo.parent)
+    queries = [f"width={width}&source=file:photo.jpg" for width in (80, 90)]
+    first = [take(query) for query in queries]
+    monkeypatch.setattr(sourced_pictures, "check_upload", lambda *_: pytest.fail("it is checked"))
+    assert [take(query) for query in queries] == first
+    assert first[0][0].facts == first[1][0].facts
+    assert dict(first[0][1])[b"etag"] != dict(first[1][1])[b"etag"]
+    monkeypatch.undo()
+    monkeypatch.setattr(file_sources, "SETTLED_NS", -1)
+    photo.write_bytes(OTHER)
+    assert take(queries[0])[0].facts.file_bytes == len(OTHER)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_worker_knows_a_bounded_number_of_results(files: Files, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sourced_pictures, "MOST_KNOWN", 3)
+    found, take = sourced(files, photo.parent)
+    for width in (80, 81, 82, 80, 83):
+        take(f"width={width}&source=file:photo.jpg")
+    known = [asked for _content, asked in found._known]
+    assert [width for width in (80, 81, 82, 83) if any(f"width={width}" in asked for asked in known)] == [80, 82, 83]
+
+
+def test_nothing_is_remembered_of_a_file_that_was_changed_a_moment_ago(files: Files, photo: Path) -> None:
+    found, take = sourced(files, photo.parent)
+    assert take("width=80&source=file:photo.jpg") == take("width=80&source=file:photo.jpg")
+    assert not found._known
