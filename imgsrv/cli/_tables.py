@@ -37,6 +37,11 @@ def say(screen: Screen, text: str) -> None:
     screen.print(Text(text), soft_wrap=True)
 
 
+def paragraph(screen: Screen, text: str) -> None:
+    """Print running text, broken between words where the screen ends."""
+    show(screen, Text(text))
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
     """Return a table without lines between its columns."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -48,8 +53,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None
     return made
 
 
-def show(screen: Screen, made: Table) -> None:
-    """Print a table without the spaces at the ends of its lines."""
+def show(screen: Screen, made: Table | Text) -> None:
+    """Print a table or a text without the spaces at the ends of its lines."""
     with screen.capture() as captured:
         screen.print(made)
     for line in captured.get().splitlines():

@@ -25,8 +25,12 @@ from imgsrv.reference.markdown import (
     table,
 )
 from imgsrv.reference.readme import render, stale_sections
+from imgsrv.reference.recorded import record
 from imgsrv.reference.recording import recording
 from imgsrv.settings import SETTINGS
+
+RECORD = ".json"
+"""Suffix of the record of the catalogue."""
 
 STALE, UNUSABLE = 1, 2
 """Exit codes: a section is out of date; the arguments or the files cannot be used."""
@@ -62,10 +66,12 @@ def sections() -> dict[str, str]:
 
 
 def _write(files: Sequence[Path], known: Mapping[str, str]) -> int:
-    for file in files:
+    # The record comes first: the help of commands is made from it, and the manual page from that.
+    for file in sorted(files, key=lambda file: file.suffix != RECORD):
         whole = WHOLE.get(file.suffix)
         text = whole() if whole else render(file.read_text(encoding="utf-8"), known)
         file.write_text(text, encoding="utf-8")
+        record.cache_clear()
     return 0
 
 
@@ -88,7 +94,7 @@ def page() -> str:
     return manual(whole_parser())
 
 
-WHOLE = {".1": page, ".json": recording}
+WHOLE = {".1": page, RECORD: recording}
 """What makes a whole file, by its suffix: the manual page in the section of commands, and the record."""
 
 

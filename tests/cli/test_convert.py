@@ -434,6 +434,18 @@ def test_every_output_parameter_is_an_option(imgsrv: Convert, capsys: pytest.Cap
     assert [name for name in Output.model_fields if f"--{name.replace('_', '-')}" not in help_text] == []
 
 
+def test_the_help_fits_a_terminal_of_80_columns(
+    imgsrv: Convert, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        imgsrv("--help")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith("  imgsrv convert ")] == []
+    assert "  --metadata strip|copyright|keep" in lines
+
+
 # ---- as a process ------------------------------------------------------------------------------------
 
 

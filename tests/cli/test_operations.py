@@ -63,6 +63,23 @@ def test_the_page_of_an_operation_has_examples_to_copy(imgsrv: Operations) -> No
     assert "  imgsrv convert photo.jpg out.jpg 'resize:width=800'\n" in page
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", [None, "watermark", "denoise"])
+def test_nothing_but_a_line_to_copy_is_wider_than_the_terminal(
+    imgsrv: Operations, monkeypatch: pytest.MonkeyPatch, columns: int, name: str | None
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = imgsrv(*filter(None, [name])).splitlines()
+
+    assert [line for line in lines if len(line) > columns and not line.startswith(("  curl ", "  imgsrv "))] == []
+
+
+def test_the_details_of_an_operation_are_one_paragraph_and_its_source(imgsrv: Operations) -> None:
+    lines = imgsrv("equalize").splitlines()
+
+    assert "Source: Gonzalez & Woods, Digital Image Processing (2018), 3.3." in lines
+
+
 def test_a_misspelt_operation_is_refused_with_a_suggestion(imgsrv: Operations) -> None:
     with pytest.raises(UnknownOperation, match="did you mean resize"):
         imgsrv("reszie")

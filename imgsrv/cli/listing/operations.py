@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,7 +56,7 @@ def _print_markdown(name: str | None) -> None:
 
 
 def _print_overview() -> None:
-    from imgsrv.cli._tables import console, say, show, table  # noqa: PLC0415  the help and JSON need no tables
+    from imgsrv.cli._tables import console, paragraph, say, show, table  # noqa: PLC0415  the help needs no tables
 
     screen, everything = console(), catalogue()
     rows = [(row["name"], _signature(row), row["summary"]) for row in everything["operations"]]
@@ -70,7 +71,9 @@ def _print_overview() -> None:
         say(screen, f"the extra `{extra}`: {install_command(extra)}")
     screen.print()
     show(screen, table(PARAMETER_COLUMNS, _parameters(everything["output"]), "Output parameters"))
-    say(screen, "\nimgsrv operations NAME explains one of them.")
+    screen.print()
+    paragraph(screen, "imgsrv operations NAME explains one of them.  Several follow one another with a slash:")
+    say(screen, "  imgsrv convert photo.jpg out.webp resize:width=800/sharpen --quality 80")
 
 
 def _lacks(form: Row) -> bool:
@@ -86,13 +89,17 @@ def _standing(form: Row) -> str:
 
 
 def _print_page(operation: Row) -> None:
-    from imgsrv.cli._tables import console, say, show, table  # noqa: PLC0415  as above
+    from imgsrv.cli._tables import console, paragraph, say, show, table  # noqa: PLC0415  as above
 
     screen, part = console(), part_of(operation["name"])
-    say(screen, f"{operation['name']}: {operation['summary']}")
-    if operation["details"]:
-        say(screen, f"\n{operation['details']}")
-    say(screen, f"\n{depth_words(operation['keeps_depth'])}")
+    paragraph(screen, f"{operation['name']}: {operation['summary']}")
+    # The lines of the details are those of the source; only a source of the formula begins a line of its own.
+    for text in (
+        *filter(None, re.split(r"\n(?=Source: )", operation["details"])),
+        depth_words(operation["keeps_depth"]),
+    ):
+        screen.print()
+        paragraph(screen, " ".join(text.split("\n")))
     if operation["parameters"]:
         screen.print()
         show(screen, table(PARAMETER_COLUMNS, _parameters(operation["parameters"])))

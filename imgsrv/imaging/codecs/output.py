@@ -118,8 +118,8 @@ class Output(BaseModel):
     broken: Annotated[
         Broken,
         Field(
-            description="What becomes of a picture that is cut off or damaged: `accept` uses the part that is there, "
-            "and the answer has the header `Image-Broken`."
+            description="What becomes of a picture that is cut off or damaged: `accept` uses the part that is there "
+            "and says so, in an answer by the header `Image-Broken`."
         ),
     ] = "refuse"
     icc: Annotated[
