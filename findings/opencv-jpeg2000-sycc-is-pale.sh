@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A JPEG 2000 file whose colour space is sYCC (colr, EnumCS 18), without halved colour; all its pixels are pure red,
-# which is Y 76, Cb 85, Cr 255 (IEC 61966-2-1, annex G: the matrix of JPEG).
+# which is Y 76, Cb 85, Cr 255 (amendment 1 of IEC 61966-2-1: the matrix of JPEG).
 #
 # Expected: (254, 0, 0) or a level beside it, as by Pillow, imagecodecs and OpenImageIO.
 # What happens: OpenCV converts with the YUV of analogue television, whose two colour differences have other scales
