@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 from urllib.parse import quote, unquote, urljoin
 
@@ -25,6 +26,9 @@ LONGEST_HOST = 253
 
 SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are not encoded again."""
+
+KEPT_URLS = 256
+"""Size of the cache of URLs: a picture is mostly asked for in several sizes."""
 
 MOST_ENCODED = 4
 """A path may be encoded so many times, one in the other, before it is refused."""
@@ -60,6 +64,7 @@ class Url:
         return parse_url(urljoin(str(self), location.partition("#")[0]))
 
 
+@lru_cache(maxsize=KEPT_URLS)
 def parse_url(text: str) -> Url:
     """The URL in a text.  Raises ValueError with the reason, which does not repeat the text."""
     found = URL.fullmatch(text)
