@@ -21,6 +21,7 @@ METHODS: dict[str, tuple[str, tuple[Attack, ...]]] = {
     "cli._numbers:DIGITS": ("fullmatch", ()),
     "cli.access.sign:FOR": ("fullmatch", ()),
     "cli.access.sign:TARGET": ("fullmatch", (("http://", "a", " "), ("/", "a", " "))),
+    "cli.listing.operations:split": ("split", ()),
     "environment:NAME": ("fullmatch", ()),
     "foreign_advice:_LISTED": ("fullmatch", (("", "a", "!"), ("", "aa,", "!"))),
     "foreign_advice:_OF_IMGPROXY": ("search", (("", "/", ""), ("", "/plain", ""), ("", "/resize", ""))),
