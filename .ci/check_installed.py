@@ -36,6 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         print(_run("--version").strip())
+        assert "`resize`" in _run("operations", "--markdown"), "the record of the catalogue is not there"
         _run("convert", str(SAMPLE), "small.webp", "resize:width=300/sharpen")
         assert Path("small.webp").read_bytes()[8:12] == b"WEBP"
         _serve(Path(name))
