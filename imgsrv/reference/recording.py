@@ -10,6 +10,7 @@ from imgsrv.imaging.operations import OPERATIONS
 from imgsrv.reference.catalogue import catalogue
 from imgsrv.reference.examples import example_of
 from imgsrv.reference.markdown import formats_table, operations_table, output_table
+from imgsrv.reference.operation_files import operation_files
 
 
 def recording() -> str:
@@ -22,6 +23,7 @@ def recording() -> str:
         "catalogue": everything,
         "named_formats": [*(name for name, form in KNOWN.items() if form.is_written), *PLACEHOLDERS],
         "modules": {name: (form.wheel, form.writer) for name, form in KNOWN.items() if form.wheel or form.writer},
+        "files": operation_files(),
         "parts": {name: part for name, part in parts.items() if part},
         "markdown": f"{operations_table()}\n\n{formats_table()}\n\n{output_table()}".splitlines(),
     }
