@@ -76,3 +76,21 @@ print((psutil.Process().memory_info().rss - before) >> 20)
 """
     # One frame is 12 MB, and three of them were there at once.
     assert printed(code, saved((16, 16))) < 10
+
+
+def test_no_freed_block_waits_for_another_thread_to_join_it_with_its_neighbours() -> None:
+    code = """
+import ctypes
+
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.mallinfo2.restype = ctypes.c_void_p, Mallinfo2
+blocks = [libc.malloc(48) for _ in range(10_000)]
+for block in blocks:
+    libc.free(ctypes.c_void_p(block))
+print(libc.mallinfo2().smblks)
+"""
+    assert printed(code, b"") == 0
