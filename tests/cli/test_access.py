@@ -21,6 +21,7 @@ def imgsrv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_a_key_is_made_listed_and_removed(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     made = imgsrv("keys", "add", "shop", "--file", file, "--limit", "9/minute", "--presets", "a,b", "--operator")
+    assert "`imgsrv reload`" in made.stderr
     [key] = parse_keys(file.read_text())
     assert Keys([key]).find(made.stdout.strip()) is key
     assert (str(key.limit), key.presets, key.is_operator) == ("9/minute", ("a", "b"), True)

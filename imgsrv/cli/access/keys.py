@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from imgsrv.cli._failures import say
 from imgsrv.cli.access.named_file import add_file, file_of
 from imgsrv.errors import BadArgument
 from imgsrv.web.access.keys import NAME, BadKeyLine, Key, make_key, parse_keys
 from imgsrv.web.access.rates import Limit, parse_limit
 
 SETTING = "keys_file"
+
+RELOAD = "a server that is running goes by the new file after `imgsrv reload`"
 
 MODE = 0o600
 """Of a new file.  Its hashes are salted, but names and limits are nobody else's business."""
@@ -68,6 +71,7 @@ def _add(parsed: argparse.Namespace) -> int:
         # Before it is valid: nobody can ask for it again.
         print(token, flush=True)
         _write(file, f"{text}{end}{key}\n")
+    say(f"imgsrv: {RELOAD}")
     return 0
 
 
@@ -85,6 +89,7 @@ def _remove(parsed: argparse.Namespace) -> int:
             raise BadArgument(f"{file} has no key named {parsed.key}; see `imgsrv keys list`")
         lines = text.splitlines(keepends=True)
         _write(file, "".join(line for line in lines if (line.split() or [""])[0] != parsed.key))
+    say(f"imgsrv: {RELOAD}")
     return 0
 
 
