@@ -1,4 +1,4 @@
-"""The options of `pytest bench/`: another server beside imgsrv, and a run that goes on where one broke off."""
+"""What `pytest bench/` compares with: another server, a run that broke off, and imgsrv without its exchange."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from opponents import COPIES, Running, other
 from pictures import SAMPLES
+from separate import OwnQueue
 from serving import Server
 from workloads import Work
 
 from imgsrv.loadtest.closed_loop import crowd, in_turn
 from imgsrv.loadtest.conversation import Request
+from imgsrv.pool.worker.exchange import Exchange
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,3 +116,9 @@ def test_a_run_that_is_resumed_leaves_out_what_is_done_and_does_the_rest(copied:
     assert " 1 passed" in resumed
     lines = (copied / ".benchmarks" / "quick" / "codecs.jsonl").read_text(encoding="utf-8")
     assert lines.count('"kind": "codec"') == 2
+
+
+def test_the_server_without_an_exchange_does_all_that_a_worker_asks_of_one() -> None:
+    asked = {name for name in vars(Exchange) if not name.startswith("_")}
+
+    assert asked - set(dir(OwnQueue)) == {"close"}

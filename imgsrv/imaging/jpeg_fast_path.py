@@ -131,6 +131,12 @@ def _parts(plan: PlanesPlan, subsampling: Size) -> _Parts:
     return _Parts(after, half, plan.part((1, 1), (0.0, 0.0)), plan.part(subsampling, beyond))
 
 
+def halved(planes: Planes) -> Planes:
+    """The planes at half their scale: means of four samples, of fewer at an odd edge."""
+    luma, first, second = (np.asarray(frame_of(plane).reduce(2)) for plane in (planes.luma, *planes.colours))
+    return Planes(luma, (first, second), planes.subsampling)
+
+
 def _covering(plane: Plane, box: Box) -> tuple[Plane, Box]:
     """The plane, extended by its edges where the box is larger, and the box in it."""
     left, top, right, bottom = _margins(plane.shape, box)

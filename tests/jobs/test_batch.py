@@ -9,12 +9,14 @@ import json
 import os
 import zipfile
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pictures import animation, encoded, levels, opened, picture, psnr, run, sample
 from PIL import ExifTags, Image, ImageOps
 
 from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, Undecodable
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.jobs.archive import Multipart, Zip
 from imgsrv.jobs.batch import process_batch
@@ -88,6 +90,36 @@ def test_each_width_is_as_close_to_lanczos_as_the_result_of_its_own_request(orie
         lanczos = levels(upright.resize(alone.size, Image.Resampling.LANCZOS))
         assert psnr(levels(batch), levels(alone)) > least
         assert psnr(levels(batch), lanczos) > psnr(levels(alone), lanczos) - 0.8
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("orientation", [1, 2, 6, 8])
+def test_plain_sizes_of_a_jpeg_share_its_planes(orientation: int, subsampling: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo = encoded(sample("coffee.jpg").resize((2725, 2225)), "JPEG", quality=95, exif=exif, subsampling=subsampling)
+    upright = ImageOps.exif_transpose(opened(photo))
+    widths = (160, 320, 640, 961)
+    items = [{"name": f"w{width}", "ops": f"resize:width={width}", "quality": 95} for width in widths]
+
+    with patch.object(PlanesPlan, "decode", autospec=True, side_effect=PlanesPlan.decode) as decoded:
+        found = unpacked(photo, *items)
+
+    assert decoded.call_count == 1
+    for width in widths:
+        of_its_own = opened(run(photo, f"resize:width={width}", format="jpeg", quality=95))
+        shared = opened(found[f"w{width}.jpg"])
+        lanczos = levels(upright.resize(of_its_own.size, Image.Resampling.LANCZOS))
+        assert psnr(levels(shared), lanczos) > psnr(levels(of_its_own), lanczos) - 0.5
+
+
+def test_a_width_that_a_jpeg_does_not_have_gives_its_own_once_in_planes_too() -> None:
+    photo, archive = encoded(sample("coffee.jpg").resize((500, 400)), "JPEG"), Zip()
+
+    process_batch(archive, photo, variants_of_widths("100,500,900,1200", {}), Limits())
+
+    with zipfile.ZipFile(io.BytesIO(archive.finish())) as found:
+        assert found.namelist() == ["100.jpg", "500.jpg"]
 
 
 def test_an_animation_keeps_its_frames_where_the_format_can_hold_them() -> None:
