@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from pictures import Array, levels, result, sample
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps, features
 
 from imgsrv.imaging.lettering.fonts import BUILT_IN, typeface
 from imgsrv.imaging.operations import OPERATIONS
@@ -108,6 +108,7 @@ def test_temperature_follows_the_light_of_a_black_body(kelvin: int) -> None:
 
 
 @pytest.mark.proves("text")
+@pytest.mark.skipif(not features.check("raqm"), reason="Pillow kerns only with FriBidi of the system")
 @pytest.mark.parametrize("align", ["left", "center", "right"])
 def test_text_equals_that_of_pillow_drawn_larger_and_reduced(align: str) -> None:
     # Eight times as large, the hints of the font and the rounding of places to whole pixels hardly matter.

@@ -157,9 +157,9 @@ def test_a_decoder_runs_here_where_no_helpers_are_kept(monkeypatch: pytest.Monke
 
 
 def test_a_helper_has_no_descriptor_but_its_pipes_and_the_shared_memory(any_helper: Helper) -> None:
-    kinds = sorted(
-        str(each.readlink()).partition(":")[0] for each in Path(f"/proc/{any_helper.process.pid}/fd").iterdir()
-    )
+    open_files = [str(each.readlink()) for each in Path(f"/proc/{any_helper.process.pid}/fd").iterdir()]
+    # Some builds of libffi keep their own file open for reading, to map the code of callbacks from it.
+    kinds = sorted(name.partition(":")[0] for name in open_files if "/libffi.so" not in name)
     assert kinds == ["/memfd", "pipe", "pipe"]
 
 
