@@ -1,13 +1,15 @@
 """What does a hit of the result cache cost: beside nginx, beside the same request computed, and while engines are busy?
 
 nginx sends the same bytes from a file on the same cores; wrk asks both in turn.  The last question is asked one hit
-after another with pauses, while wrk keeps both engines busy with pictures of 12 megapixels.
+after another with pauses, while wrk keeps both engines busy with pictures of 12 megapixels.  Its client is on the same
+cores, so it gets real-time priority where it may: what counts is when the server answers, not when the client looks.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -22,9 +24,8 @@ from report import SAMPLES, Report
 from servers.nginx import PROGRAM, as_root, running_nginx
 from servers.ports import free_port, listens
 from serving import Server, serving, wait_until
+from wire import Wire, head
 
-from imgsrv.loadtest.closed_loop import always, crowd
-from imgsrv.loadtest.conversation import fetched
 from imgsrv.loadtest.open_loop import percentile
 
 URL = "/resize?width=400&quality=72&source=file:coffee.jpg"
@@ -62,6 +63,20 @@ def nginx(folder: Path) -> Iterator[int]:
     # The file is in a folder that only the user of the bench may enter.
     with running_nginx(folder, http, lambda: listens(port), processes=2, before=as_root()):
         yield port
+
+
+@contextlib.contextmanager
+def first_of_all() -> Iterator[None]:
+    """Give this process real-time priority during the block, if its user may."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def rate(url: str, seconds: float) -> float:
@@ -105,16 +120,20 @@ def test_hits_while_both_engines_are_busy(server: Server, place: Path, report: R
         f'local file = io.open("{place}/large.jpg", "rb") wrk.method = "POST" wrk.body = file:read("*a")'
     )
     latencies_s: list[float] = []
-    with server.client() as client, crowd(server.port, 1) as one:
+    with server.client() as client, Wire(server) as one:
         wait_until(lambda: client.get(URL).headers["cache-status"] == "imgsrv; hit", "the result is kept")
         jobs = f"{server.url}/pipeline?ops=blur:sigma=8/resize:width=1000"
         command = ["wrk", "-t1", "-c6", "-d600s", "--timeout", "60s", "-s", str(place / "post.lua"), jobs]
         load = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             wait_until(lambda: "imgsrv_jobs_waiting 4" in client.get("/metrics").text, "both engines are busy")
-            for _ in range(pace.rounds(HITS)):
-                time.sleep(PAUSE_S)
-                latencies_s += one.load(always(fetched(URL)), 0, least=1).checked().latencies_s
+            with first_of_all():
+                for _ in range(pace.rounds(HITS)):
+                    time.sleep(PAUSE_S)
+                    began_s = time.perf_counter()
+                    one.send(head(URL, method="GET"))
+                    assert one.answer().headers["cache-status"] == "imgsrv; hit"
+                    latencies_s.append(time.perf_counter() - began_s)
         finally:
             load.kill()
             load.wait()
