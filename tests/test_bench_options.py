@@ -1,4 +1,4 @@
-"""What `pytest bench/` compares with: another server, a run that broke off, and imgsrv without its exchange."""
+"""The benches compare with another server, with a run that broke off, and with imgsrv without its exchange."""
 
 from __future__ import annotations
 
@@ -121,4 +121,5 @@ def test_a_run_that_is_resumed_leaves_out_what_is_done_and_does_the_rest(copied:
 def test_the_server_without_an_exchange_does_all_that_a_worker_asks_of_one() -> None:
     asked = {name for name in vars(Exchange) if not name.startswith("_")}
 
-    assert asked - set(dir(OwnQueue)) == {"close"}
+    # Nothing closes one that only a worker has.
+    assert asked - set(dir(OwnQueue)) <= {"close"}

@@ -20,10 +20,9 @@ from imgsrv.jobs.variants import Variant, naming
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """The seconds of each stage; a drawing that is drawn anew for an output counts as its operations.
+    """The seconds of each stage.  media_type: of the archive.  pixels: of the input, in all its frames.
 
-    media_type: of the archive.  pixels: of the input, in all its frames.  is_broken: the outputs show only what was
-    there of a broken picture.  formats: of the outputs, in their order.
+    is_broken: the outputs show only what was there of a broken picture.  formats: of the outputs, in their order.
     """
 
     media_type: str
@@ -57,7 +56,7 @@ def process_batch(
         with variants[0].output.naming_its_frame():
             header = read_header(data, limits, variants[0].output.index)
         check_job(header, data, [(one.output, one.pipeline) for one in variants], limits, parts, offers)
-        return header, share(header, data, variants, Rules(limits, parts, offers))
+        return header, share(header, data, variants, Rules(limits, parts, offers, clock))
 
     (header, shared), is_broken = as_far_as_it_goes(data, variants[0].output.broken, read)
     decode_s, encode_s, pixels = clock() - started, 0.0, 0
@@ -66,6 +65,7 @@ def process_batch(
     for variant in variants:
         with naming(variant.name):
             made = shared.make(variant)
+            decode_s += made.decode_s
             if variant.is_width and made.size in sizes:
                 continue
             sizes.append(made.size)
@@ -74,10 +74,10 @@ def process_batch(
             done = clock()
             # Each in a file of its own, because not every encoder can begin in the middle of a file.
             file = io.BytesIO()
-            name = made.finish(file)
+            made.encode(file)
             called = str(made.size[0]) if variant.is_width else variant.name
-            archive.add(Entry(called, suffix_of(name), media_type_of(name), made.size), file.getbuffer())
-            formats.append(name)
+            archive.add(Entry(called, suffix_of(made.name), media_type_of(made.name), made.size), file.getbuffer())
+            formats.append(made.name)
             encode_s += clock() - done
     came = header.size[0] * header.size[1] * shared.frames
     operations_s = clock() - started - decode_s - encode_s

@@ -1,4 +1,4 @@
-"""What the outputs of a batch share: one decoded picture, the planes of a JPEG, or a drawing that is drawn for each."""
+"""The outputs of a batch share one decoded picture, the planes of a JPEG, or a drawing that is drawn for each."""
 
 from __future__ import annotations
 
@@ -31,24 +31,30 @@ from imgsrv.jobs.variants import Variant, naming
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for all outputs.  parts: further parts of the upload.  offers: what `format=auto` may be."""
+    """Apply to all outputs.  parts: further parts of the upload.  offers: what `format=auto` may be."""
 
     limits: Limits
     parts: Mapping[str, Data]
     offers: Offers
+    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An output that is not encoded yet.  finish: encodes it into a file and returns its format."""
+    """An output that is not encoded yet.
+
+    name: of its format.  encode: writes it into a file.  decode_s: seconds of decoding or drawing for it alone.
+    """
 
     size: Size
     frames: int
-    finish: Callable[[BinaryIO], str]
+    name: str
+    encode: Callable[[BinaryIO], None]
+    decode_s: float = 0.0
 
 
 class Shared(Protocol):
-    """What the outputs share."""
+    """The part of the work that is done once."""
 
     @property
     def frames(self) -> int:
@@ -66,7 +72,7 @@ def share(header: Header, data: Data, variants: Sequence[Variant], rules: Rules)
 
 
 def _in_planes(header: Header, data: Data, variants: Sequence[Variant], rules: Rules) -> _InPlanes | None:
-    """Only if all outputs are the JPEG at another size and nothing else."""
+    """The planes for all outputs; None unless each is the JPEG at another size and nothing else."""
     plans: dict[str, PlanesPlan] = {}
     for variant in variants:
         with naming(variant.name):
@@ -82,7 +88,7 @@ def _in_planes(header: Header, data: Data, variants: Sequence[Variant], rules: R
 class _InPlanes:
     """A JPEG in its own colours.  planes: at the scale of the output that needs most of it.
 
-    Smaller outputs are made of its halves, not of what a request of its own would decode, as in `_Decoded`.
+    A smaller output is made from halved planes, not from what a separate request would decode.
     """
 
     frames = 1
@@ -100,11 +106,10 @@ class _InPlanes:
                 self._planes[scale] = halved(self._planes[2 * scale])
         planes = replace(plan, scale=scale).resample(self._planes[scale])
 
-        def finish(file: BinaryIO) -> str:
+        def encoded(file: BinaryIO) -> None:
             write(planes, variant.output.settings_for(jpeg.FORMAT), file)
-            return jpeg.FORMAT.name
 
-        return Made(plan.after, 1, finish)
+        return Made(plan.after, 1, jpeg.FORMAT.name, encoded)
 
 
 class _Pictures:
@@ -125,20 +130,20 @@ class _Pictures:
     def make(self, variant: Variant) -> Made:
         header, output = self._header, variant.output
         name, is_open = result_format(header, output), is_chosen(header, output)
+        began_s = self._rules.clock()
         picture = self.picture(variant)
+        decode_s = self._rules.clock() - began_s
         if not (is_open or holds_frames(name)):
             picture = replace(picture, frames=picture.frames[:1])
         result = on_drawing(header.form, variant.pipeline).run(picture, self._rules.limits, self._rules.parts)
+        if is_open:
+            offered = offers_for(output, self._rules.offers)
+            name, output, _why = choose(result, header.format, offered, output, was_drawing=self.was_drawing)
 
-        def finish(file: BinaryIO) -> str:
-            chosen, settings = name, output
-            if is_open:
-                offered = offers_for(output, self._rules.offers)
-                chosen, settings, _why = choose(result, header.format, offered, output, was_drawing=self.was_drawing)
-            encode(result, chosen, settings, file)
-            return chosen
+        def encoded(file: BinaryIO) -> None:
+            encode(result, name, output, file)
 
-        return Made(result.size, len(result.frames), finish)
+        return Made(result.size, len(result.frames), name, encoded, decode_s)
 
 
 class _Decoded(_Pictures):

@@ -8,15 +8,18 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from pictures import animation, encoded, levels, opened, picture, psnr, run, sample
 from PIL import ExifTags, Image, ImageOps
 
 from imgsrv.errors import OperationDoesNotFit, ResultTooLarge, Undecodable
-from imgsrv.imaging.jpeg_fast_path import PlanesPlan
+from imgsrv.imaging.jpeg_fast_path import PlanesPlan, Way, can_decode, write
 from imgsrv.imaging.model.limits import Limits
 from imgsrv.jobs.archive import Multipart, Zip
 from imgsrv.jobs.batch import process_batch
@@ -92,6 +95,20 @@ def test_each_width_is_as_close_to_lanczos_as_the_result_of_its_own_request(orie
         assert psnr(levels(batch), lanczos) > psnr(levels(alone), lanczos) - 0.8
 
 
+@contextmanager
+def in_planes() -> Iterator[tuple[Mock, Mock]]:
+    """Count what is decoded to planes, and what is written from them."""
+    with (
+        patch.object(PlanesPlan, "decode", autospec=True, side_effect=PlanesPlan.decode) as decoded,
+        patch("imgsrv.jobs.shared.write", wraps=write) as written,
+    ):
+        yield decoded, written
+
+
+HAS_PLANES = pytest.mark.skipif(not can_decode(Fraction(1, 2)), reason="no decoder of planes is here")
+
+
+@HAS_PLANES
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 @pytest.mark.parametrize("orientation", [1, 2, 6, 8])
 def test_plain_sizes_of_a_jpeg_share_its_planes(orientation: int, subsampling: str) -> None:
@@ -102,10 +119,10 @@ def test_plain_sizes_of_a_jpeg_share_its_planes(orientation: int, subsampling: s
     widths = (160, 320, 640, 961)
     items = [{"name": f"w{width}", "ops": f"resize:width={width}", "quality": 95} for width in widths]
 
-    with patch.object(PlanesPlan, "decode", autospec=True, side_effect=PlanesPlan.decode) as decoded:
+    with in_planes() as (decoded, written):
         found = unpacked(photo, *items)
 
-    assert decoded.call_count == 1
+    assert (decoded.call_count, written.call_count) == (1, len(widths))
     for width in widths:
         of_its_own = opened(run(photo, f"resize:width={width}", format="jpeg", quality=95))
         shared = opened(found[f"w{width}.jpg"])
@@ -113,13 +130,68 @@ def test_plain_sizes_of_a_jpeg_share_its_planes(orientation: int, subsampling: s
         assert psnr(levels(shared), lanczos) > psnr(levels(of_its_own), lanczos) - 0.5
 
 
-def test_a_width_that_a_jpeg_does_not_have_gives_its_own_once_in_planes_too() -> None:
+@pytest.mark.skipif(not can_decode(Fraction(1)), reason="without the extra `turbo` no decoder of planes has full size")
+def test_planes_of_full_size_are_halved_again_and_again() -> None:
+    photo = encoded(sample("coffee.jpg").resize((961, 773)), "JPEG", quality=95)
+
+    with in_planes() as (_decoded, written):
+        found = unpacked(photo, *({"name": f"w{width}", "ops": f"resize:width={width}"} for width in (961, 900, 60)))
+
+    assert written.call_count == 3
+    for width in (961, 900, 60):
+        of_its_own = opened(run(photo, f"resize:width={width}", format="jpeg"))
+        lanczos = levels(opened(photo).resize(of_its_own.size, Image.Resampling.LANCZOS))
+        assert psnr(levels(opened(found[f"w{width}.jpg"])), lanczos) > psnr(levels(of_its_own), lanczos) - 0.5
+
+
+@HAS_PLANES
+def test_a_width_that_a_jpeg_does_not_have_gives_its_own_once() -> None:
     photo, archive = encoded(sample("coffee.jpg").resize((500, 400)), "JPEG"), Zip()
 
     process_batch(archive, photo, variants_of_widths("100,500,900,1200", {}), Limits())
 
     with zipfile.ZipFile(io.BytesIO(archive.finish())) as found:
         assert found.namelist() == ["100.jpg", "500.jpg"]
+
+
+@HAS_PLANES
+def test_a_jpeg_whose_planes_are_refused_is_decoded_as_a_picture() -> None:
+    photo = encoded(sample("coffee.jpg").resize((800, 640)), "JPEG")
+    items = [{"name": "a", "ops": "resize:width=100"}, {"name": "b", "ops": "resize:width=200"}]
+
+    with (
+        patch.object(PlanesPlan, "decode", return_value=(None, Way("rgb"))),
+        patch("imgsrv.jobs.shared.write") as written,
+    ):
+        found = unpacked(photo, *items)
+
+    assert not written.called
+    assert [opened(file).width for file in found.values()] == [100, 200]
+
+
+@HAS_PLANES
+def test_plain_sizes_of_a_broken_jpeg_show_what_is_there() -> None:
+    photo = encoded(sample("coffee.jpg").resize((800, 640)), "JPEG", quality=95)
+    items = [{"name": "a", "ops": "resize:width=100"}, {"name": "b", "ops": "resize:width=200"}]
+
+    found = unpacked(photo[: len(photo) // 2], *({**each, "broken": "accept"} for each in items))
+
+    for file in found.values():
+        whole = levels(opened(photo).resize(opened(file).size, Image.Resampling.LANCZOS))
+        top = whole.shape[0] // 4
+        # Another part of the photograph would have 10.
+        assert psnr(levels(opened(file))[:top], whole[:top]) > 28
+
+
+@HAS_PLANES
+def test_a_plain_size_that_is_too_large_is_named() -> None:
+    photo = encoded(sample("coffee.jpg").resize((800, 640)), "JPEG")
+    items = [{"name": "a", "ops": "resize:width=100"}, {"name": "b", "ops": "resize:width=2000,enlarge=true"}]
+
+    with pytest.raises(ResultTooLarge) as caught:
+        unpacked(photo, *items, limits=Limits(max_pixels=1_000_000))
+
+    assert caught.value.output == "b"
 
 
 def test_an_animation_keeps_its_frames_where_the_format_can_hold_them() -> None:

@@ -18,7 +18,7 @@ from imgsrv.web.access.rates import Limit, parse_limit
 
 SETTING = "keys_file"
 
-RELOAD = "a server that is running goes by the new file after `imgsrv reload`"
+RELOAD = "a running server uses the new file after `imgsrv reload`"
 
 MODE = 0o600
 """Of a new file.  Its hashes are salted, but names and limits are nobody else's business."""

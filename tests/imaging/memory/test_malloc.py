@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import subprocess
 import sys
 
+import pytest
 from pictures import sample
 
 BEGIN = """
@@ -78,6 +80,7 @@ print((psutil.Process().memory_info().rss - before) >> 20)
     assert printed(code, saved((16, 16))) < 10
 
 
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library cannot count freed blocks")
 def test_no_freed_block_waits_for_another_thread_to_join_it_with_its_neighbours() -> None:
     code = """
 import ctypes

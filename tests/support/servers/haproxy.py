@@ -77,6 +77,7 @@ def running_haproxy(
     """Run HAProxy during the block."""
     port, control = free_port(), folder / "haproxy.sock"
     file = folder / "haproxy.cfg"
+    control.unlink(missing_ok=True)
     file.write_text(configured(servers, port, control, changes), encoding="utf-8")
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, "-db", "-f", str(file)], stdout=log, stderr=log)

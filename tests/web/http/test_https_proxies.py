@@ -27,12 +27,15 @@ CADDY = shutil.which("caddy") or ""
 
 @contextmanager
 def unix_server(folder: Path) -> Iterator[Server]:
-    with serving("--workers=1", f"--host=unix:{folder}/imgsrv.sock", "--trusted-proxies=unix") as server:
+    # Larger than what the proxies let through.
+    with serving(
+        "--workers=1", "--max-body=100MB", f"--host=unix:{folder}/imgsrv.sock", "--trusted-proxies=unix"
+    ) as server:
         yield server
 
 
 def look(server: Server, port: int) -> None:
-    """Ask through the proxy for a picture, for metrics, and with a claim about the client."""
+    """Ask through the proxy for a picture, with a claim about the scheme, for metrics, and with too large a body."""
     open_to_all = ssl._create_unverified_context()  # noqa: S323  the certificate is the test's own
     open_to_all.set_alpn_protocols(["h2", "http/1.1"])
     with (
@@ -41,7 +44,8 @@ def look(server: Server, port: int) -> None:
     ):
         assert wire.selected_alpn_protocol() == "h2"
     with httpx.Client(verify=False, base_url=f"https://localhost:{port}", timeout=30) as client:  # noqa: S501  as above
-        answer = client.post("/resize?width=100", content=(SAMPLES / "coffee.jpg").read_bytes())
+        claim = {"X-Forwarded-Proto": "http"}
+        answer = client.post("/resize?width=100", content=(SAMPLES / "coffee.jpg").read_bytes(), headers=claim)
         assert (answer.status_code, answer.headers["image-width"]) == (200, "100")
         assert client.get("/metrics").status_code == 403
         assert client.post("/resize?width=100", content=b"\0" * (65 << 20)).status_code == 413
