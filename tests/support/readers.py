@@ -1593,7 +1593,7 @@ NOT_FROM_CLIENTS: Mapping[str, str] = {
     "imaging.lettering.lines.Writer.lines": "splits a text of at most 1,000 characters",
     "imaging.lettering.missing._missing": "splits a text of at most 1,000 characters",
     "imaging.operations.shape.resize._survey_smartcrop": ARRAYS,
-    "imaging.pipelines.decode_plan.native_eighths": "rounds a scale of ours",
+    "imaging.pipelines.decode_plan._native_eighths": "rounds a scale of ours",
     "web.sources.remote._age": "reads a number of at most 18 digits",
     "imaging.operations.registry.operation.register": OURS,
     "imaging.operations.registry._category_of": OURS,

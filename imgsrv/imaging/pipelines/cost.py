@@ -155,7 +155,8 @@ def _estimate(facts: Facts, results: Sequence[Result], limits: Limits, offers: O
         _drawings(tally, facts, results, limits, offers)
         return tally.estimate()
     plan = plan_results(facts, results)
-    frames, size = _decoding(tally, facts, plan, limits, _native_share(facts, results))
+    eighths = native_eighths(facts, results)
+    frames, size = _decoding(tally, facts, plan, limits, NATIVE_SHARES[eighths] if eighths else 1.0)
     if facts.form.reads_parts and any(output.broken == "accept" for output, _pipeline in results):
         # A broken picture is read until it fails, and then again.
         _decoding(tally, facts, plan, limits)
@@ -199,13 +200,6 @@ class _Tally:
     def estimate(self) -> Estimate:
         """The sum."""
         return Estimate(tuple(self._parts), self._memory, self._largest, self._result)
-
-
-def _native_share(facts: Facts, results: Sequence[tuple[Output, Pipeline]]) -> float:
-    """The time that decoding takes of Pillow's: 1 unless imgsrv's own decoder reads the picture for all results."""
-    eighths = [native_eighths(facts, *result) for result in results]
-    scales = [scale for scale in eighths if scale is not None]
-    return NATIVE_SHARES[max(scales)] if len(scales) == len(results) else 1.0
 
 
 def _decoding(tally: _Tally, facts: Facts, plan: DecodePlan, limits: Limits, part: float = 1.0) -> tuple[int, Size]:

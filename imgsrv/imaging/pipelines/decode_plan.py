@@ -7,7 +7,7 @@ is laid over the first is a SecondPicture, which is decoded at full size, or dra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -132,11 +132,18 @@ def plan_planes(header: Header, output: Output, pipeline: Pipeline, limits: Limi
     return plan if max(plan.after) <= jpeg.FORMAT.max_side and can_decode(plan.scale) else None
 
 
-def native_eighths(known: Known, output: Output, pipeline: Pipeline) -> int | None:
-    """The scale, in eighths, at which imgsrv's own decoder will read a picture, by its header check; None for others.
+def native_eighths(known: Known, results: Sequence[tuple[Output, Pipeline]]) -> int | None:
+    """The scale, in eighths, at which imgsrv's own decoder will read a picture for all results; None for others.
 
-    Modes, profiles and the orientation are not known then, and most JPEGs have the usual ones.
+    It follows from the header check.  Modes, profiles and the orientation are not known then, and most JPEGs have the
+    usual ones.
     """
+    found = [_native_eighths(known, output, pipeline) for output, pipeline in results]
+    scales = [eighths for eighths in found if eighths is not None]
+    return max(scales) if len(scales) == len(found) else None
+
+
+def _native_eighths(known: Known, output: Output, pipeline: Pipeline) -> int | None:
     if not (native_jpeg.IS_HERE and len(pipeline.steps) == 1 and known.format == jpeg.FORMAT.name):
         return None
     if result_format(known, output) != known.format or not _asks_for_nothing_else(output):
