@@ -34,15 +34,23 @@ def unix_server(folder: Path) -> Iterator[Server]:
         yield server
 
 
-def look(server: Server, port: int) -> None:
-    """Ask through the proxy for a picture, with a claim about the scheme, for metrics, and with too large a body."""
+def _protocol(port: int) -> str | None:
+    """The protocol that the proxy chooses; None while it has no certificate, which Caddy makes after it listens."""
     open_to_all = ssl._create_unverified_context()  # noqa: S323  the certificate is the test's own
     open_to_all.set_alpn_protocols(["h2", "http/1.1"])
-    with (
-        socket.create_connection(("127.0.0.1", port), 20) as plain,
-        open_to_all.wrap_socket(plain, server_hostname="localhost") as wire,
-    ):
-        assert wire.selected_alpn_protocol() == "h2"
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 20) as plain,
+            open_to_all.wrap_socket(plain, server_hostname="localhost") as wire,
+        ):
+            return wire.selected_alpn_protocol()
+    except ssl.SSLError:
+        return None
+
+
+def look(server: Server, port: int) -> None:
+    """Ask through the proxy for a picture, with a claim about the scheme, for metrics, and with too large a body."""
+    wait_until(lambda: _protocol(port) == "h2", "the proxy has its certificate and speaks HTTP/2")
     with httpx.Client(verify=False, base_url=f"https://localhost:{port}", timeout=30) as client:  # noqa: S501  as above
         claim = {"X-Forwarded-Proto": "http"}
         answer = client.post("/resize?width=100", content=(SAMPLES / "coffee.jpg").read_bytes(), headers=claim)
